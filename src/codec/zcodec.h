@@ -1,0 +1,31 @@
+/*
+ * zcodec: zstd with contexts that are kept, exact output sizes and no trust in frame headers.
+ * Not thread-safe: one struct zcodec per thread.
+ */
+#ifndef CODEC_ZCODEC_H
+#define CODEC_ZCODEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+struct err;
+struct zcodec;
+
+/* Return 0 or -ERR_NOMEM. */
+int zcodec_new(struct zcodec **out, struct err *err);
+void zcodec_free(struct zcodec *z);
+
+/**
+ * zcodec_compress(z, level, in, in_len, out, out_cap):
+ * Compress into at most ${out_cap} bytes.  Return the length, or 0 when it does not fit.
+ * The result depends on the bytes, the level and the library version only.
+ */
+size_t zcodec_compress(
+	struct zcodec *z, int level, const void *in, size_t in_len, void *out, size_t out_cap);
+
+/* Decompress to exactly ${out_len} bytes.  Return 0 or -ERR_CORRUPT. */
+int zcodec_decompress(struct zcodec *z, const void *in, size_t in_len, void *out, size_t out_len,
+	struct err *err);
+
+#endif

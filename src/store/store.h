@@ -1,0 +1,86 @@
+/*
+ * store: named write-once objects, and the policy in front of every driver: name grammar, size
+ * limits, retries, the read-only guard, error texts.
+ * Hides: which driver it is.  Callers ask features, never types.
+ * Threading: one thread at a time per struct store (drivers may use threads inside).
+ *
+ * VISIBILITY: an object put is readable and listed no later than the end of the next successful
+ * store_barrier(); a name that is visible on the local driver has durable content.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+struct err;
+struct store;
+
+#define STORE_MAX_OBJECT_BYTES (64u << 20)
+#define STORE_MAX_NAME_BYTES 200
+
+enum store_feature {
+	STORE_HAS_RANGE = 1 << 0,
+	STORE_HAS_IF_ABSENT = 1 << 1, /* put of a taken name fails, it never replaces */
+	STORE_HAS_VERSIONS = 1 << 2,
+	STORE_HAS_OBJECT_LOCK = 1 << 3,
+	STORE_NEEDS_BARRIER = 1 << 4, /* objects are durable and visible only after the barrier */
+};
+
+/* Called for each object; return 0 to go on, another value to stop (store_list returns it). */
+typedef int (*store_list_fn)(void *arg, const char *name, uint64_t size);
+
+/* What a driver gives.  Slots marked OPTIONAL may be NULL. */
+struct store_driver {
+	const char *name; /* "local" */
+	unsigned features;
+	/* Write a new object.  A taken name: success if the content is the same, else -ERR_EXISTS.
+	 * -ERR_NOSPACE when full.  Nothing of a failed put is ever visible under the name. */
+	int (*put)(void *self, const char *name, const void *data, size_t len, struct err *err);
+	/* Append the whole object to ${out}.  -ERR_NOT_FOUND, -ERR_LIMIT (longer than out's max).
+	 */
+	int (*get)(void *self, const char *name, struct buf *out, struct err *err);
+	/* Append exactly ${len} bytes at ${offset}.  -ERR_CORRUPT when the object ends before. */
+	int (*get_range)(void *self, const char *name, uint64_t offset, size_t len, struct buf *out,
+		struct err *err);
+	/* Every visible object whose name begins with ${prefix}, in any order. */
+	int (*list)(void *self, const char *prefix, store_list_fn fn, void *arg, struct err *err);
+	/* -ERR_NOT_FOUND. */
+	int (*stat)(void *self, const char *name, uint64_t *size, struct err *err);
+	/* Removing a missing object is success. */
+	int (*remove)(void *self, const char *name, struct err *err);
+	/* OPTIONAL.  Everything put before is durable and visible when this returns 0.  After a
+	 * failure none of the objects staged since the last barrier may become visible later. */
+	int (*barrier)(void *self, struct err *err);
+	/* End the driver; staged objects vanish. */
+	void (*free)(void *self);
+};
+
+struct store_opts {
+	bool is_read_only;
+	unsigned retries; /* further tries of a retryable failure; 0 = none */
+};
+
+/* Take ${self} (also on failure) and put policy in front of it.  Return 0 or -ERR_NOMEM. */
+int store_new(const struct store_driver *driver, void *take_self, const struct store_opts *opts,
+	struct store **out, struct err *err);
+void store_free(struct store *s);
+
+unsigned store_features(const struct store *s);
+const char *store_driver_name(const struct store *s);
+bool store_is_read_only(const struct store *s);
+
+/* Each as the driver's slot; -ERR_USAGE for a name outside the grammar ([a-zA-Z0-9._-] components
+ * joined by '/', none empty, "." or ".."), -ERR_LIMIT for a size, -ERR_READONLY by the guard. */
+int store_put(struct store *s, const char *name, const void *data, size_t len, struct err *err);
+int store_get(struct store *s, const char *name, struct buf *out, struct err *err);
+int store_get_range(struct store *s, const char *name, uint64_t offset, size_t len, struct buf *out,
+	struct err *err);
+int store_list(struct store *s, const char *prefix, store_list_fn fn, void *arg, struct err *err);
+int store_stat(struct store *s, const char *name, uint64_t *size, struct err *err);
+int store_remove(struct store *s, const char *name, struct err *err);
+int store_barrier(struct store *s, struct err *err);
+
+#endif

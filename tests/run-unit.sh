@@ -1,0 +1,31 @@
+#!/bin/bash
+# Run Criterion programs one after the other; print one closing line that counts every test.
+# A leak is a failure: Criterion lets it pass, so sanitizer logs are collected and must be empty.
+set -u
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+export ASAN_OPTIONS="log_path=$logs/asan:detect_leaks=1"
+export UBSAN_OPTIONS="log_path=$logs/ubsan:print_stacktrace=1"
+passed=0 failed=0 programs=0
+for program in "$@"; do
+	programs=$((programs + 1))
+	out=$("$program" --color=never -j1 2>&1)
+	rc=$?
+	line=$(grep -a 'Synthesis:' <<<"$out" | tail -n 1)
+	read -r t p <<<"$(sed -nE 's/.*Tested: ([0-9]+) \| Passing: ([0-9]+).*/\1 \2/p' <<<"$line")"
+	t=${t:-0} p=${p:-0}
+	passed=$((passed + p)) failed=$((failed + t - p))
+	if [ $rc -ne 0 ] || [ "$t" -eq 0 ] || [ "$t" -ne "$p" ]; then
+		echo "FAIL $program (exit $rc)"
+		printf '%s\n' "$out" | tail -n 60
+		[ "$t" -ne "$p" ] || failed=$((failed + 1))
+	fi
+done
+if compgen -G "$logs/*" >/dev/null; then
+	echo "FAIL sanitizer findings:"
+	cat "$logs"/* | head -n 200
+	failed=$((failed + 1))
+fi
+[ $programs -gt 0 ] || { echo "FAIL no test program given"; failed=1; }
+echo "unit: $passed passed, $failed failed"
+[ $failed -eq 0 ]
