@@ -220,20 +220,30 @@ int pg_manifest_parse(const void *data, size_t len, struct pg_manifest **out, st
 	return 0;
 }
 
-static bool is_listed(const char *path)
+/* WAL segments come with the backup without being listed (their archive status files are). */
+static bool may_be_unlisted(const char *path)
 {
-	return strncmp(path, "pg_wal/", 7) != 0 && strcmp(path, PG_MANIFEST_FILE_NAME) != 0;
+	return strncmp(path, "pg_wal/", 7) == 0 || strcmp(path, PG_MANIFEST_FILE_NAME) == 0;
+}
+
+static int compare(
+	const struct pg_manifest_file *want, const struct pg_manifest_file *got, struct err *err)
+{
+	if (want->size != got->size)
+		return err_set(err, ERR_CORRUPT,
+			"base backup: '%s' has %" PRIu64 " bytes, the server sent %" PRIu64,
+			want->path, got->size, want->size);
+	if (memcmp(want->sha256, got->sha256, sizeof(want->sha256)) != 0)
+		return err_set(err, ERR_CORRUPT,
+			"base backup: '%s' differs from the server's checksum", want->path);
+	return 0;
 }
 
 int pg_manifest_match(const struct pg_manifest *m, struct pg_manifest_list *seen, struct err *err)
 {
 	sort(seen);
 	size_t i = 0, j = 0;
-	for (;;) {
-		while (j < seen->count && !is_listed(seen->files[j].path))
-			j++;
-		if (i == m->list.count && j == seen->count)
-			return 0;
+	while (i < m->list.count || j < seen->count) {
 		const struct pg_manifest_file *want = &m->list.files[i];
 		const struct pg_manifest_file *got = &seen->files[j];
 		int order = i == m->list.count ? 1
@@ -242,19 +252,16 @@ int pg_manifest_match(const struct pg_manifest *m, struct pg_manifest_list *seen
 		if (order < 0)
 			return err_set(
 				err, ERR_CORRUPT, "base backup: '%s' is missing", want->path);
-		if (order > 0)
+		if (order > 0 && !may_be_unlisted(got->path))
 			return err_set(err, ERR_CORRUPT,
 				"base backup: '%s' is not in the server's manifest", got->path);
-		if (want->size != got->size)
-			return err_set(err, ERR_CORRUPT,
-				"base backup: '%s' has %" PRIu64 " bytes, the server sent %" PRIu64,
-				want->path, got->size, want->size);
-		if (memcmp(want->sha256, got->sha256, sizeof(want->sha256)) != 0)
-			return err_set(err, ERR_CORRUPT,
-				"base backup: '%s' differs from the server's checksum", want->path);
-		i++;
+		int rc = order == 0 ? compare(want, got, err) : 0;
+		if (rc != 0)
+			return rc;
+		i += order == 0;
 		j++;
 	}
+	return 0;
 }
 
 /* ---- a directory ---- */
@@ -315,7 +322,7 @@ static int walk_entry(int dirfd, const char *name, struct buf *path, unsigned de
 			       : walk(sub, path, depth + 1, out, err);
 	}
 	struct pg_manifest_file f = { .path = own };
-	int rc = S_ISREG(st.st_mode) && is_listed(own) ? hash_file(dirfd, name, &f, err) : 0;
+	int rc = S_ISREG(st.st_mode) ? hash_file(dirfd, name, &f, err) : 0;
 	return rc == 0 ? pg_manifest_list_add(out, &f, err) : rc;
 }
 

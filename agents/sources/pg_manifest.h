@@ -1,8 +1,8 @@
 /*
  * pg_manifest: PostgreSQL's backup_manifest: the server's own list of the files of a base backup
  * with their SHA-256, and the range of WAL that makes it consistent.
- * Knows: the manifest's JSON (versions 1 and 2) and its own checksum; that files in pg_wal are not
- * listed.  Hides: nothing.
+ * Knows: the manifest's JSON (versions 1 and 2) and its own checksum; that WAL segments are
+ * not listed.  Hides: nothing.
  */
 #ifndef AGENTS_SOURCES_PG_MANIFEST_H
 #define AGENTS_SOURCES_PG_MANIFEST_H
@@ -53,8 +53,8 @@ void pg_manifest_free(struct pg_manifest *m);
 
 /**
  * pg_manifest_match(m, seen, err):
- * Compare what was received (sorted here) with the list.  Entries below pg_wal/ and the manifest
- * itself are passed over.  Return 0, or -ERR_CORRUPT that names the first file that is missing,
+ * Compare what was received (sorted here) with the list.  Files below pg_wal/ and the manifest
+ * itself need not be listed.  Return 0, or -ERR_CORRUPT that names the first file that is missing,
  * unknown or different.
  */
 int pg_manifest_match(const struct pg_manifest *m, struct pg_manifest_list *seen, struct err *err);
