@@ -71,6 +71,13 @@ struct snapshot_opened {
 int snapshot_open(struct vault *v, struct fetch *f, const struct snapshot *snap,
 	const uint8_t sk[32], struct snapshot_opened *out, struct err *err);
 
+/**
+ * snapshot_check_envelopes(v, snap, err):
+ * What can be said without a recipient's key: the envelopes are there, are of this snapshot, and
+ * one is for a recovery key of the config.  Return 0, -ERR_NOT_FOUND, -ERR_CORRUPT.
+ */
+int snapshot_check_envelopes(struct vault *v, const struct snapshot *snap, struct err *err);
+
 /* Walk the reference list in order; segments and refs_root are checked against the record. */
 int snapshot_refs(struct vault *v, const struct snapshot *snap, snaprec_ref_fn fn, void *arg,
 	struct err *err);
