@@ -15,6 +15,7 @@
  * (1) The refusal of @include does not depend on what this file thinks is a string or a comment:
  *     any line that begins with it is refused, since the parser's own idea might differ.
  * (2) pos only grows, so the scan is linear.
+ * (3) A text never reaches the parser where the grammar has none: the parser would lose its memory.
  */
 
 #define INCLUDE_WORD "@include"
@@ -26,6 +27,8 @@ struct scan {
 	size_t pos;
 	int line;
 	size_t depth;
+	char open[CONF_SCAN_MAX_DEPTH]; /* the opening marks of the levels we are in */
+	char last;                      /* mark before pos; 'w' = word or number, '"' = text */
 	size_t parts;
 	bool is_over;  /* a limit was passed: nothing more is told */
 	bool is_unfit; /* must not reach the parser */
@@ -200,10 +203,29 @@ static void count_part(struct scan *s)
 static void open_level(struct scan *s)
 {
 	count_part(s);
-	if (++s->depth <= CONF_SCAN_MAX_DEPTH || s->is_over)
+	if (s->is_over)
 		return;
+	if (s->depth < CONF_SCAN_MAX_DEPTH) {
+		s->open[s->depth++] = peek(s, 0);
+		return;
+	}
 	conf_problems_add(s->problems, CONF_ERROR, s->line,
 		"more than %d groups and lists inside each other", CONF_SCAN_MAX_DEPTH);
+	s->is_over = true;
+	s->is_unfit = true;
+}
+
+/* A text stands behind '=' or another text, or is a member of a list. */
+static void check_text_place(struct scan *s)
+{
+	char open = s->depth > 0 ? s->open[s->depth - 1] : '{';
+	bool is_member = open != '{' && (s->last == open || s->last == ',');
+	if (is_member || s->last == '=' || s->last == ':' || s->last == '"')
+		return;
+	if (!s->is_unfit) /* else it follows from what was told */
+		conf_problems_add(s->problems, CONF_ERROR, s->line,
+			"syntax error: a text stands where none can be; expected 'key = "
+			"\"text\";'");
 	s->is_over = true;
 	s->is_unfit = true;
 }
@@ -215,9 +237,11 @@ static void scan_plain(struct scan *s)
 	char next = peek(s, 1);
 	if (isdigit((unsigned char)c) || ((c == '-' || c == '+') && isdigit((unsigned char)next))) {
 		check_number(s);
+		s->last = 'w';
 		return;
 	}
 	if (is_word_char(c)) {
+		s->last = 'w';
 		while (is_word_char(peek(s, 0)))
 			s->pos++;
 		return;
@@ -228,6 +252,8 @@ static void scan_plain(struct scan *s)
 		s->depth--;
 	else if (c == '=' || c == ':' || c == ',')
 		count_part(s);
+	if (!isspace((unsigned char)c))
+		s->last = c;
 	step(s);
 }
 
@@ -238,7 +264,9 @@ bool conf_scan_check(const char *text, size_t len, struct conf_problems *problem
 	while (s.pos < s.len && !s.is_over) {
 		char c = peek(&s, 0);
 		if (c == '"') {
+			check_text_place(&s);
 			skip_string(&s);
+			s.last = '"';
 		} else if (c == '/' && peek(&s, 1) == '*') {
 			skip_block_comment(&s);
 		} else if (c == '#' || (c == '/' && peek(&s, 1) == '/')) {

@@ -111,6 +111,17 @@ Test(conf_scan, nesting_and_number_of_parts_are_limited)
 	cr_expect(scan(many));
 }
 
+Test(conf_scan, a_text_only_stands_where_a_value_can)
+{
+	static const char *const wrong[] = { "\"x\"", "a \"x\"", "a=1 \"x\"", "a={\"x\"}",
+		"a=1, \"x\"", "a=[1 \"x\"]", "a={b=1} \"x\"", "a=(1);\"x\"" };
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		cr_expect(not(scan(wrong[i])), "%s", wrong[i]);
+		cr_expect(eq(sz, problems.errors, 1));
+	}
+	cr_expect(scan("a=\"x\" # c\n\"y\"; b=(\"x\", {c:\"z\"}, [\"u\",\"v\"], \"w\");"));
+}
+
 Test(conf_scan, closing_more_than_was_opened_does_not_confuse_it)
 {
 	cr_expect(scan(")))}}}]]] a = 1;"));
