@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "crypto/hash.h"
 #include "crypto/secret.h"
+#include "vault/chunker.h"
 
 #define ROOT_MAX_BYTES (64u << 10)
 #define SNAPSHOT_SUITE 1
