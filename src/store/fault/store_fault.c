@@ -409,6 +409,11 @@ void store_fault_reset(struct store_fault *f)
 {
 	if (f->is_crashed)
 		drop_staged(f);
+	for (size_t i = f->recent_count; i > 0; i--) {
+		if (!f->recent[i - 1].is_staged)
+			forget_recent(
+				f, &f->recent[i - 1]); /* its number belongs to the old counts */
+	}
 	f->is_crashed = false;
 	f->rule = (struct rule){ .nth = 0 };
 	f->seed = 0;

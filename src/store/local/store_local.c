@@ -172,18 +172,10 @@ static int local_put(void *self, const char *name, const void *data, size_t len,
 	return advise(l, local_stage_put(l->stage, name, data, len, err), err);
 }
 
-static int local_get_range(
-	void *self, const char *name, uint64_t offset, size_t len, struct buf *out, struct err *err)
+/* Append ${len} bytes at ${offset} of an open object that has them. */
+static int read_at(int fd, uint64_t offset, size_t len, struct buf *out, struct err *err)
 {
-	const struct store_local *l = self;
-	CLEANUP(cleanup_close_p) int fd = -1;
-	uint64_t size = 0;
-	int rc = local_tree_open_object(l->root, name, &fd, &size, err);
-	if (rc != 0)
-		return rc;
-	if (offset > size || len > size - offset)
-		return err_set(err, ERR_CORRUPT, "it ends at byte %llu", (unsigned long long)size);
-	rc = buf_reserve(out, len, err);
+	int rc = buf_reserve(out, len, err);
 	if (rc != 0 || len == 0)
 		return rc;
 	ssize_t n = fdio_pread_full(fd, out->data + out->len, len, (off_t)offset);
@@ -195,22 +187,38 @@ static int local_get_range(
 	return 0;
 }
 
-static int local_stat(void *self, const char *name, uint64_t *size, struct err *err)
-{
-	const struct store_local *l = self;
-	return local_tree_stat(l->root, name, size, err);
-}
-
 static int local_get(void *self, const char *name, struct buf *out, struct err *err)
 {
+	const struct store_local *l = self;
+	CLEANUP(cleanup_close_p) int fd = -1;
 	uint64_t size = 0;
-	int rc = local_stat(self, name, &size, err);
+	int rc = local_tree_open_object(l->root, name, &fd, &size, err);
 	if (rc != 0)
 		return rc;
 	if (size > STORE_MAX_OBJECT_BYTES || size > out->max - out->len)
 		return err_set(err, ERR_LIMIT, "%llu bytes are more than allowed here",
 			(unsigned long long)size);
-	return local_get_range(self, name, 0, (size_t)size, out, err);
+	return read_at(fd, 0, (size_t)size, out, err);
+}
+
+static int local_get_range(
+	void *self, const char *name, uint64_t offset, size_t len, struct buf *out, struct err *err)
+{
+	const struct store_local *l = self;
+	CLEANUP(cleanup_close_p) int fd = -1;
+	uint64_t size = 0;
+	int rc = local_tree_open_object(l->root, name, &fd, &size, err);
+	if (rc != 0)
+		return rc;
+	if (offset > size || len > size - offset)
+		return err_set(err, ERR_CORRUPT, "it ends at byte %llu", (unsigned long long)size);
+	return read_at(fd, offset, len, out, err);
+}
+
+static int local_stat(void *self, const char *name, uint64_t *size, struct err *err)
+{
+	const struct store_local *l = self;
+	return local_tree_stat(l->root, name, size, err);
 }
 
 static int local_list(void *self, const char *prefix, store_list_fn fn, void *arg, struct err *err)

@@ -180,30 +180,25 @@ static int mem_put(void *self, const char *name, const void *data, size_t len, s
 	return 0;
 }
 
-static int need(
-	const struct store_mem *m, const char *name, const struct object **out, struct err *err)
+static int not_found(struct err *err)
 {
-	const struct object *o = find_visible(m, name);
-	if (o == NULL)
-		return err_set(err, ERR_NOT_FOUND, "no such object");
-	*out = o;
-	return 0;
+	return err_set(err, ERR_NOT_FOUND, "no such object");
 }
 
 static int mem_get(void *self, const char *name, struct buf *out, struct err *err)
 {
-	const struct object *o = NULL;
-	int rc = need(self, name, &o, err);
-	return rc != 0 ? rc : buf_add(out, o->content->data, o->content->len, err);
+	const struct object *o = find_visible(self, name);
+	if (o == NULL)
+		return not_found(err);
+	return buf_add(out, o->content->data, o->content->len, err);
 }
 
 static int mem_get_range(
 	void *self, const char *name, uint64_t offset, size_t len, struct buf *out, struct err *err)
 {
-	const struct object *o = NULL;
-	int rc = need(self, name, &o, err);
-	if (rc != 0)
-		return rc;
+	const struct object *o = find_visible(self, name);
+	if (o == NULL)
+		return not_found(err);
 	if (offset > o->content->len || len > o->content->len - offset)
 		return err_set(err, ERR_CORRUPT, "it ends at byte %zu", o->content->len);
 	return buf_add(out, o->content->data + offset, len, err);
@@ -231,11 +226,11 @@ static int mem_list(void *self, const char *prefix, store_list_fn fn, void *arg,
 
 static int mem_stat(void *self, const char *name, uint64_t *size, struct err *err)
 {
-	const struct object *o = NULL;
-	int rc = need(self, name, &o, err);
-	if (rc == 0)
-		*size = o->content->len;
-	return rc;
+	const struct object *o = find_visible(self, name);
+	if (o == NULL)
+		return not_found(err);
+	*size = o->content->len;
+	return 0;
 }
 
 static int mem_remove(void *self, const char *name, struct err *err)
