@@ -119,16 +119,17 @@ static void put_objective(
 	report_markup_raw(m, "<td>");
 	if (actual != REPORT_NONE && limit != REPORT_NONE)
 		report_svg_bar(actual, limit, m);
+	report_markup_raw(m, "<div class=\"goal\"><span><strong>");
 	report_markup_duration(m, actual);
-	report_markup_rawf(m, " · %s ", name);
+	report_markup_rawf(m, "</strong> · %s ", name);
 	report_markup_duration(m, limit);
-	report_markup_raw(m, "<br>");
+	report_markup_raw(m, "</span>");
 	report_sections_pill(m,
 		met == REPORT_MET      ? "ok"
 		: met == REPORT_MISSED ? "bad"
 				       : "gap",
 		report_words_met(met));
-	report_markup_raw(m, "</td>\n");
+	report_markup_raw(m, "</div></td>\n");
 }
 
 static void put_objectives(const struct report *r, struct report_markup *m)

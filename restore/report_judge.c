@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "restore/report.h"
+#include "restore/report_summary.h"
 #include "restore/report_words.h"
 
 /*
@@ -310,7 +311,8 @@ static void judge_isolation(const struct bench *b)
 			report_text(r, "the connections to the canary were not counted"));
 	else if (e->canary.address != NULL && e->canary.connections_seen > 0)
 		fail(b, "canary_reached",
-			report_textf(r, "the canary outside the sandbox saw %lld connections",
+			report_textf(r,
+				"the canary outside the sandbox was reached (connections: %lld)",
 				(long long)e->canary.connections_seen));
 	if (e->isolation_checks_count == 0 && e->canary.address == NULL)
 		find(b, REPORT_OBSERVATION, "isolation_not_shown",
@@ -337,8 +339,8 @@ static void judge_cleanup(const struct bench *b)
 		fail(b, "cleanup_not_completed", report_text(r, "the cleanup did not complete"));
 	if (c->residue.count > 0)
 		fail(b, "residue",
-			report_textf(r, "%zu things were left behind, the first is %s",
-				c->residue.count, c->residue.items[0]));
+			report_textf(r, "left behind (%zu in all): %s", c->residue.count,
+				c->residue.items[0]));
 	for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
 		if (left[i].count == REPORT_NONE)
 			gap(b, "cleanup_not_shown",
@@ -346,8 +348,8 @@ static void judge_cleanup(const struct bench *b)
 					r, "the %s left behind were not counted", left[i].what));
 		else if (left[i].count > 0)
 			fail(b, "residue",
-				report_textf(r, "%lld %s were left behind",
-					(long long)left[i].count, left[i].what));
+				report_textf(r, "left behind: %lld %s", (long long)left[i].count,
+					left[i].what));
 	}
 }
 
@@ -393,78 +395,6 @@ static void forget(struct report *r, struct tally *all)
 	memset(&r->verdict, 0, sizeof(r->verdict));
 }
 
-static void summarize(struct report *r)
-{
-	size_t recovered = 0, major = 0;
-	const struct report_system *slow = NULL, *old = NULL;
-	const char *first = NULL;
-	char took[REPORT_WORDS_BYTES], rto[REPORT_WORDS_BYTES];
-	char lost[REPORT_WORDS_BYTES], rpo[REPORT_WORDS_BYTES];
-
-	for (size_t i = 0; i < r->systems_count; i++) {
-		const struct report_system *s = r->systems[i];
-		if (s->result.verdict == REPORT_PASS ||
-			s->result.verdict == REPORT_PASS_WITH_FINDINGS)
-			recovered++;
-		if (slow == NULL || s->result.rta_total_ms > slow->result.rta_total_ms)
-			slow = s;
-		if (old == NULL || s->result.rpa_ms > old->result.rpa_ms)
-			old = s;
-	}
-	for (size_t i = 0; i < r->findings_count; i++) {
-		const struct report_finding *f = r->findings[i];
-		major += f->grade == REPORT_MAJOR;
-		if (f->grade == REPORT_MAJOR && first == NULL)
-			first = f->description;
-	}
-	const char *text =
-		report_textf(r, "%zu of %zu systems recovered in the sandbox as the plan demands.",
-			recovered, r->systems_count);
-	if (slow != NULL && slow->result.rta_total_ms != REPORT_NONE)
-		text = report_textf(r, "%s Slowest: %s after %s of %s allowed.", text,
-			slow->system_id, report_words_duration(took, slow->result.rta_total_ms),
-			report_words_duration(rto, slow->rto_ms));
-	if (old != NULL && old->result.rpa_ms != REPORT_NONE)
-		text = report_textf(r, "%s Most data lost: %s with %s of %s allowed.", text,
-			old->system_id, report_words_duration(lost, old->result.rpa_ms),
-			report_words_duration(rpo, old->rpo_ms));
-	if (r->exercise.abort_reason != NULL)
-		text = report_textf(r, "%s Aborted: %.200s.", text, r->exercise.abort_reason);
-	if (first != NULL)
-		text = report_textf(r, "%s %zu major %s, first: %.200s.", text, major,
-			major == 1 ? "nonconformity" : "nonconformities", first);
-	r->verdict.summary = text;
-}
-
-static void tell_limits(struct report *r)
-{
-	struct report_texts *limits = &r->verdict.limits_of_this_evidence;
-	report_add_text(r, limits,
-		"log: none. The report is signed but not recorded in a tamper-evident log: it "
-		"cannot "
-		"show that no other report of this drill was made or withheld.");
-	report_add_text(r, limits,
-		"All times come from the clock of the drill host; its offset was not measured.");
-	report_add_text(r, limits,
-		"Recovery was timed on the drill host, not on the production hardware; operating "
-		"systems, licences and plant networks were not recovered.");
-	for (size_t i = 0; i < r->systems_count; i++) {
-		const struct report_system *s = r->systems[i];
-		if (s->recovery_point.rpa_basis == REPORT_RPA_SNAPSHOT_TIME)
-			report_add_text(r, limits,
-				report_textf(r,
-					"%s: the age of the data is the time of the snapshot, not "
-					"read from the restored data.",
-					s->system_id));
-		if (s->recovery_point.consistency == REPORT_FUZZY)
-			report_add_text(r, limits,
-				report_textf(r,
-					"%s: the files were captured while in use, one after the "
-					"other; they are not of one moment.",
-					s->system_id));
-	}
-}
-
 void report_judge_run(struct report *r)
 {
 	struct tally all = { .has_failed = false };
@@ -476,8 +406,7 @@ void report_judge_run(struct report *r)
 	for (size_t i = 0; i < r->findings_count; i++)
 		r->findings[i]->id = report_textf(r, "F%zu", i + 1);
 	r->verdict.overall = conclude(&all, r->exercise.abort_reason != NULL);
-	summarize(r);
-	tell_limits(r);
+	report_summary_write(r);
 }
 
 int report_judge_exit_status(const struct report *r)

@@ -144,6 +144,19 @@ static const char *status_tone(unsigned status)
 	return status == REPORT_STATUS_PASS ? "ok" : status == REPORT_STATUS_FAIL ? "bad" : "gap";
 }
 
+static void put_finding(const struct report_finding *f, struct report_markup *m)
+{
+	const char *tone = f->grade == REPORT_MAJOR   ? "bad"
+			   : f->grade == REPORT_MINOR ? "gap"
+						      : "note";
+	report_markup_raw(m, "<tr>");
+	report_markup_element(m, "th scope=\"row\"", f->id);
+	cell_pill(m, tone, report_words_grade(f->grade));
+	report_markup_element(m, "td class=\"w\"", f->system == NULL ? "the drill" : f->system);
+	cell(m, f->description);
+	report_markup_raw(m, "</tr>\n");
+}
+
 void report_sections_findings(const struct report *r, struct report_markup *m)
 {
 	static const char *const columns[] = { "No.", "Grade", "System", "Finding", NULL };
@@ -154,17 +167,11 @@ void report_sections_findings(const struct report *r, struct report_markup *m)
 		return;
 	}
 	open_table(m, NULL, columns);
-	for (size_t i = 0; i < r->findings_count; i++) {
-		const struct report_finding *f = r->findings[i];
-		const char *tone = f->grade == REPORT_MAJOR   ? "bad"
-				   : f->grade == REPORT_MINOR ? "gap"
-							      : "note";
-		report_markup_raw(m, "<tr>");
-		report_markup_element(m, "th scope=\"row\"", f->id);
-		cell_pill(m, tone, report_words_grade(f->grade));
-		cell(m, f->system == NULL ? "the drill" : f->system);
-		cell(m, f->description);
-		report_markup_raw(m, "</tr>\n");
+	for (unsigned grade = REPORT_MAJOR; grade <= REPORT_OBSERVATION; grade++) {
+		for (size_t i = 0; i < r->findings_count; i++) {
+			if (r->findings[i]->grade == grade)
+				put_finding(r->findings[i], m);
+		}
 	}
 	close_table(m);
 	close_section(m);
@@ -175,7 +182,7 @@ static void put_recovery_point(const struct report_system *s, struct report_mark
 	const struct report_recovery_point *p = &s->recovery_point;
 	char text[REPORT_WORDS_BYTES];
 
-	report_markup_raw(m, "<dl class=\"pairs\">");
+	report_markup_raw(m, "<dl class=\"pairs two\">");
 	if (s->depends_on.count > 0) {
 		report_markup_raw(m, "<dt>Depends on</dt><dd>");
 		for (size_t i = 0; i < s->depends_on.count; i++) {
@@ -187,8 +194,6 @@ static void put_recovery_point(const struct report_system *s, struct report_mark
 	pair(m, "Source", p->source);
 	pair_time(m, "Snapshot taken", p->snapshot_at);
 	pair_number(m, "Snapshot number", p->seq);
-	pair_code(m, "Snapshot hash", p->snapshot_id);
-	pair_code(m, "Root", p->root_id);
 	if (p->consistency != 0)
 		pair(m, "Captured", report_words_consistency(p->consistency));
 	pair_time(m, "Newest data in it", p->data_as_of);
@@ -201,6 +206,9 @@ static void put_recovery_point(const struct report_system *s, struct report_mark
 	pair_number(m, "Files and objects", s->volume.objects);
 	if (s->mtpd_ms != REPORT_NONE)
 		pair(m, "Tolerated outage (MTPD)", report_words_duration(text, s->mtpd_ms));
+	report_markup_raw(m, "</dl><dl class=\"pairs\">\n");
+	pair_code(m, "Snapshot hash", p->snapshot_id);
+	pair_code(m, "Root", p->root_id);
 	report_markup_raw(m, "</dl>\n");
 }
 
@@ -308,7 +316,7 @@ void report_sections_isolation(const struct report *r, struct report_markup *m)
 		if (e->canary.connections_seen == REPORT_NONE)
 			report_markup_raw(m, "</code>; what reached it was not counted.</p>\n");
 		else
-			report_markup_rawf(m, "</code> and saw %lld connections.</p>\n",
+			report_markup_rawf(m, "</code>. Connections it saw: %lld.</p>\n",
 				(long long)e->canary.connections_seen);
 	}
 	close_section(m);

@@ -11,7 +11,7 @@
  */
 
 #define LEFT 150.0   /* where time begins */
-#define RIGHT 986.0  /* where it ends */
+#define RIGHT 962.0  /* where it ends */
 #define WIDTH 1000.0 /* of the view box */
 #define TOP 34.0
 #define ROW 52.0

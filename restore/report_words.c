@@ -63,6 +63,8 @@ const char *report_words_duration(char out[REPORT_WORDS_BYTES], int64_t ms)
 		(void)snprintf(out, REPORT_WORDS_BYTES, "not measured"); /* fits */
 	else if (ms > MS_MAX || ms < -MS_MAX)
 		(void)snprintf(out, REPORT_WORDS_BYTES, "%lld ms", (long long)ms); /* fits */
+	else if (ms >= 1000 && ms < 60000 && ms % 1000 == 0)
+		(void)snprintf(out, REPORT_WORDS_BYTES, "%d s", (int)(ms / 1000)); /* fits */
 	else if (ms >= 60000 && ms < 3600000 && ms % 60000 == 0)
 		(void)snprintf(out, REPORT_WORDS_BYTES, "%d min", (int)(ms / 60000)); /* fits */
 	else if (ms >= 3600000 && ms < 86400000 * INT64_C(3) && ms % 3600000 == 0)
