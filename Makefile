@@ -58,6 +58,8 @@ $(BUILD)/obj/%.o: %.c
 	@echo "  CC $<"
 	@$(CC) $(CPPFLAGS_ALL) $(PKG_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
+$(BUILD)/obj/src/vault/store_text.o: docs/FORMAT.md
+
 $(LIB): $(OBJ)
 	@rm -f $@
 	@ar rcs $@ $(OBJ)

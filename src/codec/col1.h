@@ -23,8 +23,10 @@ struct col1 {
 
 /**
  * col1_choose(z, level, data, len, out):
- * Detector, phase rule and trial on samples of this chunk alone.  Return 1 and fill *${out} when
- * the filter wins by the rule, 0 when the chunk is better plain.
+ * Detector, phase rule and trial on samples of this chunk alone (at least 64 KiB of it).  The phase
+ * is below the column width: rows may begin anywhere in a record, columns may not.  Return 1 and
+ * fill *${out} when the filter wins by the rule, 0 when the chunk is better plain (or there is no
+ * memory for the trial: plain is never wrong).
  */
 int col1_choose(struct zcodec *z, int level, const uint8_t *data, size_t len, struct col1 *out);
 

@@ -20,7 +20,7 @@ int jsonx_encode(const json_t *value, struct buf *out, struct err *err);
 /**
  * jsonx_parse(data, len, what, out, err):
  * Parse one value; duplicate keys are refused.  ${what} names the thing in the error.
- * Return 0 (new reference in *${out}) or -ERR_CORRUPT.
+ * Return 0 (new reference in *${out}), -ERR_CORRUPT or -ERR_NOMEM.
  */
 int jsonx_parse(const void *data, size_t len, const char *what, json_t **out, struct err *err);
 

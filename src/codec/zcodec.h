@@ -18,13 +18,15 @@ void zcodec_free(struct zcodec *z);
 
 /**
  * zcodec_compress(z, level, in, in_len, out, out_cap):
- * Compress into at most ${out_cap} bytes.  Return the length, or 0 when it does not fit.
- * The result depends on the bytes, the level and the library version only.
+ * Compress into at most ${out_cap} bytes.  Return the length, or 0 when it does not fit (or there
+ * is no memory for the room that the library needs). The result depends on the bytes, the level and
+ * the library version only.
  */
 size_t zcodec_compress(
 	struct zcodec *z, int level, const void *in, size_t in_len, void *out, size_t out_cap);
 
-/* Decompress to exactly ${out_len} bytes.  Return 0 or -ERR_CORRUPT. */
+/* Decompress one frame that fills the input to exactly ${out_len} bytes; on failure what ${out}
+ * holds is undefined.  Return 0 or -ERR_CORRUPT. */
 int zcodec_decompress(struct zcodec *z, const void *in, size_t in_len, void *out, size_t out_len,
 	struct err *err);
 

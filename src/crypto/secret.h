@@ -10,6 +10,8 @@
 
 struct err;
 
+#define SECRET_MAX_BYTES ((size_t)1 << 20)
+
 struct secret {
 	uint8_t *data; /* owned; NULL when empty */
 	size_t len;
@@ -20,7 +22,11 @@ struct secret {
 		.data = NULL, .len = 0                                                             \
 	}
 
-/* Copy ${len} bytes into ${s} (what it held is wiped).  Return 0 or -ERR_NOMEM. */
+/**
+ * secret_set(s, data, len, err):
+ * Copy ${len} bytes into ${s} (what it held is wiped; ${data} may lie in it).  Return 0, -ERR_NOMEM
+ * or -ERR_LIMIT (over SECRET_MAX_BYTES).
+ */
 int secret_set(struct secret *s, const void *data, size_t len, struct err *err);
 
 /* Wipe and free.  The secret is empty and usable again. */
@@ -29,7 +35,8 @@ void secret_done(struct secret *s);
 /* Wipe ${len} bytes at ${p}; the compiler may not leave it out. */
 void secret_wipe(void *p, size_t len);
 
-/* Once at program start: no core dumps, no ptrace by others. */
+/* Once at program start: no core dumps, no ptrace by others of the same user (a debugger and
+ * LeakSanitizer count as others). */
 void secret_harden_process(void);
 
 #endif

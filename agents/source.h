@@ -1,0 +1,49 @@
+/*
+ * source: what a backup reads, as a stream of entries in key order.  One implementation per kind of
+ * source, in agents/sources/; the pipeline (backup.h) knows only this.
+ */
+#ifndef AGENTS_SOURCE_H
+#define AGENTS_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vault/entry.h"
+
+struct err;
+
+/* One entry as found; pointers are borrowed until the next call of next(). */
+struct source_item {
+	const uint8_t *key;
+	size_t key_len;
+	struct entry entry; /* without extents, digest and hard-link group: the pipeline's work */
+	/* Who it is, for hard links and the cache.  ino 0: has no identity, is never cached. */
+	uint64_t fs_id, ino;
+	uint64_t links;
+	struct entry_time ctime;
+};
+
+struct source {
+	void *self;
+	/* The next entry in key order.  Return 1, 0 at the end, or an error that ends the backup.
+	 * What cannot be read is told to the warning callback the source was made with, and left
+	 * out. */
+	int (*next)(void *self, struct source_item *item, struct err *err);
+	/* Begin reading the content of the item just given (a regular file).  *${size} is its
+	 * length at open.  Return 0; another value: it cannot be read (vanished, permission), which
+	 * the source has told; the pipeline leaves the entry out. */
+	int (*open)(void *self, uint64_t *size, struct err *err);
+	/* The next run: up to ${cap} bytes into ${data} (*${len} > 0), or a hole (*${hole} > 0).
+	 * Return 1, 0 at the end, or an error: the file is left out. */
+	int (*read)(
+		void *self, void *data, size_t cap, size_t *len, uint64_t *hole, struct err *err);
+	/* End reading.  ${item}: its entry's metadata is brought up to date when it changed while
+	 * it was read, and notes are set. */
+	void (*close)(void *self, struct source_item *item);
+};
+
+/* Told for everything left out or odd: a path for people (bytes as given) and why. */
+typedef void (*source_warn_fn)(void *arg, const char *path, size_t path_len, const char *why);
+
+#endif

@@ -1,0 +1,462 @@
+#include "codec/col1.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "codec/zcodec.h"
+
+/*
+ * INVARIANTS
+ * (1) A struct col1 that reaches a transform has an allowed stride, phase < stride, modes <= 2.
+ * (2) The output of a chunk of n bytes, r = (n - phase) / stride rows, is: column 0 (r * width
+ *     bytes), column 1, ..., the first phase bytes, the last n - phase - r * stride bytes.
+ * (3) Stride, phase and modes come from the chunk's bytes, its length and the level alone.
+ *
+ * Every number below is part of the format in this sense: another value gives other records for
+ * the same data, which then do not deduplicate.
+ */
+enum { MODE_WORDS = 0, MODE_PLANES = 1, MODE_DELTA = 2 };
+
+#define STRIDE_STEP 4
+#define STRIDE_MAX 128
+#define STRIDES (STRIDE_MAX / STRIDE_STEP)
+
+#define CHOOSE_MIN_BYTES 65536
+#define WINDOWS 4
+#define WINDOW_BYTES 2048
+#define WINDOW_LEAD_BYTES 1024 /* before the first window: room for the longest lag */
+#define SAMPLED_BYTES (WINDOWS * WINDOW_BYTES)
+#define BACKGROUND_RANK 10 /* the 11th smallest count */
+#define ODD_LAGS 5
+
+#define TRIAL_BYTES 131072
+
+#define BLOCK_ROWS 64
+
+/* The width of a column: 8 when that divides the stride, else 4. */
+static unsigned width_of(unsigned stride)
+{
+	return stride % 8 == 0 ? 8 : 4;
+}
+
+static bool is_allowed(unsigned stride)
+{
+	return stride >= STRIDE_STEP && stride <= STRIDE_MAX && stride % STRIDE_STEP == 0 &&
+	       stride / width_of(stride) <= COL1_MAX_COLUMNS;
+}
+
+/* Little-endian word of ${width} bytes. */
+static uint64_t load(const uint8_t *p, unsigned width)
+{
+	if (width == 8)
+		return bytes_le64(p);
+	return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+}
+
+static void store(uint8_t *p, uint64_t v, unsigned width)
+{
+	for (unsigned i = 0; i < width; i++)
+		p[i] = (uint8_t)(v >> (8 * i));
+}
+
+/* ---- transform ---------------------------------------------------------------------------- */
+
+/* One column seen from both sides: words in records, and the bytes of the column. */
+struct column {
+	size_t rows;
+	unsigned stride;
+	unsigned width;
+	unsigned mode;
+};
+
+static void forward_words(const struct column *c, const uint8_t *in, uint8_t *out)
+{
+	if (c->width == 8) {
+		for (size_t i = 0; i < c->rows; i++)
+			memcpy(out + 8 * i, in + i * c->stride, 8);
+	} else {
+		for (size_t i = 0; i < c->rows; i++)
+			memcpy(out + 4 * i, in + i * c->stride, 4);
+	}
+}
+
+static void inverse_words(const struct column *c, const uint8_t *in, uint8_t *out)
+{
+	if (c->width == 8) {
+		for (size_t i = 0; i < c->rows; i++)
+			memcpy(out + i * c->stride, in + 8 * i, 8);
+	} else {
+		for (size_t i = 0; i < c->rows; i++)
+			memcpy(out + i * c->stride, in + 4 * i, 4);
+	}
+}
+
+/* Words of 4 bytes may carry garbage above them here: only their own bytes are written. */
+static void forward_planes(const struct column *c, const uint8_t *in, uint8_t *out)
+{
+	uint64_t before = 0;
+	for (size_t at = 0; at < c->rows; at += BLOCK_ROWS) {
+		size_t n = c->rows - at < BLOCK_ROWS ? c->rows - at : BLOCK_ROWS;
+		uint64_t words[BLOCK_ROWS];
+		for (size_t i = 0; i < n; i++) {
+			uint64_t word = load(in + (at + i) * c->stride, c->width);
+			words[i] = c->mode == MODE_DELTA ? word - before : word;
+			before = word;
+		}
+		for (unsigned b = 0; b < c->width; b++) {
+			uint8_t *plane = out + b * c->rows + at;
+			for (size_t i = 0; i < n; i++)
+				plane[i] = (uint8_t)(words[i] >> (8 * b));
+		}
+	}
+}
+
+static void inverse_planes(const struct column *c, const uint8_t *in, uint8_t *out)
+{
+	uint64_t sum = 0;
+	for (size_t at = 0; at < c->rows; at += BLOCK_ROWS) {
+		size_t n = c->rows - at < BLOCK_ROWS ? c->rows - at : BLOCK_ROWS;
+		uint64_t words[BLOCK_ROWS] = { 0 };
+		for (unsigned b = 0; b < c->width; b++) {
+			const uint8_t *plane = in + b * c->rows + at;
+			for (size_t i = 0; i < n; i++)
+				words[i] |= (uint64_t)plane[i] << (8 * b);
+		}
+		for (size_t i = 0; i < n; i++) {
+			sum = c->mode == MODE_DELTA ? sum + words[i] : words[i];
+			store(out + (at + i) * c->stride, sum, c->width);
+		}
+	}
+}
+
+static void forward_column(const struct column *c, const uint8_t *in, uint8_t *out)
+{
+	if (c->mode == MODE_WORDS)
+		forward_words(c, in, out);
+	else
+		forward_planes(c, in, out);
+}
+
+/* How a chunk divides into head, rows and tail. */
+struct layout {
+	size_t head;
+	size_t rows;
+	size_t body; /* rows * stride */
+	size_t tail;
+	unsigned width;
+	unsigned columns;
+};
+
+static struct layout layout_of(const struct col1 *f, size_t len)
+{
+	struct layout l = { .head = f->phase < len ? f->phase : len };
+	l.rows = (len - l.head) / f->stride;
+	l.body = l.rows * f->stride;
+	l.tail = len - l.head - l.body;
+	l.width = width_of(f->stride);
+	l.columns = f->stride / l.width;
+	return l;
+}
+
+/* memcpy() that takes NULL for nothing. */
+static void copy(uint8_t *out, const uint8_t *in, size_t len)
+{
+	if (len > 0)
+		memcpy(out, in, len);
+}
+
+void col1_forward(const struct col1 *f, const uint8_t *in, uint8_t *out, size_t len)
+{
+	struct layout l = layout_of(f, len);
+	for (unsigned i = 0; i < l.columns && l.rows > 0; i++) {
+		struct column c = { l.rows, f->stride, l.width, f->mode[i] };
+		forward_column(&c, in + l.head + i * l.width, out + i * l.width * l.rows);
+	}
+	copy(out + l.body, in, l.head);
+	copy(out + l.body + l.head, in + l.head + l.body, l.tail);
+}
+
+void col1_inverse(const struct col1 *f, const uint8_t *in, uint8_t *out, size_t len)
+{
+	struct layout l = layout_of(f, len);
+	for (unsigned i = 0; i < l.columns && l.rows > 0; i++) {
+		struct column c = { l.rows, f->stride, l.width, f->mode[i] };
+		const uint8_t *column = in + i * l.width * l.rows;
+		uint8_t *first = out + l.head + i * l.width;
+		if (c.mode == MODE_WORDS)
+			inverse_words(&c, column, first);
+		else
+			inverse_planes(&c, column, first);
+	}
+	copy(out, in + l.body, l.head);
+	copy(out + l.head + l.body, in + l.body + l.head, l.tail);
+}
+
+/* ---- parameters (docs/FORMAT.md section 3) --------------------------------------------------- */
+
+size_t col1_encode(const struct col1 *f, uint8_t out[COL1_MAX_PARAM_BYTES])
+{
+	unsigned columns = f->stride / width_of(f->stride);
+	size_t len = 2 + (columns + 3) / 4;
+	memset(out, 0, len);
+	out[0] = f->stride;
+	out[1] = f->phase;
+	for (unsigned i = 0; i < columns; i++)
+		out[2 + i / 4] |= (uint8_t)(f->mode[i] << (2 * (i % 4)));
+	return len;
+}
+
+int col1_decode(const uint8_t *data, size_t len, struct col1 *out, size_t *used, struct err *err)
+{
+	if (len < 2)
+		return err_set(err, ERR_CORRUPT, "record filter is cut short");
+	unsigned stride = data[0];
+	if (!is_allowed(stride))
+		return err_set(err, ERR_CORRUPT, "record filter has stride %u", stride);
+	if (data[1] >= stride)
+		return err_set(err, ERR_CORRUPT, "record filter has phase %u at stride %u", data[1],
+			stride);
+	unsigned columns = stride / width_of(stride);
+	size_t mode_bytes = (columns + 3) / 4;
+	if (len - 2 < mode_bytes)
+		return err_set(err, ERR_CORRUPT, "record filter is cut short");
+
+	struct col1 f = { .stride = data[0], .phase = data[1] };
+	for (unsigned i = 0; i < 4 * mode_bytes; i++) {
+		unsigned mode = data[2 + i / 4] >> (2 * (i % 4)) & 3;
+		if (mode > MODE_DELTA || (i >= columns && mode != 0))
+			return err_set(err, ERR_CORRUPT, "record filter has mode %u in column %u",
+				mode, i);
+		if (i < columns)
+			f.mode[i] = (uint8_t)mode;
+	}
+	*out = f;
+	*used = 2 + mode_bytes;
+	return 0;
+}
+
+/* ---- detector ---------------------------------------------------------------------------------
+ */
+
+static const uint8_t *window_at(const uint8_t *data, size_t len, unsigned w)
+{
+	return data + (len - WINDOWS * WINDOW_LEAD_BYTES) / WINDOWS * w + WINDOW_LEAD_BYTES;
+}
+
+/* How many of WINDOW_BYTES bytes at ${p} equal the byte ${lag} before: eight a step, one count in
+ * each byte of a word. */
+static unsigned count_in_window(const uint8_t *p, unsigned lag)
+{
+	const uint64_t low7 = UINT64_C(0x7f7f7f7f7f7f7f7f);
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	const size_t batch = 128 * 8; /* a count never passes 128 */
+	unsigned total = 0;
+	for (size_t at = 0; at < WINDOW_BYTES; at += batch) {
+		uint64_t counts = 0;
+		for (size_t i = at; i < at + batch; i += 8) {
+			uint64_t x = bytes_le64(p + i) ^ bytes_le64(p + i - lag);
+			counts += ~(((x & low7) + low7) | x | low7) >> 7;
+		}
+		/* a sum of eight counts needs more than a byte: add neighbours, then all four */
+		const uint64_t even = UINT64_C(0x00ff00ff00ff00ff);
+		uint64_t pairs = (counts & even) + (counts >> 8 & even);
+		total += (unsigned)((pairs * (ones & even)) >> 48);
+	}
+	return total;
+}
+
+static unsigned count_equal(const uint8_t *data, size_t len, unsigned lag)
+{
+	unsigned total = 0;
+	for (unsigned w = 0; w < WINDOWS; w++)
+		total += count_in_window(window_at(data, len, w), lag);
+	return total;
+}
+
+static int compare_unsigned(const void *a, const void *b)
+{
+	unsigned x = *(const unsigned *)a;
+	unsigned y = *(const unsigned *)b;
+	return (x > y) - (x < y);
+}
+
+/* What equality any lag would show: the lower of two guesses. */
+static unsigned background(const uint8_t *data, size_t len, const unsigned counts[STRIDES])
+{
+	static const unsigned lags[ODD_LAGS] = { 5, 9, 13, 19, 27 };
+	unsigned odd[ODD_LAGS];
+	for (unsigned i = 0; i < ODD_LAGS; i++)
+		odd[i] = count_equal(data, len, lags[i]);
+	qsort(odd, ODD_LAGS, sizeof(odd[0]), compare_unsigned);
+
+	unsigned sorted[STRIDES];
+	memcpy(sorted, counts, sizeof(sorted));
+	qsort(sorted, STRIDES, sizeof(sorted[0]), compare_unsigned);
+	unsigned median = odd[ODD_LAGS / 2];
+	return sorted[BACKGROUND_RANK] < median ? sorted[BACKGROUND_RANK] : median;
+}
+
+/* The smallest allowed stride whose bytes repeat nearly as often as the best one's; 0 = none. */
+static unsigned detect_stride(const uint8_t *data, size_t len)
+{
+	unsigned counts[STRIDES];
+	unsigned best = 0;
+	for (unsigned i = 0; i < STRIDES; i++) {
+		unsigned stride = STRIDE_STEP * (i + 1);
+		counts[i] = count_equal(data, len, stride);
+		if (is_allowed(stride) && counts[i] > best)
+			best = counts[i];
+	}
+	unsigned ground = background(data, len, counts);
+	if (best * 5 < SAMPLED_BYTES || best < ground + SAMPLED_BYTES / 10)
+		return 0;
+	unsigned enough = ground + (best - ground) * 85 / 100;
+	for (unsigned i = 0; i < STRIDES; i++) {
+		unsigned stride = STRIDE_STEP * (i + 1);
+		if (is_allowed(stride) && counts[i] >= enough)
+			return stride;
+	}
+	return 0;
+}
+
+/* ---- phase ------------------------------------------------------------------------------------
+ */
+
+/* The bytes that the signed difference of two words of ${width} bytes needs; 0 for 0. */
+static unsigned bytes_needed(uint64_t word, uint64_t before, unsigned width)
+{
+	uint64_t d = word - before;
+	if (width == 4)
+		d = (uint64_t)(int64_t)(int32_t)(uint32_t)d;
+	if (d == 0)
+		return 0;
+	uint64_t magnitude = (d >> 63) != 0 ? ~d : d;
+	unsigned bits = magnitude == 0 ? 0 : 64 - (unsigned)__builtin_clzll(magnitude);
+	return bits / 8 + 1;
+}
+
+static uint64_t swap(uint64_t word, unsigned width)
+{
+	return width == 8 ? __builtin_bswap64(word) : __builtin_bswap32((uint32_t)word);
+}
+
+/*
+ * Rows are the same records whichever of their bytes they begin with, so only where columns begin
+ * matters: phase mod width.  In the right place a difference to the row before is short (the low
+ * bytes of a number change, the high ones stay) and a changed field changes one word, not two.  So:
+ * the phase below width with the fewest bytes of differences over all words of the windows, the
+ * lowest when equal.  Words are read as little-endian, or as big-endian where that needs over an
+ * eighth fewer: little-endian fields seen in the wrong place look big-endian by about as much.
+ */
+static unsigned detect_phase(const uint8_t *data, size_t len, unsigned stride)
+{
+	unsigned width = width_of(stride);
+	unsigned little[8] = { 0 };
+	unsigned big[8] = { 0 };
+	for (unsigned w = 0; w < WINDOWS; w++) {
+		const uint8_t *p = window_at(data, len, w);
+		size_t begin = (size_t)(p - data);
+		for (size_t i = 0; i + width <= WINDOW_BYTES; i++) {
+			uint64_t word = load(p + i, width);
+			uint64_t before = load(p + i - stride, width);
+			size_t h = (begin + i) % width;
+			little[h] += bytes_needed(word, before, width);
+			big[h] += bytes_needed(swap(word, width), swap(before, width), width);
+		}
+	}
+	unsigned best = 0;
+	unsigned best_cost = UINT_MAX;
+	for (unsigned h = 0; h < width; h++) {
+		unsigned as_big = big[h] + big[h] / 8;
+		unsigned cost = little[h] < as_big ? little[h] : as_big;
+		if (cost < best_cost) {
+			best = h;
+			best_cost = cost;
+		}
+	}
+	return best;
+}
+
+/* ---- trial ------------------------------------------------------------------------------------
+ */
+
+/* Memory of a trial: one column, and its compressed form. */
+struct trial {
+	struct zcodec *z;
+	int level;
+	uint8_t *column; /* TRIAL_BYTES */
+	uint8_t *packed; /* packed_len bytes */
+	size_t packed_len;
+};
+
+/* The cost of one column in its best mode, stored in *${mode}; 0 when out of memory. */
+static size_t try_column(const struct trial *t, struct column c, const uint8_t *in, uint8_t *mode)
+{
+	size_t best = 0;
+	for (unsigned m = MODE_WORDS; m <= MODE_DELTA; m++) {
+		c.mode = m;
+		forward_column(&c, in, t->column);
+		size_t cost = zcodec_compress(
+			t->z, t->level, t->column, c.rows * c.width, t->packed, t->packed_len);
+		if (cost == 0)
+			return 0;
+		if (m == MODE_PLANES)
+			cost += cost / 50;
+		if (m == MODE_DELTA)
+			cost += cost / 33;
+		if (m == MODE_WORDS || cost < best) {
+			best = cost;
+			*mode = (uint8_t)m;
+		}
+	}
+	return best;
+}
+
+/* Choose modes on whole rows in the chunk's middle.  Return true when the filter wins there. */
+static bool try_filter(const struct trial *t, const uint8_t *data, size_t len, struct col1 *f)
+{
+	size_t body = len - f->phase;
+	size_t sample = body < TRIAL_BYTES ? body : TRIAL_BYTES;
+	const uint8_t *first = data + f->phase + (body - sample) / 2 / f->stride * f->stride;
+	size_t rows = sample / f->stride;
+	unsigned width = width_of(f->stride);
+
+	size_t filtered = 0;
+	for (unsigned i = 0; i < f->stride / width; i++) {
+		struct column c = { rows, f->stride, width, MODE_WORDS };
+		size_t cost = try_column(t, c, first + i * width, &f->mode[i]);
+		if (cost == 0)
+			return false;
+		filtered += cost;
+	}
+	size_t plain =
+		zcodec_compress(t->z, t->level, first, rows * f->stride, t->packed, t->packed_len);
+	return filtered * 100 < plain * 93;
+}
+
+int col1_choose(struct zcodec *z, int level, const uint8_t *data, size_t len, struct col1 *out)
+{
+	if (len < CHOOSE_MIN_BYTES)
+		return 0;
+	unsigned stride = detect_stride(data, len);
+	if (stride == 0)
+		return 0;
+	struct col1 f = { .stride = (uint8_t)stride };
+	f.phase = (uint8_t)detect_phase(data, len, stride);
+
+	size_t packed_len = ZSTD_compressBound(TRIAL_BYTES);
+	CLEANUP(cleanup_free_p) uint8_t *memory = malloc(TRIAL_BYTES + packed_len);
+	if (memory == NULL)
+		return 0; /* plain is never wrong */
+	const struct trial t = { z, level, memory, memory + TRIAL_BYTES, packed_len };
+	if (!try_filter(&t, data, len, &f))
+		return 0;
+	*out = f;
+	return 1;
+}

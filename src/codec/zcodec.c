@@ -1,0 +1,99 @@
+#include "codec/zcodec.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+/*
+ * INVARIANTS
+ * (1) The library always compresses into room for the worst case: with less it may store a block
+ *     plain that it would have compressed, and the bytes would depend on the room.
+ * (2) Decompression takes one frame that fills the input, and writes at most out_len bytes
+ *     whatever the frame says.
+ */
+#define FRAME_MAGIC_BYTES 4
+
+struct zcodec {
+	ZSTD_CCtx *compress;   /* owned */
+	ZSTD_DCtx *decompress; /* owned */
+	uint8_t *room;         /* owned, room_len bytes; NULL until needed */
+	size_t room_len;
+};
+
+DEFINE_CLEANUP(struct zcodec *, zcodec_free)
+
+int zcodec_new(struct zcodec **out, struct err *err)
+{
+	CLEANUP(zcodec_free_p) struct zcodec *z = calloc(1, sizeof(*z));
+	if (z == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	z->compress = ZSTD_createCCtx();
+	z->decompress = ZSTD_createDCtx();
+	if (z->compress == NULL || z->decompress == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory for zstd");
+	*out = TAKE(z);
+	return 0;
+}
+
+void zcodec_free(struct zcodec *z)
+{
+	if (z == NULL)
+		return;
+	(void)ZSTD_freeCCtx(z->compress);
+	(void)ZSTD_freeDCtx(z->decompress);
+	free(z->room);
+	free(z);
+}
+
+/* Room for ${len} bytes, kept in ${z}; NULL when out of memory. */
+static uint8_t *room_for(struct zcodec *z, size_t len)
+{
+	if (len > z->room_len) {
+		free(z->room); /* nothing in it is worth a copy */
+		z->room = malloc(len);
+		z->room_len = z->room == NULL ? 0 : len;
+	}
+	return z->room;
+}
+
+size_t zcodec_compress(
+	struct zcodec *z, int level, const void *in, size_t in_len, void *out, size_t out_cap)
+{
+	size_t bound = ZSTD_compressBound(in_len);
+	if (ZSTD_isError(bound))
+		return 0;
+	bool is_direct = out_cap >= bound;
+	void *room = is_direct ? out : room_for(z, bound);
+	if (room == NULL)
+		return 0; /* out of memory: the caller keeps the bytes plain, which is never wrong
+			   */
+	size_t len = ZSTD_compressCCtx(z->compress, room, bound, in, in_len, level);
+	if (ZSTD_isError(len) || len > out_cap)
+		return 0;
+	if (!is_direct)
+		memcpy(out, room, len);
+	return len;
+}
+
+int zcodec_decompress(
+	struct zcodec *z, const void *in, size_t in_len, void *out, size_t out_len, struct err *err)
+{
+	static const uint8_t magic[FRAME_MAGIC_BYTES] = { 0x28, 0xb5, 0x2f, 0xfd };
+	/* keeps out skippable frames, and the formats of old versions with their old parsers */
+	if (in_len < sizeof(magic) || memcmp(in, magic, sizeof(magic)) != 0)
+		return err_set(err, ERR_CORRUPT, "not a zstd frame");
+	if (ZSTD_findFrameCompressedSize(in, in_len) != in_len)
+		return err_set(err, ERR_CORRUPT, "zstd frame does not end where its bytes end");
+	uint8_t none;
+	size_t len =
+		ZSTD_decompressDCtx(z->decompress, out_len == 0 ? &none : out, out_len, in, in_len);
+	if (ZSTD_isError(len))
+		return err_set(err, ERR_CORRUPT, "zstd: %s", ZSTD_getErrorName(len));
+	if (len != out_len)
+		return err_set(err, ERR_CORRUPT, "zstd frame has %zu bytes, not %zu", len, out_len);
+	return 0;
+}

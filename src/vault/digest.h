@@ -1,0 +1,31 @@
+/*
+ * digest: the whole-file digest of an entry (docs/FORMAT.md section 4): SHA-256 up to 16 MiB, above
+ * that SHA-256 over the hashes of 1 MiB blocks, where a block of zeros costs nothing.
+ */
+#ifndef VAULT_DIGEST_H
+#define VAULT_DIGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vault/entry.h"
+
+struct err;
+struct digest;
+
+#define DIGEST_PLAIN_MAX_BYTES (16u << 20)
+#define DIGEST_BLOCK_BYTES (1u << 20)
+
+/* The kind for a file of ${size} bytes. */
+enum entry_digest digest_kind(uint64_t size);
+
+/* Begin one of ${kind}. */
+int digest_new(enum entry_digest kind, struct digest **out, struct err *err);
+void digest_free(struct digest *d);
+/* Content in order; a hole or run of zeros by its length. */
+void digest_add(struct digest *d, const void *data, size_t len);
+void digest_add_zeros(struct digest *d, uint64_t len);
+/* Store the digest and begin anew. */
+void digest_end(struct digest *d, uint8_t out[32]);
+
+#endif

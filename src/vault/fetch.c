@@ -1,0 +1,303 @@
+#include "vault/fetch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "codec/text.h"
+#include "crypto/hash.h"
+#include "store/store.h"
+#include "vault/vault_internal.h"
+
+/*
+ * INVARIANTS
+ * (1) index, once there, is settled.
+ * (2) has_footers: the footers of all packs on the store were read; no more can be learned.
+ * (3) A cached record was opened under its own ref, so its bytes are right.
+ */
+
+#define CACHE_SLOTS 24
+#define CACHE_MAX_RAW_BYTES (2u << 20)
+
+struct cached {
+	uint8_t id[REF_ID_BYTES];
+	uint8_t key[32];
+	enum record_type type;
+	struct buf raw;
+	uint64_t used_at;
+};
+
+struct fetch {
+	struct vault *vault; /* borrowed */
+	struct index *index; /* NULL until loaded */
+	bool has_footers;
+	struct record_opener *opener;
+	struct record_source source;
+	struct cached cache[CACHE_SLOTS];
+	uint64_t clock;
+};
+
+DEFINE_CLEANUP(struct fetch *, fetch_free)
+DEFINE_CLEANUP(struct index *, index_free)
+
+static int source_get(
+	void *self, const struct ref *ref, enum record_type type, struct buf *raw, struct err *err);
+
+int fetch_new(struct vault *v, struct fetch **out, struct err *err)
+{
+	CLEANUP(fetch_free_p) struct fetch *f = calloc(1, sizeof(*f));
+	if (f == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	f->vault = v;
+	f->source = (struct record_source){ .self = f, .get = source_get };
+	for (size_t i = 0; i < CACHE_SLOTS; i++)
+		f->cache[i].raw = (struct buf)BUF_INIT(CACHE_MAX_RAW_BYTES);
+	int rc = record_opener_new(&f->opener, err);
+	if (rc != 0)
+		return rc;
+	*out = TAKE(f);
+	return 0;
+}
+
+void fetch_free(struct fetch *f)
+{
+	if (f == NULL)
+		return;
+	for (size_t i = 0; i < CACHE_SLOTS; i++)
+		buf_wipe(&f->cache[i].raw);
+	record_opener_free(f->opener);
+	index_free(f->index);
+	free(f);
+}
+
+struct loading {
+	struct fetch *f;
+	struct index *index;
+	struct err *err;
+};
+
+static int load_segment(void *arg, const char *name, uint64_t size)
+{
+	(void)size; /* bounded by the store */
+	struct loading *l = arg;
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	struct err why = ERR_INIT;
+	int rc = vault_get_sealed(l->f->vault, SEALED_INDEX, name, &body, &why);
+	if (rc == 0)
+		rc = index_add_segment(l->index, body.data, body.len, &why);
+	if (rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND) {
+		log_debug("fetch.index", "segment=%s error=%s, continuing", name, why.msg);
+		return 0; /* rebuildable: the packs' own footers say the same */
+	}
+	if (rc != 0 && l->err != NULL)
+		*l->err = why;
+	return rc;
+}
+
+int fetch_index(struct fetch *f, struct index **out, struct err *err)
+{
+	if (f->index == NULL) {
+		CLEANUP(index_free_p) struct index *index = NULL;
+		int rc = index_new(&index, err);
+		if (rc != 0)
+			return rc;
+		struct loading loading = { .f = f, .index = index, .err = err };
+		rc = store_list(f->vault->store, "ix/", load_segment, &loading, err);
+		if (rc == 0)
+			rc = index_settle(index, err);
+		if (rc != 0)
+			return err_wrap(err, "unable to load the index");
+		f->index = TAKE(index);
+	}
+	*out = f->index;
+	return 0;
+}
+
+struct places {
+	struct pack_place *at;
+	size_t count;
+};
+
+static int collect_place(void *arg, const struct pack_place *place, struct err *err)
+{
+	struct places *p = arg;
+	if (p->count % 256 == 0) {
+		struct pack_place *grown = reallocarray(p->at, p->count + 256, sizeof(*grown));
+		if (grown == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		p->at = grown;
+	}
+	p->at[p->count++] = *place;
+	return 0;
+}
+
+/* Read the footer of a pack that no index segment lists.  A damaged one is passed over. */
+static int add_footer(
+	struct fetch *f, const char *name, const uint8_t hash[32], uint64_t size, struct err *err)
+{
+	CLEANUP(buf_done) struct buf tail = BUF_INIT(PACK_MAX_BYTES);
+	if (size > PACK_MAX_BYTES || size < PACK_TAIL_BYTES)
+		return 0;
+	size_t want = size < PACK_TAIL_READ_BYTES ? (size_t)size : PACK_TAIL_READ_BYTES;
+	size_t need = 0;
+	int rc = store_get_range(f->vault->store, name, size - want, want, &tail, err);
+	if (rc == 0)
+		rc = pack_footer_need(tail.data, tail.len, &need, err);
+	if (rc == 0 && need > want && need <= size) {
+		buf_clear(&tail);
+		rc = store_get_range(f->vault->store, name, size - need, need, &tail, err);
+	}
+	struct places places = { .at = NULL };
+	int class = 0;
+	if (rc == 0)
+		rc = pack_footer_open(&f->vault->key, tail.data, tail.len, size, &class,
+			collect_place, &places, err);
+	if (rc == 0)
+		rc = index_add_pack(f->index, hash, (uint32_t)size, places.at, places.count, err);
+	free(places.at);
+	if (rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND) {
+		log_debug("fetch.footer", "pack=%s, continuing without it", name);
+		return 0;
+	}
+	return rc;
+}
+
+static int scan_pack(void *arg, const char *name, uint64_t size)
+{
+	struct loading *l = arg;
+	uint8_t hash[HASH_BYTES];
+	size_t len = strlen(name);
+	if (len < 64 || text_unhex(name + len - 64, sizeof(hash), hash) != 0 ||
+		index_has_pack(l->f->index, hash))
+		return 0;
+	return add_footer(l->f, name, hash, size, l->err);
+}
+
+static int scan_footers(struct fetch *f, struct err *err)
+{
+	struct loading l = { .f = f, .err = err };
+	int rc = store_list(f->vault->store, "pk/", scan_pack, &l, err);
+	if (rc == 0)
+		rc = index_settle(f->index, err);
+	if (rc == 0)
+		f->has_footers = true;
+	return rc;
+}
+
+static int read_place(struct fetch *f, const uint8_t id[32], const struct index_place *p,
+	struct buf *cr, struct err *err)
+{
+	size_t before = cr->len;
+	char hex[2 * HASH_BYTES + 1];
+	char name[VAULT_NAME_BYTES];
+	uint8_t header[RECORD_HEADER_BYTES];
+	uint8_t hash[HASH_BYTES];
+
+	text_hex(p->pack, HASH_BYTES, hex);
+	(void)snprintf(name, sizeof(name), "pk/%.2s/%s", hex, hex); /* fits */
+	if (p->cr_len < RECORD_HEADER_BYTES + RECORD_TAG_BYTES || p->cr_len > RECORD_MAX_BYTES)
+		return err_set(
+			err, ERR_CORRUPT, "pack '%s': a record of %u bytes", name, p->cr_len);
+	record_header(p->suite, p->type, p->cr_len, header);
+	int rc = buf_add(cr, header, sizeof(header), err);
+	if (rc == 0)
+		rc = store_get_range(
+			f->vault->store, name, p->offset, p->cr_len - sizeof(header), cr, err);
+	if (rc == 0) {
+		hash_sha256(cr->data + before, cr->len - before, hash);
+		if (memcmp(hash, id, sizeof(hash)) != 0)
+			rc = err_set(err, ERR_CORRUPT, "a record in pack '%s' at %u is damaged",
+				name, p->offset);
+	}
+	if (rc != 0)
+		cr->len = before;
+	return rc;
+}
+
+int fetch_record(struct fetch *f, const uint8_t id[32], struct buf *cr, struct err *err)
+{
+	struct index *index;
+	int rc = fetch_index(f, &index, err);
+	if (rc != 0)
+		return rc;
+	int last = -ERR_NOT_FOUND;
+	for (int round = 0; round < 2; round++) {
+		struct index_place place;
+		for (size_t nth = 0; index_find(index, id, nth, &place); nth++) {
+			last = read_place(f, id, &place, cr, err);
+			if (last == 0 || (last != -ERR_CORRUPT && last != -ERR_NOT_FOUND))
+				return last;
+		}
+		if (f->has_footers)
+			break;
+		rc = scan_footers(f, err);
+		if (rc != 0)
+			return rc;
+	}
+	if (last == -ERR_NOT_FOUND) {
+		char hex[2 * HASH_BYTES + 1];
+		text_hex(id, HASH_BYTES, hex);
+		return err_set(err, ERR_NOT_FOUND, "record %s is in no pack of this vault", hex);
+	}
+	return last;
+}
+
+static struct cached *cache_find(struct fetch *f, const struct ref *ref, enum record_type type)
+{
+	for (size_t i = 0; i < CACHE_SLOTS; i++) {
+		struct cached *c = &f->cache[i];
+		if (c->used_at > 0 && c->type == type &&
+			memcmp(c->id, ref->id, sizeof(c->id)) == 0 &&
+			memcmp(c->key, ref->key, sizeof(c->key)) == 0)
+			return c;
+	}
+	return NULL;
+}
+
+static void cache_keep(struct fetch *f, const struct ref *ref, enum record_type type,
+	const uint8_t *raw, size_t len)
+{
+	if (len > CACHE_MAX_RAW_BYTES)
+		return;
+	struct cached *oldest = &f->cache[0];
+	for (size_t i = 1; i < CACHE_SLOTS; i++) {
+		if (f->cache[i].used_at < oldest->used_at)
+			oldest = &f->cache[i];
+	}
+	buf_clear(&oldest->raw);
+	oldest->used_at = 0;
+	if (buf_add(&oldest->raw, raw, len, NULL) != 0)
+		return; /* a cache may forget */
+	memcpy(oldest->id, ref->id, sizeof(oldest->id));
+	memcpy(oldest->key, ref->key, sizeof(oldest->key));
+	oldest->type = type;
+	oldest->used_at = ++f->clock;
+}
+
+static int source_get(
+	void *self, const struct ref *ref, enum record_type type, struct buf *raw, struct err *err)
+{
+	struct fetch *f = self;
+	struct cached *c = cache_find(f, ref, type);
+	if (c != NULL) {
+		c->used_at = ++f->clock;
+		return buf_add(raw, c->raw.data, c->raw.len, err);
+	}
+	CLEANUP(buf_done) struct buf cr = BUF_INIT(RECORD_MAX_BYTES);
+	size_t before = raw->len;
+	int rc = fetch_record(f, ref->id, &cr, err);
+	if (rc == 0)
+		rc = record_open(f->opener, ref, type, cr.data, cr.len, raw, err);
+	if (rc == 0)
+		cache_keep(f, ref, type, raw->data + before, raw->len - before);
+	return rc;
+}
+
+const struct record_source *fetch_source(struct fetch *f)
+{
+	return &f->source;
+}

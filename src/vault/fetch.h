@@ -1,0 +1,36 @@
+/*
+ * fetch: records out of an opened vault: the index, packs read by range, a bounded cache of opened
+ * records.  An ID the index does not know makes it read the footers of packs it does not list (a
+ * lost or damaged index object costs time, not data).
+ */
+#ifndef VAULT_FETCH_H
+#define VAULT_FETCH_H
+
+#include <stdint.h>
+
+#include "vault/index.h"
+#include "vault/record_io.h"
+
+struct buf;
+struct err;
+struct fetch;
+struct vault;
+
+/* ${v} is borrowed until free. */
+int fetch_new(struct vault *v, struct fetch **out, struct err *err);
+void fetch_free(struct fetch *f);
+
+/* Load the index unless it is loaded; *${out} borrowed until free.  */
+int fetch_index(struct fetch *f, struct index **out, struct err *err);
+
+/**
+ * fetch_record(f, id, cr, err):
+ * Append the whole record, its SHA-256 checked against ${id}; every place of it is tried.
+ * Return 0, -ERR_NOT_FOUND or -ERR_CORRUPT.
+ */
+int fetch_record(struct fetch *f, const uint8_t id[32], struct buf *cr, struct err *err);
+
+/* A record source; borrowed until free. */
+const struct record_source *fetch_source(struct fetch *f);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * index: where every record lies.  Immutable sorted segments on the store (docs/FORMAT.md
+ * section 6), merged in memory: one sorted array of 48-byte entries and a pack table.
+ */
+#ifndef VAULT_INDEX_H
+#define VAULT_INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vault/pack.h"
+
+struct buf;
+struct err;
+
+#define INDEX_SEGMENT_MAX 400000
+
+struct index_place {
+	const uint8_t *pack; /* 32-byte name, borrowed from the index */
+	uint32_t pack_len;
+	uint32_t offset, cr_len;
+	uint8_t suite, type;
+};
+
+struct index;
+
+int index_new(struct index **out, struct err *err);
+void index_free(struct index *x);
+
+/* Add a pack and its places (from a footer or a just written pack). */
+int index_add_pack(struct index *x, const uint8_t name[32], uint32_t pack_len,
+	const struct pack_place *places, size_t count, struct err *err);
+/* Add the entries of a segment body.  Return 0, -ERR_CORRUPT or -ERR_UNSUPPORTED (version). */
+int index_add_segment(struct index *x, const uint8_t *body, size_t len, struct err *err);
+/* Sort what was added; lookups need it. */
+int index_settle(struct index *x, struct err *err);
+
+/* The n-th place (from 0) of an ID.  Return true and fill *${out}, or false. */
+bool index_find(const struct index *x, const uint8_t id[32], size_t nth, struct index_place *out);
+bool index_has_pack(const struct index *x, const uint8_t name[32]);
+size_t index_entry_count(const struct index *x);
+size_t index_pack_count(const struct index *x);
+/* The i-th pack: name borrowed, its length. */
+const uint8_t *index_pack_at(const struct index *x, size_t i, uint32_t *pack_len);
+
+/* Append the body of a segment that holds exactly the packs from number ${first_pack} on. */
+int index_encode(const struct index *x, size_t first_pack, struct buf *out, struct err *err);
+
+#endif

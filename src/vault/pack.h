@@ -1,0 +1,69 @@
+/*
+ * pack: many records in one object with a sealed footer (docs/FORMAT.md section 6).
+ * pack_writer collects records of one class until the target size; pack_reader opens a footer.
+ * A vault process builds packs, an agent never does.
+ */
+#ifndef VAULT_PACK_H
+#define VAULT_PACK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vault/sealed.h"
+
+struct buf;
+struct err;
+
+#define PACK_TARGET_BYTES (32u << 20)
+#define PACK_MAX_BYTES (64u << 20)
+#define PACK_MAX_RECORDS 65535
+#define PACK_TAIL_BYTES 48
+#define PACK_TAIL_READ_BYTES 65536
+
+enum pack_class { PACK_DATA = 0, PACK_METADATA = 1 };
+
+/* Where one record lies: its stripped bytes begin at ${offset} of the pack's body. */
+struct pack_place {
+	uint8_t id[32];
+	uint8_t suite, type;
+	uint32_t offset;
+	uint32_t cr_len; /* with its 12-byte header, which the pack does not hold */
+};
+
+struct pack;
+
+int pack_new(enum pack_class class, struct pack **out, struct err *err);
+void pack_free(struct pack *p);
+
+/* Append one whole record.  Return 0, -ERR_CORRUPT (header) or -ERR_LIMIT (does not fit). */
+int pack_add(struct pack *p, const uint8_t id[32], const void *cr, size_t cr_len, struct err *err);
+
+size_t pack_bytes(const struct pack *p); /* body so far */
+size_t pack_count(const struct pack *p);
+/* The i-th record's place; borrowed until the next add. */
+const struct pack_place *pack_at(const struct pack *p, size_t i);
+/* Find a record in the open pack: append header and body to ${cr}.  Return 1, 0 when not here. */
+int pack_find(const struct pack *p, const uint8_t id[32], struct buf *cr, struct err *err);
+
+/* Seal the footer and store the whole object in ${out} (appended) and its hash.  The pack is empty
+ * and usable again.  ${random}: as sealed_seal(). */
+int pack_finish(struct pack *p, const struct sealed_key *k, const uint8_t *random, struct buf *out,
+	uint8_t name[32], struct err *err);
+
+typedef int (*pack_place_fn)(void *arg, const struct pack_place *place, struct err *err);
+
+/**
+ * pack_footer_need(tail, len, need, err):
+ * From the last ${len} bytes of a pack say how many bytes from its end the footer needs.
+ */
+int pack_footer_need(const uint8_t *tail, size_t len, size_t *need, struct err *err);
+
+/**
+ * pack_footer_open(k, tail, len, pack_len, class, fn, arg, err):
+ * Open the footer in the last ${len} bytes (at least what is needed) of a pack of ${pack_len}
+ * bytes, check it, call ${fn} for each place.  Return 0, -ERR_CORRUPT, -ERR_AUTH (epoch).
+ */
+int pack_footer_open(const struct sealed_key *k, const uint8_t *tail, size_t len, uint64_t pack_len,
+	int *class, pack_place_fn fn, void *arg, struct err *err);
+
+#endif

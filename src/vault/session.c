@@ -1,0 +1,571 @@
+#include "vault/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/env.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "codec/text.h"
+#include "crypto/hash.h"
+#include "store/store.h"
+#include "vault/fetch.h"
+#include "vault/id_set.h"
+#include "vault/pack.h"
+#include "vault/record.h"
+#include "vault/session_check.h"
+#include "vault/session_mark.h"
+#include "vault/snapshot.h"
+#include "vault/vault_internal.h"
+
+/*
+ * The order of writing (docs/FORMAT.md section 8):
+ *   mark | packs, index segments | reference lists | envelopes | BARRIER | snapshot | BARRIER |
+ *   look for a fence | end mark
+ *
+ * INVARIANTS
+ * (1) is_open from a begin that succeeded until commit, abort or a failure of put.
+ * (2) puts holds every record of this session; each lies in a pack written or in an open pack.
+ * (3) The snapshot object is put only after a barrier over everything it needs.
+ * (4) Collection (gc/, dd/) is not part of this version: a store that shows any is read, never
+ *     written.
+ */
+
+#define BARRIER_BYTES (1u << 30)
+#define BARRIER_NS (INT64_C(30) * 1000000000)
+#define SEGMENT_FLUSH_ENTRIES 300000
+#define RF_MAX_BODY_BYTES (60u << 20)
+
+struct session {
+	struct vault *vault; /* borrowed */
+	struct port port;
+	struct fetch *fetch;
+	struct index *index;       /* borrowed from fetch */
+	struct snapshot_list list; /* at begin */
+	struct session_mark mark;
+	struct id_set *own;  /* IDs of this agent's unpruned snapshots; NULL until asked */
+	struct id_set *puts; /* IDs put in this session */
+	struct pack *packs[2];
+	size_t first_pack;       /* packs from here on are in no index segment yet */
+	size_t segment_entries;  /* their entries */
+	uint64_t unsynced_bytes; /* since the last barrier */
+	int64_t synced_at;
+	const struct snapshot *base; /* in list, or NULL */
+	struct session_stats stats;
+	bool is_open;
+};
+
+DEFINE_CLEANUP(struct session *, session_free)
+
+static int port_begin(void *self, const uint8_t agent_id[16], const uint8_t source_id[16],
+	struct port_base *base, struct err *err);
+static int port_has(
+	void *self, const uint8_t (*ids)[32], size_t count, uint8_t *present, struct err *err);
+static int port_put(void *self, const uint8_t *batch, size_t len, struct err *err);
+static int port_commit_snapshot(void *self, const struct port_commit *commit,
+	struct port_receipt *receipt, struct err *err);
+static void port_abort(void *self);
+
+int session_new(struct vault *vault, struct session **out, struct err *err)
+{
+	CLEANUP(session_free_p) struct session *s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	s->vault = vault;
+	s->port = (struct port){ .self = s,
+		.begin = port_begin,
+		.has = port_has,
+		.put = port_put,
+		.commit = port_commit_snapshot,
+		.abort = port_abort };
+	int rc = fetch_new(vault, &s->fetch, err);
+	for (int i = 0; rc == 0 && i < 2; i++)
+		rc = pack_new((enum pack_class)i, &s->packs[i], err);
+	if (rc != 0)
+		return rc;
+	*out = TAKE(s);
+	return 0;
+}
+
+void session_free(struct session *s)
+{
+	if (s == NULL)
+		return;
+	port_abort(s);
+	snapshot_list_done(&s->list);
+	id_set_free(s->own);
+	id_set_free(s->puts);
+	pack_free(s->packs[0]);
+	pack_free(s->packs[1]);
+	fetch_free(s->fetch);
+	free(s);
+}
+
+const struct port *session_port(struct session *s)
+{
+	return &s->port;
+}
+
+const struct session_stats *session_stats(const struct session *s)
+{
+	return &s->stats;
+}
+
+static int refuse_collection(void *arg, const char *name, uint64_t size)
+{
+	(void)size; /* any object counts */
+	err_set(arg, ERR_UNSUPPORTED,
+		"the store holds '%s', made by a newer version that collects garbage", name);
+	return err_hint(arg, "use that version for backups; this one can still restore and verify");
+}
+
+static int check_collection(struct session *s, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int rc = store_list(s->vault->store, "gc/", refuse_collection, &why, &why);
+	if (rc == 0)
+		rc = store_list(s->vault->store, "dd/", refuse_collection, &why, &why);
+	if (rc != 0 && err != NULL)
+		*err = why;
+	return rc;
+}
+
+/* Store a mark of this session and make it visible. */
+static int put_mark(struct session *s, enum session_mark_state state, struct err *err)
+{
+	char name[SESSION_MARK_NAME_BYTES];
+	CLEANUP(buf_done) struct buf object = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	s->mark.state = state;
+	s->mark.wall_ns = env_now_ns();
+	int rc = session_mark_seal(&s->mark, &s->vault->key, &object, name, err);
+	if (rc == 0)
+		rc = store_put(s->vault->store, name, object.data, object.len, err);
+	if (rc == 0)
+		rc = store_barrier(s->vault->store, err);
+	if (rc == 0)
+		s->mark.number++;
+	return rc;
+}
+
+/* The newest snapshot of the session's source; a fork holds the source. */
+static int find_base(struct session *s, struct err *err)
+{
+	s->base = NULL;
+	for (size_t i = 0; i < s->list.count; i++) {
+		const struct snapshot *x = &s->list.at[i];
+		if (memcmp(x->record.agent_id, s->mark.agent_id, 16) != 0 ||
+			memcmp(x->record.source_id, s->mark.source_id, 16) != 0)
+			continue;
+		if (x->is_forked) {
+			err_set(err, ERR_FORK,
+				"two snapshots of this source carry number %llu: a writer was "
+				"cloned or set back",
+				(unsigned long long)x->record.seq);
+			return err_hint(err,
+				"back up under another --source name until the cause is known; "
+				"both snapshots are kept");
+		}
+		if (s->base == NULL || x->record.seq > s->base->record.seq)
+			s->base = x;
+	}
+	return 0;
+}
+
+static int port_begin(void *self, const uint8_t agent_id[16], const uint8_t source_id[16],
+	struct port_base *base, struct err *err)
+{
+	struct session *s = self;
+	if (store_is_read_only(s->vault->store))
+		return err_set(err, ERR_READONLY, "the store was opened for reading only");
+	int rc = check_collection(s, err);
+	if (rc != 0)
+		return rc;
+	memset(&s->mark, 0, sizeof(s->mark));
+	memcpy(s->mark.agent_id, agent_id, 16);
+	memcpy(s->mark.source_id, source_id, 16);
+	rc = env_random(s->mark.session, sizeof(s->mark.session), err);
+	if (rc == 0)
+		rc = snapshot_list(s->vault, NULL, NULL, &s->list, err);
+	if (rc == 0)
+		rc = find_base(s, err);
+	if (rc == 0 && s->base != NULL)
+		memcpy(s->mark.base, s->base->hash, sizeof(s->mark.base));
+	if (rc == 0)
+		rc = put_mark(s, SESSION_MARK_OPEN, err);
+	if (rc == 0)
+		rc = fetch_index(s->fetch, &s->index, err);
+	if (rc == 0)
+		rc = id_set_new(&s->puts, err);
+	if (rc != 0)
+		return rc;
+	s->first_pack = index_pack_count(s->index);
+	s->synced_at = env_mono_ns();
+	s->is_open = true;
+	base->is_there = s->base != NULL;
+	if (s->base != NULL)
+		memcpy(base->record, s->base->body.record, SNAPREC_BYTES);
+	return 0;
+}
+
+static int add_own(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
+{
+	return id_set_add(arg, id, cr_len, NULL, err);
+}
+
+/* The agent's own references: never "exists in the vault", that would be a guessing oracle. */
+static int load_own(struct session *s, struct err *err)
+{
+	if (s->own != NULL)
+		return 0;
+	struct id_set *own = NULL;
+	int rc = id_set_new(&own, err);
+	for (size_t i = 0; rc == 0 && i < s->list.count; i++) {
+		if (memcmp(s->list.at[i].record.agent_id, s->mark.agent_id, 16) == 0)
+			rc = snapshot_refs(s->vault, &s->list.at[i], add_own, own, err);
+	}
+	if (rc != 0) {
+		id_set_free(own);
+		return err_wrap(err, "unable to read what earlier snapshots refer to");
+	}
+	s->own = own;
+	return 0;
+}
+
+static int port_has(
+	void *self, const uint8_t (*ids)[32], size_t count, uint8_t *present, struct err *err)
+{
+	struct session *s = self;
+	if (!s->is_open)
+		return err_set(err, ERR_FAILED, "there is no open session");
+	if (count > PORT_HAS_IDS)
+		return err_set(err, ERR_LIMIT, "more than %d IDs asked at once", PORT_HAS_IDS);
+	int rc = load_own(s, err);
+	if (rc != 0)
+		return rc;
+	for (size_t i = 0; i < count; i++) {
+		struct index_place place;
+		if (id_set_find(s->puts, ids[i]) > 0)
+			present[i] = 1;
+		else
+			present[i] = id_set_find(s->own, ids[i]) > 0 &&
+				     index_find(s->index, ids[i], 0, &place);
+	}
+	return 0;
+}
+
+/* Write the index entries of the packs that no segment lists yet. */
+static int flush_index(struct session *s, struct err *err)
+{
+	if (index_pack_count(s->index) == s->first_pack)
+		return 0;
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	char name[VAULT_NAME_BYTES];
+	int rc = index_encode(s->index, s->first_pack, &body, err);
+	if (rc == 0)
+		rc = vault_put_sealed(s->vault->store, &s->vault->key, SEALED_INDEX, "ix/",
+			body.data, body.len, name, NULL, err);
+	if (rc != 0)
+		return rc;
+	s->unsynced_bytes += body.len;
+	s->first_pack = index_pack_count(s->index);
+	s->segment_entries = 0;
+	return 0;
+}
+
+static int flush_pack(struct session *s, enum pack_class class, struct err *err)
+{
+	struct pack *p = s->packs[class];
+	size_t count = pack_count(p);
+	if (count == 0)
+		return 0;
+	CLEANUP(cleanup_free_p) struct pack_place *places = calloc(count, sizeof(*places));
+	if (places == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++)
+		places[i] = *pack_at(p, i);
+
+	CLEANUP(buf_done) struct buf object = BUF_INIT(PACK_MAX_BYTES);
+	uint8_t hash[HASH_BYTES];
+	char hex[2 * HASH_BYTES + 1];
+	char name[VAULT_NAME_BYTES];
+	int rc = pack_finish(p, &s->vault->key, NULL, &object, hash, err);
+	if (rc != 0)
+		return rc;
+	text_hex(hash, sizeof(hash), hex);
+	(void)snprintf(name, sizeof(name), "pk/%.2s/%s", hex, hex); /* fits */
+	rc = store_put(s->vault->store, name, object.data, object.len, err);
+	if (rc == 0)
+		rc = index_add_pack(s->index, hash, (uint32_t)object.len, places, count, err);
+	if (rc == 0)
+		rc = index_settle(s->index, err);
+	if (rc != 0)
+		return rc;
+	s->stats.packs++;
+	s->segment_entries += count;
+	s->unsynced_bytes += object.len;
+	if (s->segment_entries >= SEGMENT_FLUSH_ENTRIES)
+		rc = flush_index(s, err);
+	if (rc == 0 && (s->unsynced_bytes >= BARRIER_BYTES ||
+			       env_mono_ns() - s->synced_at >= BARRIER_NS)) {
+		rc = store_barrier(s->vault->store, err);
+		s->unsynced_bytes = 0;
+		s->synced_at = env_mono_ns();
+	}
+	return rc;
+}
+
+/* Take one whole record into a pack, unless the vault has it already. */
+static int take_record(
+	struct session *s, const uint8_t *cr, uint32_t cr_len, int type, struct err *err)
+{
+	uint8_t id[HASH_BYTES];
+	bool is_new = false;
+	hash_sha256(cr, cr_len, id);
+	int rc = id_set_add(s->puts, id, cr_len, &is_new, err);
+	struct index_place place;
+	if (rc != 0 || !is_new || index_find(s->index, id, 0, &place))
+		return rc;
+	enum pack_class class = type == RECORD_DATA ? PACK_DATA : PACK_METADATA;
+	if (pack_bytes(s->packs[class]) + cr_len > PACK_TARGET_BYTES ||
+		pack_count(s->packs[class]) >= PACK_MAX_RECORDS) {
+		rc = flush_pack(s, class, err);
+		if (rc != 0)
+			return rc;
+	}
+	rc = pack_add(s->packs[class], id, cr, cr_len, err);
+	if (rc != 0)
+		return rc;
+	s->stats.records++;
+	if (class == PACK_DATA)
+		s->stats.data_bytes += cr_len;
+	else
+		s->stats.metadata_bytes += cr_len;
+	return 0;
+}
+
+static int port_put(void *self, const uint8_t *batch, size_t len, struct err *err)
+{
+	struct session *s = self;
+	if (!s->is_open)
+		return err_set(err, ERR_FAILED, "there is no open session");
+	if (len > PORT_MAX_BATCH_BYTES)
+		return err_set(err, ERR_LIMIT, "a batch of %zu bytes is longer than %u", len,
+			PORT_MAX_BATCH_BYTES);
+	int rc = 0;
+	while (rc == 0 && len > 0) {
+		uint32_t cr_len;
+		int suite;
+		int type;
+		rc = record_peek(batch, len, &cr_len, &suite, &type, err);
+		if (rc == 0 && cr_len > len)
+			rc = err_set(err, ERR_CORRUPT, "a record is cut short in its batch");
+		if (rc == 0)
+			rc = take_record(s, batch, cr_len, type, err);
+		if (rc == 0) {
+			batch += cr_len;
+			len -= cr_len;
+		}
+	}
+	if (rc != 0)
+		port_abort(s);
+	return rc;
+}
+
+/* Seal reference segments into as few rf objects as fit, and fill the snapshot's segment list. */
+struct rf_writer {
+	struct session *s;
+	const uint8_t *body; /* all segments */
+	struct snapshot_body *out;
+	size_t cap;
+	size_t begin, end; /* what the next rf object holds */
+	size_t first;      /* its first segment */
+};
+
+static int rf_flush(struct rf_writer *w, struct err *err)
+{
+	if (w->end == w->begin)
+		return 0;
+	uint8_t hash[HASH_BYTES];
+	char name[VAULT_NAME_BYTES];
+	int rc = vault_put_sealed(w->s->vault->store, &w->s->vault->key, SEALED_REFS, "rf/",
+		w->body + w->begin, w->end - w->begin, name, hash, err);
+	if (rc != 0)
+		return rc;
+	for (size_t i = w->first; i < w->out->segment_count; i++)
+		memcpy(w->out->segments[i].rf, hash, sizeof(hash));
+	w->begin = w->end;
+	w->first = w->out->segment_count;
+	return 0;
+}
+
+static int rf_segment(
+	void *arg, const uint8_t id[32], uint32_t offset, uint32_t len, struct err *err)
+{
+	struct rf_writer *w = arg;
+	if (offset + len - w->begin > RF_MAX_BODY_BYTES) {
+		int rc = rf_flush(w, err);
+		if (rc != 0)
+			return rc;
+	}
+	if (w->out->segment_count == w->cap) {
+		size_t cap = w->cap == 0 ? 64 : w->cap * 2;
+		struct snapshot_segment *grown =
+			reallocarray(w->out->segments, cap, sizeof(*grown));
+		if (grown == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		w->out->segments = grown;
+		w->cap = cap;
+	}
+	struct snapshot_segment *seg = &w->out->segments[w->out->segment_count++];
+	memcpy(seg->id, id, 32);
+	seg->offset = offset - (uint32_t)w->begin;
+	seg->length = len;
+	w->end = (size_t)offset + len;
+	return 0;
+}
+
+static int put_refs(
+	struct session *s, const struct port_commit *c, struct snapshot_body *out, struct err *err)
+{
+	struct rf_writer w = { .s = s, .body = c->segments, .out = out };
+	uint8_t root[HASH_BYTES];
+	uint64_t count;
+	int rc = snaprec_refs_walk(
+		c->segments, c->segments_len, rf_segment, NULL, &w, root, &count, err);
+	return rc != 0 ? rc : rf_flush(&w, err);
+}
+
+static int put_envelopes(
+	struct session *s, const struct port_commit *c, uint8_t ev[32], struct err *err)
+{
+	CLEANUP(buf_done) struct buf body = BUF_INIT(1u << 20);
+	uint8_t hash[HASH_BYTES];
+	char name[VAULT_NAME_BYTES];
+	snaprec_hash(c->record, hash);
+	int rc = buf_add(&body, hash, sizeof(hash), err);
+	if (rc == 0)
+		rc = buf_add16(&body, (uint16_t)c->envelope_count, err);
+	if (rc == 0)
+		rc = buf_add(&body, c->envelopes, c->envelope_count * SNAPREC_ENVELOPE_BYTES, err);
+	return rc != 0 ? rc
+		       : vault_put_sealed(s->vault->store, &s->vault->key, SEALED_ENVELOPES, "ev/",
+				 body.data, body.len, name, ev, err);
+}
+
+static int put_snapshot(struct session *s, struct snapshot_body *b, struct err *err)
+{
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	char prefix[32];
+	char name[VAULT_NAME_BYTES];
+	b->receipt_ns = env_now_ns();
+	int rc = snapshot_body_encode(b, &body, err);
+	if (rc != 0)
+		return rc;
+	(void)snprintf(prefix, sizeof(prefix), "sn/%012llx-",
+		(unsigned long long)(b->receipt_ns / 1000000)); /* fits */
+	rc = vault_put_sealed(s->vault->store, &s->vault->key, SEALED_SNAPSHOT, prefix, body.data,
+		body.len, name, NULL, err);
+	return rc != 0 ? rc : store_barrier(s->vault->store, err);
+}
+
+/* Everything a snapshot needs, durable; then the snapshot itself. */
+static int write_all(
+	struct session *s, const struct port_commit *c, struct snapshot_body *b, struct err *err)
+{
+	int rc = flush_pack(s, PACK_DATA, err);
+	if (rc == 0)
+		rc = flush_pack(s, PACK_METADATA, err);
+	if (rc == 0)
+		rc = flush_index(s, err);
+	if (rc == 0)
+		rc = put_refs(s, c, b, err);
+	if (rc == 0)
+		rc = put_envelopes(s, c, b->ev, err);
+	if (rc == 0)
+		rc = store_barrier(s->vault->store, err);
+	if (rc == 0)
+		rc = put_snapshot(s, b, err);
+	return rc;
+}
+
+/* Did another session of this source commit meanwhile? */
+static int check_base(struct session *s, struct err *err)
+{
+	struct snapshot_list now = { .at = NULL };
+	int rc = snapshot_list(s->vault, NULL, NULL, &now, err);
+	for (size_t i = 0; rc == 0 && i < now.count; i++) {
+		const struct snaprec *r = &now.at[i].record;
+		if (memcmp(r->agent_id, s->mark.agent_id, 16) == 0 &&
+			memcmp(r->source_id, s->mark.source_id, 16) == 0 &&
+			r->seq > (s->base == NULL ? 0 : s->base->record.seq)) {
+			rc = err_set(
+				err, ERR_BUSY, "another backup of this source finished meanwhile");
+			(void)err_hint(err, "run the backup again; nothing was lost");
+		}
+	}
+	snapshot_list_done(&now);
+	return rc;
+}
+
+static int port_commit_snapshot(
+	void *self, const struct port_commit *c, struct port_receipt *receipt, struct err *err)
+{
+	struct session *s = self;
+	if (!s->is_open)
+		return err_set(err, ERR_FAILED, "there is no open session");
+	struct snapshot_body body = { .log_index = SNAPSHOT_BODY_NO_LOG };
+	struct session_check check = { .domain = vault_domain(s->vault),
+		.agent_id = s->mark.agent_id,
+		.source_id = s->mark.source_id,
+		.base = s->base == NULL ? NULL : s->base->body.record,
+		.puts = s->puts };
+	int rc = load_own(s, err);
+	check.own = s->own;
+	if (rc == 0)
+		rc = session_check_commit(&check, c, err);
+	if (rc == 0)
+		rc = check_base(s, err);
+	memcpy(body.record, c->record, SNAPREC_BYTES);
+	memcpy(body.session, s->mark.session, sizeof(body.session));
+	if (rc == 0 && c->label_len > 0) {
+		body.label = malloc(c->label_len);
+		if (body.label == NULL) {
+			rc = err_set(err, ERR_NOMEM, "out of memory");
+		} else {
+			memcpy(body.label, c->label, c->label_len);
+			body.label_len = c->label_len;
+		}
+	}
+	if (rc == 0)
+		rc = write_all(s, c, &body, err);
+	if (rc == 0)
+		rc = check_collection(
+			s, err); /* section 8 step 10: fenced? then do not acknowledge */
+	if (rc == 0) {
+		snaprec_hash(c->record, receipt->snap_hash);
+		receipt->receipt_ns = (uint64_t)body.receipt_ns;
+		struct err why = ERR_INIT;
+		if (put_mark(s, SESSION_MARK_END, &why) != 0)
+			log_debug("session.commit", "end mark: %s, continuing", why.msg);
+		s->is_open = false;
+	} else {
+		port_abort(s);
+	}
+	snapshot_body_done(&body);
+	return rc;
+}
+
+static void port_abort(void *self)
+{
+	struct session *s = self;
+	if (!s->is_open)
+		return;
+	s->is_open = false;
+	struct err why = ERR_INIT;
+	if (put_mark(s, SESSION_MARK_VOID, &why) != 0)
+		log_debug("session.abort", "void mark: %s, continuing", why.msg);
+}

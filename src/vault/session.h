@@ -1,0 +1,29 @@
+/*
+ * session: the port (port.h) on a vault in the same process: marks, packs, index, barrier, commit,
+ * in the order of docs/FORMAT.md section 8.
+ *
+ *   begin --> put* --> commit --> (acknowledged)
+ *     |         |         |
+ *     +---------+---------+--> abort: nothing visible but the session marks and unused packs
+ */
+#ifndef VAULT_SESSION_H
+#define VAULT_SESSION_H
+
+#include "vault/port.h"
+
+struct err;
+struct session;
+struct vault;
+
+struct session_stats {
+	uint64_t records, packs, data_bytes, metadata_bytes; /* stored by this session */
+};
+
+/* ${vault} is borrowed until session_free(). */
+int session_new(struct vault *vault, struct session **out, struct err *err);
+void session_free(struct session *s); /* aborts an open session */
+/* The port to hand to a pipeline; valid until free. */
+const struct port *session_port(struct session *s);
+const struct session_stats *session_stats(const struct session *s);
+
+#endif

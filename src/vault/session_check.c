@@ -1,0 +1,138 @@
+#include "vault/session_check.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "crypto/hash.h"
+#include "vault/id_set.h"
+
+static int check_record(const struct session_check *s, const struct port_commit *c,
+	struct snaprec *r, struct err *err)
+{
+	int rc = snaprec_decode(c->record, r, err);
+	if (rc != 0)
+		return rc;
+	if (memcmp(r->agent_id, s->agent_id, 16) != 0 ||
+		memcmp(r->source_id, s->source_id, 16) != 0)
+		return err_set(err, ERR_CORRUPT, "the snapshot is of another agent or source");
+	if (memcmp(r->domain_id, s->domain->domain_id, 16) != 0)
+		return err_set(err, ERR_CORRUPT, "the snapshot is of another domain");
+	if (r->config_epoch == 0 || r->config_epoch > s->domain->epoch)
+		return err_set(err, ERR_CORRUPT,
+			"the snapshot names config epoch %u, the newest is %u", r->config_epoch,
+			s->domain->epoch);
+	const struct domain_agent *agent = domain_find_kid(s->domain, r->kid);
+	if (agent == NULL || agent->is_revoked || memcmp(agent->agent_id, r->agent_id, 16) != 0)
+		return err_set(
+			err, ERR_AUTH, "the signing key of this writer is unknown or revoked");
+	return snaprec_verify(c->record, agent->ik_pk, err);
+}
+
+static int check_chain(const struct session_check *s, const struct snaprec *r, struct err *err)
+{
+	uint8_t prev[HASH_BYTES] = { 0 };
+	uint64_t seq = 1;
+	if (s->base != NULL) {
+		struct snaprec base;
+		int rc = snaprec_decode(s->base, &base, err);
+		if (rc != 0)
+			return rc;
+		snaprec_hash(s->base, prev);
+		seq = base.seq + 1;
+	}
+	if (r->seq != seq || memcmp(r->prev, prev, sizeof(prev)) != 0)
+		return err_set(err, ERR_CORRUPT,
+			"the snapshot does not continue the chain: number %llu "
+			"instead of %llu, or another predecessor",
+			(unsigned long long)r->seq, (unsigned long long)seq);
+	return 0;
+}
+
+struct walk {
+	const struct session_check *s;
+	uint8_t last[HASH_BYTES];
+	uint64_t listed_puts;
+};
+
+static int check_ref(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
+{
+	struct walk *w = arg;
+	uint32_t put = id_set_find(w->s->puts, id);
+	uint32_t own = put == 0 ? id_set_find(w->s->own, id) : 0;
+	memcpy(w->last, id, sizeof(w->last));
+	if (put == 0 && own == 0)
+		return err_set(err, ERR_CORRUPT,
+			"the reference list names a record that was neither put "
+			"in this session nor is in the agent's own snapshots");
+	if ((put != 0 ? put : own) != cr_len)
+		return err_set(
+			err, ERR_CORRUPT, "the reference list gives a record a wrong length");
+	if (put != 0)
+		w->listed_puts++;
+	return 0;
+}
+
+static int check_refs(const struct session_check *s, const struct port_commit *c,
+	const struct snaprec *r, struct err *err)
+{
+	struct walk w = { .s = s };
+	uint8_t refs_root[HASH_BYTES];
+	uint64_t count = 0;
+	int rc = snaprec_refs_walk(
+		c->segments, c->segments_len, NULL, check_ref, &w, refs_root, &count, err);
+	if (rc != 0)
+		return rc;
+	if (memcmp(refs_root, r->refs_root, sizeof(refs_root)) != 0 || count != r->ref_count)
+		return err_set(
+			err, ERR_CORRUPT, "the reference list is not the one that was signed");
+	if (count == 0 || memcmp(w.last, r->root_id, sizeof(w.last)) != 0)
+		return err_set(err, ERR_CORRUPT, "the last reference is not the root");
+	if (w.listed_puts < id_set_count(s->puts))
+		log_debug("session_check.refs", "listed=%llu put=%zu, continuing",
+			(unsigned long long)w.listed_puts, id_set_count(s->puts));
+	return 0;
+}
+
+static int check_envelopes(
+	const struct session_check *s, const struct port_commit *c, struct err *err)
+{
+	uint8_t snap_hash[HASH_BYTES];
+	bool has_recovery = false;
+	if (c->envelope_count == 0 || c->envelope_count > DOMAIN_MAX_KEYS)
+		return err_set(
+			err, ERR_CORRUPT, "the snapshot has %zu envelopes", c->envelope_count);
+	snaprec_hash(c->record, snap_hash);
+	for (size_t i = 0; i < c->envelope_count; i++) {
+		int kind;
+		const uint8_t *hash;
+		const uint8_t *rkid;
+		int rc = snaprec_envelope_peek(
+			c->envelopes + i * SNAPREC_ENVELOPE_BYTES, &kind, &hash, &rkid, err);
+		if (rc != 0)
+			return rc;
+		if (memcmp(hash, snap_hash, sizeof(snap_hash)) != 0)
+			return err_set(err, ERR_CORRUPT, "an envelope belongs to another snapshot");
+		for (size_t k = 0; kind == SNAPREC_RECOVERY && k < s->domain->recovery_count; k++) {
+			uint8_t want[HASH_BYTES];
+			snaprec_rkid(s->domain->recovery_pk[k], want);
+			has_recovery = has_recovery || memcmp(rkid, want, sizeof(want)) == 0;
+		}
+	}
+	if (!has_recovery)
+		return err_set(
+			err, ERR_CORRUPT, "there is no envelope for a recovery key of this vault");
+	return 0;
+}
+
+int session_check_commit(
+	const struct session_check *s, const struct port_commit *c, struct err *err)
+{
+	struct snaprec r;
+	int rc = check_record(s, c, &r, err);
+	if (rc == 0)
+		rc = check_chain(s, &r, err);
+	if (rc == 0)
+		rc = check_refs(s, c, &r, err);
+	return rc != 0 ? rc : check_envelopes(s, c, err);
+}

@@ -1,0 +1,31 @@
+/*
+ * slot: the two key slots (docs/FORMAT.md section 7): HFBG, the recovery key under a passphrase,
+ * and HFKV, K_vault wrapped to the recovery key on the store.
+ */
+#ifndef VAULT_SLOT_H
+#define VAULT_SLOT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+
+#define SLOT_HFBG_BYTES 121
+#define SLOT_HFKV_BYTES 140
+#define SLOT_SCRYPT_LOG2N 17
+
+/* Seal ${rk_sk} under a passphrase with a fresh salt (or the given one) and 2^log2n, r 8, p 1. */
+int slot_hfbg_seal(const uint8_t rk_sk[32], const void *pass, size_t pass_len, unsigned log2n,
+	const uint8_t *salt, uint8_t out[SLOT_HFBG_BYTES], struct err *err);
+/* Return 0, -ERR_AUTH (wrong passphrase), -ERR_CORRUPT (form) or -ERR_UNSUPPORTED. */
+int slot_hfbg_open(const uint8_t *slot, size_t len, const void *pass, size_t pass_len,
+	uint8_t rk_sk[32], struct err *err);
+
+/* The one HFKV slot that exists for these inputs. */
+int slot_hfkv_seal(const uint8_t vault_id[16], uint32_t kv_epoch, const uint8_t k_vault[32],
+	const uint8_t rk_pk[32], uint8_t out[SLOT_HFKV_BYTES], struct err *err);
+/* Return 0, -ERR_AUTH (for another recovery key) or -ERR_CORRUPT. */
+int slot_hfkv_open(const uint8_t *slot, size_t len, const uint8_t rk_sk[32], uint8_t vault_id[16],
+	uint32_t *kv_epoch, uint8_t k_vault[32], struct err *err);
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * snapshot: the snapshots of an opened vault: listed with the writer key alone, opened with a
+ * recovery or drill key (docs/FORMAT.md sections 5 and 9).
+ */
+#ifndef VAULT_SNAPSHOT_H
+#define VAULT_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vault/label.h"
+#include "vault/root.h"
+#include "vault/snaprec.h"
+#include "vault/snapshot_body.h"
+
+struct err;
+struct fetch;
+struct vault;
+
+struct snapshot {
+	char object[128];          /* name on the store */
+	struct snapshot_body body; /* owned: record bytes, receipt, segment list, label bytes */
+	struct snaprec record;     /* decoded */
+	uint8_t hash[32];          /* snap_hash: its hex is the snapshot's id for people */
+	struct label label;        /* owned, decoded */
+	bool is_signer_known;      /* signature checked against the config; false = no config */
+	bool is_forked;            /* another snapshot of the source has the same seq */
+};
+
+struct snapshot_list {
+	struct snapshot *at; /* ascending by receipt time, then seq */
+	size_t count;
+};
+
+typedef void (*snapshot_bad_fn)(void *arg, const char *object, const struct err *why);
+
+/**
+ * snapshot_list(v, on_bad, arg, out, err):
+ * Read every snapshot object.  A damaged one: told to ${on_bad} and passed over, or with ${on_bad}
+ * NULL the call ends with -ERR_CORRUPT and its name.
+ */
+int snapshot_list(struct vault *v, snapshot_bad_fn on_bad, void *arg, struct snapshot_list *out,
+	struct err *err);
+void snapshot_list_done(struct snapshot_list *l);
+
+/**
+ * snapshot_pick(list, name, source, out, err):
+ * Find one by "latest" (of ${source}, or of all when NULL and there is only one source) or by a
+ * unique prefix (>= 4 hex digits) of its id.  *${out} is borrowed from the list.
+ * Return 0, -ERR_NOT_FOUND or -ERR_USAGE (ambiguous; the text lists the candidates).
+ */
+int snapshot_pick(const struct snapshot_list *list, const char *name, const char *source,
+	const struct snapshot **out, struct err *err);
+
+/* An opened snapshot. */
+struct snapshot_opened {
+	struct ref root_ref;
+	struct root root;
+	enum snaprec_recipient recipient; /* of the key that opened it */
+	size_t envelopes;                 /* how many there are */
+	bool is_recovery_recomputed;      /* a recovery envelope is there, recomputed and equal */
+};
+
+/**
+ * snapshot_open(v, f, snap, sk, out, err):
+ * Open the envelope of ${sk}, recompute every envelope whose public key the config knows and
+ * compare, check root_commit, read the root through ${f}, check the label.
+ * Return 0, -ERR_AUTH (no envelope for this key) or -ERR_CORRUPT.
+ */
+int snapshot_open(struct vault *v, struct fetch *f, const struct snapshot *snap,
+	const uint8_t sk[32], struct snapshot_opened *out, struct err *err);
+
+/**
+ * snapshot_check_envelopes(v, snap, err):
+ * What can be said without a recipient's key: the envelopes are there, are of this snapshot, and
+ * one is for a recovery key of the config.  Return 0, -ERR_NOT_FOUND, -ERR_CORRUPT.
+ */
+int snapshot_check_envelopes(struct vault *v, const struct snapshot *snap, struct err *err);
+
+/* Walk the reference list in order; segments and refs_root are checked against the record. */
+int snapshot_refs(struct vault *v, const struct snapshot *snap, snaprec_ref_fn fn, void *arg,
+	struct err *err);
+
+#endif

@@ -1,0 +1,37 @@
+#include "vault/store_text.h"
+
+/* docs/FORMAT.md as it is, with a final NUL (the Makefile knows the dependency). */
+__asm__(".pushsection .rodata\n"
+	".global store_text_format\n"
+	".type store_text_format, @object\n"
+	"store_text_format:\n"
+	".incbin \"docs/FORMAT.md\"\n"
+	".byte 0\n"
+	".size store_text_format, . - store_text_format\n"
+	".popsection\n");
+
+const char store_text_readme[] =
+	"HOLDFAST VAULT, FORMAT hf1 (text 1)\n"
+	"\n"
+	"This directory or bucket is a backup vault.  Do not delete, rename or edit anything in "
+	"it:\n"
+	"every object is written once, and its name is the SHA-256 of its bytes.\n"
+	"\n"
+	"Nothing here can be read without the recovery key.  It is in the recovery file\n"
+	"(holdfast-recovery-...) that was made together with this vault, under a passphrase; or it "
+	"is\n"
+	"in ks/ here, when the owner chose so.\n"
+	"\n"
+	"To get data back on any Linux machine with Holdfast installed:\n"
+	"\n"
+	"  holdfast snapshot list --vault THIS --recovery-file FILE\n"
+	"  holdfast restore latest --to NEW-DIRECTORY --vault THIS --recovery-file FILE\n"
+	"\n"
+	"Without Holdfast: FORMAT.txt beside this text describes every byte, so that a reader can "
+	"be\n"
+	"written with any library that has SHA-256, AES-256-GCM, X25519, HKDF, scrypt and zstd.\n"
+	"\n"
+	"To see whether everything is still whole, without any passphrase but with the writer "
+	"key:\n"
+	"\n"
+	"  holdfast verify --vault THIS\n";

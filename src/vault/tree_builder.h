@@ -1,0 +1,36 @@
+/*
+ * tree_builder: entries in key order become the path-ordered content-defined tree
+ * (docs/FORMAT.md section 4); the same entries give the same bytes.  Memory is bounded by the
+ * height of the tree, whatever the number of entries.
+ */
+#ifndef VAULT_TREE_BUILDER_H
+#define VAULT_TREE_BUILDER_H
+
+#include "vault/entry.h"
+#include "vault/record_io.h"
+
+struct tree_builder;
+
+/* ${k_tree}: 16 bytes.  ${sink} is borrowed until free. */
+int tree_builder_new(const uint8_t k_tree[16], const struct record_sink *sink,
+	struct tree_builder **out, struct err *err);
+void tree_builder_free(struct tree_builder *b);
+
+/**
+ * tree_builder_add(b, key, key_len, e, err):
+ * Add the next entry; keys must ascend.  The data records of its extents must have been put to (or
+ * used on) the sink before.  Return 0, -ERR_CORRUPT (order, key) or -ERR_LIMIT.
+ */
+int tree_builder_add(struct tree_builder *b, const uint8_t *key, size_t key_len,
+	const struct entry *e, struct err *err);
+
+struct tree_summary {
+	uint64_t entries;
+	uint64_t raw_bytes; /* sum of file sizes, holes included */
+};
+
+/* Close all nodes; an empty tree has one empty leaf.  Store the top node's ref and the summary. */
+int tree_builder_finish(
+	struct tree_builder *b, struct ref *top, struct tree_summary *summary, struct err *err);
+
+#endif

@@ -1,0 +1,338 @@
+#include "vault/vault.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/env.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "codec/text.h"
+#include "crypto/ed25519.h"
+#include "crypto/hash.h"
+#include "crypto/secret.h"
+#include "store/store.h"
+#include "vault/slot.h"
+#include "vault/vault_header.h"
+#include "vault/vault_internal.h"
+
+/*
+ * INVARIANTS
+ * (1) key was checked against the header's HMAC before anything else is believed.
+ * (2) domain is the highest epoch that is signed by a trusted officer, or epoch 0 and empty.
+ */
+
+#define HEADER_PREFIX "vh/"
+
+/* The name that sorts last under a prefix. */
+struct newest {
+	char name[VAULT_NAME_BYTES];
+};
+
+static int keep_newest(void *arg, const char *name, uint64_t size)
+{
+	(void)size; /* checked when it is read */
+	struct newest *n = arg;
+	if (strlen(name) < sizeof(n->name) && strcmp(name, n->name) > 0)
+		(void)snprintf(n->name, sizeof(n->name), "%s", name); /* checked */
+	return 0;
+}
+
+int vault_is_there(struct store *store, bool *out, struct err *err)
+{
+	struct newest newest = { .name = "" };
+	int rc = store_list(store, HEADER_PREFIX, keep_newest, &newest, err);
+	if (rc != 0)
+		return rc;
+	*out = newest.name[0] != '\0';
+	return 0;
+}
+
+void vault_keys_of_writer(const struct keyring_writer *w, struct vault_keys *out)
+{
+	memcpy(out->vault_id, w->vault_id, sizeof(out->vault_id));
+	out->kv_epoch = w->kv_epoch;
+	memcpy(out->k_vault, w->k_vault, sizeof(out->k_vault));
+	out->has_officer = true;
+	memcpy(out->officer_pk, w->officer_pk, sizeof(out->officer_pk));
+}
+
+int vault_get_hashed(struct store *store, const char *name, struct buf *out, struct err *err)
+{
+	size_t before = out->len;
+	int rc = store_get(store, name, out, err);
+	if (rc != 0)
+		return rc;
+	uint8_t hash[HASH_BYTES];
+	char hex[2 * HASH_BYTES + 1];
+	hash_sha256(out->data + before, out->len - before, hash);
+	text_hex(hash, sizeof(hash), hex);
+	size_t len = strlen(name);
+	if (len < 64 || strcmp(name + len - 64, hex) != 0) {
+		out->len = before;
+		return err_set(err, ERR_CORRUPT, "object '%s' does not hash to its name", name);
+	}
+	return 0;
+}
+
+int vault_get_sealed(
+	struct vault *v, enum sealed_kind kind, const char *name, struct buf *body, struct err *err)
+{
+	CLEANUP(buf_done) struct buf object = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	int rc = vault_get_hashed(v->store, name, &object, err);
+	if (rc != 0)
+		return rc;
+	rc = sealed_open(&v->key, kind, object.data, object.len, body, err);
+	return rc == 0 ? 0 : err_wrap(err, "object '%s'", name);
+}
+
+int vault_put_sealed(struct store *store, const struct sealed_key *key, enum sealed_kind kind,
+	const char *prefix, const void *body, size_t len, char name[VAULT_NAME_BYTES],
+	uint8_t hash[32], struct err *err)
+{
+	CLEANUP(buf_done) struct buf object = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	char hex[SEALED_NAME_BYTES];
+	int rc = sealed_seal(key, kind, body, len, NULL, &object, hex, err);
+	if (rc != 0)
+		return rc;
+	(void)snprintf(
+		name, VAULT_NAME_BYTES, "%s%s", prefix, hex); /* prefixes are ours: it fits */
+	if (hash != NULL)
+		hash_sha256(object.data, object.len, hash);
+	return store_put(store, name, object.data, object.len, err);
+}
+
+struct slot_search {
+	struct store *store;
+	const uint8_t *rk_sk;
+	struct vault_keys *keys;
+	size_t slots;
+	bool found;
+	struct err *err;
+};
+
+/* Keep the slot of the highest epoch that this recovery key opens. */
+static int try_slot(void *arg, const char *name, uint64_t size)
+{
+	struct slot_search *s = arg;
+	if (size != SLOT_HFKV_BYTES)
+		return 0;
+	CLEANUP(buf_done) struct buf slot = BUF_INIT(4096);
+	int rc = vault_get_hashed(s->store, name, &slot, s->err);
+	if (rc != 0)
+		return rc;
+	s->slots++;
+	uint8_t vault_id[16];
+	uint8_t k_vault[32];
+	uint32_t epoch;
+	rc = slot_hfkv_open(slot.data, slot.len, s->rk_sk, vault_id, &epoch, k_vault, s->err);
+	if (rc == -ERR_AUTH)
+		return 0;
+	if (rc != 0)
+		return err_wrap(s->err, "key slot '%s'", name);
+	if (!s->found || epoch > s->keys->kv_epoch) {
+		memcpy(s->keys->vault_id, vault_id, sizeof(vault_id));
+		memcpy(s->keys->k_vault, k_vault, sizeof(k_vault));
+		s->keys->kv_epoch = epoch;
+		s->found = true;
+	}
+	secret_wipe(k_vault, sizeof(k_vault));
+	return 0;
+}
+
+int vault_keys_of_recovery(struct store *store, const uint8_t rk_sk[32], struct keyring_root *root,
+	struct vault_keys *out, struct err *err)
+{
+	bool is_there = false;
+	int rc = vault_is_there(store, &is_there, err);
+	if (rc != 0)
+		return rc;
+	if (!is_there)
+		return err_set(err, ERR_NOT_FOUND, "there is no vault here");
+	struct vault_keys keys = { .kv_epoch = 0 };
+	struct slot_search search = { .store = store, .rk_sk = rk_sk, .keys = &keys, .err = err };
+	rc = store_list(store, "ks/", try_slot, &search, err);
+	if (rc != 0)
+		return rc;
+	if (!search.found) {
+		err_set(err, ERR_AUTH,
+			"no key slot of this vault opens with this recovery key (%zu seen)",
+			search.slots);
+		return err_hint(
+			err, "use the recovery file that 'holdfast init' wrote for this vault");
+	}
+	keyring_root_derive(rk_sk, keys.vault_id, root);
+	keys.has_officer = true;
+	memcpy(keys.officer_pk, root->officer_pk, sizeof(keys.officer_pk));
+	*out = keys;
+	secret_wipe(&keys, sizeof(keys));
+	return 0;
+}
+
+static int load_header(struct vault *v, const struct vault_keys *keys, struct err *err)
+{
+	struct newest newest = { .name = "" };
+	int rc = store_list(v->store, HEADER_PREFIX, keep_newest, &newest, err);
+	if (rc != 0)
+		return rc;
+	if (newest.name[0] == '\0') {
+		err_set(err, ERR_NOT_FOUND, "there is no vault here");
+		return err_hint(err, "check the path, or make a vault with 'holdfast init'");
+	}
+	CLEANUP(buf_done) struct buf raw = BUF_INIT(4096);
+	rc = vault_get_hashed(v->store, newest.name, &raw, err);
+	if (rc != 0)
+		return rc;
+	struct vault_header header;
+	rc = vault_header_decode(raw.data, raw.len, &header, err);
+	if (rc != 0)
+		return err_wrap(err, "vault header '%s'", newest.name);
+	if (memcmp(header.vault_id, keys->vault_id, sizeof(header.vault_id)) != 0)
+		return err_set(err, ERR_AUTH, "these keys belong to another vault");
+	if (header.kv_epoch > keys->kv_epoch)
+		return err_set(err, ERR_AUTH, "the vault key was changed (epoch %u, ours is %u)",
+			header.kv_epoch, keys->kv_epoch);
+	rc = vault_header_verify(raw.data, raw.len, keys->k_vault, err);
+	return rc == 0 ? 0 : err_wrap(err, "vault header '%s'", newest.name);
+}
+
+struct config_search {
+	struct vault *v;
+	const uint8_t *officer_pk; /* NULL = none known */
+	struct err *err;
+};
+
+static int try_config(void *arg, const char *name, uint64_t size)
+{
+	(void)size; /* bounded by the store */
+	struct config_search *s = arg;
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	struct err why = ERR_INIT;
+	int rc = vault_get_sealed(s->v, SEALED_CONFIG, name, &body, &why);
+	struct domain domain = { .epoch = 0 };
+	if (rc == 0)
+		rc = domain_decode(body.data, body.len, s->officer_pk, &domain, &why);
+	if (rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND) {
+		log_debug("vault.open", "config=%s error=%s, continuing", name, why.msg);
+		return 0; /* verify names it; another config may do */
+	}
+	if (rc != 0) {
+		if (s->err != NULL)
+			*s->err = why;
+		return rc;
+	}
+	if (domain.epoch > s->v->domain.epoch) {
+		domain_done(&s->v->domain);
+		s->v->domain = domain;
+	} else {
+		domain_done(&domain);
+	}
+	return 0;
+}
+
+DEFINE_CLEANUP(struct vault *, vault_close)
+
+int vault_open(
+	struct store *store, const struct vault_keys *keys, struct vault **out, struct err *err)
+{
+	CLEANUP(vault_close_p) struct vault *v = calloc(1, sizeof(*v));
+	if (v == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	v->store = store;
+	sealed_key_init(&v->key, keys->vault_id, keys->kv_epoch, keys->k_vault);
+	int rc = load_header(v, keys, err);
+	if (rc != 0)
+		return rc;
+	struct config_search search = {
+		.v = v, .officer_pk = keys->has_officer ? keys->officer_pk : NULL, .err = err
+	};
+	rc = store_list(store, "cf/", try_config, &search, err);
+	if (rc != 0)
+		return rc;
+	*out = TAKE(v);
+	return 0;
+}
+
+void vault_close(struct vault *v)
+{
+	if (v == NULL)
+		return;
+	domain_done(&v->domain);
+	secret_wipe(&v->key, sizeof(v->key));
+	free(v);
+}
+
+struct store *vault_store(struct vault *v)
+{
+	return v->store;
+}
+
+const struct sealed_key *vault_sealed_key(const struct vault *v)
+{
+	return &v->key;
+}
+
+const struct domain *vault_domain(const struct vault *v)
+{
+	return &v->domain;
+}
+
+const uint8_t *vault_id(const struct vault *v)
+{
+	return v->key.vault_id;
+}
+
+static int fill_writer(const struct vault *v, const struct keyring_root *root,
+	struct keyring_writer *w, struct err *err)
+{
+	memset(w, 0, sizeof(*w));
+	memcpy(w->vault_id, v->key.vault_id, sizeof(w->vault_id));
+	memcpy(w->domain_id, root->domain_id, sizeof(w->domain_id));
+	memcpy(w->agent_id, root->agent_id, sizeof(w->agent_id));
+	w->kv_epoch = v->key.kv_epoch;
+	memcpy(w->k_vault, v->key.k_vault, sizeof(w->k_vault));
+	keyring_epoch_keys(root->k_dom, root->domain_id, VAULT_DATA_EPOCH, w->k_mle, w->k_cdc);
+	memcpy(w->rk_pk, root->rk_pk, sizeof(w->rk_pk));
+	memcpy(w->officer_pk, root->officer_pk, sizeof(w->officer_pk));
+	int rc = env_random(w->ik_seed, sizeof(w->ik_seed), err);
+	return rc != 0 ? rc : env_random(w->k_fp, sizeof(w->k_fp), err);
+}
+
+int vault_add_writer(struct vault *v, const struct keyring_root *root, struct keyring_writer *out,
+	struct err *err)
+{
+	struct keyring_writer w;
+	int rc = fill_writer(v, root, &w, err);
+	if (rc != 0)
+		return rc;
+	if (v->domain.epoch == 0) {
+		memcpy(v->domain.domain_id, root->domain_id, sizeof(v->domain.domain_id));
+		memcpy(v->domain.recovery_pk[0], root->rk_pk, 32);
+		v->domain.recovery_count = 1;
+		memcpy(v->domain.officer_pk[0], root->officer_pk, 32);
+		v->domain.officer_count = 1;
+	}
+	uint8_t ik_pk[ED25519_KEY_BYTES];
+	ed25519_public(w.ik_seed, ik_pk);
+	rc = domain_add_agent(&v->domain, w.agent_id, ik_pk, err);
+	if (rc != 0)
+		return rc;
+	v->domain.epoch++;
+	w.config_epoch = v->domain.epoch;
+
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	char name[VAULT_NAME_BYTES];
+	rc = domain_encode(&v->domain, root->officer_seed, &body, err);
+	if (rc == 0)
+		rc = vault_put_sealed(v->store, &v->key, SEALED_CONFIG, "cf/", body.data, body.len,
+			name, NULL, err);
+	if (rc == 0)
+		rc = store_barrier(v->store, err);
+	if (rc != 0)
+		return rc;
+	*out = w;
+	secret_wipe(&w, sizeof(w));
+	return 0;
+}

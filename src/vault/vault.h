@@ -1,0 +1,69 @@
+/*
+ * vault: an opened hf1 vault: keys, header and config of one store.
+ * The rest of an opened vault has doors of its own: fetch.h (records), snapshot.h (snapshots),
+ * session.h (writing), verify.h.  No network, no agent.
+ * Threading: one thread.
+ */
+#ifndef VAULT_VAULT_H
+#define VAULT_VAULT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vault/domain.h"
+#include "vault/keyring.h"
+#include "vault/sealed.h"
+
+struct err;
+struct store;
+struct vault;
+
+/* True if the store holds a vault header; no keys needed. */
+int vault_is_there(struct store *store, bool *out, struct err *err);
+
+/* What opens a vault. */
+struct vault_keys {
+	uint8_t vault_id[16];
+	uint32_t kv_epoch;
+	uint8_t k_vault[32];
+	bool has_officer; /* then configs must be signed by it */
+	uint8_t officer_pk[32];
+};
+
+void vault_keys_of_writer(const struct keyring_writer *w, struct vault_keys *out);
+
+/**
+ * vault_keys_of_recovery(store, rk_sk, root, out, err):
+ * Find the HFKV slot of the recovery key on the store, open it, and derive what stand-alone use
+ * derives.  Return 0, -ERR_NOT_FOUND (no vault), -ERR_AUTH (no slot for this key) or -ERR_CORRUPT.
+ */
+int vault_keys_of_recovery(struct store *store, const uint8_t rk_sk[32], struct keyring_root *root,
+	struct vault_keys *out, struct err *err);
+
+/**
+ * vault_open(store, keys, out, err):
+ * ${store} is borrowed until vault_close().  Checks the header's HMAC and the newest config.  A
+ * damaged config object is passed over here (verify names it); without any the vault opens with
+ * vault_domain()->epoch 0, so that a stranger can still restore.
+ * Return 0, -ERR_NOT_FOUND (no vault here), -ERR_AUTH (keys of another vault), -ERR_CORRUPT or
+ * -ERR_UNSUPPORTED.
+ */
+int vault_open(
+	struct store *store, const struct vault_keys *keys, struct vault **out, struct err *err);
+void vault_close(struct vault *v);
+
+struct store *vault_store(struct vault *v);
+const struct sealed_key *vault_sealed_key(const struct vault *v);
+const struct domain *vault_domain(const struct vault *v);
+const uint8_t *vault_id(const struct vault *v); /* 16 bytes */
+
+/**
+ * vault_add_writer(v, root, kv, out, err):
+ * Make a new writer identity for stand-alone use: a new signing key under the derived agent id, in
+ * a new config epoch signed by the officer key.  ${out} is the writer key file's content.
+ */
+int vault_add_writer(struct vault *v, const struct keyring_root *root, struct keyring_writer *out,
+	struct err *err);
+
+#endif

@@ -1,0 +1,215 @@
+#include "vault/vault_init.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/env.h"
+#include "base/err.h"
+#include "codec/text.h"
+#include "crypto/hash.h"
+#include "crypto/hpke.h"
+#include "crypto/secret.h"
+#include "store/store.h"
+#include "vault/store_text.h"
+#include "vault/vault.h"
+#include "vault/vault_header.h"
+#include "vault/vault_internal.h"
+
+/*
+ * INVARIANTS
+ * (1) The header is the last object written: without it there is no vault, and a new init of a
+ *     store where an earlier one broke off is refused by the objects it left, never mixed in.
+ * (2) No header before an HFKV slot for the recovery key is on the store and recomputes.
+ */
+
+#define PROBE_NAME "tmp-probe"
+
+static int refuse_any(void *arg, const char *name, uint64_t size)
+{
+	(void)size; /* any object counts */
+	struct err *err = arg;
+	if (strncmp(name, "vh/", 3) == 0) {
+		err_set(err, ERR_EXISTS, "there is a vault here already");
+		return err_hint(err, "choose an empty directory; a vault is never overwritten");
+	}
+	err_set(err, ERR_EXISTS, "the store is not empty: it holds '%s'", name);
+	return err_hint(err, "choose an empty or a new directory");
+}
+
+static int find_probe(void *arg, const char *name, uint64_t size)
+{
+	if (strcmp(name, PROBE_NAME) == 0 && size == 8)
+		*(bool *)arg = true;
+	return 0;
+}
+
+/* Section 8: the store must give read-after-write for put, get and list. */
+static int probe(struct store *store, struct err *err)
+{
+	static const char bytes[8] = "holdfast";
+	CLEANUP(buf_done) struct buf back = BUF_INIT(64);
+	bool is_listed = false;
+	int rc = store_put(store, PROBE_NAME, bytes, sizeof(bytes), err);
+	if (rc == 0)
+		rc = store_barrier(store, err);
+	if (rc == 0)
+		rc = store_get(store, PROBE_NAME, &back, err);
+	if (rc == 0)
+		rc = store_list(store, "", find_probe, &is_listed, err);
+	if (rc == 0)
+		rc = store_remove(store, PROBE_NAME, err);
+	if (rc != 0)
+		return err_wrap(err, "unable to use the store");
+	if (!is_listed || back.len != sizeof(bytes) || memcmp(back.data, bytes, sizeof(bytes)) != 0)
+		return err_set(err, ERR_FAILED,
+			"the store does not show at once what was written to it; it cannot hold a "
+			"vault");
+	return 0;
+}
+
+static int put_slot(struct store *store, const void *slot, size_t len, char name[VAULT_NAME_BYTES],
+	struct err *err)
+{
+	uint8_t hash[HASH_BYTES];
+	char hex[2 * HASH_BYTES + 1];
+	hash_sha256(slot, len, hash);
+	text_hex(hash, sizeof(hash), hex);
+	(void)snprintf(name, VAULT_NAME_BYTES, "ks/%s", hex); /* fits */
+	return store_put(store, name, slot, len, err);
+}
+
+/* Invariant 2: what lies on the store now is the slot, byte for byte, and opens. */
+static int check_slot(struct store *store, const char *name, const uint8_t *slot,
+	const struct keyring_root *root, const uint8_t k_vault[32], struct err *err)
+{
+	CLEANUP(buf_done) struct buf back = BUF_INIT(4096);
+	int rc = vault_get_hashed(store, name, &back, err);
+	if (rc != 0)
+		return rc;
+	uint8_t vault_id[16];
+	uint8_t k[32];
+	uint32_t epoch;
+	if (back.len != SLOT_HFKV_BYTES || memcmp(back.data, slot, SLOT_HFKV_BYTES) != 0)
+		return err_set(err, ERR_CORRUPT, "the key slot reads back different");
+	rc = slot_hfkv_open(back.data, back.len, root->rk_sk, vault_id, &epoch, k, err);
+	if (rc == 0 && !hash_is_equal(k, k_vault, sizeof(k)))
+		rc = err_set(err, ERR_CORRUPT, "the key slot opens to another key");
+	secret_wipe(k, sizeof(k));
+	return rc;
+}
+
+static int put_texts(struct store *store, struct err *err)
+{
+	int rc = store_put(store, "README.txt", store_text_readme, strlen(store_text_readme), err);
+	return rc != 0 ? rc
+		       : store_put(store, "FORMAT.txt", store_text_format,
+				 strlen(store_text_format), err);
+}
+
+/* A drill group's pair: the public half goes to the config, the secret half to the caller. */
+static int add_group(struct vault *v, const char *name, uint8_t dk_sk[32], struct err *err)
+{
+	struct domain_group *g = &v->domain.groups[v->domain.group_count];
+	if (strlen(name) >= sizeof(g->name))
+		return err_set(err, ERR_USAGE, "drill group name '%s' is too long", name);
+	int rc = hpke_generate(dk_sk, g->dk_pk, err);
+	if (rc != 0)
+		return rc;
+	(void)snprintf(g->name, sizeof(g->name), "%s", name); /* checked */
+	v->domain.group_count++;
+	return 0;
+}
+
+static int put_header(struct vault *v, struct err *err)
+{
+	struct vault_header h = { .major = VAULT_HEADER_MAJOR,
+		.minor = VAULT_HEADER_MINOR,
+		.generation = 1,
+		.suites = 1u << 1,
+		.kv_epoch = v->key.kv_epoch };
+	memcpy(h.vault_id, v->key.vault_id, sizeof(h.vault_id));
+	uint8_t raw[VAULT_HEADER_BYTES];
+	vault_header_encode(&h, v->key.k_vault, raw);
+	uint8_t hash[HASH_BYTES];
+	char hex[2 * HASH_BYTES + 1];
+	hash_sha256(raw, sizeof(raw), hash);
+	text_hex(hash, sizeof(hash), hex);
+	char name[VAULT_NAME_BYTES];
+	(void)snprintf(name, sizeof(name), "vh/%08x-%s", h.generation, hex); /* fits */
+	int rc = store_put(v->store, name, raw, sizeof(raw), err);
+	return rc != 0 ? rc : store_barrier(v->store, err);
+}
+
+static int put_slots(struct vault *v, const struct vault_init_opts *opts,
+	const struct keyring_root *root, struct vault_init_result *r, struct err *err)
+{
+	uint8_t hfkv[SLOT_HFKV_BYTES];
+	char name[VAULT_NAME_BYTES];
+	char other[VAULT_NAME_BYTES];
+	int rc = slot_hfbg_seal(root->rk_sk, opts->pass, opts->pass_len, opts->scrypt_log2n, NULL,
+		r->recovery, err);
+	if (rc == 0)
+		rc = slot_hfkv_seal(
+			v->key.vault_id, v->key.kv_epoch, v->key.k_vault, root->rk_pk, hfkv, err);
+	if (rc == 0)
+		rc = put_slot(v->store, hfkv, sizeof(hfkv), name, err);
+	if (rc == 0 && opts->is_recovery_on_store)
+		rc = put_slot(v->store, r->recovery, sizeof(r->recovery), other, err);
+	if (rc == 0)
+		rc = store_barrier(v->store, err);
+	return rc != 0 ? rc : check_slot(v->store, name, hfkv, root, v->key.k_vault, err);
+}
+
+static int fill(struct vault *v, const struct vault_init_opts *opts,
+	const struct keyring_root *root, struct vault_init_result *r, struct err *err)
+{
+	int rc = put_texts(v->store, err);
+	if (rc == 0)
+		rc = put_slots(v, opts, root, r, err);
+	if (rc == 0 && opts->drill_group != NULL)
+		rc = add_group(v, opts->drill_group, r->dk_sk, err);
+	if (rc == 0)
+		rc = vault_add_writer(v, root, &r->writer, err);
+	return rc != 0 ? rc : put_header(v, err);
+}
+
+int vault_init(struct store *store, const struct vault_init_opts *opts,
+	struct vault_init_result *out, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int rc = store_list(store, "", refuse_any, &why, &why);
+	if (rc == 0)
+		rc = probe(store, &why);
+	struct vault v = { .store = store };
+	struct keyring_root root = { .rk_sk = { 0 } };
+	struct vault_init_result r = { .writer = { .kv_epoch = 0 } };
+	uint8_t id[16];
+	uint8_t k_vault[32];
+	uint8_t pk[32];
+	if (rc == 0)
+		rc = env_random(id, sizeof(id), &why);
+	if (rc == 0)
+		rc = env_random(k_vault, sizeof(k_vault), &why);
+	if (rc == 0)
+		rc = hpke_generate(root.rk_sk, pk, &why);
+	if (rc == 0) {
+		uint8_t rk_sk[32];
+		memcpy(rk_sk, root.rk_sk, sizeof(rk_sk));
+		keyring_root_derive(rk_sk, id, &root);
+		secret_wipe(rk_sk, sizeof(rk_sk));
+		sealed_key_init(&v.key, id, 1, k_vault);
+		rc = fill(&v, opts, &root, &r, &why);
+	}
+	if (rc == 0)
+		*out = r;
+	else if (err != NULL)
+		*err = why;
+	domain_done(&v.domain);
+	secret_wipe(&v.key, sizeof(v.key));
+	secret_wipe(&root, sizeof(root));
+	secret_wipe(&r, sizeof(r));
+	secret_wipe(k_vault, sizeof(k_vault));
+	return rc;
+}

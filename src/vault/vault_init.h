@@ -1,0 +1,40 @@
+/*
+ * vault_init: make a vault in an empty store.
+ */
+#ifndef VAULT_VAULT_INIT_H
+#define VAULT_VAULT_INIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vault/keyring.h"
+#include "vault/slot.h"
+
+struct err;
+struct store;
+
+struct vault_init_opts {
+	const void *pass; /* passphrase of the recovery file */
+	size_t pass_len;
+	bool is_recovery_on_store; /* HFBG into ks/ too */
+	unsigned scrypt_log2n;     /* SLOT_SCRYPT_LOG2N; tests use less */
+	const char *drill_group;   /* NULL = no drill group */
+};
+
+struct vault_init_result {
+	struct keyring_writer writer;
+	uint8_t recovery[SLOT_HFBG_BYTES]; /* the recovery file */
+	uint8_t dk_sk[32];                 /* set when a drill group was asked for */
+};
+
+/**
+ * vault_init(store, opts, out, err):
+ * Write README.txt, FORMAT.txt, the HFKV slot (read back and recomputed before this returns), the
+ * header and config epoch 1.  Probes the store for read-after-write of put, get and list.
+ * Return 0, or -ERR_EXISTS when the store holds a vault or anything else.
+ */
+int vault_init(struct store *store, const struct vault_init_opts *opts,
+	struct vault_init_result *out, struct err *err);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * vault_internal: what the doors of an opened vault share.  Never leaves src/vault.
+ */
+#ifndef VAULT_VAULT_INTERNAL_H
+#define VAULT_VAULT_INTERNAL_H
+
+#include "vault/vault.h"
+
+struct buf;
+
+#define VAULT_NAME_BYTES 128
+#define VAULT_DATA_EPOCH 1 /* epoch of K_mle and K_cdc; rotation makes more */
+
+struct vault {
+	struct store *store; /* borrowed */
+	struct sealed_key key;
+	struct domain domain; /* epoch 0 = no config was readable */
+};
+
+/* Get one object whose name ends in its SHA-256, and check it.  ${out} is appended to. */
+int vault_get_hashed(struct store *store, const char *name, struct buf *out, struct err *err);
+
+/* Get, check and unseal a hash-named object; append its body. */
+int vault_get_sealed(struct vault *v, enum sealed_kind kind, const char *name, struct buf *body,
+	struct err *err);
+
+/* Seal and put an object as <prefix><hex>; store its name in ${name} and hash in ${hash} (may be
+ * NULL). */
+int vault_put_sealed(struct store *store, const struct sealed_key *key, enum sealed_kind kind,
+	const char *prefix, const void *body, size_t len, char name[VAULT_NAME_BYTES],
+	uint8_t hash[32], struct err *err);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * verify: prove that what the vault holds is what was put there.
+ * Keyless (K_vault only): every object opens or hashes to its name, every pack, record ID,
+ * reference, chain and signature.  With data: everything decrypted, decompressed, trees walked,
+ * whole-file digests compared.
+ */
+#ifndef VAULT_VERIFY_H
+#define VAULT_VERIFY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+struct vault;
+
+struct verify_finding {
+	bool is_warning; /* true: odd, nothing lost */
+	const char *object;
+	const char *what;
+};
+
+struct verify_opts {
+	const uint8_t *sk; /* recovery or drill key: verify content too; NULL = keyless */
+	void *arg;
+	void (*on_finding)(void *arg, const struct verify_finding *f);
+	/* OPTIONAL progress: bytes checked of bytes in all. */
+	void (*on_progress)(void *arg, uint64_t done, uint64_t total);
+	/* OPTIONAL: return true to stop early (-ERR_INTERRUPTED). */
+	bool (*is_stopped)(void *arg);
+};
+
+struct verify_result {
+	uint64_t objects, packs, records, snapshots, files, bytes;
+	uint64_t problems, warnings;
+};
+
+/* Findings are reported as they come; the run goes on.  Return 0 when it could run to the end
+ * (look at result->problems), or an error that stopped it. */
+int verify_run(struct vault *v, const struct verify_opts *opts, struct verify_result *out,
+	struct err *err);
+
+#endif

@@ -1,0 +1,191 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/escape.h"
+#include "crypto/hash.h"
+#include "vault/digest.h"
+#include "vault/tree_reader.h"
+#include "vault/verify_internal.h"
+
+/*
+ * INVARIANTS
+ * (1) A file's content is read once for each distinct (digest, extents), over all snapshots.
+ * (2) Every ref that the tree or an extent names is in the snapshot's reference list.
+ */
+
+struct content {
+	struct verify *v;
+	struct fetch *fetch;
+	const struct snapshot *snapshot;
+	struct id_set *refs; /* the snapshot's reference list */
+	struct digest *digest;
+	struct hash *shape; /* over the extents, for invariant 1 */
+	struct buf raw;
+	uint64_t length; /* of the extents so far */
+};
+
+static int check_listed(struct content *c, const struct ref *ref, struct err *err)
+{
+	if (id_set_find(c->refs, ref->id) != ref->cr_len)
+		return err_set(
+			err, ERR_CORRUPT, "it names a record that is not in the reference list");
+	return 0;
+}
+
+static int on_tree_ref(void *arg, const struct ref *ref, enum record_type type, struct err *err)
+{
+	(void)type;
+	return check_listed(arg, ref, err);
+}
+
+static int shape_extent(void *arg, const struct extent *x, struct err *err)
+{
+	struct content *c = arg;
+	(void)err;
+	hash_add(c->shape, &x->is_hole, sizeof(x->is_hole));
+	if (!x->is_hole)
+		hash_add(c->shape, x->ref.id, sizeof(x->ref.id));
+	hash_add(c->shape, &x->offset, sizeof(x->offset));
+	hash_add(c->shape, &x->length, sizeof(x->length));
+	return 0;
+}
+
+static int read_extent(void *arg, const struct extent *x, struct err *err)
+{
+	struct content *c = arg;
+	c->length += x->length;
+	if (x->is_hole) {
+		digest_add_zeros(c->digest, x->length);
+		return 0;
+	}
+	int rc = check_listed(c, &x->ref, err);
+	if (rc != 0)
+		return rc;
+	const struct record_source *source = fetch_source(c->fetch);
+	buf_clear(&c->raw);
+	rc = source->get(source->self, &x->ref, RECORD_DATA, &c->raw, err);
+	if (rc != 0)
+		return rc;
+	if (x->offset > c->raw.len || x->length > c->raw.len - x->offset)
+		return err_set(err, ERR_CORRUPT, "an extent lies outside its record");
+	digest_add(c->digest, c->raw.data + x->offset, (size_t)x->length);
+	return verify_step(c->v, 0, err);
+}
+
+static int check_file(struct content *c, struct tree_reader *reader, const struct entry *e,
+	struct id_set *seen, struct err *err)
+{
+	uint8_t shape[HASH_BYTES];
+	bool is_new = false;
+	hash_add(c->shape, e->digest, sizeof(e->digest));
+	int rc = tree_reader_extents(reader, e, shape_extent, c, err);
+	hash_end(c->shape, shape);
+	if (rc == 0)
+		rc = id_set_add(seen, shape, 1, &is_new, err);
+	if (rc != 0 || !is_new)
+		return rc;
+	rc = digest_new(e->digest_kind, &c->digest, err);
+	if (rc != 0)
+		return rc;
+	c->length = 0;
+	uint8_t digest[HASH_BYTES];
+	rc = tree_reader_extents(reader, e, read_extent, c, err);
+	digest_end(c->digest, digest);
+	digest_free(c->digest);
+	c->digest = NULL;
+	c->v->result->files++;
+	if (rc == 0 && c->length != e->size)
+		rc = err_set(err, ERR_CORRUPT, "its extents hold %llu bytes instead of %llu",
+			(unsigned long long)c->length, (unsigned long long)e->size);
+	if (rc == 0 && e->digest_kind != ENTRY_DIGEST_NONE &&
+		memcmp(digest, e->digest, sizeof(digest)) != 0)
+		rc = err_set(
+			err, ERR_CORRUPT, "its content does not have the digest taken at backup");
+	return rc;
+}
+
+static bool is_damage(int rc)
+{
+	return rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND || rc == -ERR_UNSUPPORTED ||
+	       rc == -ERR_AUTH;
+}
+
+static void tell_file(struct content *c, const uint8_t *key, size_t key_len, const struct err *why)
+{
+	CLEANUP(buf_done) struct buf path = BUF_INIT(2 * ENTRY_MAX_KEY_BYTES);
+	char safe[ERR_MSG_BYTES / 2];
+	struct err told = ERR_INIT;
+	if (entry_key_path(key, key_len, &path, NULL) != 0)
+		buf_clear(&path);
+	(void)escape_text(safe, sizeof(safe), (const char *)path.data, path.len); /* cut is fine */
+	err_set(&told, ERR_CORRUPT, "file '%s': %s", safe, why->msg);
+	verify_problem(c->v, c->snapshot->object, &told);
+}
+
+static int walk(struct content *c, struct tree_reader *reader, struct id_set *seen, struct err *err)
+{
+	for (;;) {
+		const uint8_t *key;
+		size_t key_len;
+		struct entry e;
+		struct err why = ERR_INIT;
+		int rc = tree_reader_next(reader, &key, &key_len, &e, &why);
+		if (rc == 0)
+			return 0;
+		if (rc > 0 && e.kind == ENTRY_FILE) {
+			rc = check_file(c, reader, &e, seen, &why);
+			if (is_damage(rc)) {
+				tell_file(c, key, key_len, &why);
+				continue;
+			}
+		}
+		if (rc < 0) {
+			if (err != NULL)
+				*err = why;
+			return rc;
+		}
+	}
+}
+
+static int add_ref(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
+{
+	return id_set_add(arg, id, cr_len, NULL, err);
+}
+
+int verify_content_snapshot(struct verify *v, struct fetch *f, const struct snapshot *s,
+	struct id_set *seen, struct err *err)
+{
+	struct content c = { .v = v,
+		.fetch = f,
+		.snapshot = s,
+		.shape = hash_new(),
+		.raw = BUF_INIT(RECORD_MAX_RAW_BYTES) };
+	struct snapshot_opened opened;
+	struct tree_reader *reader = NULL;
+	struct err why = ERR_INIT;
+	int rc = id_set_new(&c.refs, &why);
+	if (rc == 0)
+		rc = snapshot_refs(v->vault, s, add_ref, c.refs, &why);
+	if (rc == 0)
+		rc = snapshot_open(v->vault, f, s, v->opts->sk, &opened, &why);
+	if (rc == 0)
+		rc = tree_reader_new(fetch_source(f), &opened.root.top, &reader, &why);
+	if (rc == 0) {
+		tree_reader_watch(reader, on_tree_ref, &c);
+		rc = walk(&c, reader, seen, &why);
+	}
+	tree_reader_free(reader);
+	id_set_free(c.refs);
+	hash_free(c.shape);
+	buf_wipe(&c.raw);
+	if (is_damage(rc)) {
+		verify_problem(v, s->object, &why);
+		return 0;
+	}
+	if (rc != 0 && err != NULL)
+		*err = why;
+	return rc;
+}

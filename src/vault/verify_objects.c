@@ -1,0 +1,274 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "codec/text.h"
+#include "crypto/hash.h"
+#include "store/store.h"
+#include "vault/index.h"
+#include "vault/pack.h"
+#include "vault/record.h"
+#include "vault/session_mark.h"
+#include "vault/slot.h"
+#include "vault/store_text.h"
+#include "vault/vault_header.h"
+#include "vault/vault_internal.h"
+#include "vault/verify_internal.h"
+
+/*
+ * INVARIANTS
+ * (1) Every check_* gets the bytes as they lie on the store and says nothing of other objects.
+ */
+
+#define TEXT_FIRST_LINE_BYTES 128
+
+typedef int (*check_fn)(
+	struct verify *v, const char *name, const struct buf *object, struct err *why);
+
+static int check_sealed(struct verify *v, enum sealed_kind kind, const struct buf *object,
+	struct buf *body, struct err *why)
+{
+	return sealed_open(vault_sealed_key(v->vault), kind, object->data, object->len, body, why);
+}
+
+static int check_header(
+	struct verify *v, const char *name, const struct buf *object, struct err *why)
+{
+	struct vault_header h;
+	unsigned generation;
+	int rc = vault_header_decode(object->data, object->len, &h, why);
+	if (rc == 0)
+		rc = vault_header_verify(object->data, object->len, v->vault->key.k_vault, why);
+	if (rc == 0 && (sscanf(name, "vh/%8x-", &generation) != 1 || generation != h.generation))
+		rc = err_set(
+			why, ERR_CORRUPT, "the header's generation is not the one in its name");
+	return rc;
+}
+
+static int check_slot(struct verify *v, const char *name, const struct buf *object, struct err *why)
+{
+	(void)v;
+	(void)name; /* the hash was checked; nothing else can be without the recovery key */
+	bool is_known = (object->len == SLOT_HFKV_BYTES && memcmp(object->data, "HFKV", 4) == 0) ||
+			(object->len == SLOT_HFBG_BYTES && memcmp(object->data, "HFBG", 4) == 0);
+	return is_known ? 0 : err_set(why, ERR_UNSUPPORTED, "a key slot of an unknown kind");
+}
+
+static int check_index(
+	struct verify *v, const char *name, const struct buf *object, struct err *why)
+{
+	(void)name;
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	struct index *index = NULL;
+	int rc = check_sealed(v, SEALED_INDEX, object, &body, why);
+	if (rc == 0)
+		rc = index_new(&index, why);
+	if (rc == 0)
+		rc = index_add_segment(index, body.data, body.len, why);
+	index_free(index);
+	return rc;
+}
+
+static int check_refs_object(
+	struct verify *v, const char *name, const struct buf *object, struct err *why)
+{
+	(void)name;
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	uint8_t root[HASH_BYTES];
+	uint64_t count;
+	int rc = check_sealed(v, SEALED_REFS, object, &body, why);
+	return rc != 0 ? rc
+		       : snaprec_refs_walk(
+				 body.data, body.len, NULL, NULL, NULL, root, &count, why);
+}
+
+static int check_envelopes_object(
+	struct verify *v, const char *name, const struct buf *object, struct err *why)
+{
+	(void)name;
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	return check_sealed(v, SEALED_ENVELOPES, object, &body, why);
+}
+
+static int check_snapshot_object(
+	struct verify *v, const char *name, const struct buf *object, struct err *why)
+{
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	struct snapshot_body b;
+	unsigned long long ms;
+	int rc = check_sealed(v, SEALED_SNAPSHOT, object, &body, why);
+	if (rc == 0)
+		rc = snapshot_body_decode(body.data, body.len, &b, why);
+	if (rc != 0)
+		return rc;
+	if (sscanf(name, "sn/%12llx-", &ms) != 1 ||
+		ms != (unsigned long long)(b.receipt_ns / 1000000))
+		rc = err_set(why, ERR_CORRUPT, "the receipt's time is not the one in its name");
+	snapshot_body_done(&b);
+	return rc;
+}
+
+static int check_config(
+	struct verify *v, const char *name, const struct buf *object, struct err *why)
+{
+	(void)name;
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	struct domain domain = { .epoch = 0 };
+	const struct domain *known = vault_domain(v->vault);
+	int rc = check_sealed(v, SEALED_CONFIG, object, &body, why);
+	if (rc == 0)
+		rc = domain_decode(body.data, body.len,
+			known->officer_count > 0 ? known->officer_pk[0] : NULL, &domain, why);
+	domain_done(&domain);
+	return rc;
+}
+
+static int check_mark(struct verify *v, const char *name, const struct buf *object, struct err *why)
+{
+	struct session_mark mark;
+	return session_mark_open(
+		vault_sealed_key(v->vault), name, object->data, object->len, &mark, why);
+}
+
+struct pack_check {
+	struct verify *v;
+	const uint8_t *data;
+	uint64_t records;
+};
+
+static int check_place(void *arg, const struct pack_place *p, struct err *why)
+{
+	struct pack_check *c = arg;
+	uint8_t header[RECORD_HEADER_BYTES];
+	uint8_t id[HASH_BYTES];
+	record_header(p->suite, p->type, p->cr_len, header);
+	struct hash *h = hash_new();
+	hash_add(h, header, sizeof(header));
+	hash_add(h, c->data + p->offset, p->cr_len - RECORD_HEADER_BYTES);
+	hash_end(h, id);
+	hash_free(h);
+	if (memcmp(id, p->id, sizeof(id)) != 0)
+		return err_set(
+			why, ERR_CORRUPT, "the record at %u does not hash to its ID", p->offset);
+	c->records++;
+	return id_set_add(c->v->good, p->id, p->cr_len, NULL, why);
+}
+
+static int check_pack(struct verify *v, const char *name, const struct buf *object, struct err *why)
+{
+	struct pack_check c = { .v = v, .data = object->data };
+	int class = 0;
+	const char *hex = strrchr(name, '/');
+	if (hex == NULL || strlen(name) != 3 + 2 + 1 + 64 || strncmp(name + 3, hex + 1, 2) != 0)
+		return err_set(why, ERR_CORRUPT, "the pack lies in the wrong folder");
+	int rc = pack_footer_open(vault_sealed_key(v->vault), object->data, object->len,
+		object->len, &class, check_place, &c, why);
+	v->result->packs++;
+	v->result->records += c.records;
+	v->result->bytes += object->len;
+	return rc;
+}
+
+static const struct {
+	const char *prefix;
+	bool is_hashed; /* the name ends in the hash of the bytes */
+	check_fn check;
+} classes[] = {
+	{ "pk/", true, check_pack },
+	{ "ix/", true, check_index },
+	{ "rf/", true, check_refs_object },
+	{ "ev/", true, check_envelopes_object },
+	{ "sn/", true, check_snapshot_object },
+	{ "cf/", true, check_config },
+	{ "ks/", true, check_slot },
+	{ "vh/", true, check_header },
+	{ "se/", false, check_mark },
+};
+
+/* Classes of later versions: their bytes still hash to their names. */
+static const char *const later[] = { "lg/", "pr/", "hs/", "gc/", "dd/", "iv/", "pa/" };
+
+static bool has_prefix(const char *name, const char *prefix)
+{
+	return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* A text of another version of the program differs in its first line: that only warns. */
+static void check_text(
+	struct verify *v, const char *name, const struct buf *object, const char *ours)
+{
+	struct err why = ERR_INIT;
+	size_t line = strcspn(ours, "\n");
+	if (object->len == strlen(ours) && memcmp(object->data, ours, object->len) == 0)
+		return;
+	if (object->len > line && memcmp(object->data, ours, line) == 0) {
+		err_set(&why, ERR_CORRUPT, "the text differs from the program's own");
+		verify_problem(v, name, &why);
+	} else {
+		verify_warning(v, name, "the text is of another version, or was changed");
+	}
+}
+
+static int check_hash(const char *name, const struct buf *object, struct err *why)
+{
+	uint8_t hash[HASH_BYTES];
+	char hex[2 * HASH_BYTES + 1];
+	size_t len = strlen(name);
+	hash_sha256(object->data, object->len, hash);
+	text_hex(hash, sizeof(hash), hex);
+	if (len < 64 || strcmp(name + len - 64, hex) != 0)
+		return err_set(why, ERR_CORRUPT, "its bytes do not hash to its name");
+	return 0;
+}
+
+static void check_class(struct verify *v, const char *name, const struct buf *object)
+{
+	struct err why = ERR_INIT;
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+		if (!has_prefix(name, classes[i].prefix))
+			continue;
+		int rc = classes[i].is_hashed ? check_hash(name, object, &why) : 0;
+		if (rc == 0)
+			rc = classes[i].check(v, name, object, &why);
+		if (rc != 0)
+			verify_problem(v, name, &why);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+		if (has_prefix(name, later[i])) {
+			verify_warning(v, name, "made by a newer version; only seen, not checked");
+			return;
+		}
+	}
+	verify_warning(v, name, "no object of this format");
+}
+
+int verify_objects_one(struct verify *v, const char *name, uint64_t size, struct err *err)
+{
+	CLEANUP(buf_done) struct buf object = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	struct err why = ERR_INIT;
+	if (size > STORE_MAX_OBJECT_BYTES) {
+		err_set(&why, ERR_CORRUPT, "longer than any object of this format");
+		verify_problem(v, name, &why);
+		return 0;
+	}
+	int rc = store_get(vault_store(v->vault), name, &object, &why);
+	if (rc == -ERR_NOMEM) {
+		if (err != NULL)
+			*err = why;
+		return rc;
+	}
+	if (rc != 0)
+		verify_problem(v, name, &why);
+	else if (strcmp(name, "README.txt") == 0)
+		check_text(v, name, &object, store_text_readme);
+	else if (strcmp(name, "FORMAT.txt") == 0)
+		check_text(v, name, &object, store_text_format);
+	else
+		check_class(v, name, &object);
+	return 0;
+}
