@@ -12,6 +12,7 @@ PACKAGES_TEST := libcriterion-dev clang-format clang-tidy cppcheck shellcheck py
 	python3-cryptography python3-jsonschema acl attr libcap2-bin e2fsprogs zstd util-linux
 
 # ---- how it is built ------------------------------------------------------------------------
+VERSION := 0.1.0
 V ?= release
 BUILD := build/$(V)
 CC ?= gcc
@@ -34,7 +35,7 @@ HARDEN :=
 HARDEN_LD :=
 endif
 WERROR ?=
-CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Isrc -I.
+CPPFLAGS_ALL := -D_GNU_SOURCE -DHOLDFAST_VERSION='"$(VERSION)"' -D_FILE_OFFSET_BITS=64 -Isrc -I.
 CFLAGS_ALL = -std=gnu17 $(WARN) $(WERROR) $(HARDEN) $(CFLAGS_$(V)) $(CFLAGS)
 LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS_$(V)) $(LDFLAGS)
 
@@ -49,6 +50,7 @@ UNIT_SRC := $(sort $(wildcard tests/unit/*/test_*.c tests/contract/test_*.c))
 UNIT := $(UNIT_SRC:tests/%.c=$(BUILD)/tests/%)
 TEST_HELPERS := $(sort $(wildcard tests/lib/*.c))
 TEST_HELPER_OBJ := $(TEST_HELPERS:%.c=$(BUILD)/obj/%.o)
+.SECONDARY: $(TEST_HELPER_OBJ)
 
 .PHONY: all
 all: $(PROGRAMS) ## build the programs into build/release
