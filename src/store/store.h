@@ -49,7 +49,7 @@ struct store_driver {
 	int (*list)(void *self, const char *prefix, store_list_fn fn, void *arg, struct err *err);
 	/* -ERR_NOT_FOUND. */
 	int (*stat)(void *self, const char *name, uint64_t *size, struct err *err);
-	/* Removing a missing object is success. */
+	/* Removing a missing object is success.  A staged object of the name is dropped. */
 	int (*remove)(void *self, const char *name, struct err *err);
 	/* OPTIONAL.  Everything put before is durable and visible when this returns 0.  After a
 	 * failure none of the objects staged since the last barrier may become visible later. */
@@ -60,10 +60,18 @@ struct store_driver {
 
 struct store_opts {
 	bool is_read_only;
-	unsigned retries; /* further tries of a retryable failure; 0 = none */
+	/* Further tries of get, get_range, list and stat after a retryable failure; 0 = none.
+	 * Writes are never retried here: after a failed barrier only the caller knows what was in
+	 * it. */
+	unsigned retries;
+	void (*sleep_ms)(unsigned ms); /* between tries; NULL = really sleep */
 };
 
-/* Take ${self} (also on failure) and put policy in front of it.  Return 0 or -ERR_NOMEM. */
+/**
+ * store_new(driver, take_self, opts, out, err):
+ * Take ${take_self} (also on failure) and put policy in front of it; ${driver} must live as long
+ * as ${take_self}.  ${opts} may be NULL.  Return 0 or -ERR_NOMEM.
+ */
 int store_new(const struct store_driver *driver, void *take_self, const struct store_opts *opts,
 	struct store **out, struct err *err);
 void store_free(struct store *s);
@@ -72,8 +80,14 @@ unsigned store_features(const struct store *s);
 const char *store_driver_name(const struct store *s);
 bool store_is_read_only(const struct store *s);
 
-/* Each as the driver's slot; -ERR_USAGE for a name outside the grammar ([a-zA-Z0-9._-] components
- * joined by '/', none empty, "." or ".."), -ERR_LIMIT for a size, -ERR_READONLY by the guard. */
+/* Return true if ${name} is in the grammar: components of [a-zA-Z0-9._-] joined by '/', none empty,
+ * "." or "..", at most STORE_MAX_NAME_BYTES, and the first one not "tmp" (the drivers' own). */
+bool store_is_valid_name(const char *name);
+
+/* Each as the driver's slot; -ERR_USAGE for a name outside the grammar, -ERR_LIMIT for a size,
+ * -ERR_READONLY by the guard (put, remove).  On failure ${out} and ${size} are as before.
+ * store_list() takes NULL or "" for everything and names an object once: it is tried again only
+ * while no name was delivered. */
 int store_put(struct store *s, const char *name, const void *data, size_t len, struct err *err);
 int store_get(struct store *s, const char *name, struct buf *out, struct err *err);
 int store_get_range(struct store *s, const char *name, uint64_t offset, size_t len, struct buf *out,

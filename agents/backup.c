@@ -1,0 +1,405 @@
+#include "agents/backup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agents/backup_commit.h"
+#include "agents/backup_file.h"
+#include "agents/backup_queue.h"
+#include "agents/file_cache.h"
+#include "agents/link_map.h"
+#include "agents/uploader.h"
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/env.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "vault/tree_builder.h"
+
+/*
+ *   source --> content (cache | links | read) --> queue --> tree builder --> root --> commit
+ *                                                   ^
+ *                                   open bundle ----+ holds back entries until it is sealed
+ *
+ * INVARIANTS
+ * (1) Entries reach the builder in the order the source gave them.
+ * (2) A content is open only while its bytes lie in the bundle that is open now.
+ * (3) Every record an entry refers to was put to, or used on, the sink before its entry is added.
+ */
+
+#define QUEUE_MAX_BYTES (24u << 20)
+#define RECHECK_SHARE 64 /* one in this many unchanged files is read again in each run */
+#define NS_PER_S INT64_C(1000000000)
+
+struct run {
+	const struct backup_opts *opts;
+	const struct source *source;
+	struct uploader *uploader;
+	const struct record_sink *sink; /* of the uploader */
+	struct chunker chunker;
+	struct bundle bundle;
+	struct backup_file *file;
+	struct backup_queue *queue;
+	struct link_map *links;
+	struct file_cache *cache; /* NULL = none */
+	struct tree_builder *builder;
+	uint64_t seq; /* of the snapshot to come */
+	int64_t scan_start_ns;
+	struct backup_result result;
+	bool warned_cache;
+};
+
+static void warn(struct run *r, const struct source_item *item, const char *why)
+{
+	CLEANUP(buf_done) struct buf path = BUF_INIT(2 * ENTRY_MAX_KEY_BYTES);
+	if (r->opts->on_warning == NULL)
+		return;
+	if (entry_key_path(item->key, item->key_len, &path, NULL) != 0)
+		buf_clear(&path); /* no memory for the name: the warning still counts */
+	r->opts->on_warning(r->opts->arg, (const char *)path.data, path.len, why);
+}
+
+static bool is_stopped(void *arg)
+{
+	const struct run *r = arg;
+	return r->opts->is_stopped != NULL && r->opts->is_stopped(r->opts->arg);
+}
+
+static void tell_progress(struct run *r)
+{
+	if (r->opts->on_progress == NULL)
+		return;
+	struct backup_progress p = { .files = r->result.files,
+		.unchanged_files = r->result.unchanged_files,
+		.bytes = r->result.bytes,
+		.read_bytes = r->result.read_bytes,
+		.sent_bytes = r->uploader == NULL ? 0 : uploader_stats(r->uploader)->sent_bytes };
+	r->opts->on_progress(r->opts->arg, &p);
+}
+
+/* Give every entry that waits for nothing to the tree and to the next run's cache. */
+static int drain(struct run *r, struct err *err)
+{
+	const struct source_item *item;
+	const struct content *content;
+	while (backup_queue_first(r->queue, &item, &content)) {
+		struct entry e = item->entry;
+		if (content != NULL) {
+			e.size = content->size;
+			e.digest_kind = content->digest_kind;
+			memcpy(e.digest, content->digest, sizeof(e.digest));
+			e.extents = content->extents;
+			e.extent_count = content->count;
+		}
+		int rc = tree_builder_add(r->builder, item->key, item->key_len, &e, err);
+		if (rc != 0)
+			return rc;
+		struct err why = ERR_INIT;
+		if (content != NULL && r->cache != NULL && e.notes == 0 &&
+			file_cache_add(r->cache, item, content, &why) != 0 && !r->warned_cache) {
+			r->warned_cache = true; /* the next backup reads more; nothing is lost */
+			log_warn("backup.cache", "%s, continuing", why.msg);
+		}
+		backup_queue_pop(r->queue);
+	}
+	return 0;
+}
+
+static int close_bundle(void *arg, struct err *err)
+{
+	struct run *r = arg;
+	struct ref ref;
+	if (r->bundle.bytes.len > 0) {
+		int rc = r->sink->put(r->sink->self, RECORD_DATA, RECORD_CLASS_BUNDLE,
+			r->bundle.bytes.data, r->bundle.bytes.len, &ref, err);
+		if (rc != 0)
+			return rc;
+		backup_queue_resolve(r->queue, &ref);
+		bundle_clear(&r->bundle);
+	}
+	return drain(r, err);
+}
+
+/* An unchanged file's records stay in use. */
+static int use_content(struct run *r, const struct content *c, struct err *err)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		if (c->extents[i].is_hole)
+			continue;
+		int rc = r->sink->use(r->sink->self, &c->extents[i].ref, err);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Is it this file's turn to be read although nothing says that it changed? */
+static bool is_rechecked(const struct run *r, const struct source_item *item)
+{
+	return r->opts->is_reread ||
+	       (r->opts->is_recheck && (item->ino + item->fs_id + r->seq) % RECHECK_SHARE == 0);
+}
+
+DEFINE_CLEANUP(struct content *, content_free)
+
+/*
+ * The content of an unchanged file from the cache.  Return 1 with it, 0 when the file must be read,
+ * 2 when it cannot be read, or an error.
+ */
+static int known_content(
+	struct run *r, struct source_item *item, struct content **out, struct err *err)
+{
+	CLEANUP(content_free_p) struct content *known = NULL;
+	if (r->cache == NULL)
+		return 0;
+	int rc = file_cache_find(r->cache, item, r->scan_start_ns / NS_PER_S, &known, err);
+	if (rc <= 0)
+		return rc;
+	if (!r->opts->is_dry_run && is_rechecked(r, item)) {
+		rc = backup_file_compare(r->file, r->source, item, known, err);
+		if (rc == 0)
+			warn(r, item, "its content changed although its size and times did not");
+		if (rc != 1)
+			return rc;
+	}
+	*out = TAKE(known);
+	return 1;
+}
+
+/* A regular file's content.  Return 1, 0 when the entry is left out, or an error. */
+static int find_content(
+	struct run *r, struct source_item *item, struct content **out, struct err *err)
+{
+	int rc = known_content(r, item, out, err);
+	if (rc < 0)
+		return rc;
+	if (rc == 1) {
+		r->result.unchanged_files++;
+		rc = r->opts->is_dry_run ? 0 : use_content(r, *out, err);
+		return rc != 0 ? rc : 1;
+	}
+	if (rc == 2)
+		return 0;
+	r->result.new_files++;
+	if (r->opts->is_dry_run) {
+		rc = content_new(out, err);
+		if (rc == 0)
+			(*out)->size = item->entry.size;
+		return rc != 0 ? rc : 1;
+	}
+	rc = backup_file_read(r->file, r->source, item, out, err);
+	if (rc == 0)
+		r->result.new_files--;
+	return rc;
+}
+
+static int queue_entry(
+	struct run *r, struct source_item *item, struct content *content, struct err *err)
+{
+	r->result.files += item->entry.kind == ENTRY_FILE;
+	r->result.dirs += item->entry.kind == ENTRY_DIR;
+	r->result.others += item->entry.kind != ENTRY_FILE && item->entry.kind != ENTRY_DIR;
+	if (content != NULL)
+		r->result.bytes += content->size;
+	tell_progress(r);
+	if (r->opts->is_dry_run)
+		return 0;
+	int rc = backup_queue_push(r->queue, item, content, err);
+	if (rc != 0)
+		return rc;
+	bool is_full = backup_queue_bytes(r->queue) > QUEUE_MAX_BYTES;
+	if (is_full || (content != NULL && content->is_open &&
+			       bundle_should_close_after(&r->bundle, item->key, item->key_len)))
+		return close_bundle(r, err);
+	return drain(r, err);
+}
+
+static int take_item(struct run *r, struct source_item *item, struct err *err)
+{
+	CLEANUP(content_free_p) struct content *content = NULL;
+	bool is_linked = item->links > 1 && item->ino != 0 && item->entry.kind != ENTRY_DIR;
+	struct link_found found = { .group = 0 };
+	if (is_linked && link_map_find(r->links, item->fs_id, item->ino, &found)) {
+		item->entry.hardlink = found.group;
+		if (found.content != NULL) {
+			content = content_share(found.content);
+			item->entry.size = content->size;
+		}
+		return queue_entry(r, item, content, err);
+	}
+	if (item->entry.kind == ENTRY_FILE) {
+		int rc = find_content(r, item, &content, err);
+		if (rc < 0)
+			return rc;
+		if (rc == 0) {
+			r->result.left_out++;
+			return 0;
+		}
+	}
+	if (is_linked) {
+		int rc = link_map_add(
+			r->links, item->fs_id, item->ino, content, &item->entry.hardlink, err);
+		if (rc != 0)
+			return rc;
+	}
+	return queue_entry(r, item, content, err);
+}
+
+static int scan(struct run *r, struct err *err)
+{
+	for (;;) {
+		struct source_item item;
+		int more = r->source->next(r->source->self, &item, err);
+		if (more < 0)
+			return more;
+		if (more == 0)
+			break;
+		if (is_stopped(r))
+			return err_set(err, ERR_INTERRUPTED, "the backup was stopped");
+		int rc = take_item(r, &item, err);
+		if (rc != 0)
+			return rc;
+	}
+	return r->opts->is_dry_run ? 0 : close_bundle(r, err);
+}
+
+static int open_cache(struct run *r, const uint8_t *base, struct err *err)
+{
+	if (r->opts->cache_path == NULL)
+		return 0;
+	struct err why = ERR_INIT;
+	int rc = file_cache_open(r->opts->cache_path, r->opts->keys->k_fp, base, &r->cache, &why);
+	if (rc == 0)
+		return 0;
+	if (rc == -ERR_NOMEM) {
+		if (err != NULL)
+			*err = why;
+		return rc;
+	}
+	log_warn("backup.cache", "%s, continuing without a cache", why.msg);
+	return 0;
+}
+
+static int set_up(struct run *r, const uint8_t *base, struct err *err)
+{
+	const struct backup_opts *o = r->opts;
+	uint8_t chunker_key[32];
+	uint8_t k_tree[16];
+	keyring_cut_keys(o->keys->k_cdc, o->keys->domain_id, 1, chunker_key, k_tree);
+	chunker_init(&r->chunker, chunker_key, CHUNKER_AVERAGE_BYTES);
+	bundle_init(&r->bundle, k_tree);
+	int rc = open_cache(r, base, err);
+	if (rc == 0)
+		rc = link_map_new(&r->links, err);
+	if (rc != 0 || o->is_dry_run)
+		return rc;
+	rc = uploader_new(o->port, o->keys->k_mle, o->check, &r->uploader, err);
+	if (rc != 0)
+		return rc;
+	r->sink = uploader_sink(r->uploader);
+	struct backup_file_opts file = { .chunker = &r->chunker,
+		.sink = r->sink,
+		.bundle = &r->bundle,
+		.arg = r,
+		.close_bundle = close_bundle,
+		.is_stopped = is_stopped,
+		.read_bytes = &r->result.read_bytes };
+	rc = backup_file_new(&file, &r->file, err);
+	if (rc == 0)
+		rc = backup_queue_new(&r->queue, err);
+	return rc != 0 ? rc : tree_builder_new(k_tree, r->sink, &r->builder, err);
+}
+
+static void tear_down(struct run *r)
+{
+	tree_builder_free(r->builder);
+	backup_queue_free(r->queue);
+	backup_file_free(r->file);
+	link_map_free(r->links);
+	file_cache_free(r->cache);
+	uploader_free(r->uploader);
+	bundle_done(&r->bundle);
+}
+
+static void take_stats(struct run *r)
+{
+	const struct uploader_stats *s = uploader_stats(r->uploader);
+	r->result.sent_records = s->sent_records;
+	r->result.sent_bytes = s->sent_bytes;
+	r->result.sent_data_records = s->sent_data_records;
+	r->result.sent_data_bytes = s->sent_data_bytes;
+}
+
+static int finish(struct run *r, const struct port_base *base, struct err *err)
+{
+	struct ref top;
+	struct tree_summary summary;
+	int rc = tree_builder_finish(r->builder, &top, &summary, err);
+	if (rc != 0)
+		return rc;
+	struct backup_commit c = { .opts = r->opts,
+		.uploader = r->uploader,
+		.base = base,
+		.seq = r->seq,
+		.t_start_ns = r->scan_start_ns,
+		.top = &top,
+		.summary = &summary };
+	rc = backup_commit_run(&c, &r->result, err);
+	if (rc != 0)
+		return rc;
+	take_stats(r);
+	struct err why = ERR_INIT;
+	if (r->cache != NULL && file_cache_commit(r->cache, r->result.snap_hash, &why) != 0)
+		log_warn("backup.cache", "%s, continuing: the next backup reads everything",
+			why.msg);
+	return 0;
+}
+
+/* The number the snapshot will carry, and the hash of the one before (NULL = none). */
+static int read_base(struct run *r, const struct port_base *base, uint8_t hash[32], struct err *err)
+{
+	r->seq = 1;
+	if (!base->is_there)
+		return 0;
+	struct snaprec rec;
+	int rc = snaprec_decode(base->record, &rec, err);
+	if (rc != 0)
+		return rc;
+	r->seq = rec.seq + 1;
+	snaprec_hash(base->record, hash);
+	return 0;
+}
+
+int backup_run(const struct backup_opts *opts, const struct source *source,
+	struct backup_result *out, struct err *err)
+{
+	struct run r = { .opts = opts, .source = source, .scan_start_ns = env_now_ns() };
+	struct port_base base = { .is_there = false };
+	uint8_t source_id[16];
+	uint8_t base_hash[32];
+	int rc = 0;
+	keyring_source_id(
+		opts->keys->domain_id, opts->keys->agent_id, opts->source_name, source_id);
+	if (!opts->is_dry_run)
+		rc = opts->port->begin(
+			opts->port->self, opts->keys->agent_id, source_id, &base, err);
+	if (rc == 0)
+		rc = read_base(&r, &base, base_hash, err);
+	if (rc == 0)
+		rc = set_up(&r,
+			base.is_there      ? base_hash
+			: opts->is_dry_run ? opts->dry_base
+					   : NULL,
+			err);
+	if (rc == 0)
+		rc = scan(&r, err);
+	if (rc == 0 && !opts->is_dry_run)
+		rc = finish(&r, &base, err);
+	tell_progress(&r);
+	if (!opts->is_dry_run)
+		opts->port->abort(opts->port->self);
+	tear_down(&r);
+	if (rc == 0)
+		*out = r.result;
+	return rc;
+}

@@ -1,0 +1,353 @@
+#include "agents/backup_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "vault/digest.h"
+
+/*
+ * INVARIANTS (while a file is read)
+ * (1) offset is the file offset of the next byte; zeros are the zero bytes just before it that
+ *     were not given on yet, whole blocks, all of them at aligned offsets.
+ * (2) part holds the begun block, offset - part_len .. offset; offset - part_len is aligned.
+ * (3) Large files: window holds the bytes of the current data run that are not cut yet.
+ */
+
+#define READ_BYTES (1u << 20)
+#define STOP_CHECK_BYTES (8u << 20)
+
+/* A run of a small file: placed in the bundle when the file is whole. */
+struct run {
+	bool is_hole;
+	uint64_t length;
+};
+
+struct backup_file {
+	struct backup_file_opts opts;
+	uint8_t *read_buf; /* READ_BYTES */
+	struct buf window; /* large: up to chunker->max; small: all data */
+	struct run *runs;
+	size_t run_count, run_cap;
+	struct digest *digest[3]; /* by enum entry_digest, made when needed */
+	struct content *content;  /* being filled */
+	bool is_small;
+	uint64_t offset;
+	uint64_t zeros;
+	uint8_t part[BACKUP_FILE_ZERO_BLOCK];
+	size_t part_len;
+};
+
+static const uint8_t zero_block[BACKUP_FILE_ZERO_BLOCK];
+
+DEFINE_CLEANUP(struct backup_file *, backup_file_free)
+DEFINE_CLEANUP(struct content *, content_free)
+
+int backup_file_new(const struct backup_file_opts *opts, struct backup_file **out, struct err *err)
+{
+	CLEANUP(backup_file_free_p) struct backup_file *f = calloc(1, sizeof(*f));
+	if (f == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	f->opts = *opts;
+	f->window = (struct buf)BUF_INIT(opts->chunker->max + READ_BYTES);
+	f->read_buf = malloc(READ_BYTES);
+	if (f->read_buf == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	*out = TAKE(f);
+	return 0;
+}
+
+void backup_file_free(struct backup_file *f)
+{
+	if (f == NULL)
+		return;
+	for (size_t i = 0; i < sizeof(f->digest) / sizeof(f->digest[0]); i++)
+		digest_free(f->digest[i]);
+	content_free(f->content);
+	buf_done(&f->window);
+	free(f->runs);
+	free(f->read_buf);
+	free(f);
+}
+
+static int digest_get(
+	struct backup_file *f, enum entry_digest kind, struct digest **out, struct err *err)
+{
+	if (f->digest[kind] == NULL) {
+		int rc = digest_new(kind, &f->digest[kind], err);
+		if (rc != 0)
+			return rc;
+	}
+	*out = f->digest[kind];
+	return 0;
+}
+
+static int add_run(struct backup_file *f, bool is_hole, uint64_t length, struct err *err)
+{
+	if (f->run_count > 0 && f->runs[f->run_count - 1].is_hole == is_hole) {
+		f->runs[f->run_count - 1].length += length;
+		return 0;
+	}
+	if (f->run_count == f->run_cap) {
+		size_t cap = f->run_cap == 0 ? 16 : f->run_cap * 2;
+		struct run *grown = reallocarray(f->runs, cap, sizeof(*grown));
+		if (grown == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		f->runs = grown;
+		f->run_cap = cap;
+	}
+	f->runs[f->run_count++] = (struct run){ .is_hole = is_hole, .length = length };
+	return 0;
+}
+
+/* Cut and put chunks of the window: as many as are certain, or all when the run ends. */
+static int cut(struct backup_file *f, bool is_end, struct err *err)
+{
+	const struct chunker *c = f->opts.chunker;
+	size_t at = 0;
+	while (f->window.len - at >= c->max || (is_end && at < f->window.len)) {
+		struct ref ref;
+		size_t n = chunker_cut(c, f->window.data + at, f->window.len - at, is_end);
+		int rc = f->opts.sink->put(f->opts.sink->self, RECORD_DATA, RECORD_CLASS_STREAM,
+			f->window.data + at, n, &ref, err);
+		if (rc == 0)
+			rc = content_add(f->content, &ref, 0, n, err);
+		if (rc != 0)
+			return rc;
+		at += n;
+	}
+	if (at > 0) {
+		memmove(f->window.data, f->window.data + at, f->window.len - at);
+		f->window.len -= at;
+	}
+	return 0;
+}
+
+static int emit_data(struct backup_file *f, const uint8_t *data, size_t len, struct err *err)
+{
+	int rc = buf_add(&f->window, data, len, err);
+	if (rc != 0)
+		return rc;
+	if (f->is_small)
+		return add_run(f, false, len, err);
+	return f->window.len >= f->opts.chunker->max ? cut(f, false, err) : 0;
+}
+
+static int emit_hole(struct backup_file *f, uint64_t len, struct err *err)
+{
+	if (f->is_small)
+		return add_run(f, true, len, err);
+	int rc = cut(f, true, err);
+	return rc != 0 ? rc : content_add_hole(f->content, len, err);
+}
+
+/* A run of zero blocks is over: a hole if it is long enough, else data like any other. */
+static int end_zeros(struct backup_file *f, struct err *err)
+{
+	int rc = 0;
+	if (f->zeros >= BACKUP_FILE_ZERO_RUN) {
+		rc = emit_hole(f, f->zeros, err);
+	} else {
+		for (uint64_t n = 0; rc == 0 && n < f->zeros; n += sizeof(zero_block))
+			rc = emit_data(f, zero_block, sizeof(zero_block), err);
+	}
+	f->zeros = 0;
+	return rc;
+}
+
+static int take_block(struct backup_file *f, const uint8_t *block, struct err *err)
+{
+	if (memcmp(block, zero_block, sizeof(zero_block)) == 0) {
+		f->zeros += sizeof(zero_block);
+		return 0;
+	}
+	int rc = f->zeros > 0 ? end_zeros(f, err) : 0;
+	return rc != 0 ? rc : emit_data(f, block, sizeof(zero_block), err);
+}
+
+static int end_part(struct backup_file *f, struct err *err)
+{
+	int rc = f->part_len > 0 || f->zeros > 0 ? end_zeros(f, err) : 0;
+	if (rc == 0 && f->part_len > 0)
+		rc = emit_data(f, f->part, f->part_len, err);
+	f->part_len = 0;
+	return rc;
+}
+
+static int take_data(struct backup_file *f, const uint8_t *p, size_t len, struct err *err)
+{
+	int rc = 0;
+	while (rc == 0 && len > 0) {
+		size_t in_block = (size_t)(f->offset % sizeof(zero_block));
+		size_t n = sizeof(zero_block) - in_block;
+		if (in_block == 0 && len >= n) {
+			rc = take_block(f, p, err);
+		} else {
+			if (n > len)
+				n = len;
+			memcpy(f->part + f->part_len, p, n);
+			f->part_len += n;
+			if (f->part_len == sizeof(zero_block)) {
+				f->part_len = 0;
+				rc = take_block(f, f->part, err);
+			} else if (in_block + n == sizeof(zero_block)) {
+				rc = end_part(
+					f, err); /* began behind a hole that was not aligned */
+			}
+		}
+		f->offset += n;
+		p += n;
+		len -= n;
+	}
+	return rc;
+}
+
+static int take_hole(struct backup_file *f, uint64_t len, struct err *err)
+{
+	int rc = end_part(f, err);
+	if (rc == 0)
+		rc = emit_hole(f, len, err);
+	f->offset += len;
+	return rc;
+}
+
+/* The data of a small file goes to the bundle in one piece; its runs become extents. */
+static int end_small(struct backup_file *f, struct err *err)
+{
+	size_t offset = 0;
+	int rc = 0;
+	if (f->window.len > 0) {
+		if (bundle_must_close_before(f->opts.bundle, f->window.len))
+			rc = f->opts.close_bundle(f->opts.arg, err);
+		if (rc == 0)
+			rc = bundle_add(
+				f->opts.bundle, f->window.data, f->window.len, &offset, err);
+	}
+	for (size_t i = 0; rc == 0 && i < f->run_count; i++) {
+		if (f->runs[i].is_hole) {
+			rc = content_add_hole(f->content, f->runs[i].length, err);
+		} else {
+			rc = content_add_bundled(f->content, offset, f->runs[i].length, err);
+			offset += (size_t)f->runs[i].length;
+		}
+	}
+	return rc;
+}
+
+/* Read to the end, into records or only into the digest.  *${is_lost}: the source could not read
+ * the file, and said so; any other failure is the backup's. */
+static int pump(struct backup_file *f, const struct source *source, struct digest *digest,
+	bool is_stored, bool *is_lost, struct err *err)
+{
+	uint64_t next_check = STOP_CHECK_BYTES;
+	uint64_t done = 0;
+	for (;;) {
+		size_t len = 0;
+		uint64_t hole = 0;
+		int more = source->read(source->self, f->read_buf, READ_BYTES, &len, &hole, err);
+		if (more == 0)
+			return 0;
+		if (more < 0) {
+			*is_lost = true;
+			return more;
+		}
+		digest_add(digest, f->read_buf, len);
+		digest_add_zeros(digest, hole);
+		*f->opts.read_bytes += len;
+		done += len;
+		int rc = 0;
+		if (is_stored && len > 0)
+			rc = take_data(f, f->read_buf, len, err);
+		if (rc == 0 && is_stored && hole > 0)
+			rc = take_hole(f, hole, err);
+		if (!is_stored)
+			f->offset += len + hole;
+		if (rc != 0)
+			return rc;
+		if (done >= next_check) {
+			next_check = done + STOP_CHECK_BYTES;
+			if (f->opts.is_stopped != NULL && f->opts.is_stopped(f->opts.arg))
+				return err_set(err, ERR_INTERRUPTED, "the backup was stopped");
+		}
+	}
+}
+
+static void begin(struct backup_file *f, uint64_t size)
+{
+	f->is_small = size < BUNDLE_FILE_BYTES;
+	f->offset = 0;
+	f->zeros = 0;
+	f->part_len = 0;
+	f->run_count = 0;
+	buf_clear(&f->window);
+}
+
+int backup_file_read(struct backup_file *f, const struct source *source, struct source_item *item,
+	struct content **out, struct err *err)
+{
+	uint64_t size = 0;
+	struct digest *digest = NULL;
+	struct err lost = ERR_INIT;
+	if (source->open(source->self, &size, &lost) != 0)
+		return 0;
+	begin(f, size);
+	CLEANUP(content_free_p) struct content *content = NULL;
+	int rc = content_new(&content, err);
+	if (rc == 0)
+		rc = digest_get(f, digest_kind(size), &digest, err);
+	if (rc != 0) {
+		source->close(source->self, item);
+		return rc;
+	}
+	f->content = content;
+	struct err why = ERR_INIT;
+	uint8_t sum[32];
+	bool is_lost = false;
+	rc = pump(f, source, digest, true, &is_lost, &why);
+	digest_end(digest, sum);
+	source->close(source->self, item);
+	if (rc == 0)
+		rc = end_part(f, &why);
+	if (rc == 0)
+		rc = f->is_small ? end_small(f, &why) : cut(f, true, &why);
+	f->content = NULL;
+	if (is_lost)
+		return 0;
+	if (rc != 0) {
+		if (err != NULL)
+			*err = why;
+		return rc;
+	}
+	content->size = f->offset;
+	content->digest_kind = digest_kind(size);
+	memcpy(content->digest, sum, sizeof(sum));
+	item->entry.size = f->offset;
+	*out = TAKE(content);
+	return 1;
+}
+
+int backup_file_compare(struct backup_file *f, const struct source *source,
+	struct source_item *item, const struct content *want, struct err *err)
+{
+	uint64_t size = 0;
+	struct digest *digest = NULL;
+	uint8_t sum[32];
+	struct err lost = ERR_INIT;
+	if (source->open(source->self, &size, &lost) != 0)
+		return 2;
+	begin(f, size);
+	int rc = digest_get(f, want->digest_kind, &digest, err);
+	bool is_lost = false;
+	if (rc == 0) {
+		rc = pump(f, source, digest, false, &is_lost, err);
+		digest_end(digest, sum);
+	}
+	source->close(source->self, item);
+	if (is_lost)
+		return 2;
+	if (rc != 0)
+		return rc;
+	return f->offset == want->size && memcmp(sum, want->digest, sizeof(sum)) == 0;
+}

@@ -1,0 +1,312 @@
+#include "store/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/err.h"
+#include "base/escape.h"
+
+/*
+ * INVARIANTS
+ * (1) No driver slot is called with a name outside the grammar or a size over the limit.
+ * (2) A read-only store never calls put, remove or barrier.
+ * (3) Only reads are tried again.  A barrier is never: its failure emptied the staged set, so that
+ *     a second one would succeed and prove nothing.
+ * (4) An out-parameter changes only on success.
+ */
+
+#define STORE_RETRY_FIRST_MS 50u
+#define STORE_RETRY_MAX_MS 5000u
+#define STORE_RESERVED "tmp"
+#define STORE_SHOWN_BYTES 256
+
+struct store {
+	const struct store_driver *driver;
+	void *self; /* owned */
+	struct store_opts opts;
+};
+
+static void real_sleep_ms(unsigned ms)
+{
+	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+	(void)nanosleep(&ts, NULL); /* a signal ends it early, which is what the caller wants */
+}
+
+int store_new(const struct store_driver *driver, void *take_self, const struct store_opts *opts,
+	struct store **out, struct err *err)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	if (s == NULL) {
+		driver->free(take_self);
+		return err_set(err, ERR_NOMEM, "out of memory");
+	}
+	s->driver = driver;
+	s->self = take_self;
+	if (opts != NULL)
+		s->opts = *opts;
+	if (s->opts.sleep_ms == NULL)
+		s->opts.sleep_ms = real_sleep_ms;
+	*out = s;
+	return 0;
+}
+
+void store_free(struct store *s)
+{
+	if (s == NULL)
+		return;
+	s->driver->free(s->self);
+	free(s);
+}
+
+unsigned store_features(const struct store *s)
+{
+	return s->driver->features;
+}
+
+const char *store_driver_name(const struct store *s)
+{
+	return s->driver->name;
+}
+
+bool store_is_read_only(const struct store *s)
+{
+	return s->opts.is_read_only;
+}
+
+static bool is_name_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '.' || c == '_' || c == '-';
+}
+
+static bool is_valid_component(const char *text, size_t len)
+{
+	if (len == 0 || (len == 1 && text[0] == '.') || (len == 2 && memcmp(text, "..", 2) == 0))
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (!is_name_char(text[i]))
+			return false;
+	}
+	return true;
+}
+
+bool store_is_valid_name(const char *name)
+{
+	if (name == NULL || strnlen(name, STORE_MAX_NAME_BYTES + 1) > STORE_MAX_NAME_BYTES)
+		return false;
+	size_t first = strcspn(name, "/");
+	if (first == strlen(STORE_RESERVED) && memcmp(name, STORE_RESERVED, first) == 0)
+		return false;
+	for (const char *p = name;; p++) {
+		size_t len = strcspn(p, "/");
+		if (!is_valid_component(p, len))
+			return false;
+		p += len;
+		if (*p == '\0')
+			return true;
+	}
+}
+
+/* A prefix may end inside a component, so only its characters and its length are checked. */
+static bool is_valid_prefix(const char *prefix)
+{
+	if (strnlen(prefix, STORE_MAX_NAME_BYTES + 1) > STORE_MAX_NAME_BYTES)
+		return false;
+	for (const char *p = prefix; *p != '\0'; p++) {
+		if (!is_name_char(*p) && *p != '/')
+			return false;
+	}
+	return true;
+}
+
+static int refuse_name(const char *what, const char *name, struct err *err)
+{
+	char shown[STORE_SHOWN_BYTES] = "";
+	if (name != NULL)
+		(void)escape_str(shown, sizeof(shown), name);
+	return err_set(err, ERR_USAGE, "'%s' is not an object %s", shown, what);
+}
+
+static int check_name(const char *name, struct err *err)
+{
+	return store_is_valid_name(name) ? 0 : refuse_name("name", name, err);
+}
+
+static int check_writable(
+	const struct store *s, const char *verb, const char *name, struct err *err)
+{
+	if (!s->opts.is_read_only)
+		return 0;
+	return err_set(err, ERR_READONLY,
+		"unable to %s object '%s': the store is opened for reading only", verb, name);
+}
+
+/* Put the operation before the driver's reason.  ${rc} stands even if the driver set no text. */
+static int fail(int rc, const char *verb, const char *name, struct err *err)
+{
+	if (err != NULL && err->code == 0)
+		err->code = -rc;
+	(void)err_wrap(err, "unable to %s object '%s'", verb, name);
+	return rc;
+}
+
+/* Full jitter: between 0 and a bound that doubles, so that many clients do not come back at once.
+ */
+static void wait_before_retry(const struct store *s, unsigned tried)
+{
+	unsigned bound = STORE_RETRY_FIRST_MS;
+	for (unsigned i = 0; i < tried && bound < STORE_RETRY_MAX_MS; i++)
+		bound *= 2;
+	if (bound > STORE_RETRY_MAX_MS)
+		bound = STORE_RETRY_MAX_MS;
+	unsigned random = bound;
+	if (env_random(&random, sizeof(random), NULL) != 0)
+		random = bound; /* no jitter, but no failure either */
+	s->opts.sleep_ms(random % (bound + 1));
+}
+
+/* Decide on one more try of a read that failed with ${rc}, and wait for it. */
+static bool can_retry(const struct store *s, int rc, unsigned tried, struct err *err)
+{
+	if (tried >= s->opts.retries || !err_is_retryable(rc))
+		return false;
+	/* waiting frees neither space nor memory, and an interrupt must be obeyed */
+	if (rc == -ERR_NOSPACE || rc == -ERR_NOMEM || rc == -ERR_INTERRUPTED)
+		return false;
+	wait_before_retry(s, tried);
+	if (err != NULL)
+		err_clear(err);
+	return true;
+}
+
+int store_put(struct store *s, const char *name, const void *data, size_t len, struct err *err)
+{
+	int rc = check_name(name, err);
+	if (rc == 0)
+		rc = check_writable(s, "write", name, err);
+	if (rc != 0)
+		return rc;
+	if (len > STORE_MAX_OBJECT_BYTES)
+		return err_set(err, ERR_LIMIT,
+			"unable to write object '%s': %zu bytes, the limit is %u", name, len,
+			STORE_MAX_OBJECT_BYTES);
+	rc = s->driver->put(s->self, name, len == 0 ? "" : data, len, err);
+	return rc == 0 ? 0 : fail(rc, "write", name, err);
+}
+
+int store_get(struct store *s, const char *name, struct buf *out, struct err *err)
+{
+	int rc = check_name(name, err);
+	if (rc != 0)
+		return rc;
+	size_t before = out->len;
+	for (unsigned tried = 0;; tried++) {
+		rc = s->driver->get(s->self, name, out, err);
+		if (rc == 0)
+			return 0;
+		out->len = before;
+		if (!can_retry(s, rc, tried, err))
+			return fail(rc, "read", name, err);
+	}
+}
+
+int store_get_range(struct store *s, const char *name, uint64_t offset, size_t len, struct buf *out,
+	struct err *err)
+{
+	int rc = check_name(name, err);
+	if (rc != 0)
+		return rc;
+	if (len > STORE_MAX_OBJECT_BYTES || offset > UINT64_MAX - len || len > out->max - out->len)
+		return err_set(err, ERR_LIMIT,
+			"unable to read object '%s': %zu bytes are asked for, more than allowed",
+			name, len);
+	size_t before = out->len;
+	for (unsigned tried = 0;; tried++) {
+		rc = s->driver->get_range(s->self, name, offset, len, out, err);
+		if (rc == 0)
+			return 0;
+		out->len = before;
+		if (!can_retry(s, rc, tried, err))
+			return fail(rc, "read", name, err);
+	}
+}
+
+struct listing {
+	store_list_fn fn;
+	void *arg;
+	int verdict;       /* what fn returned last */
+	bool is_delivered; /* fn was called at least once */
+};
+
+static int deliver(void *arg, const char *name, uint64_t size)
+{
+	struct listing *l = arg;
+	l->is_delivered = true;
+	l->verdict = l->fn(l->arg, name, size);
+	return l->verdict;
+}
+
+int store_list(struct store *s, const char *prefix, store_list_fn fn, void *arg, struct err *err)
+{
+	if (prefix == NULL)
+		prefix = "";
+	if (!is_valid_prefix(prefix))
+		return refuse_name("prefix", prefix, err);
+	for (unsigned tried = 0;; tried++) {
+		struct listing l = { .fn = fn, .arg = arg };
+		int rc = s->driver->list(s->self, prefix, deliver, &l, err);
+		if (rc == 0 || l.verdict != 0)
+			return l.verdict; /* the caller's own answer, not a failure of the store */
+		if (l.is_delivered || !can_retry(s, rc, tried, err)) {
+			if (err != NULL && err->code == 0)
+				err->code = -rc;
+			(void)err_wrap(err, "unable to list objects '%s*'", prefix);
+			return rc;
+		}
+	}
+}
+
+int store_stat(struct store *s, const char *name, uint64_t *size, struct err *err)
+{
+	int rc = check_name(name, err);
+	if (rc != 0)
+		return rc;
+	for (unsigned tried = 0;; tried++) {
+		uint64_t found = 0;
+		rc = s->driver->stat(s->self, name, &found, err);
+		if (rc == 0) {
+			if (size != NULL)
+				*size = found;
+			return 0;
+		}
+		if (!can_retry(s, rc, tried, err))
+			return fail(rc, "look up", name, err);
+	}
+}
+
+int store_remove(struct store *s, const char *name, struct err *err)
+{
+	int rc = check_name(name, err);
+	if (rc == 0)
+		rc = check_writable(s, "remove", name, err);
+	if (rc != 0)
+		return rc;
+	rc = s->driver->remove(s->self, name, err);
+	return rc == 0 ? 0 : fail(rc, "remove", name, err);
+}
+
+int store_barrier(struct store *s, struct err *err)
+{
+	if (s->driver->barrier == NULL || s->opts.is_read_only)
+		return 0; /* nothing can be staged */
+	int rc = s->driver->barrier(s->self, err);
+	if (rc != 0) {
+		if (err != NULL && err->code == 0)
+			err->code = -rc;
+		(void)err_wrap(err, "unable to make the written objects durable");
+	}
+	return rc;
+}
