@@ -179,7 +179,9 @@ int vault_init(struct store *store, const struct vault_init_opts *opts,
 	struct vault_init_result *out, struct err *err)
 {
 	struct err why = ERR_INIT;
-	int rc = store_list(store, "", refuse_any, &why, &why);
+	int rc = store_list(store, "vh/", refuse_any, &why, &why); /* the clearer text first */
+	if (rc == 0)
+		rc = store_list(store, "", refuse_any, &why, &why);
 	if (rc == 0)
 		rc = probe(store, &why);
 	struct vault v = { .store = store };
