@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Independent reference of the hf1 tree, written from docs/FORMAT-tree.md and nothing else.
+"""Independent reference of the hf1 tree, written from docs/FORMAT.md section 4 and nothing else.
 
 Chunker, bundle rule, entries, nodes, extent trees and root, encoded and decoded with the standard
 library only.  `hf1_tree.py` prints the known answers that the unit tests carry; `--chunker` also
