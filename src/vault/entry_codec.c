@@ -169,9 +169,9 @@ static int add_owner(struct buf *out, uint8_t tag, const char *name, struct err 
 /* kind to inode flags */
 static int add_attributes(const struct entry *e, struct buf *out, struct err *err)
 {
-	uint8_t raw[4];
+	uint8_t raw[4], kind = (uint8_t)e->kind;
 
-	int rc = wire_add_tlv(out, ENTRY_TAG_KIND, &(uint8_t){ (uint8_t)e->kind }, 1, err);
+	int rc = wire_add_tlv(out, ENTRY_TAG_KIND, &kind, 1, err);
 	if (rc == 0)
 		rc = add_number(out, ENTRY_TAG_MODE, e->mode, err);
 	if (rc == 0)
