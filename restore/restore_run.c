@@ -96,6 +96,7 @@ static int give_extent(void *arg, const struct extent *x, struct err *err)
 	if (x->is_hole) {
 		digest_add_zeros(r->digest, x->length);
 		r->offset += x->length;
+		r->result->bytes += x->length;
 		return 0;
 	}
 	buf_clear(&r->raw);
