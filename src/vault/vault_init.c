@@ -69,17 +69,6 @@ static int probe(struct store *store, struct err *err)
 	return 0;
 }
 
-static int put_slot(struct store *store, const void *slot, size_t len, char name[VAULT_NAME_BYTES],
-	struct err *err)
-{
-	uint8_t hash[HASH_BYTES];
-	char hex[2 * HASH_BYTES + 1];
-	hash_sha256(slot, len, hash);
-	text_hex(hash, sizeof(hash), hex);
-	(void)snprintf(name, VAULT_NAME_BYTES, "ks/%s", hex); /* fits */
-	return store_put(store, name, slot, len, err);
-}
-
 /* Invariant 2: what lies on the store now is the slot, byte for byte, and opens. */
 static int check_slot(struct store *store, const char *name, const uint8_t *slot,
 	const struct keyring_root *root, const uint8_t k_vault[32], struct err *err)
@@ -106,20 +95,6 @@ static int put_texts(struct store *store, struct err *err)
 	return rc != 0 ? rc
 		       : store_put(store, "FORMAT.txt", store_text_format,
 				 strlen(store_text_format), err);
-}
-
-/* A drill group's pair: the public half goes to the config, the secret half to the caller. */
-static int add_group(struct vault *v, const char *name, uint8_t dk_sk[32], struct err *err)
-{
-	struct domain_group *g = &v->domain.groups[v->domain.group_count];
-	if (strlen(name) >= sizeof(g->name))
-		return err_set(err, ERR_USAGE, "drill group name '%s' is too long", name);
-	int rc = hpke_generate(dk_sk, g->dk_pk, err);
-	if (rc != 0)
-		return rc;
-	(void)snprintf(g->name, sizeof(g->name), "%s", name); /* checked */
-	v->domain.group_count++;
-	return 0;
 }
 
 static int put_header(struct vault *v, struct err *err)
@@ -154,9 +129,9 @@ static int put_slots(struct vault *v, const struct vault_init_opts *opts,
 		rc = slot_hfkv_seal(
 			v->key.vault_id, v->key.kv_epoch, v->key.k_vault, root->rk_pk, hfkv, err);
 	if (rc == 0)
-		rc = put_slot(v->store, hfkv, sizeof(hfkv), name, err);
+		rc = vault_put_slot(v->store, hfkv, sizeof(hfkv), name, err);
 	if (rc == 0 && opts->is_recovery_on_store)
-		rc = put_slot(v->store, r->recovery, sizeof(r->recovery), other, err);
+		rc = vault_put_slot(v->store, r->recovery, sizeof(r->recovery), other, err);
 	if (rc == 0)
 		rc = store_barrier(v->store, err);
 	return rc != 0 ? rc : check_slot(v->store, name, hfkv, root, v->key.k_vault, err);
@@ -169,7 +144,7 @@ static int fill(struct vault *v, const struct vault_init_opts *opts,
 	if (rc == 0)
 		rc = put_slots(v, opts, root, r, err);
 	if (rc == 0 && opts->drill_group != NULL)
-		rc = add_group(v, opts->drill_group, r->dk_sk, err);
+		rc = vault_make_group(v, opts->drill_group, r->dk_sk, err);
 	if (rc == 0)
 		rc = vault_add_writer(v, root, &r->writer, err);
 	return rc != 0 ? rc : put_header(v, err);
