@@ -1,0 +1,177 @@
+#include "restore/report_check.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/escape.h"
+#include "codec/jsonx.h"
+#include "restore/report.h"
+#include "restore/report_form.h"
+#include "restore/report_json.h"
+#include "restore/report_judge.h"
+#include "restore/report_order.h"
+#include "restore/report_parse.h"
+
+/*
+ * INVARIANTS
+ * (1) Nothing of the report is believed before the signature over its bytes was checked.
+ * (2) The fingerprint compared is made here from the key that checked the signature.
+ * (3) Texts of the report reach an error only escaped and cut.
+ */
+
+#define SHOWN_BYTES 96
+
+DEFINE_CLEANUP(struct report *, report_free)
+DEFINE_CLEANUP(json_t *, json_decref)
+
+void report_check_done(struct report_check *c)
+{
+	report_free(c->report);
+	c->report = NULL;
+}
+
+static void show(const json_t *value, char out[SHOWN_BYTES])
+{
+	CLEANUP(cleanup_free_p)
+	char *text = value == NULL ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+	size_t len = escape_str(out, SHOWN_BYTES - 4, text == NULL ? "nothing" : text);
+	/* what came this near to the end was very likely cut */
+	if (len + 16 >= SHOWN_BYTES - 4)
+		memcpy(out + len, "...", 4);
+}
+
+static int differs(const struct report_form_place *at, const json_t *said, const json_t *follows,
+	struct err *err)
+{
+	char a[SHOWN_BYTES], b[SHOWN_BYTES];
+	show(said, a);
+	show(follows, b);
+	return err_set(err, ERR_CORRUPT,
+		"verdict does not follow from its measurements: %s says %s, from the measurements "
+		"follows %s",
+		at->path, a, b);
+}
+
+static int compare(
+	struct report_form_place *at, const json_t *said, const json_t *follows, struct err *err);
+
+static int compare_members(
+	struct report_form_place *at, const json_t *said, const json_t *follows, struct err *err)
+{
+	/* the measured systems say more than the findings made from them, so they come first */
+	static const char *const first[] = { "systems", "findings", "verdict" };
+	const char *key;
+	json_t *value;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && at->path[0] == '\0' && i < sizeof(first) / sizeof(first[0]);
+		i++) {
+		size_t up = report_form_enter(at, first[i], 0);
+		rc = compare(at, json_object_get(said, first[i]),
+			json_object_get(follows, first[i]), err);
+		report_form_leave(at, up);
+	}
+	/* jansson's iteration macros take no const object; nothing is changed */
+	json_object_foreach(((json_t *)(uintptr_t)said), key, value)
+	{
+		size_t up = report_form_enter(at, key, 0);
+		if (rc == 0)
+			rc = compare(at, value, json_object_get(follows, key), err);
+		report_form_leave(at, up);
+	}
+	json_object_foreach(((json_t *)(uintptr_t)follows), key, value)
+	{
+		size_t up = report_form_enter(at, key, 0);
+		if (rc == 0 && json_object_get(said, key) == NULL)
+			rc = differs(at, NULL, value, err);
+		report_form_leave(at, up);
+	}
+	return rc;
+}
+
+static int compare(
+	struct report_form_place *at, const json_t *said, const json_t *follows, struct err *err)
+{
+	int rc = 0;
+	if (json_equal(said, follows) || (said == NULL && follows == NULL))
+		return 0;
+	if (json_is_object(said) && json_is_object(follows))
+		return compare_members(at, said, follows, err);
+	if (!json_is_array(said) || !json_is_array(follows))
+		return differs(at, said, follows, err);
+	size_t count = json_array_size(said);
+	if (json_array_size(follows) > count)
+		count = json_array_size(follows);
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		size_t up = report_form_enter(at, NULL, i);
+		rc = compare(at, json_array_get(said, i), json_array_get(follows, i), err);
+		report_form_leave(at, up);
+	}
+	return rc;
+}
+
+/* Find the first difference of two statements that are known to differ. */
+static int compare_statements(const void *a, size_t a_len, const struct buf *b, struct err *err)
+{
+	CLEANUP(json_decref_p) json_t *said = NULL;
+	CLEANUP(json_decref_p) json_t *follows = NULL;
+	struct report_form_place at = { .path = "" };
+	int rc = jsonx_parse(a, a_len, "report", &said, err);
+	if (rc == 0)
+		rc = jsonx_parse(b->data, b->len, "report", &follows, err);
+	if (rc == 0)
+		rc = compare(&at, json_object_get(said, "predicate"),
+			json_object_get(follows, "predicate"), err);
+	if (rc == 0)
+		rc = err_set(err, ERR_CORRUPT, "verdict does not follow from its measurements");
+	return rc;
+}
+
+int report_check_judgement(const void *statement, size_t len, struct err *err)
+{
+	CLEANUP(report_free_p) struct report *r = NULL;
+	CLEANUP(buf_done) struct buf again = BUF_INIT(REPORT_JSON_MAX);
+	int rc = report_parse_statement(statement, len, &r, err);
+	if (rc != 0)
+		return rc;
+	report_judge_run(r);
+	rc = report_json_encode(r, &again, err);
+	if (rc != 0)
+		return rc;
+	if (again.len == len && memcmp(again.data, statement, len) == 0)
+		return 0;
+	return compare_statements(statement, len, &again, err);
+}
+
+int report_check_envelope(
+	const void *data, size_t len, const char *keyid, struct report_check *out, struct err *err)
+{
+	CLEANUP(report_free_p) struct report *r = NULL;
+	CLEANUP(buf_done) struct buf statement = BUF_INIT(REPORT_JSON_MAX);
+	struct dsse_opened opened;
+	char signer[DSSE_KEYID_BYTES];
+
+	if (len > REPORT_JSON_MAX)
+		return err_set(
+			err, ERR_CORRUPT, "the file is larger than %zu bytes", REPORT_JSON_MAX);
+	int rc = dsse_open(data, len, REPORT_JSON_PAYLOAD_TYPE, NULL, &statement, &opened, err);
+	if (rc != 0)
+		return rc;
+	dsse_keyid(opened.pk, signer);
+	if (keyid != NULL && strcmp(signer, keyid) != 0)
+		return err_set(err, ERR_AUTH, "signed by %s, expected %s", signer, keyid);
+	rc = report_parse_statement(statement.data, statement.len, &r, err);
+	if (rc == 0)
+		rc = report_order_check(r, err);
+	if (rc == 0)
+		rc = report_check_judgement(statement.data, statement.len, err);
+	if (rc != 0)
+		return rc;
+	memcpy(out->keyid, signer, sizeof(out->keyid));
+	out->report = TAKE(r);
+	return 0;
+}
