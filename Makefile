@@ -4,14 +4,15 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
-# ---- the one package list (Debian 12) -------------------------------------------------------
-PACKAGES_BUILD := gcc libc6-dev make pkg-config libssl-dev libzstd-dev libconfig-dev libjansson-dev \
+# ---- the one package list (Debian 12); tests/setup.sh installs what is missing --------------
+PACKAGES_BUILD := gcc libc6-dev pkg-config libssl-dev libzstd-dev libconfig-dev libjansson-dev \
 	libarchive-dev libpq-dev libxml2-dev libseccomp-dev
-PACKAGES_DEMO := postgresql-15 bubblewrap util-linux procps
+PACKAGES_DEMO := postgresql-15 bubblewrap
 PACKAGES_TEST := libcriterion-dev clang-format clang-tidy cppcheck shellcheck python3 \
-	python3-cryptography python3-jsonschema acl attr libcap2-bin e2fsprogs zstd
+	python3-cryptography python3-jsonschema acl attr libcap2-bin e2fsprogs zstd util-linux
 
 # ---- how it is built ------------------------------------------------------------------------
+VERSION := 0.1.0
 V ?= release
 BUILD := build/$(V)
 CC ?= gcc
@@ -34,7 +35,7 @@ HARDEN :=
 HARDEN_LD :=
 endif
 WERROR ?=
-CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Isrc -I.
+CPPFLAGS_ALL := -D_GNU_SOURCE -DHOLDFAST_VERSION='"$(VERSION)"' -D_FILE_OFFSET_BITS=64 -Isrc -I.
 CFLAGS_ALL = -std=gnu17 $(WARN) $(WERROR) $(HARDEN) $(CFLAGS_$(V)) $(CFLAGS)
 LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS_$(V)) $(LDFLAGS)
 
@@ -49,6 +50,7 @@ UNIT_SRC := $(sort $(wildcard tests/unit/*/test_*.c tests/contract/test_*.c))
 UNIT := $(UNIT_SRC:tests/%.c=$(BUILD)/tests/%)
 TEST_HELPERS := $(sort $(wildcard tests/lib/*.c))
 TEST_HELPER_OBJ := $(TEST_HELPERS:%.c=$(BUILD)/obj/%.o)
+.SECONDARY: $(TEST_HELPER_OBJ)
 
 .PHONY: all
 all: $(PROGRAMS) ## build the programs into build/release
@@ -87,6 +89,86 @@ T ?=
 unit: $(if $(T),$(filter %/test_$(T),$(UNIT)),$(UNIT)) ## unit and contract tests (T=stem for one)
 	@tests/run-unit.sh $^
 
+# ---- set-up ---------------------------------------------------------------------------------
+.PHONY: setup-demo setup-test
+setup-demo: ## install the packages the demo needs, if any is missing
+	@tests/setup.sh $(PACKAGES_BUILD) $(PACKAGES_DEMO)
+setup-test: ## install the packages the tests need, if any is missing
+	@tests/setup.sh $(PACKAGES_BUILD) $(PACKAGES_DEMO) $(PACKAGES_TEST)
+
+# ---- the two commands -----------------------------------------------------------------------
+DEMO_DIR ?= demo
+.PHONY: demo
+demo: setup-demo ## back up a plant, drill its recovery, sign the verdict (DEMO_DIR=demo)
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@$(BUILD)/holdfast demo --dir "$(DEMO_DIR)"
+
+.PHONY: test
+test: setup-test ## everything CI runs, one summary line per lane
+	@tests/lanes.sh build fmt lint rooms unit e2e reference asan
+
+# ---- lanes (tests/lanes.sh runs them with a budget each) ----------------------------------------
+C_FILES := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
+.PHONY: lane-build lane-fmt lane-lint lane-rooms lane-unit lane-e2e lane-reference lane-asan
+lane-build: ## every program, warnings are errors
+	@$(MAKE) --no-print-directory -j$$(nproc) WERROR=-Werror all tools
+lane-fmt: ## clang-format would change nothing
+	@clang-format --dry-run --Werror $(C_FILES)
+lane-lint: ## cppcheck, clang-tidy, shellcheck, banned words
+	@tests/lint/banned.sh
+	@git ls-files '*.sh' .ci/run | xargs shellcheck
+	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppress=memleak \
+		--suppress=resourceLeak --suppress=missingIncludeSystem --enable=warning,portability \
+		-j$$(nproc) -Isrc -I. src agents plans restore
+	@printf '%s\n' $(SRC) $(MAINS) | xargs -P$$(nproc) -n12 sh -c \
+		'clang-tidy --quiet "$$@" -- -D_GNU_SOURCE -DHOLDFAST_VERSION=\"0\" -Isrc -I. -std=gnu17' \
+		tidy 2>/dev/null | { ! grep -E 'warning:|error:'; }
+lane-rooms: $(LIB) ## floors, names, stems, docs/rooms
+	@python3 tests/lint/rooms.py includes
+	@python3 tests/lint/rooms.py stems
+	@python3 tests/lint/rooms.py names $(LIB)
+	@python3 tests/lint/rooms.py docs
+lane-unit: ## unit and contract tests
+	@$(MAKE) --no-print-directory -j$$(nproc) WERROR=-Werror unit-programs
+	@$(MAKE) --no-print-directory unit
+lane-e2e: all tools ## the programs from outside, with real faults and kills
+	@tests/e2e/run.sh $(BUILD)
+lane-reference: all ## the independent Python reader and the known answers
+	@tests/reference/run.sh $(BUILD)
+lane-asan: ## unit tests and a smoke run under ASan and UBSan
+	@$(MAKE) --no-print-directory -j$$(nproc) V=asan all unit-programs
+	@$(MAKE) --no-print-directory V=asan unit
+	@tests/e2e/smoke.sh build/asan
+
+.PHONY: unit-programs
+unit-programs: $(UNIT)
+
+# ---- programs that only tests use -----------------------------------------------------------
+TOOLS := $(BUILD)/tools/treecmp $(BUILD)/tools/nasty $(BUILD)/tools/faultshim.so
+.PHONY: tools
+tools: $(TOOLS)
+$(BUILD)/tools/%.so: tests/tools/%.c
+	@mkdir -p $(@D)
+	@echo "  TOOL $@"
+	@$(CC) -D_GNU_SOURCE -std=gnu17 -O2 -Wall -Wextra $(WERROR) -fPIC -shared -o $@ $< -ldl
+$(BUILD)/tools/%: tests/tools/%.c $(TEST_HELPER_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	@echo "  TOOL $@"
+	@$(CC) $(CPPFLAGS_ALL) -Itests $(CFLAGS_ALL) -o $@ $< $(TEST_HELPER_OBJ) $(LIB) \
+		$(LDFLAGS_ALL) $(PKG_LIBS) -lpthread -lm
+
+# ---- the rest ---------------------------------------------------------------------------------
+PREFIX ?= /usr/local
+.PHONY: install uninstall
+install: all ## install the programs (DESTDIR, PREFIX)
+	install -D -m 0755 -t "$(DESTDIR)$(PREFIX)/bin" $(PROGRAMS)
+uninstall: ## remove them
+	rm -f $(foreach p,$(notdir $(PROGRAMS)),"$(DESTDIR)$(PREFIX)/bin/$(p)")
+
+.PHONY: fmt
+fmt: ## format the C sources in place
+	@clang-format -i $(C_FILES)
+
 .PHONY: clean
 clean: ## remove build/
 	rm -rf build
@@ -94,4 +176,4 @@ clean: ## remove build/
 .PHONY: help
 help: ## this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
-		awk -F'\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
+		awk -F'\t' '{ printf "  %-16s %s\n", $$1, $$2 }'

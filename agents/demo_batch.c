@@ -91,7 +91,8 @@ static int write_journal(int dirfd, struct batch *b, const char *path, struct er
 {
 	CLEANUP(buf_done) struct buf out = BUF_INIT(DEMO_BATCH_FILE_BYTES);
 	char time[DEMO_FILE_TIME_BYTES];
-	int64_t step_ms = (b->end_ms - b->start_ms) / (DEMO_BATCH_EVENTS + 1);
+	/* the running one's last event is of this moment */
+	int64_t step_ms = (b->end_ms - b->start_ms) / (DEMO_BATCH_EVENTS + !b->is_running);
 	int rc = buf_addf(&out, err, "%s\t%s\t-\t-\tBeginning Of BATCH\t%s\n",
 		demo_file_time(time, b->start_ms), b->id, products[b->product]);
 	for (int i = 1; i <= DEMO_BATCH_EVENTS && rc == 0; i++)

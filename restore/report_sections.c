@@ -288,9 +288,7 @@ void report_sections_isolation(const struct report *r, struct report_markup *m)
 	if (e->isolation_checks_count == 0 && e->canary.address == NULL)
 		report_markup_raw(m, "<p>Nothing was tried to show it.</p>\n");
 	if (e->isolation_checks_count > 0) {
-		open_table(m,
-			"Tried from inside the sandbox, before anything restored was started.",
-			columns);
+		open_table(m, "Tried from inside the sandbox.", columns);
 		for (size_t i = 0; i < e->isolation_checks_count; i++) {
 			const struct report_isolation_check *c = e->isolation_checks[i];
 			char text[REPORT_WORDS_BYTES];

@@ -264,7 +264,7 @@ static const struct report_shape_field root_fields[] = {
 	OBJECT(report, exercise, exercise, true),
 	OBJECT(report, plan, plan, true),
 	OBJECT(report, environment, environment, true),
-	LIST(report, systems, report_shape_system, true),
+	LIST(report, systems, report_shape_system, false),
 	LIST(report, findings, report_shape_finding, false),
 	OBJECT(report, cleanup, cleanup, false),
 	LIST(report, evidence, report_shape_evidence, false),

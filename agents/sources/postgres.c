@@ -30,7 +30,7 @@
  * (4) No wait is longer than POSTGRES_IDLE_MS.
  */
 
-#define POSTGRES_NOTICE_BYTES 256
+#define POSTGRES_WARNING_BYTES 256
 
 enum part { PART_NONE, PART_ARCHIVE, PART_MANIFEST };
 
@@ -47,7 +47,7 @@ struct capture {
 	bool is_file;
 	struct pg_manifest_list seen;
 	struct buf manifest;
-	char notice[POSTGRES_NOTICE_BYTES]; /* the server's last warning */
+	char warning[POSTGRES_WARNING_BYTES]; /* the server's first */
 };
 
 /* ---- tar entries on their way to the sink ---- */
@@ -137,9 +137,10 @@ static int expect_result(struct capture *c, ExecStatusType want, PGresult **out,
 		return rc;
 	if (PQresultStatus(res) != want) {
 		rc = pg_conn_error(c->conn, res, "capture the database", err);
-		/* the server's error after a bad page says only that there was one */
-		if (rc == -ERR_CORRUPT && c->notice[0] != '\0')
-			(void)err_hint(err, "the server said: %s", c->notice);
+		if (rc == -ERR_CORRUPT && c->warning[0] != '\0')
+			rc = err_set(err, ERR_CORRUPT,
+				"unable to capture the database, it is damaged at the source: %s",
+				c->warning);
 		return rc;
 	}
 	*out = TAKE(res);
@@ -148,12 +149,17 @@ static int expect_result(struct capture *c, ExecStatusType want, PGresult **out,
 
 /* ---- the protocol, in order ---- */
 
-static void take_notice(void *self, const char *text)
+/* Keep the first warning: after a bad page it names the file, and the error does not. */
+static void take_notice(void *self, const PGresult *res)
 {
 	struct capture *c = self;
-	(void)snprintf(c->notice, sizeof(c->notice), "%.*s", (int)strcspn(text, "\n"),
-		text); /* cut is fine */
-	log_debug("postgres.notice", "text=%s", c->notice);
+	const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+	if (severity == NULL || text == NULL)
+		return;
+	log_debug("postgres.notice", "severity=%s text=%s", severity, text);
+	if (strcmp(severity, "WARNING") == 0 && c->warning[0] == '\0')
+		(void)snprintf(c->warning, sizeof(c->warning), "%s", text); /* cut is fine */
 }
 
 static bool parse_lsn(const char *text, uint64_t *out)
@@ -334,7 +340,7 @@ int postgres_capture(const struct pg_conn_opts *opts, const struct postgres_sink
 		return rc;
 	c.hash = hash_new();
 	ustar_init(&c.tar, &tar_ops, &c);
-	(void)PQsetNoticeProcessor(c.conn, take_notice, &c); /* returns the one before */
+	(void)PQsetNoticeReceiver(c.conn, take_notice, &c); /* returns the one before */
 	rc = identify(&c, err);
 	if (rc == 0)
 		rc = start(&c, err);

@@ -13,7 +13,7 @@
 static int64_t clock_ns(clockid_t id)
 {
 	struct timespec ts;
-	if (clock_gettime(id, &ts) != 0)
+	if (clock_gettime(id, &ts) != 0) /* lint-ok: the door itself */
 		return 0; /* both clocks exist on every Linux we run on */
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
@@ -32,7 +32,7 @@ static int real_random(void *out, size_t len)
 {
 	uint8_t *p = out;
 	while (len > 0) {
-		ssize_t n = getrandom(p, len, 0);
+		ssize_t n = getrandom(p, len, 0); /* lint-ok: the door itself */
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -88,7 +88,7 @@ int64_t env_mono_ns(void)
 
 int env_random(void *out, size_t len, struct err *err)
 {
-	if (ops->random(out, len) != 0)
+	if (ops->random(out, len) != 0) /* lint-ok: our slot */
 		return err_sys(err, ERR_IO, "unable to get %zu random bytes", len);
 	return 0;
 }

@@ -178,7 +178,7 @@ static int get_int(
 static int get_size(
 	const json_t *o, const char *where, const char *key, uint64_t *out, struct err *err)
 {
-	int64_t v;
+	int64_t v = 0;
 	int rc = get_int(o, where, key, &v, err);
 	if (rc == 0 && v < 0)
 		rc = bad_member(where, key, err);

@@ -13,7 +13,7 @@
 struct buf;
 struct err;
 
-#define KEYRING_WRITER_BYTES 332 /* settled in docs/FORMAT.md */
+#define KEYRING_WRITER_BYTES 320
 #define KEYRING_GROUP_BYTES 64
 
 /* The writer key file, opened.  Holds no key that opens content. */

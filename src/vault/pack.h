@@ -35,7 +35,8 @@ struct pack;
 int pack_new(enum pack_class class, struct pack **out, struct err *err);
 void pack_free(struct pack *p);
 
-/* Append one whole record.  Return 0, -ERR_CORRUPT (header) or -ERR_LIMIT (does not fit). */
+/* Append one whole record; that it hashes to ${id} is the caller's to know.  Return 0, -ERR_CORRUPT
+ * (header), -ERR_EXISTS (it is in this pack already) or -ERR_LIMIT (does not fit). */
 int pack_add(struct pack *p, const uint8_t id[32], const void *cr, size_t cr_len, struct err *err);
 
 size_t pack_bytes(const struct pack *p); /* body so far */
@@ -46,7 +47,8 @@ const struct pack_place *pack_at(const struct pack *p, size_t i);
 int pack_find(const struct pack *p, const uint8_t id[32], struct buf *cr, struct err *err);
 
 /* Seal the footer and store the whole object in ${out} (appended) and its hash.  The pack is empty
- * and usable again.  ${random}: as sealed_seal(). */
+ * and usable again.  ${random}: as sealed_seal().  Return 0, -ERR_IO (no randomness) or -ERR_FAILED
+ * (no record in it). */
 int pack_finish(struct pack *p, const struct sealed_key *k, const uint8_t *random, struct buf *out,
 	uint8_t name[32], struct err *err);
 
@@ -61,7 +63,8 @@ int pack_footer_need(const uint8_t *tail, size_t len, size_t *need, struct err *
 /**
  * pack_footer_open(k, tail, len, pack_len, class, fn, arg, err):
  * Open the footer in the last ${len} bytes (at least what is needed) of a pack of ${pack_len}
- * bytes, check it, call ${fn} for each place.  Return 0, -ERR_CORRUPT, -ERR_AUTH (epoch).
+ * bytes, check it whole, then call ${fn} for each place (which ends at a value other than 0 and
+ * returns it).  Return 0, -ERR_CORRUPT, -ERR_UNSUPPORTED or -ERR_AUTH (another kv_epoch).
  */
 int pack_footer_open(const struct sealed_key *k, const uint8_t *tail, size_t len, uint64_t pack_len,
 	int *class, pack_place_fn fn, void *arg, struct err *err);

@@ -17,14 +17,16 @@ struct err;
 /* Seal ${rk_sk} under a passphrase with a fresh salt (or the given one) and 2^log2n, r 8, p 1. */
 int slot_hfbg_seal(const uint8_t rk_sk[32], const void *pass, size_t pass_len, unsigned log2n,
 	const uint8_t *salt, uint8_t out[SLOT_HFBG_BYTES], struct err *err);
-/* Return 0, -ERR_AUTH (wrong passphrase), -ERR_CORRUPT (form) or -ERR_UNSUPPORTED. */
+/* Return 0, -ERR_AUTH (wrong passphrase; damage to salt or commitment looks the same),
+ * -ERR_CORRUPT, -ERR_UNSUPPORTED or -ERR_LIMIT (asks for more work than a reader gives). */
 int slot_hfbg_open(const uint8_t *slot, size_t len, const void *pass, size_t pass_len,
 	uint8_t rk_sk[32], struct err *err);
 
-/* The one HFKV slot that exists for these inputs. */
+/* The one HFKV slot that exists for these inputs.  Return 0 or -ERR_CORRUPT (a bad public key). */
 int slot_hfkv_seal(const uint8_t vault_id[16], uint32_t kv_epoch, const uint8_t k_vault[32],
 	const uint8_t rk_pk[32], uint8_t out[SLOT_HFKV_BYTES], struct err *err);
-/* Return 0, -ERR_AUTH (for another recovery key) or -ERR_CORRUPT. */
+/* Open, make the slot again and compare.  Return 0, -ERR_AUTH (for another recovery key),
+ * -ERR_CORRUPT or -ERR_UNSUPPORTED. */
 int slot_hfkv_open(const uint8_t *slot, size_t len, const uint8_t rk_sk[32], uint8_t vault_id[16],
 	uint32_t *kv_epoch, uint8_t k_vault[32], struct err *err);
 

@@ -1,6 +1,6 @@
 /*
- * snaprec: the signed, chained 368-byte snapshot record, its envelopes and its reference segments
- * (docs/FORMAT.md section 5).  Pure: no store.
+ * snaprec: the signed, chained 368-byte snapshot record, its envelopes (docs/FORMAT.md section 5);
+ * its reference segments are in snaprec_refs.h.  Pure: no store.
  */
 #ifndef VAULT_SNAPREC_H
 #define VAULT_SNAPREC_H
@@ -9,14 +9,12 @@
 #include <stdint.h>
 
 #include "vault/ref.h"
+#include "vault/snaprec_refs.h"
 
-struct buf;
 struct err;
 
 #define SNAPREC_BYTES 368
 #define SNAPREC_ENVELOPE_BYTES 192
-#define SNAPREC_SEGMENT_MIN 512
-#define SNAPREC_SEGMENT_MAX 8192
 
 enum snaprec_flag { SNAPREC_PARTIAL = 1, SNAPREC_DERIVED = 2 };
 enum snaprec_recipient { SNAPREC_RECOVERY = 1, SNAPREC_DRILL = 2, SNAPREC_GRANT = 3 };
@@ -39,7 +37,8 @@ struct snaprec {
 
 /* Fill kid and sig from the signing seed and encode. */
 void snaprec_sign(struct snaprec *r, const uint8_t ik_seed[32], uint8_t out[SNAPREC_BYTES]);
-/* Form only (magic, suite, reserved, flags).  Return 0, -ERR_CORRUPT or -ERR_UNSUPPORTED. */
+/* Form only (magic, suite, reserved, flags, seq 1 exactly when there is no predecessor).
+ * Return 0, -ERR_CORRUPT or -ERR_UNSUPPORTED. */
 int snaprec_decode(const uint8_t in[SNAPREC_BYTES], struct snaprec *out, struct err *err);
 /* Check kid and signature against ${ik_pk}.  Return 0 or -ERR_CORRUPT. */
 int snaprec_verify(const uint8_t in[SNAPREC_BYTES], const uint8_t ik_pk[32], struct err *err);
@@ -57,31 +56,13 @@ void snaprec_rkid(const uint8_t rk_pk[32], uint8_t out[32]);
 int snaprec_envelope(enum snaprec_recipient kind, const uint8_t domain_id[16],
 	const uint8_t snap_hash[32], const uint8_t rk_pk[32], const struct ref *root,
 	uint8_t out[SNAPREC_ENVELOPE_BYTES], struct err *err);
-/* Read kind and rkid.  Return 0, -ERR_CORRUPT or -ERR_UNSUPPORTED. */
+/* Read kind and rkid; the pointers are into ${in}.  The kind is a hint only: what the recipient is,
+ * the config says of the rkid.  Return 0, -ERR_CORRUPT or -ERR_UNSUPPORTED. */
 int snaprec_envelope_peek(const uint8_t in[SNAPREC_ENVELOPE_BYTES], int *kind,
 	const uint8_t **snap_hash, const uint8_t **rkid, struct err *err);
-/* Open with the recipient's secret key.  Return 0 or -ERR_CORRUPT. */
+/* Open with the recipient's secret key, make the envelope again and compare.  Return 0, -ERR_AUTH
+ * (for another key), -ERR_CORRUPT or -ERR_UNSUPPORTED. */
 int snaprec_envelope_open(const uint8_t in[SNAPREC_ENVELOPE_BYTES], const uint8_t domain_id[16],
 	const uint8_t sk[32], struct ref *root, struct err *err);
-
-/* Collects (ID, length) in post-order, cuts segments by content, computes refs_root. */
-struct snaprec_refs;
-int snaprec_refs_new(struct snaprec_refs **out, struct err *err);
-void snaprec_refs_free(struct snaprec_refs *r);
-/* Append; an ID that is in the open segment already is skipped. */
-int snaprec_refs_add(
-	struct snaprec_refs *r, const uint8_t id[32], uint32_t cr_len, struct err *err);
-/* Close the last segment: *${body} borrowed until free. */
-int snaprec_refs_finish(struct snaprec_refs *r, const uint8_t **body, size_t *body_len,
-	uint64_t *count, uint8_t refs_root[32], struct err *err);
-
-/* Called for each reference of an rf body; a value other than 0 stops and is returned. */
-typedef int (*snaprec_ref_fn)(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err);
-/* Called with each segment's id, offset and length within the body. */
-typedef int (*snaprec_segment_fn)(
-	void *arg, const uint8_t id[32], uint32_t offset, uint32_t len, struct err *err);
-/* Check form and walk.  Either callback may be NULL.  Stores refs_root and the count. */
-int snaprec_refs_walk(const uint8_t *body, size_t len, snaprec_segment_fn on_segment,
-	snaprec_ref_fn on_ref, void *arg, uint8_t refs_root[32], uint64_t *count, struct err *err);
 
 #endif

@@ -12,6 +12,7 @@
 #include "codec/text.h"
 #include "crypto/ed25519.h"
 #include "crypto/hash.h"
+#include "crypto/hpke.h"
 #include "crypto/secret.h"
 #include "store/store.h"
 #include "vault/slot.h"
@@ -47,6 +48,34 @@ int vault_is_there(struct store *store, bool *out, struct err *err)
 	if (rc != 0)
 		return rc;
 	*out = newest.name[0] != '\0';
+	return 0;
+}
+
+static int find_header(struct store *store, struct newest *newest, struct err *err)
+{
+	int rc = store_list(store, HEADER_PREFIX, keep_newest, newest, err);
+	if (rc != 0)
+		return rc;
+	if (newest->name[0] == '\0') {
+		err_set(err, ERR_NOT_FOUND, "there is no vault here");
+		return err_hint(err, "check the path, or make a vault with 'holdfast init'");
+	}
+	return 0;
+}
+
+int vault_peek_id(struct store *store, uint8_t out[16], struct err *err)
+{
+	struct newest newest = { .name = "" };
+	CLEANUP(buf_done) struct buf raw = BUF_INIT(4096);
+	struct vault_header header;
+	int rc = find_header(store, &newest, err);
+	if (rc == 0)
+		rc = vault_get_hashed(store, newest.name, &raw, err);
+	if (rc == 0)
+		rc = vault_header_decode(raw.data, raw.len, &header, err);
+	if (rc != 0)
+		return rc;
+	memcpy(out, header.vault_id, sizeof(header.vault_id));
 	return 0;
 }
 
@@ -174,13 +203,9 @@ int vault_keys_of_recovery(struct store *store, const uint8_t rk_sk[32], struct 
 static int load_header(struct vault *v, const struct vault_keys *keys, struct err *err)
 {
 	struct newest newest = { .name = "" };
-	int rc = store_list(v->store, HEADER_PREFIX, keep_newest, &newest, err);
+	int rc = find_header(v->store, &newest, err);
 	if (rc != 0)
 		return rc;
-	if (newest.name[0] == '\0') {
-		err_set(err, ERR_NOT_FOUND, "there is no vault here");
-		return err_hint(err, "check the path, or make a vault with 'holdfast init'");
-	}
 	CLEANUP(buf_done) struct buf raw = BUF_INIT(4096);
 	rc = vault_get_hashed(v->store, newest.name, &raw, err);
 	if (rc != 0)
@@ -300,6 +325,31 @@ static int fill_writer(const struct vault *v, const struct keyring_root *root,
 	return rc != 0 ? rc : env_random(w->k_fp, sizeof(w->k_fp), err);
 }
 
+/* A config that nobody could read is begun anew with what the recovery key derives. */
+static void ensure_config(struct vault *v, const struct keyring_root *root)
+{
+	if (v->domain.epoch != 0)
+		return;
+	memcpy(v->domain.domain_id, root->domain_id, sizeof(v->domain.domain_id));
+	memcpy(v->domain.recovery_pk[0], root->rk_pk, 32);
+	v->domain.recovery_count = 1;
+	memcpy(v->domain.officer_pk[0], root->officer_pk, 32);
+	v->domain.officer_count = 1;
+}
+
+/* Sign the config in memory as the next epoch and make it durable. */
+static int put_config(struct vault *v, const struct keyring_root *root, struct err *err)
+{
+	v->domain.epoch++;
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	char name[VAULT_NAME_BYTES];
+	int rc = domain_encode(&v->domain, root->officer_seed, &body, err);
+	if (rc == 0)
+		rc = vault_put_sealed(v->store, &v->key, SEALED_CONFIG, "cf/", body.data, body.len,
+			name, NULL, err);
+	return rc != 0 ? rc : store_barrier(v->store, err);
+}
+
 int vault_add_writer(struct vault *v, const struct keyring_root *root, struct keyring_writer *out,
 	struct err *err)
 {
@@ -307,32 +357,54 @@ int vault_add_writer(struct vault *v, const struct keyring_root *root, struct ke
 	int rc = fill_writer(v, root, &w, err);
 	if (rc != 0)
 		return rc;
-	if (v->domain.epoch == 0) {
-		memcpy(v->domain.domain_id, root->domain_id, sizeof(v->domain.domain_id));
-		memcpy(v->domain.recovery_pk[0], root->rk_pk, 32);
-		v->domain.recovery_count = 1;
-		memcpy(v->domain.officer_pk[0], root->officer_pk, 32);
-		v->domain.officer_count = 1;
-	}
+	ensure_config(v, root);
 	uint8_t ik_pk[ED25519_KEY_BYTES];
 	ed25519_public(w.ik_seed, ik_pk);
 	rc = domain_add_agent(&v->domain, w.agent_id, ik_pk, err);
+	if (rc == 0)
+		rc = put_config(v, root, err);
 	if (rc != 0)
 		return rc;
-	v->domain.epoch++;
 	w.config_epoch = v->domain.epoch;
-
-	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
-	char name[VAULT_NAME_BYTES];
-	rc = domain_encode(&v->domain, root->officer_seed, &body, err);
-	if (rc == 0)
-		rc = vault_put_sealed(v->store, &v->key, SEALED_CONFIG, "cf/", body.data, body.len,
-			name, NULL, err);
-	if (rc == 0)
-		rc = store_barrier(v->store, err);
-	if (rc != 0)
-		return rc;
 	*out = w;
 	secret_wipe(&w, sizeof(w));
 	return 0;
+}
+
+int vault_make_group(struct vault *v, const char *name, uint8_t dk_sk[32], struct err *err)
+{
+	size_t len = strlen(name);
+	if (len == 0 || len >= DOMAIN_NAME_BYTES ||
+		strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != len)
+		return err_set(err, ERR_USAGE,
+			"'%s' is no name for a drill group: 1 to %d of a-z, 0-9 and '-'", name,
+			DOMAIN_NAME_BYTES - 1);
+	for (size_t i = 0; i < v->domain.group_count; i++) {
+		if (strcmp(v->domain.groups[i].name, name) == 0)
+			return err_set(err, ERR_EXISTS, "there is a drill group '%s' already", name);
+	}
+	if (v->domain.group_count == DOMAIN_MAX_KEYS)
+		return err_set(err, ERR_LIMIT, "a vault has at most %d drill groups",
+			DOMAIN_MAX_KEYS);
+	struct domain_group *g = &v->domain.groups[v->domain.group_count];
+	int rc = hpke_generate(dk_sk, g->dk_pk, err);
+	if (rc != 0)
+		return rc;
+	(void)snprintf(g->name, sizeof(g->name), "%s", name); /* checked */
+	v->domain.group_count++;
+	return 0;
+}
+
+int vault_add_group(struct vault *v, const struct keyring_root *root, const char *name,
+	uint8_t dk_sk[32], struct err *err)
+{
+	uint8_t sk[32];
+	ensure_config(v, root);
+	int rc = vault_make_group(v, name, sk, err);
+	if (rc == 0)
+		rc = put_config(v, root, err);
+	if (rc == 0)
+		memcpy(dk_sk, sk, sizeof(sk));
+	secret_wipe(sk, sizeof(sk));
+	return rc;
 }

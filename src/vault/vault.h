@@ -22,6 +22,13 @@ struct vault;
 /* True if the store holds a vault header; no keys needed. */
 int vault_is_there(struct store *store, bool *out, struct err *err);
 
+/**
+ * vault_peek_id(store, out, err):
+ * Read the vault's id from its header, unchecked: it only says which keys to look for.
+ * Return 0, -ERR_NOT_FOUND (no vault here), -ERR_CORRUPT or -ERR_UNSUPPORTED.
+ */
+int vault_peek_id(struct store *store, uint8_t out[16], struct err *err);
+
 /* What opens a vault. */
 struct vault_keys {
 	uint8_t vault_id[16];
@@ -65,5 +72,14 @@ const uint8_t *vault_id(const struct vault *v); /* 16 bytes */
  */
 int vault_add_writer(struct vault *v, const struct keyring_root *root, struct keyring_writer *out,
 	struct err *err);
+
+/**
+ * vault_add_group(v, root, name, dk_sk, err):
+ * Add a drill group [a-z0-9-]+ with a new key pair, in a new config epoch signed by the officer
+ * key.  Snapshots made from now on can be opened with ${dk_sk}.
+ * Return 0, -ERR_EXISTS (the name is taken), -ERR_USAGE (no such name possible) or -ERR_LIMIT.
+ */
+int vault_add_group(struct vault *v, const struct keyring_root *root, const char *name,
+	uint8_t dk_sk[32], struct err *err);
 
 #endif

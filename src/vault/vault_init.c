@@ -108,20 +108,6 @@ static int put_texts(struct store *store, struct err *err)
 				 strlen(store_text_format), err);
 }
 
-/* A drill group's pair: the public half goes to the config, the secret half to the caller. */
-static int add_group(struct vault *v, const char *name, uint8_t dk_sk[32], struct err *err)
-{
-	struct domain_group *g = &v->domain.groups[v->domain.group_count];
-	if (strlen(name) >= sizeof(g->name))
-		return err_set(err, ERR_USAGE, "drill group name '%s' is too long", name);
-	int rc = hpke_generate(dk_sk, g->dk_pk, err);
-	if (rc != 0)
-		return rc;
-	(void)snprintf(g->name, sizeof(g->name), "%s", name); /* checked */
-	v->domain.group_count++;
-	return 0;
-}
-
 static int put_header(struct vault *v, struct err *err)
 {
 	struct vault_header h = { .major = VAULT_HEADER_MAJOR,
@@ -169,7 +155,7 @@ static int fill(struct vault *v, const struct vault_init_opts *opts,
 	if (rc == 0)
 		rc = put_slots(v, opts, root, r, err);
 	if (rc == 0 && opts->drill_group != NULL)
-		rc = add_group(v, opts->drill_group, r->dk_sk, err);
+		rc = vault_make_group(v, opts->drill_group, r->dk_sk, err);
 	if (rc == 0)
 		rc = vault_add_writer(v, root, &r->writer, err);
 	return rc != 0 ? rc : put_header(v, err);
@@ -179,7 +165,9 @@ int vault_init(struct store *store, const struct vault_init_opts *opts,
 	struct vault_init_result *out, struct err *err)
 {
 	struct err why = ERR_INIT;
-	int rc = store_list(store, "", refuse_any, &why, &why);
+	int rc = store_list(store, "vh/", refuse_any, &why, &why); /* the clearer text first */
+	if (rc == 0)
+		rc = store_list(store, "", refuse_any, &why, &why);
 	if (rc == 0)
 		rc = probe(store, &why);
 	struct vault v = { .store = store };

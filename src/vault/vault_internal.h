@@ -17,6 +17,9 @@ struct vault {
 	struct domain domain; /* epoch 0 = no config was readable */
 };
 
+/* Give the config in memory a new drill group; errors as vault_add_group(). */
+int vault_make_group(struct vault *v, const char *name, uint8_t dk_sk[32], struct err *err);
+
 /* Get one object whose name ends in its SHA-256, and check it.  ${out} is appended to. */
 int vault_get_hashed(struct store *store, const char *name, struct buf *out, struct err *err);
 

@@ -1,4 +1,4 @@
-#include "lib/report_fixture.h"
+#include "tests/lib/report_fixture.h"
 
 #include <stdlib.h>
 

@@ -1,0 +1,87 @@
+/*
+ * access: a vault opened for a verb: the store, the keys it needs from where they are kept, the
+ * snapshots with what this host remembers of them.
+ * Hides: where keys are looked for, in which order.
+ */
+#ifndef CMD_ACCESS_H
+#define CMD_ACCESS_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cmd/drivers.h"
+#include "vault/keyring.h"
+#include "vault/snapshot.h"
+
+struct cli;
+struct err;
+struct fetch;
+struct store;
+struct vault;
+
+enum access_need {
+	ACCESS_LIST,     /* K_vault: the writer key, else a recovery file */
+	ACCESS_WRITER,   /* the writer key, nothing else will do */
+	ACCESS_CONTENT,  /* a key that opens snapshots: recovery file or drill key */
+	ACCESS_RECOVERY, /* the recovery key itself */
+};
+
+struct access {
+	struct store *store;
+	struct vault *vault;
+	struct fetch *fetch; /* with ACCESS_CONTENT */
+	uint8_t vault_id[16];
+	bool has_writer;
+	struct keyring_writer writer;
+	bool has_root;
+	struct keyring_root root; /* with a recovery file */
+	bool has_content;
+	uint8_t content_sk[32];          /* opens snapshots */
+	char group[KEYRING_GROUP_BYTES]; /* drill group of content_sk, or "" */
+	struct snapshot_list list;       /* access_snapshots() */
+	uint64_t damaged;                /* snapshot objects passed over */
+};
+
+#define ACCESS_INIT                                                                                \
+	{                                                                                          \
+		.store = NULL                                                                      \
+	}
+
+/**
+ * access_open(cli, need, mode, out, err):
+ * Open the vault of --vault with the keys for ${need}.  ${out} (ACCESS_INIT) is ended by
+ * access_done(), also on failure.  Return 0, -ERR_USAGE (nothing named, no way to ask for the
+ * passphrase), -ERR_NOT_FOUND (no vault, no key file), -ERR_AUTH or -ERR_CORRUPT.
+ */
+int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, struct access *out,
+	struct err *err);
+void access_done(struct access *a);
+
+/**
+ * access_snapshots(cli, a, err):
+ * Read a->list and compare it with this host's memory, which is then brought up to date.
+ * Damaged snapshot objects are warned about and counted.  Return 0 or -ERR_ROLLBACK.
+ */
+int access_snapshots(struct cli *cli, struct access *a, struct err *err);
+
+/**
+ * access_pick(cli, a, name, out, err):
+ * The snapshot that ${name} and --source (where the verb has it) mean; borrowed from a->list.
+ * Return as snapshot_pick().
+ */
+int access_pick(struct cli *cli, struct access *a, const char *name, const struct snapshot **out,
+	struct err *err);
+
+/* Write the path of the writer key file of ${vault_id}.  Return 0, -ERR_CONFIG or -ERR_LIMIT. */
+int access_writer_path(
+	const struct cli *cli, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err);
+
+/* Write a new 0600 file at ${path}, never over another; directories are made. */
+int access_write_secret(const char *path, const void *data, size_t len, struct err *err);
+
+#define ACCESS_RECOVERY_NAME_BYTES 64
+/* The name of the recovery file: "holdfast-recovery-<vault id>". */
+void access_recovery_name(const uint8_t vault_id[16], char out[ACCESS_RECOVERY_NAME_BYTES]);
+
+#endif

@@ -1,0 +1,55 @@
+#include "cmd/drivers.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "cmd/cli.h"
+#include "store/local/store_local.h"
+#include "store/store.h"
+
+static int open_local(const char *path, enum drivers_mode mode, struct store **out, struct err *err)
+{
+	struct store_local_opts opts = { .create = mode == DRIVERS_CREATE,
+		.is_read_only = mode == DRIVERS_READ };
+	return store_local_open(path, &opts, out, err);
+}
+
+/* A location is "scheme:rest"; one without a scheme is a directory. */
+static const struct driver {
+	const char *scheme;
+	int (*open)(const char *rest, enum drivers_mode mode, struct store **out, struct err *err);
+} drivers[] = {
+	{ "file", open_local },
+};
+
+const char *drivers_location(const struct cli *cli)
+{
+	return cli_text(cli, "vault");
+}
+
+static size_t scheme_length(const char *location)
+{
+	size_t n = 0;
+	while (isalnum((unsigned char)location[n]) != 0)
+		n++;
+	return n > 1 && location[n] == ':' ? n : 0;
+}
+
+int drivers_open(const struct cli *cli, enum drivers_mode mode, struct store **out, struct err *err)
+{
+	const char *location = drivers_location(cli);
+	if (location == NULL) {
+		err_set(err, ERR_USAGE, "no vault is named");
+		return err_hint(err, "give --vault DIR or set HOLDFAST_VAULT");
+	}
+	size_t n = scheme_length(location);
+	if (n == 0)
+		return open_local(location, mode, out, err);
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
+		if (strlen(drivers[i].scheme) == n && strncmp(drivers[i].scheme, location, n) == 0)
+			return drivers[i].open(location + n + 1, mode, out, err);
+	}
+	err_set(err, ERR_UNSUPPORTED, "there is no store driver for '%s'", location);
+	return err_hint(err, "a directory whose name looks like that is written './%s'", location);
+}

@@ -1,0 +1,31 @@
+/*
+ * drivers: the store drivers of this program, listed here and nowhere else.
+ */
+#ifndef CMD_DRIVERS_H
+#define CMD_DRIVERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct cli;
+struct err;
+struct store;
+
+enum drivers_mode {
+	DRIVERS_READ,   /* nothing is changed, the medium may be read-only */
+	DRIVERS_WRITE,  /* an existing store */
+	DRIVERS_CREATE, /* made when missing */
+};
+
+/**
+ * drivers_open(cli, mode, out, err):
+ * Open the store that --vault or HOLDFAST_VAULT names; *${out} is ended by store_free().
+ * Return 0, -ERR_USAGE (none named), -ERR_NOT_FOUND, -ERR_UNSUPPORTED (no such kind) or -ERR_IO.
+ */
+int drivers_open(
+	const struct cli *cli, enum drivers_mode mode, struct store **out, struct err *err);
+
+/* What --vault names, or NULL. */
+const char *drivers_location(const struct cli *cli);
+
+#endif

@@ -1,0 +1,402 @@
+#include "vault/record.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "codec/col1.h"
+#include "codec/zcodec.h"
+#include "crypto/aead.h"
+#include "crypto/hash.h"
+#include "crypto/hmac.h"
+#include "crypto/secret.h"
+#include "vault/record_rule.h"
+
+/*
+ * INVARIANTS
+ * (1) K_c is derived from the exact bytes encrypted, so a key seals one message and the nonce is 0.
+ * (2) Every byte of a record is covered by its ID, and a reader checks the ID first.
+ * (3) What a reader does not know is "needs a newer version"; what must not be so is "corrupt".
+ *     After the tag both can only come from a writer.
+ * (4) Scratch memory never holds more than the limits of the format page, and is wiped.
+ */
+
+/* docs/FORMAT.md section 3 */
+#define RECORD_MAX_INNER_BYTES (16u << 20)
+#define OVERHEAD (RECORD_HEADER_BYTES + RECORD_TAG_BYTES)
+#define COMP_NONE 0
+#define COMP_ZSTD 1
+#define FILTER_NONE 0
+#define FILTER_COL1 1
+#define SAMPLE_IDS 16 /* of 256 first bytes */
+
+static const char magic[4] = { 'H', 'F', 'C', '1' };
+
+struct record_opener {
+	struct zcodec *zcodec;
+	struct buf inner;    /* decrypted */
+	struct buf filtered; /* decompressed, before the inverse filter */
+};
+
+struct record_sealer {
+	int suite;
+	uint8_t k_mle[32];
+	enum record_check check;
+	struct zcodec *zcodec;
+	struct record_opener *opener; /* of what was just sealed */
+	struct buf filtered;
+	struct buf payload;
+	struct buf copy; /* opened again, for the comparison */
+};
+
+DEFINE_CLEANUP(struct record_sealer *, record_sealer_free)
+DEFINE_CLEANUP(struct record_opener *, record_opener_free)
+
+size_t record_padme(size_t len)
+{
+	if (len < 2)
+		return len;
+	unsigned e = 63u - (unsigned)__builtin_clzll(len);
+	unsigned s = 32u - (unsigned)__builtin_clz(e);
+	if (s >= e)
+		return len;
+	size_t mask = ((size_t)1 << (e - s)) - 1;
+	return (len + mask) & ~mask;
+}
+
+void record_header(int suite, int type, uint32_t cr_len, uint8_t out[RECORD_HEADER_BYTES])
+{
+	memcpy(out, magic, sizeof(magic));
+	out[4] = (uint8_t)suite;
+	out[5] = (uint8_t)type;
+	bytes_put16(out + 6, 0);
+	bytes_put32(out + 8, cr_len - OVERHEAD);
+}
+
+int record_peek(
+	const void *data, size_t len, uint32_t *cr_len, int *suite, int *type, struct err *err)
+{
+	const uint8_t *header = data;
+	if (len < RECORD_HEADER_BYTES)
+		return err_set(err, ERR_CORRUPT, "record is cut short");
+	if (memcmp(header, magic, sizeof(magic)) != 0)
+		return err_set(err, ERR_CORRUPT, "not a record");
+	if (header[4] != AEAD_AES256GCM && header[4] != AEAD_CHACHA20)
+		return err_set(err, ERR_UNSUPPORTED, "record of unknown suite %u", header[4]);
+	if (header[5] < RECORD_DATA || header[5] > RECORD_ATTR)
+		return err_set(err, ERR_UNSUPPORTED, "record of unknown type %u", header[5]);
+	if (bytes_get16(header + 6) != 0)
+		return err_set(err, ERR_CORRUPT, "record has reserved bytes set");
+	uint32_t inner_len = bytes_get32(header + 8);
+	if (inner_len < RECORD_INNER_BYTES || inner_len > RECORD_MAX_INNER_BYTES)
+		return err_set(err, ERR_CORRUPT, "record of impossible length %u", inner_len);
+	*cr_len = inner_len + OVERHEAD;
+	*suite = header[4];
+	*type = header[5];
+	return 0;
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+int record_opener_new(struct record_opener **out, struct err *err)
+{
+	CLEANUP(record_opener_free_p) struct record_opener *o = calloc(1, sizeof(*o));
+	if (o == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	o->inner.max = RECORD_MAX_INNER_BYTES;
+	o->filtered.max = RECORD_MAX_RAW_BYTES;
+	int rc = zcodec_new(&o->zcodec, err);
+	if (rc != 0)
+		return rc;
+	*out = TAKE(o);
+	return 0;
+}
+
+void record_opener_free(struct record_opener *o)
+{
+	if (o == NULL)
+		return;
+	zcodec_free(o->zcodec);
+	buf_wipe(&o->inner);
+	buf_wipe(&o->filtered);
+	free(o);
+}
+
+/* Check the header against the ref and decrypt into o->inner. */
+static int open_seal(struct record_opener *o, const struct ref *ref, enum record_type type,
+	const uint8_t *cr, size_t cr_len, struct err *err)
+{
+	uint32_t said_len;
+	int suite;
+	int said_type;
+	int rc = record_peek(cr, cr_len, &said_len, &suite, &said_type, err);
+	if (rc != 0)
+		return rc;
+	if (said_type != (int)type)
+		return err_set(
+			err, ERR_CORRUPT, "record is of type %d, not %d", said_type, (int)type);
+	if (said_len != cr_len)
+		return err_set(err, ERR_CORRUPT, "record has another length than it says");
+
+	buf_clear(&o->inner);
+	rc = buf_reserve(&o->inner, cr_len - OVERHEAD, err);
+	if (rc == 0)
+		rc = aead_open(suite, ref->key, NULL, cr, RECORD_HEADER_BYTES,
+			cr + RECORD_HEADER_BYTES, cr_len - RECORD_HEADER_BYTES, o->inner.data, err);
+	if (rc != 0)
+		return err_wrap(err, "record");
+	o->inner.len = cr_len - OVERHEAD;
+	return 0;
+}
+
+/* The inner header, after the tag. */
+static int check_inner(const struct buf *inner, const struct ref *ref, struct err *err)
+{
+	const uint8_t *p = inner->data;
+	size_t payload_len = bytes_get32(p + 8);
+	if (payload_len > inner->len - RECORD_INNER_BYTES ||
+		record_padme(RECORD_INNER_BYTES + payload_len) != inner->len)
+		return err_set(err, ERR_CORRUPT, "record has a wrong payload length");
+	for (size_t i = RECORD_INNER_BYTES + payload_len; i < inner->len; i++) {
+		if (p[i] != 0)
+			return err_set(err, ERR_CORRUPT, "record has padding that is not 0");
+	}
+	if (p[3] != 0)
+		return err_set(err, ERR_CORRUPT, "record has reserved bytes set");
+	if (p[0] > COMP_ZSTD)
+		return err_set(err, ERR_UNSUPPORTED, "record of unknown compression %u", p[0]);
+	if (p[1] != 0)
+		return err_set(err, ERR_UNSUPPORTED, "record with unknown flags %02x", p[1]);
+	if (p[2] > FILTER_COL1)
+		return err_set(err, ERR_UNSUPPORTED, "record with unknown filter %u", p[2]);
+	if (bytes_get32(p + 4) != ref->raw_len || ref->raw_len > RECORD_MAX_RAW_BYTES)
+		return err_set(
+			err, ERR_CORRUPT, "record has another raw length than its reference");
+	return 0;
+}
+
+/* Undo the compression of ${len} bytes at ${packed} into exactly ${raw_len} bytes at ${out}. */
+static int unpack(struct record_opener *o, const uint8_t *packed, size_t len, uint8_t *out,
+	size_t raw_len, struct err *err)
+{
+	if (o->inner.data[0] == COMP_ZSTD)
+		return zcodec_decompress(o->zcodec, packed, len, out, raw_len, err);
+	if (len != raw_len)
+		return err_set(err, ERR_CORRUPT, "record holds %zu bytes, not %zu", len, raw_len);
+	if (len > 0)
+		memcpy(out, packed, len);
+	return 0;
+}
+
+/* From o->inner append the raw bytes. */
+static int open_payload(
+	struct record_opener *o, const struct ref *ref, struct buf *raw, struct err *err)
+{
+	int rc = check_inner(&o->inner, ref, err);
+	if (rc == 0)
+		rc = buf_reserve(raw, ref->raw_len, err);
+	if (rc != 0)
+		return rc;
+	const uint8_t *payload = o->inner.data + RECORD_INNER_BYTES;
+	size_t payload_len = bytes_get32(o->inner.data + 8);
+	size_t raw_len = ref->raw_len;
+	uint8_t *out = raw->data + raw->len;
+	if (raw_len == 0)
+		out = o->inner.data; /* nothing is written, but no library is handed a NULL */
+
+	if (o->inner.data[2] == FILTER_NONE) {
+		rc = unpack(o, payload, payload_len, out, raw_len, err);
+	} else {
+		struct col1 filter;
+		size_t used;
+		rc = col1_decode(payload, payload_len, &filter, &used, err);
+		if (rc == 0 && filter.phase >= raw_len)
+			rc = err_set(err, ERR_CORRUPT, "record filter begins behind its end");
+		if (rc == 0)
+			rc = buf_reserve(&o->filtered, raw_len, err);
+		if (rc == 0)
+			rc = unpack(o, payload + used, payload_len - used, o->filtered.data,
+				raw_len, err);
+		if (rc == 0)
+			col1_inverse(&filter, o->filtered.data, out, raw_len);
+	}
+	if (rc == 0)
+		raw->len += raw_len;
+	return rc;
+}
+
+int record_open(struct record_opener *o, const struct ref *ref, enum record_type type,
+	const void *cr, size_t cr_len, struct buf *raw, struct err *err)
+{
+	if (cr_len != ref->cr_len || cr_len > RECORD_MAX_BYTES)
+		return err_set(err, ERR_CORRUPT, "record of %zu bytes where %u were sealed", cr_len,
+			ref->cr_len);
+	uint8_t id[HASH_BYTES];
+	hash_sha256(cr, cr_len, id);
+	if (memcmp(id, ref->id, sizeof(id)) != 0)
+		return err_set(err, ERR_CORRUPT, "record does not hash to its id");
+	int rc = open_seal(o, ref, type, cr, cr_len, err);
+	return rc != 0 ? rc : open_payload(o, ref, raw, err);
+}
+
+/* ---- sealing -------------------------------------------------------------------------------- */
+
+int record_sealer_new(int suite, const uint8_t k_mle[32], enum record_check check,
+	struct record_sealer **out, struct err *err)
+{
+	if (suite != AEAD_AES256GCM && suite != AEAD_CHACHA20)
+		return err_set(err, ERR_UNSUPPORTED, "unable to seal records of suite %d", suite);
+	CLEANUP(record_sealer_free_p) struct record_sealer *s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	s->suite = suite;
+	memcpy(s->k_mle, k_mle, sizeof(s->k_mle));
+	s->check = check;
+	s->filtered.max = RECORD_MAX_RAW_BYTES;
+	s->payload.max = record_rule_bound(RECORD_MAX_RAW_BYTES) + COL1_MAX_PARAM_BYTES;
+	s->copy.max = RECORD_MAX_RAW_BYTES;
+	int rc = zcodec_new(&s->zcodec, err);
+	if (rc == 0)
+		rc = record_opener_new(&s->opener, err);
+	if (rc != 0)
+		return rc;
+	*out = TAKE(s);
+	return 0;
+}
+
+void record_sealer_free(struct record_sealer *s)
+{
+	if (s == NULL)
+		return;
+	zcodec_free(s->zcodec);
+	record_opener_free(s->opener);
+	buf_wipe(&s->filtered);
+	buf_wipe(&s->payload);
+	buf_wipe(&s->copy);
+	secret_wipe(s->k_mle, sizeof(s->k_mle));
+	free(s);
+}
+
+/* The payload as it goes into a record: in s->payload, or the raw bytes themselves. */
+struct packed {
+	const uint8_t *data;
+	size_t len;
+	uint8_t comp, filter;
+};
+
+static int pack_payload(struct record_sealer *s, enum record_class class, const uint8_t *raw,
+	size_t len, struct packed *out, struct err *err)
+{
+	struct record_rule rule;
+	int rc = record_rule_choose(s->zcodec, class, raw, len, &rule, err);
+	if (rc != 0)
+		return rc;
+	size_t room = record_rule_bound(len);
+	buf_clear(&s->payload);
+	rc = buf_reserve(&s->payload, COL1_MAX_PARAM_BYTES + room, err);
+	if (rc == 0 && rule.has_filter)
+		rc = buf_reserve(&s->filtered, len, err);
+	if (rc != 0)
+		return rc;
+
+	const uint8_t *in = raw;
+	size_t used = 0;
+	if (rule.has_filter) {
+		used = col1_encode(&rule.filter, s->payload.data);
+		col1_forward(&rule.filter, raw, s->filtered.data, len);
+		in = s->filtered.data;
+	}
+	size_t n = zcodec_compress(s->zcodec, rule.level, in, len, s->payload.data + used, room);
+	if (n > 0 && record_rule_is_worth(used + n, len)) {
+		*out = (struct packed){ s->payload.data, used + n, COMP_ZSTD,
+			rule.has_filter ? FILTER_COL1 : FILTER_NONE };
+	} else {
+		*out = (struct packed){ raw, len, COMP_NONE, FILTER_NONE };
+	}
+	return 0;
+}
+
+/* Open what was sealed, and compare it with the raw bytes when the level asks for this record. */
+static int check_sealed(struct record_sealer *s, const struct ref *ref, enum record_type type,
+	const uint8_t *cr, const uint8_t *raw, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int rc = open_seal(s->opener, ref, type, cr, ref->cr_len, &why);
+	bool is_compared = s->check == RECORD_CHECK_FULL ||
+			   (s->check == RECORD_CHECK_SAMPLE && ref->id[0] < SAMPLE_IDS);
+	if (rc == 0 && is_compared) {
+		buf_clear(&s->copy);
+		rc = open_payload(s->opener, ref, &s->copy, &why);
+		if (rc == 0 && ref->raw_len > 0 && memcmp(s->copy.data, raw, ref->raw_len) != 0)
+			rc = err_set(&why, ERR_CORRUPT, "it opens to other bytes");
+	}
+	if (rc == 0)
+		return 0;
+	if (rc == -ERR_NOMEM)
+		return err_set(err, ERR_NOMEM, "unable to check a record: %s", why.msg);
+	(void)err_set(err, ERR_CORRUPT, "a record just sealed is not right: %s", why.msg);
+	(void)err_hint(err, "suspect this machine's memory"); /* the code is returned below */
+	return -ERR_CORRUPT;
+}
+
+/* Write header and inner bytes of ${total} bytes in all (without the tag) to ${header}. */
+static void write_plain(const struct record_sealer *s, enum record_type type,
+	const struct packed *packed, size_t raw_len, size_t total, uint8_t *header)
+{
+	uint8_t *inner = header + RECORD_HEADER_BYTES;
+	const size_t used = RECORD_INNER_BYTES + packed->len;
+	record_header(s->suite, (int)type, (uint32_t)total, header);
+	inner[0] = packed->comp;
+	inner[1] = 0;
+	inner[2] = packed->filter;
+	inner[3] = 0;
+	bytes_put32(inner + 4, (uint32_t)raw_len);
+	bytes_put32(inner + 8, (uint32_t)packed->len);
+	if (packed->len > 0)
+		memcpy(inner + RECORD_INNER_BYTES, packed->data, packed->len);
+	memset(inner + used, 0, total - OVERHEAD - used);
+}
+
+int record_seal(struct record_sealer *s, enum record_type type, enum record_class class,
+	const void *raw, size_t len, struct buf *cr, struct ref *ref, struct err *err)
+{
+	if (len > RECORD_MAX_RAW_BYTES)
+		return err_set(err, ERR_LIMIT, "%zu bytes do not fit into a record", len);
+	struct packed packed;
+	int rc = pack_payload(s, class, raw, len, &packed, err);
+	if (rc != 0)
+		return rc;
+	if (packed.len > RECORD_MAX_WRITE_BYTES)
+		return err_set(err, ERR_LIMIT, "%zu bytes do not fit into a record", len);
+	const size_t inner_len = record_padme(RECORD_INNER_BYTES + packed.len);
+	const size_t total = inner_len + OVERHEAD;
+	if (total > RECORD_MAX_WRITE_BYTES)
+		return err_set(err, ERR_LIMIT, "%zu bytes do not fit into a record", len);
+	rc = buf_reserve(cr, total, err);
+	if (rc != 0)
+		return rc;
+
+	uint8_t *header = cr->data + cr->len;
+	uint8_t *inner = header + RECORD_HEADER_BYTES;
+	write_plain(s, type, &packed, len, total, header);
+	struct ref made = { .raw_len = (uint32_t)len, .cr_len = (uint32_t)total };
+	static const char label[] = "hf1/chunk-key"; /* with its 00 */
+	const struct hmac_part parts[] = { { label, sizeof(label) },
+		{ header, RECORD_HEADER_BYTES }, { inner, inner_len } };
+	hmac_sha256(s->k_mle, sizeof(s->k_mle), parts, 3, made.key);
+	rc = aead_seal(s->suite, made.key, NULL, header, RECORD_HEADER_BYTES, inner, inner_len,
+		inner, err);
+	if (rc != 0)
+		return rc;
+	hash_sha256(header, total, made.id);
+	rc = check_sealed(s, &made, type, header, raw, err);
+	if (rc != 0)
+		return rc;
+	cr->len += total;
+	*ref = made;
+	return 0;
+}

@@ -1,0 +1,114 @@
+#include "vault/record_rule.h"
+
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "codec/zcodec.h"
+
+/*
+ * INVARIANTS
+ * (1) No floating point, no clock, no state from an earlier chunk: the decision follows from the
+ *     bytes and the class alone.
+ * (2) Compression always gets record_rule_bound() bytes of room, so that room never changes what
+ *     the library writes.
+ */
+
+#define LEVEL_BUNDLE 1
+#define LEVEL_META 3
+#define LEVEL_FAST 1
+#define LEVEL_BETTER 2
+#define PROBES 4
+#define LOG_SHIFT 16
+/* 7.9 bits, in units of 2^-16 */
+#define DENSE_BITS 517734u
+
+size_t record_rule_bound(size_t len)
+{
+	return len + len / 128 + 1024;
+}
+
+bool record_rule_is_worth(size_t packed, size_t len)
+{
+	return (uint64_t)packed * 1000 < (uint64_t)len * 984;
+}
+
+/* log2(v) in units of 2^-16, rounded down, by squaring: the same on every machine.  v >= 1. */
+static uint32_t log2_fixed(uint32_t v)
+{
+	unsigned whole = 31u - (unsigned)__builtin_clz(v);
+	uint64_t x = (uint64_t)v << (31 - whole); /* 1 <= x / 2^31 < 2 */
+	uint32_t out = whole;
+	for (int bit = 0; bit < LOG_SHIFT; bit++) {
+		x = x * x >> 31;
+		unsigned carry = (unsigned)(x >> 32);
+		x >>= carry;
+		out = out << 1 | carry;
+	}
+	return out;
+}
+
+bool record_rule_is_dense(const uint8_t *raw, size_t len)
+{
+	uint32_t seen[256] = { 0 };
+	uint32_t total = 0;
+	if (len == 0)
+		return false;
+	if (len <= (size_t)PROBES * RECORD_RULE_PROBE_BYTES) {
+		for (size_t i = 0; i < len; i++)
+			seen[raw[i]]++;
+		total = (uint32_t)len;
+	} else {
+		for (size_t probe = 0; probe < PROBES; probe++) {
+			size_t at = (len - RECORD_RULE_PROBE_BYTES) / (PROBES - 1) * probe;
+			for (size_t i = 0; i < RECORD_RULE_PROBE_BYTES; i++)
+				seen[raw[at + i]]++;
+		}
+		total = PROBES * RECORD_RULE_PROBE_BYTES;
+	}
+	/* n * entropy = n * log n - sum of c * log c */
+	uint64_t sum = 0;
+	for (size_t i = 0; i < 256; i++) {
+		if (seen[i] > 0)
+			sum += (uint64_t)seen[i] * log2_fixed(seen[i]);
+	}
+	return (uint64_t)total * log2_fixed(total) >= sum + (uint64_t)total * DENSE_BITS;
+}
+
+/* Compress the middle of the chunk at both levels: is the better one worth its time? */
+static int better_level(
+	struct zcodec *z, const uint8_t *raw, size_t len, int *level, struct err *err)
+{
+	size_t sample = len < RECORD_RULE_SAMPLE_BYTES ? len : RECORD_RULE_SAMPLE_BYTES;
+	const uint8_t *at = raw + (len - sample) / 2;
+	size_t room = record_rule_bound(sample);
+	CLEANUP(cleanup_free_p) uint8_t *out = malloc(room);
+	if (out == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory for a trial");
+	size_t fast = zcodec_compress(z, LEVEL_FAST, at, sample, out, room);
+	size_t better = zcodec_compress(z, LEVEL_BETTER, at, sample, out, room);
+	*level = better > 0 && (uint64_t)better * 1000 <= (uint64_t)fast * 985 ? LEVEL_BETTER
+									       : LEVEL_FAST;
+	return 0;
+}
+
+int record_rule_choose(struct zcodec *z, enum record_class class, const uint8_t *raw, size_t len,
+	struct record_rule *out, struct err *err)
+{
+	struct record_rule rule = { .level = LEVEL_FAST };
+	if (class != RECORD_CLASS_STREAM) {
+		rule.level = class == RECORD_CLASS_META ? LEVEL_META : LEVEL_BUNDLE;
+	} else if (!record_rule_is_dense(raw, len)) {
+		if (len >= RECORD_RULE_FILTER_MIN_BYTES &&
+			col1_choose(z, LEVEL_FAST, raw, len, &rule.filter) == 1) {
+			rule.has_filter = true;
+			rule.level = LEVEL_BETTER;
+		} else {
+			int rc = better_level(z, raw, len, &rule.level, err);
+			if (rc != 0)
+				return rc;
+		}
+	}
+	*out = rule;
+	return 0;
+}

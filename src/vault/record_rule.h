@@ -1,0 +1,46 @@
+/*
+ * record_rule: how the bytes of one record are packed (docs/FORMAT.md section 3): a pure function
+ * of the bytes and the class.  Integers only, so that every machine decides alike: the same bytes
+ * packed in another way would be another record and would not deduplicate.
+ * Threading: as the struct zcodec that is passed in.
+ */
+#ifndef VAULT_RECORD_RULE_H
+#define VAULT_RECORD_RULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "codec/col1.h"
+#include "vault/record.h"
+
+struct zcodec;
+
+#define RECORD_RULE_FILTER_MIN_BYTES 65536
+#define RECORD_RULE_SAMPLE_BYTES 65536
+#define RECORD_RULE_PROBE_BYTES 4096 /* each of 4 */
+
+/* What to do with the bytes; whether the result is kept is record_rule_is_worth()'s answer. */
+struct record_rule {
+	int level; /* zstd */
+	bool has_filter;
+	struct col1 filter; /* when has_filter */
+};
+
+/**
+ * record_rule_choose(z, class, raw, len, out, err):
+ * Decide for ${len} bytes at ${raw}.  Return 0 or -ERR_NOMEM (room for the trials).
+ */
+int record_rule_choose(struct zcodec *z, enum record_class class, const uint8_t *raw, size_t len,
+	struct record_rule *out, struct err *err);
+
+/* Is a payload of ${packed} bytes kept for ${len} raw ones?  At 98.4 % and above it is not. */
+bool record_rule_is_worth(size_t packed, size_t len);
+
+/* Is the byte entropy of four samples, spread evenly, 7.9 bits or more? */
+bool record_rule_is_dense(const uint8_t *raw, size_t len);
+
+/* Room that zcodec_compress() needs so that it never fails for want of it. */
+size_t record_rule_bound(size_t len);
+
+#endif

@@ -1,0 +1,60 @@
+# Shared by the end-to-end scripts: a scratch directory that goes away, a private configuration,
+# counting of claims.  Use: . "$(dirname "$0")/lib.sh" BUILD-DIRECTORY
+# shellcheck shell=bash
+set -u
+BUILD=$(cd "$1" && pwd)
+TREE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+HF=$BUILD/holdfast
+VERIFY=$BUILD/holdfast-verify
+TOOLS=$BUILD/tools
+export HF VERIFY TOOLS TREE
+SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/holdfast e2e.XXXXXX") # a blank in it on purpose
+trap 'chmod -R u+rwx "$SCRATCH" 2>/dev/null; rm -rf "$SCRATCH"' EXIT
+trap 'exit 130' INT TERM
+export HOLDFAST_CONFIG_DIR=$SCRATCH/config HOLDFAST_STATE_DIR=$SCRATCH/state
+export HOLDFAST_CACHE_DIR=$SCRATCH/cache
+unset HOLDFAST_VAULT HOLDFAST_PASSPHRASE_FILE HOLDFAST_PASSPHRASE_COMMAND HOLDFAST_WRITER_KEY
+unset HOLDFAST_RECOVERY_FILE
+PASSED=0
+FAILED=0
+
+# ok NAME: count a claim that held; not_ok NAME TEXT: one that did not.
+ok() {
+	PASSED=$((PASSED + 1))
+}
+not_ok() {
+	FAILED=$((FAILED + 1))
+	echo "FAIL: $1"
+	[ -z "${2:-}" ] || printf '%s\n' "$2" | tail -n 20 | sed 's/^/    /'
+}
+
+# expect STATUS NAME COMMAND...: run it, keep its output in $OUT, compare the exit status.
+expect() {
+	local want=$1 name=$2 got
+	shift 2
+	OUT=$("$@" 2>&1 </dev/null)
+	got=$?
+	if [ "$got" -eq "$want" ]; then
+		ok
+	else
+		not_ok "$name: exit $got instead of $want" "$OUT"
+	fi
+}
+
+# says NAME TEXT: the last expect's output holds TEXT.
+says() {
+	if grep -qF -- "$2" <<<"$OUT"; then ok; else not_ok "$1: does not say '$2'" "$OUT"; fi
+}
+
+# new_vault DIR: a vault with its recovery file beside it, passphrase in $SCRATCH/pass.
+new_vault() {
+	printf 'correct horse battery staple\n' >"$SCRATCH/pass"
+	export HOLDFAST_PASSPHRASE_FILE=$SCRATCH/pass
+	expect 0 "init $1" "$HF" init --vault "$1" --recovery-file "$1.recovery"
+}
+
+finish() {
+	echo "$(basename "$0" .sh): $PASSED passed, $FAILED failed"
+	[ $FAILED -eq 0 ]
+	exit
+}

@@ -1,0 +1,47 @@
+#!/bin/bash
+# Everything a Linux host has goes in and comes back equal in content and all metadata; a second
+# backup stores no data and reads nothing that is unchanged.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+V=$SCRATCH/vault
+new_vault "$V"
+export HOLDFAST_VAULT=$V
+
+mkdir "$SCRATCH/nasty"
+expect 0 "make the nasty tree" "$TOOLS/nasty" "$SCRATCH/nasty"
+expect 3 "backup of the nasty tree names its socket" "$HF" backup --source nasty --no-recheck \
+	--json "$SCRATCH/nasty"
+expect 0 "restore" "$HF" restore latest --source nasty --to "$SCRATCH/back"
+expect 0 "nasty tree is equal" "$TOOLS/treecmp" "$SCRATCH/nasty" "$SCRATCH/back$SCRATCH/nasty"
+expect 0 "verify" "$HF" verify
+expect 0 "verify --data" "$HF" verify --data
+
+# a real tree: /usr of this machine, as far as the budget goes
+src=/usr/share/doc
+[ "$(id -u)" -ne 0 ] || src=/usr
+expect 0 "backup of $src" "$HF" backup --source usr --no-recheck "$src"
+expect 0 "second backup" "$HF" backup --source usr --no-recheck --json "$src"
+summary=$(grep '"message_type": *"summary"' <<<"$OUT" | tail -n 1)
+for field in new_files read_bytes stored_data_records; do
+	if python3 -c 'import json,sys; sys.exit(json.loads(sys.argv[1])[sys.argv[2]] != 0)' \
+		"$summary" $field; then
+		ok
+	else
+		not_ok "second backup: $field is not 0" "$summary"
+	fi
+done
+expect 0 "restore of $src" "$HF" restore latest --source usr --to "$SCRATCH/usr"
+expect 0 "$src is equal" "$TOOLS/treecmp" "$src" "$SCRATCH/usr$src"
+rm -rf "${SCRATCH:?}/usr"
+
+# a read-only and a full store still give everything back
+if [ "$(id -u)" -eq 0 ] && mkdir "$SCRATCH/ro" && mount --bind "$V" "$SCRATCH/ro" 2>/dev/null; then
+	mount -o remount,ro,bind "$SCRATCH/ro"
+	expect 0 "restore from a read-only store" "$HF" restore latest --source nasty \
+		--vault "$SCRATCH/ro" --to "$SCRATCH/back-ro"
+	expect 1 "backup to a read-only store" "$HF" backup --source nasty --vault "$SCRATCH/ro" \
+		"$SCRATCH/nasty"
+	umount "$SCRATCH/ro"
+	expect 0 "equal" "$TOOLS/treecmp" "$SCRATCH/nasty" "$SCRATCH/back-ro$SCRATCH/nasty"
+fi
+finish

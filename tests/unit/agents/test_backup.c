@@ -1,0 +1,284 @@
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "tests/lib/store_scratch.h"
+#include "tests/lib/vault_fixture.h"
+
+static struct vault_fixture f;
+
+static void setup(void)
+{
+	vault_fixture_init(&f);
+}
+
+static void teardown(void)
+{
+	vault_fixture_done(&f);
+}
+
+TestSuite(backup, .init = setup, .fini = teardown);
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static void expect_equal(size_t nth, const struct fake_file *files, size_t count)
+{
+	const char *why = vault_fixture_differs(f.store, f.rk_sk, nth, files, count);
+	cr_expect(eq(ptr, (void *)why, NULL), "%s", why);
+	cr_expect(eq(int, vault_fixture_problems(f.store, f.rk_sk), 0));
+}
+
+Test(backup, sizes_around_every_boundary_come_back)
+{
+	static const size_t sizes[] = { 0, 1, 4095, 4096, 4097, 65536, 262143, 262144, 262145,
+		1048576, 4194304, 4194305, 5000000 };
+	static struct fake_file files[COUNT(sizes)];
+	static char names[COUNT(sizes)][16];
+	static uint8_t data[5000000];
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	vault_fixture_noise(data, sizeof(data), 7);
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "%03d", (int)i);
+		files[i] = (struct fake_file){ .path = names[i],
+			.kind = ENTRY_FILE,
+			.data = data,
+			.len = sizes[i],
+			.mtime_s = -5 };
+	}
+	cr_assert(
+		eq(int, vault_fixture_backup(&f, files, COUNT(files), &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, r.files, COUNT(sizes)));
+	expect_equal(0, files, COUNT(files));
+}
+
+Test(backup, holes_and_zero_runs_cost_nothing_and_come_back_as_zeros)
+{
+	static uint8_t data[3000000];
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	vault_fixture_noise(data, sizeof(data), 9);
+	memset(data + 100000, 0, 1500000); /* a long run, not aligned */
+	memset(data + 2000000, 0, 60000);  /* a short one: data */
+	const struct fake_file files[] = {
+		{ .path = "a",
+			.kind = ENTRY_FILE,
+			.data = data,
+			.len = sizeof(data),
+			.hole = 1u << 30 >> 5 },
+		{ .path = "b",
+			.kind = ENTRY_FILE,
+			.data = data + 100000,
+			.len = 200000,
+			.hole = 4096 },
+		{ .path = "c", .kind = ENTRY_FILE, .hole = 1 },
+		{ .path = "d", .kind = ENTRY_FILE, .data = data + 100000, .len = 1000000 },
+	};
+	cr_assert(
+		eq(int, vault_fixture_backup(&f, files, COUNT(files), &r, &err), 0), "%s", err.msg);
+	expect_equal(0, files, COUNT(files));
+	cr_expect(lt(u64, r.sent_bytes, 1700000));
+}
+
+Test(backup, hard_links_share_content_and_group)
+{
+	static const uint8_t data[] = "one file, three names";
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	const struct fake_file files[] = {
+		{ .path = "a",
+			.kind = ENTRY_FILE,
+			.data = data,
+			.len = sizeof(data),
+			.ino = 77,
+			.links = 3 },
+		{ .path = "b", .kind = ENTRY_FIFO, .ino = 88, .links = 2 },
+		{ .path = "c",
+			.kind = ENTRY_FILE,
+			.data = data,
+			.len = sizeof(data),
+			.ino = 77,
+			.links = 3 },
+		{ .path = "d", .kind = ENTRY_FIFO, .ino = 88, .links = 2 },
+		{ .path = "e",
+			.kind = ENTRY_FILE,
+			.data = data,
+			.len = sizeof(data),
+			.ino = 77,
+			.links = 3 },
+	};
+	struct fake_source source;
+	struct backup_opts opts = { .source_name = "plant" };
+	fake_source_init(&source, files, COUNT(files));
+	cr_assert(
+		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, source.opened, 1), "the content is read once");
+	expect_equal(0, files, COUNT(files));
+}
+
+struct told {
+	int count;
+	char last[128];
+};
+
+static void on_warning(void *arg, const char *path, size_t len, const char *why)
+{
+	(void)why;
+	struct told *t = arg;
+	t->count++;
+	(void)snprintf(t->last, sizeof(t->last), "%.*s", (int)len, path);
+}
+
+Test(backup, a_file_that_cannot_be_read_is_left_out_and_the_rest_saved)
+{
+	static const uint8_t data[] = "readable";
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	const struct fake_file files[] = {
+		{ .path = "a", .kind = ENTRY_FILE, .data = data, .len = sizeof(data) },
+		{ .path = "b", .kind = ENTRY_FILE, .is_unreadable = true },
+		{ .path = "c", .kind = ENTRY_FILE, .data = data, .len = sizeof(data) },
+	};
+	cr_assert(
+		eq(int, vault_fixture_backup(&f, files, COUNT(files), &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, r.left_out, 1));
+	cr_expect(eq(u64, r.files, 2));
+	expect_equal(0, files, COUNT(files));
+}
+
+Test(backup, a_source_that_breaks_makes_no_snapshot)
+{
+	static const uint8_t data[] = "x";
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	const struct fake_file files[] = {
+		{ .path = "a", .kind = ENTRY_FILE, .data = data, .len = 1 },
+		{ .path = "b", .kind = ENTRY_FILE, .data = data, .len = 1 },
+	};
+	struct fake_source source;
+	struct backup_opts opts = { .source_name = "plant" };
+	fake_source_init(&source, files, COUNT(files));
+	source.fail_next_at = 2;
+	cr_expect(eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), -ERR_IO));
+	cr_expect(eq(int, vault_fixture_snapshots(f.store, f.rk_sk), 0));
+}
+
+Test(backup, the_cache_spares_reading_and_a_changed_time_reads_one_file)
+{
+	static uint8_t a[300000];
+	static uint8_t b[5000];
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	char path[4200];
+	const char *dir = store_scratch_new();
+	cr_assert(dir != NULL);
+	(void)snprintf(path, sizeof(path), "%s/cache", dir);
+	vault_fixture_noise(a, sizeof(a), 1);
+	vault_fixture_noise(b, sizeof(b), 2);
+	struct fake_file files[] = {
+		{ .path = "a", .kind = ENTRY_FILE, .data = a, .len = sizeof(a), .mtime_s = 5 },
+		{ .path = "b", .kind = ENTRY_FILE, .data = b, .len = sizeof(b), .mtime_s = 5 },
+	};
+	struct fake_source source;
+	struct backup_opts opts = { .source_name = "plant", .cache_path = path };
+	fake_source_init(&source, files, COUNT(files));
+	cr_assert(
+		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, source.opened, 2));
+	fake_source_init(&source, files, COUNT(files));
+	cr_assert(
+		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, source.opened, 0));
+	cr_expect(eq(u64, r.unchanged_files, 2));
+	cr_expect(eq(u64, r.read_bytes, 0));
+	files[1].mtime_s = 6;
+	fake_source_init(&source, files, COUNT(files));
+	cr_assert(
+		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, source.opened, 1));
+	expect_equal(2, files, COUNT(files));
+
+	/* a content that changed behind its times is found by a re-read, and stored */
+	struct told told = { .count = 0 };
+	a[5] ^= 1;
+	opts.is_reread = true;
+	opts.arg = &told;
+	opts.on_warning = on_warning;
+	fake_source_init(&source, files, COUNT(files));
+	cr_assert(
+		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, told.count, 1));
+	cr_expect(eq(str, told.last, (char *)"/a"));
+	expect_equal(3, files, COUNT(files));
+	store_scratch_done();
+}
+
+Test(backup, a_dry_run_opens_nothing_and_writes_nothing)
+{
+	static const uint8_t data[] = "x";
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	const struct fake_file files[] = {
+		{ .path = "a", .kind = ENTRY_FILE, .data = data, .len = 1 },
+	};
+	struct fake_source source;
+	struct backup_opts opts = { .source_name = "plant", .is_dry_run = true };
+	store_fault_reset(f.fault);
+	fake_source_init(&source, files, COUNT(files));
+	cr_assert(
+		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, r.new_files, 1));
+	cr_expect(not(r.has_snapshot));
+	cr_expect(eq(u64, source.opened, 0));
+	cr_expect(eq(u64, store_fault_count(f.fault, STORE_FAULT_ANY), 0));
+}
+
+static bool stop_now(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
+Test(backup, it_stops_when_asked_without_a_snapshot)
+{
+	static const uint8_t data[] = "x";
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	const struct fake_file files[] = {
+		{ .path = "a", .kind = ENTRY_FILE, .data = data, .len = 1 },
+	};
+	struct fake_source source;
+	struct backup_opts opts = { .source_name = "plant", .is_stopped = stop_now };
+	fake_source_init(&source, files, COUNT(files));
+	cr_expect(
+		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), -ERR_INTERRUPTED));
+	cr_expect(eq(int, vault_fixture_snapshots(f.store, f.rk_sk), 0));
+}
+
+Test(backup, many_small_files_make_few_records_and_a_change_stores_little)
+{
+	enum { FILES = 3000 };
+	static struct fake_file files[FILES];
+	static char names[FILES][24];
+	static uint8_t data[FILES][700];
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	for (size_t i = 0; i < FILES; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "b/%05d.xml", (int)i);
+		vault_fixture_noise(data[i], sizeof(data[i]), i);
+		files[i] = (struct fake_file){ .path = names[i],
+			.kind = ENTRY_FILE,
+			.data = data[i],
+			.len = sizeof(data[i]) };
+	}
+	cr_assert(eq(int, vault_fixture_backup(&f, files, FILES, &r, &err), 0), "%s", err.msg);
+	cr_expect(lt(u64, r.sent_data_records, 12));
+	expect_equal(0, files, FILES);
+	data[1500][0] ^= 1;
+	cr_assert(eq(int, vault_fixture_backup(&f, files, FILES, &r, &err), 0), "%s", err.msg);
+	cr_expect(le(u64, r.sent_data_records, 2), "only the bundle around the change is new");
+	expect_equal(1, files, FILES);
+}

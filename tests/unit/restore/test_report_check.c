@@ -1,0 +1,210 @@
+#include "restore/report_check.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "crypto/dsse.h"
+#include "crypto/ed25519.h"
+#include "restore/report.h"
+#include "restore/report_json.h"
+#include "restore/report_judge.h"
+#include "tests/lib/report_fixture.h"
+
+static const uint8_t seed[32] = { 7, 7, 7 };
+static char keyid[DSSE_KEYID_BYTES];
+static struct buf envelope = BUF_INIT(REPORT_JSON_MAX);
+static struct report *r;
+static struct report_check check;
+static struct err err;
+
+static void setup(void)
+{
+	uint8_t pk[32];
+	ed25519_public(seed, pk);
+	dsse_keyid(pk, keyid);
+	r = report_fixture_small();
+	report_judge_run(r);
+}
+
+static void teardown(void)
+{
+	report_free(r);
+	report_check_done(&check);
+	buf_done(&envelope);
+}
+
+TestSuite(report_check, .init = setup, .fini = teardown);
+
+static void seal(void)
+{
+	buf_clear(&envelope);
+	cr_assert(eq(int, report_json_seal(r, seed, &envelope, &err), 0), "%s", err.msg);
+}
+
+static int open_it(const char *expected_key)
+{
+	return report_check_envelope(envelope.data, envelope.len, expected_key, &check, &err);
+}
+
+/* Sign what is not so; the check must say ${message}. */
+static void expect_lie_found(const char *message)
+{
+	seal();
+	cr_expect(eq(int, open_it(keyid), -ERR_CORRUPT));
+	cr_expect(ne(ptr, strstr(err.msg, message), NULL), "%s", err.msg);
+	cr_expect(eq(ptr, check.report, NULL));
+}
+
+Test(report_check, a_report_signed_by_the_expected_key_is_taken)
+{
+	seal();
+	cr_assert(eq(int, open_it(keyid), 0), "%s", err.msg);
+	cr_expect(eq(str, check.keyid, keyid));
+	cr_expect(eq(str, (char *)check.report->plan.id, "bcp-line3"));
+}
+
+Test(report_check, without_a_key_the_signer_is_told)
+{
+	seal();
+	cr_assert(eq(int, open_it(NULL), 0), "%s", err.msg);
+	cr_expect(eq(str, check.keyid, keyid));
+}
+
+Test(report_check, another_signer_is_told_with_both_fingerprints)
+{
+	char other[DSSE_KEYID_BYTES];
+	memset(other, 'a', sizeof(other));
+	other[DSSE_KEYID_BYTES - 1] = '\0';
+	seal();
+	cr_expect(eq(int, open_it(other), -ERR_AUTH));
+	cr_expect(ne(ptr, strstr(err.msg, keyid), NULL));
+	cr_expect(ne(ptr, strstr(err.msg, other), NULL));
+	cr_expect(eq(ptr, check.report, NULL));
+}
+
+Test(report_check, every_changed_byte_shows)
+{
+	seal();
+	for (size_t i = 0; i < envelope.len; i++) {
+		uint8_t was = envelope.data[i];
+		for (int k = 0; k < 2; k++) {
+			envelope.data[i] = (uint8_t)(k == 0 ? was ^ 1 : was ^ 0x20);
+			int rc = open_it(keyid);
+			cr_expect(ne(int, rc, 0), "byte %zu", i);
+			cr_expect(ne(chr, err.msg[0], '\0'));
+			cr_assert(eq(ptr, check.report, NULL));
+		}
+		envelope.data[i] = was;
+	}
+	cr_expect(eq(int, open_it(keyid), 0), "%s", err.msg);
+}
+
+Test(report_check, every_truncation_and_anything_appended_shows)
+{
+	seal();
+	for (size_t i = 0; i < envelope.len; i++)
+		cr_expect(eq(int, report_check_envelope(envelope.data, i, NULL, &check, &err),
+				  -ERR_CORRUPT),
+			"length %zu", i);
+	cr_assert(eq(int, buf_add8(&envelope, '\n', &err), 0));
+	cr_expect(eq(int, open_it(keyid), -ERR_CORRUPT));
+}
+
+Test(report_check, a_signed_verdict_that_does_not_follow_is_found)
+{
+	r->verdict.overall = REPORT_PASS;
+	expect_lie_found("verdict.overall says \"pass\", from the measurements follows "
+			 "\"not_demonstrated\"");
+}
+
+Test(report_check, a_signed_objective_that_was_not_met_is_found)
+{
+	r->systems[0]->rto_ms = 30000;
+	expect_lie_found("verdict does not follow from its measurements: "
+			 "systems[0].result.rto_met says \"met\", from the measurements follows "
+			 "\"missed\"");
+}
+
+Test(report_check, a_signed_recovery_time_that_is_not_t6_less_t0_is_found)
+{
+	r->systems[0]->result.rta_total_ms -= 1000;
+	expect_lie_found("systems[0].result.rta_total_ms says 32150, from the measurements "
+			 "follows 33150");
+}
+
+Test(report_check, a_signed_pass_that_examined_nothing_is_found)
+{
+	r->systems[0]->checks[0]->items_examined = 0;
+	expect_lie_found("systems[0].checks[0].status says \"pass\"");
+}
+
+Test(report_check, a_finding_that_was_left_out_is_found)
+{
+	r->findings_count--;
+	expect_lie_found("findings[");
+}
+
+Test(report_check, a_finding_of_a_rule_that_does_not_apply_is_found)
+{
+	struct report_finding *f = report_add_finding(r);
+	f->id = "F9";
+	f->grade = REPORT_MINOR;
+	f->rule = "rto_missed";
+	f->description = "made up";
+	expect_lie_found("from the measurements follows nothing");
+}
+
+Test(report_check, a_rewritten_summary_or_limit_is_found)
+{
+	const char *summary = r->verdict.summary;
+	r->verdict.summary = "everything went well";
+	expect_lie_found("verdict.summary says \"everything went well\"");
+	r->verdict.summary = summary;
+	r->verdict.limits_of_this_evidence.count = 1;
+	expect_lie_found("verdict.limits_of_this_evidence[1] says nothing");
+}
+
+Test(report_check, long_texts_in_an_error_are_cut)
+{
+	char text[2000];
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	r->verdict.summary = report_text(r, text);
+	expect_lie_found("x...,");
+}
+
+Test(report_check, signed_times_that_cannot_have_happened_are_found)
+{
+	struct buf statement = BUF_INIT(REPORT_JSON_MAX);
+	r->systems[0]->timings.t_restored = r->systems[0]->timings.t_started + 1;
+	cr_assert(eq(int, report_json_encode(r, &statement, &err), 0), "%s", err.msg);
+	cr_assert(eq(int,
+		dsse_seal(seed, REPORT_JSON_PAYLOAD_TYPE, statement.data, statement.len, &envelope,
+			&err),
+		0));
+	cr_expect(eq(int, open_it(keyid), -ERR_CORRUPT));
+	cr_expect(ne(ptr, strstr(err.msg, "t_restored"), NULL), "%s", err.msg);
+	buf_done(&statement);
+}
+
+Test(report_check, another_kind_of_signed_text_is_no_report)
+{
+	cr_assert(eq(int,
+		dsse_seal(seed, REPORT_JSON_PAYLOAD_TYPE, "{\"a\":1}", 7, &envelope, &err), 0));
+	cr_expect(eq(int, open_it(keyid), -ERR_CORRUPT));
+	cr_expect(eq(str, err.msg, "the signed text is not a drill report"));
+	buf_clear(&envelope);
+	cr_assert(eq(int, dsse_seal(seed, "text/plain", "hello", 5, &envelope, &err), 0));
+	cr_expect(eq(int, open_it(keyid), -ERR_CORRUPT));
+}
+
+Test(report_check, nothing_at_all_is_broken_too)
+{
+	cr_expect(eq(int, report_check_envelope(NULL, 0, NULL, &check, &err), -ERR_CORRUPT));
+	cr_expect(eq(int, report_check_envelope("x", REPORT_JSON_MAX + 1, NULL, &check, &err),
+		-ERR_CORRUPT));
+}

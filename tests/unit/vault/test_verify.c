@@ -1,0 +1,200 @@
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "tests/lib/vault_fixture.h"
+#include "vault/verify.h"
+
+static struct vault_fixture f;
+static uint8_t big[700000];
+
+static const uint8_t small[] = "End Of BATCH\n";
+static struct fake_file files[] = {
+	{ .path = "a.evt", .kind = ENTRY_FILE, .data = small, .len = sizeof(small), .mtime_s = 1 },
+	{ .path = "b.arc", .kind = ENTRY_FILE, .data = big, .len = sizeof(big), .mtime_s = 2 },
+};
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static void setup(void)
+{
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	vault_fixture_init(&f);
+	vault_fixture_noise(big, sizeof(big), 1);
+	cr_assert(
+		eq(int, vault_fixture_backup(&f, files, COUNT(files), &r, &err), 0), "%s", err.msg);
+}
+
+static void teardown(void)
+{
+	vault_fixture_done(&f);
+}
+
+TestSuite(verify, .init = setup, .fini = teardown);
+
+struct seen {
+	char object[256];
+	int problems;
+};
+
+static void on_finding(void *arg, const struct verify_finding *x)
+{
+	struct seen *s = arg;
+	if (x->is_warning)
+		return;
+	if (s->problems++ == 0)
+		(void)snprintf(s->object, sizeof(s->object), "%s", x->object);
+}
+
+struct names {
+	char at[64][128];
+	uint64_t sizes[64];
+	size_t count;
+};
+
+static int keep(void *arg, const char *name, uint64_t size)
+{
+	struct names *n = arg;
+	cr_assert(lt(sz, n->count, 64));
+	(void)snprintf(n->at[n->count], sizeof(n->at[0]), "%s", name);
+	n->sizes[n->count++] = size;
+	return 0;
+}
+
+/* The keyless run of what a process with the writer key does; -1 when it cannot open the vault. */
+static int keyless(struct seen *seen)
+{
+	struct err err = ERR_INIT;
+	struct vault_keys keys;
+	struct vault *v = NULL;
+	struct verify_opts opts = { .arg = seen, .on_finding = on_finding };
+	struct verify_result result;
+	memset(seen, 0, sizeof(*seen));
+	vault_keys_of_writer(&f.keys.writer, &keys);
+	int rc = vault_open(f.store, &keys, &v, &err);
+	if (rc == 0)
+		rc = verify_run(v, &opts, &result, &err);
+	vault_close(v);
+	return rc;
+}
+
+Test(verify, a_whole_vault_has_no_findings)
+{
+	struct seen seen;
+	cr_expect(eq(int, keyless(&seen), 0));
+	cr_expect(eq(int, seen.problems, 0), "%s", seen.object);
+	cr_expect(eq(int, vault_fixture_problems(f.store, f.rk_sk), 0));
+}
+
+Test(verify, any_flipped_bit_of_any_object_is_named_without_a_passphrase)
+{
+	struct err err = ERR_INIT;
+	struct names n = { .count = 0 };
+	cr_assert(eq(int, store_list(f.store, "", keep, &n, &err), 0));
+	cr_assert(gt(sz, n.count, 9));
+	for (size_t i = 0; i < n.count; i++) {
+		/* each class of position: begin, end, and a spread in between */
+		for (uint64_t k = 0; k < 9; k++) {
+			uint64_t bit = k * (n.sizes[i] * 8 - 1) / 8;
+			struct seen seen;
+			cr_assert(eq(int, store_mem_flip(f.mem, n.at[i], bit, &err), 0));
+			int rc = keyless(&seen);
+			if (strncmp(n.at[i], "vh/", 3) == 0)
+				cr_expect(lt(int, rc, 0), "%s bit %d", n.at[i], (int)bit);
+			else if (strcmp(n.at[i], "README.txt") == 0 ||
+				 strcmp(n.at[i], "FORMAT.txt") == 0)
+				cr_expect(rc == 0, "texts: another first line only warns");
+			else
+				cr_expect(rc == 0 && strcmp(seen.object, n.at[i]) == 0,
+					"%s bit %d: rc %d, named '%s'", n.at[i], (int)bit, rc,
+					seen.object);
+			cr_assert(eq(int, store_mem_flip(f.mem, n.at[i], bit, &err), 0));
+		}
+	}
+	struct seen seen;
+	cr_expect(eq(int, keyless(&seen), 0));
+	cr_expect(eq(int, seen.problems, 0));
+}
+
+Test(verify, a_changed_text_under_our_own_first_line_is_a_problem)
+{
+	struct err err = ERR_INIT;
+	struct seen seen;
+	uint64_t size = 0;
+	cr_assert(eq(int, store_stat(f.store, "README.txt", &size, &err), 0));
+	cr_assert(eq(int, store_mem_flip(f.mem, "README.txt", size * 8 - 16, &err), 0));
+	cr_expect(eq(int, keyless(&seen), 0));
+	cr_expect(eq(str, seen.object, (char *)"README.txt"));
+}
+
+Test(verify, every_missing_object_that_a_snapshot_needs_is_noticed)
+{
+	struct err err = ERR_INIT;
+	struct names n = { .count = 0 };
+	cr_assert(eq(int, store_list(f.store, "", keep, &n, &err), 0));
+	for (size_t i = 0; i < n.count; i++) {
+		const char *name = n.at[i];
+		if (strncmp(name, "pk/", 3) != 0 && strncmp(name, "rf/", 3) != 0 &&
+			strncmp(name, "ev/", 3) != 0)
+			continue;
+		CLEANUP(buf_done) struct buf b = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+		struct seen seen;
+		cr_assert(eq(int, store_get(f.store, name, &b, &err), 0));
+		cr_assert(eq(int, store_remove(f.store, name, &err), 0));
+		cr_assert(eq(int, store_barrier(f.store, &err), 0));
+		cr_expect(eq(int, keyless(&seen), 0));
+		cr_expect(gt(int, seen.problems, 0), "%s is gone and nobody noticed", name);
+		cr_assert(eq(int, store_put(f.store, name, b.data, b.len, &err), 0));
+		cr_assert(eq(int, store_barrier(f.store, &err), 0));
+	}
+}
+
+Test(verify, a_missing_snapshot_in_the_middle_of_a_chain_is_noticed)
+{
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	struct seen seen;
+	struct names n = { .count = 0 };
+	cr_assert(eq(int, store_list(f.store, "sn/", keep, &n, &err), 0));
+	cr_assert(
+		eq(int, vault_fixture_backup(&f, files, COUNT(files), &r, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, store_remove(f.store, n.at[0], &err), 0));
+	cr_assert(eq(int, store_barrier(f.store, &err), 0));
+	cr_expect(eq(int, keyless(&seen), 0));
+	cr_expect(gt(int, seen.problems, 0));
+}
+
+Test(verify, a_lost_or_damaged_index_costs_no_data)
+{
+	struct err err = ERR_INIT;
+	struct names n = { .count = 0 };
+	cr_assert(eq(int, store_list(f.store, "ix/", keep, &n, &err), 0));
+	cr_assert(gt(sz, n.count, 0));
+	cr_assert(eq(int, store_mem_flip(f.mem, n.at[0], 999, &err), 0));
+	const char *why = vault_fixture_differs(f.store, f.rk_sk, 0, files, COUNT(files));
+	cr_expect(eq(ptr, (void *)why, NULL), "%s", why);
+	for (size_t i = 0; i < n.count; i++)
+		cr_assert(eq(int, store_remove(f.store, n.at[i], &err), 0));
+	cr_assert(eq(int, store_barrier(f.store, &err), 0));
+	why = vault_fixture_differs(f.store, f.rk_sk, 0, files, COUNT(files));
+	cr_expect(eq(ptr, (void *)why, NULL), "%s", why);
+}
+
+static bool stop_now(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
+Test(verify, it_stops_when_asked)
+{
+	struct err err = ERR_INIT;
+	struct verify_opts opts = { .is_stopped = stop_now };
+	struct verify_result result;
+	cr_expect(eq(int, verify_run(f.vault, &opts, &result, &err), -ERR_INTERRUPTED));
+}
