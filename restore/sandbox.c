@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +49,8 @@ struct sandbox {
 	struct child *bwrap; /* owned */
 	int fd;              /* owned; our end of the socket */
 	bool is_broken;
-	const volatile sig_atomic_t *stop;
+	bool (*is_stopped)(void *arg);
+	void *arg;
 	struct sandbox_ids ids;
 };
 
@@ -321,7 +323,8 @@ int sandbox_open(const struct sandbox_opts *opts, struct sandbox **out, struct e
 	if (b == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	b->fd = -1;
-	b->stop = opts->stop;
+	b->is_stopped = opts->is_stopped;
+	b->arg = opts->arg;
 	const char *bwrap = find_bwrap();
 	if (bwrap == NULL) {
 		(void)err_set(err, ERR_NOT_FOUND, "unable to find bubblewrap (bwrap)");
@@ -406,7 +409,8 @@ static int call(
 		return err_set(err, ERR_UNREACHABLE, "the sandbox is gone");
 	int rc = sandbox_wire_send(b->fd, request, err);
 	if (rc == 0)
-		rc = sandbox_wire_recv(b->fd, timeout_ms + SANDBOX_GRACE_MS, b->stop, &reply, err);
+		rc = sandbox_wire_recv(
+			b->fd, timeout_ms + SANDBOX_GRACE_MS, b->is_stopped, b->arg, &reply, err);
 	if (rc != 0) {
 		b->is_broken = true;
 		return rc;

@@ -11,7 +11,6 @@
 #ifndef RESTORE_SANDBOX_H
 #define RESTORE_SANDBOX_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,7 +49,8 @@ struct sandbox_opts {
 	size_t file_count;
 	/* Leave the host's network in: what a drill must find out.  For tests of that. */
 	bool share_network;
-	const volatile sig_atomic_t *stop; /* not NULL: waits end when it becomes true */
+	bool (*is_stopped)(void *arg); /* not NULL: waits end when it says true */
+	void *arg;
 };
 
 /* Who the sandbox is to the kernel; stays valid after its end. */

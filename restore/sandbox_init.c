@@ -447,7 +447,7 @@ static int answer(struct init *in, const json_t *request, json_t *reply, struct 
 static int serve(struct init *in, int fd, struct err *err)
 {
 	json_t *request = NULL;
-	int rc = sandbox_wire_recv(fd, -1, NULL, &request, err);
+	int rc = sandbox_wire_recv(fd, -1, NULL, NULL, &request, err);
 	if (rc != 0)
 		return rc;
 	struct err why = ERR_INIT;

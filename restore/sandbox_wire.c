@@ -47,10 +47,10 @@ int sandbox_wire_send(int fd, const json_t *value, struct err *err)
 
 /* Wait until ${fd} has bytes; ${deadline_ns} < 0 never comes. */
 static int wait_readable(
-	int fd, int64_t deadline_ns, const volatile sig_atomic_t *stop, struct err *err)
+	int fd, int64_t deadline_ns, bool (*is_stopped)(void *arg), void *arg, struct err *err)
 {
 	for (;;) {
-		if (stop != NULL && *stop)
+		if (is_stopped != NULL && is_stopped(arg))
 			return err_set(err, ERR_INTERRUPTED, "interrupted");
 		int slice = SANDBOX_WIRE_SLICE_MS;
 		if (deadline_ns >= 0) {
@@ -69,10 +69,10 @@ static int wait_readable(
 }
 
 static int recv_all(int fd, uint8_t *out, size_t len, int64_t deadline_ns,
-	const volatile sig_atomic_t *stop, struct err *err)
+	bool (*is_stopped)(void *arg), void *arg, struct err *err)
 {
 	while (len > 0) {
-		int rc = wait_readable(fd, deadline_ns, stop, err);
+		int rc = wait_readable(fd, deadline_ns, is_stopped, arg, err);
 		if (rc != 0)
 			return rc;
 		ssize_t n = recv(fd, out, len, MSG_DONTWAIT);
@@ -88,13 +88,13 @@ static int recv_all(int fd, uint8_t *out, size_t len, int64_t deadline_ns,
 	return 0;
 }
 
-int sandbox_wire_recv(
-	int fd, int timeout_ms, const volatile sig_atomic_t *stop, json_t **out, struct err *err)
+int sandbox_wire_recv(int fd, int timeout_ms, bool (*is_stopped)(void *arg), void *arg,
+	json_t **out, struct err *err)
 {
 	const int64_t deadline =
 		timeout_ms < 0 ? -1 : env_mono_ns() + timeout_ms * INT64_C(1000000);
 	uint8_t head[4];
-	int rc = recv_all(fd, head, sizeof(head), deadline, stop, err);
+	int rc = recv_all(fd, head, sizeof(head), deadline, is_stopped, arg, err);
 	if (rc != 0)
 		return rc;
 	const size_t len = bytes_get32(head);
@@ -103,7 +103,7 @@ int sandbox_wire_recv(
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SANDBOX_WIRE_MAX_BYTES);
 	rc = buf_add_zero(&body, len, err);
 	if (rc == 0)
-		rc = recv_all(fd, body.data, len, deadline, stop, err);
+		rc = recv_all(fd, body.data, len, deadline, is_stopped, arg, err);
 	json_t *value = NULL;
 	if (rc == 0)
 		rc = jsonx_parse(body.data, len, "a message of the sandbox", &value, err);

@@ -7,7 +7,7 @@
 #define RESTORE_SANDBOX_WIRE_H
 
 #include <jansson.h>
-#include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct err;
@@ -21,12 +21,12 @@ struct err;
 int sandbox_wire_send(int fd, const json_t *value, struct err *err);
 
 /**
- * sandbox_wire_recv(fd, timeout_ms, stop, out, err):
- * Wait for one object (${timeout_ms} < 0: for ever).  A ${stop} that is not NULL and becomes true
- * ends the wait.  Return 0 and a new reference, -ERR_BUSY (time), -ERR_INTERRUPTED, -ERR_CORRUPT,
- * -ERR_LIMIT or -ERR_UNREACHABLE (the other side is gone).
+ * sandbox_wire_recv(fd, timeout_ms, is_stopped, arg, out, err):
+ * Wait for one object (${timeout_ms} < 0: for ever).  ${is_stopped}, if not NULL, is asked often
+ * and ends the wait with true.  Return 0 and a new reference, -ERR_BUSY (time), -ERR_INTERRUPTED,
+ * -ERR_CORRUPT, -ERR_LIMIT or -ERR_UNREACHABLE (the other side is gone).
  */
-int sandbox_wire_recv(
-	int fd, int timeout_ms, const volatile sig_atomic_t *stop, json_t **out, struct err *err);
+int sandbox_wire_recv(int fd, int timeout_ms, bool (*is_stopped)(void *arg), void *arg,
+	json_t **out, struct err *err);
 
 #endif

@@ -222,15 +222,22 @@ Test(sandbox, nothing_is_left_of_it_and_while_it_lives_it_is_counted)
 	sandbox_free(b);
 }
 
+static bool is_set(void *arg)
+{
+	return *(bool *)arg;
+}
+
 Test(sandbox, a_stop_ends_the_wait_for_an_answer)
 {
-	static volatile sig_atomic_t stop;
-	struct sandbox_opts opts = { .data = data, .log = logs, .stop = &stop };
+	bool stop = false;
+	struct sandbox_opts opts = {
+		.data = data, .log = logs, .is_stopped = is_set, .arg = &stop
+	};
 	struct sandbox *b = NULL;
 	struct err err = ERR_INIT;
 	const char *const argv[] = { "/bin/sleep", "1000", NULL };
 	cr_assert(eq(int, sandbox_open(&opts, &b, &err), 0), "%s", err.msg);
-	stop = 1;
+	stop = true;
 	cr_expect(eq(int, sandbox_run(b, argv, 60000, NULL, NULL, &err), -ERR_INTERRUPTED));
 	sandbox_free(b);
 }
