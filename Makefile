@@ -82,7 +82,7 @@ $(BUILD)/tests/%: tests/%.c $(LIB) $(TEST_HELPER_OBJ)
 		-Wno-cast-qual -Wno-null-dereference -MMD -MP -MF $@.d -o $@ $< $(TEST_HELPER_OBJ) $(LIB) \
 		$(LDFLAGS_$(V)) $(PKG_LIBS) -lcriterion -lpthread -lm
 
--include $(OBJ:.o=.d) $(UNIT:=.d)
+-include $(OBJ:.o=.d) $(UNIT:=.d) $(TEST_HELPER_OBJ:.o=.d) $(MAINS:%.c=$(BUILD)/obj/%.d)
 
 .PHONY: unit
 T ?=

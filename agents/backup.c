@@ -91,10 +91,19 @@ static int drain(struct run *r, struct err *err)
 			e.extents = content->extents;
 			e.extent_count = content->count;
 		}
-		int rc = tree_builder_add(r->builder, item->key, item->key_len, &e, err);
-		if (rc != 0)
-			return rc;
 		struct err why = ERR_INIT;
+		int rc = tree_builder_add(r->builder, item->key, item->key_len, &e, &why);
+		if (rc != 0 && tree_builder_is_refused(r->builder)) {
+			warn(r, item, why.msg); /* past a limit of the format: only this entry */
+			r->result.left_out++;
+			backup_queue_pop(r->queue);
+			continue;
+		}
+		if (rc != 0) {
+			if (err != NULL)
+				*err = why;
+			return rc;
+		}
 		if (content != NULL && r->cache != NULL && e.notes == 0 &&
 			file_cache_add(r->cache, item, content, &why) != 0 && !r->warned_cache) {
 			r->warned_cache = true; /* the next backup reads more; nothing is lost */

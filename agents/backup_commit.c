@@ -18,6 +18,9 @@ static int make_label(const struct backup_commit *c, const struct backup_result 
 	struct buf *label, struct err *err)
 {
 	struct label l = *c->opts->label;
+	int rc = uploader_flush(c->uploader, err); /* so that new_bytes is what was sent */
+	if (rc != 0)
+		return rc;
 	l.files = result->files;
 	l.dirs = result->dirs;
 	l.others = result->others;

@@ -36,7 +36,7 @@ void content_free(struct content *c)
 
 static int append(struct content *c, const struct extent *x, struct err *err)
 {
-	if (c->count == c->cap) {
+	if (c->extents == NULL || c->count == c->cap) {
 		size_t cap = c->cap == 0 ? 1 : c->cap * 2;
 		struct extent *grown = reallocarray(c->extents, cap, sizeof(*grown));
 		if (grown == NULL)

@@ -27,7 +27,6 @@ struct run {
 	struct tree_reader *reader;
 	struct tree_reader *ancestors;
 	struct buf last; /* invariant 2 */
-	struct buf all;  /* directory below which everything is taken; empty = none */
 	struct buf raw;  /* the record at hand */
 	struct digest *digest;
 	uint64_t offset;        /* in the file at hand */
@@ -245,17 +244,13 @@ static int visit(
 {
 	const struct restore_run_opts *o = r->opts;
 	enum restore_run_choice choice = RESTORE_RUN_TAKE;
-	bool is_asked = o->choose != NULL &&
-			(r->all.len == 0 || !is_within(key, len, r->all.data, r->all.len));
-	if (is_asked)
+	if (o->choose != NULL)
 		choice = o->choose(o->arg, key, len, e->kind == ENTRY_DIR);
 	if (choice == RESTORE_RUN_PASS)
 		return 0;
 	if (choice == RESTORE_RUN_PRUNE)
 		return e->kind == ENTRY_DIR ? skip_below(r, key, len, err) : 0;
-	int rc = choice == RESTORE_RUN_TAKE_ALL ? keep(&r->all, key, len, err) : 0;
-	if (rc == 0)
-		rc = give_ancestors(r, key, len, err);
+	int rc = give_ancestors(r, key, len, err);
 	return rc != 0 ? rc : give(r, key, len, e, err);
 }
 
@@ -350,7 +345,6 @@ int restore_run_tree(
 	struct run r = { .opts = opts,
 		.result = out,
 		.last = BUF_INIT(ENTRY_MAX_KEY_BYTES),
-		.all = BUF_INIT(ENTRY_MAX_KEY_BYTES),
 		.raw = BUF_INIT(RECORD_MAX_RAW_BYTES) };
 	memset(out, 0, sizeof(*out));
 	for (size_t i = 0; i < opts->path_count; i++)
@@ -369,6 +363,5 @@ int restore_run_tree(
 	tree_reader_free(r.reader);
 	buf_wipe(&r.raw);
 	buf_done(&r.last);
-	buf_done(&r.all);
 	return rc;
 }

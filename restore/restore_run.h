@@ -19,10 +19,9 @@ struct restore_writer;
 
 /* What a rule says of an entry. */
 enum restore_run_choice {
-	RESTORE_RUN_TAKE,     /* restore it */
-	RESTORE_RUN_TAKE_ALL, /* and everything below it, unasked */
-	RESTORE_RUN_PASS,     /* not this one; what is below is asked */
-	RESTORE_RUN_PRUNE,    /* not this one and nothing below */
+	RESTORE_RUN_TAKE,  /* restore it */
+	RESTORE_RUN_PASS,  /* not this one; what is below is asked */
+	RESTORE_RUN_PRUNE, /* not this one and nothing below */
 };
 
 /* One selected path; "" (length 0) is everything. */

@@ -30,7 +30,7 @@ static int put(struct err *err, enum err_code code, const char *fmt, va_list ap)
 	return -(int)code;
 }
 
-int err_set(struct err *err, enum err_code code, const char *fmt, ...)
+int(err_set)(struct err *err, enum err_code code, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
@@ -56,7 +56,7 @@ static enum err_code code_of_errno(enum err_code code, int saved)
 	}
 }
 
-int err_sys(struct err *err, enum err_code code, const char *fmt, ...)
+int(err_sys)(struct err *err, enum err_code code, const char *fmt, ...)
 {
 	int saved = errno;
 	va_list ap;
@@ -71,7 +71,7 @@ int err_sys(struct err *err, enum err_code code, const char *fmt, ...)
 	return rc;
 }
 
-int err_wrap(struct err *err, const char *fmt, ...)
+int(err_wrap)(struct err *err, const char *fmt, ...)
 {
 	if (err == NULL || err->code == 0)
 		return -ERR_FAILED;
@@ -86,7 +86,7 @@ int err_wrap(struct err *err, const char *fmt, ...)
 	return -err->code;
 }
 
-int err_hint(struct err *err, const char *fmt, ...)
+int(err_hint)(struct err *err, const char *fmt, ...)
 {
 	if (err == NULL || err->code == 0)
 		return -ERR_FAILED;

@@ -50,7 +50,7 @@ struct err {
  * Fill ${err} (may be NULL) with ${code} and the formatted text; the hint is cleared.
  * Return -${code}, so that a function can end with `return err_set(...)`.
  */
-int err_set(struct err *err, enum err_code code, const char *fmt, ...)
+int(err_set)(struct err *err, enum err_code code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /**
@@ -58,7 +58,7 @@ int err_set(struct err *err, enum err_code code, const char *fmt, ...)
  * As err_set(), with ": strerror(errno)" appended.  ERR_IO becomes ERR_NOSPACE on ENOSPC and
  * EDQUOT, ERR_NOMEM on ENOMEM and ERR_READONLY on EROFS.  errno is kept.
  */
-int err_sys(struct err *err, enum err_code code, const char *fmt, ...)
+int(err_sys)(struct err *err, enum err_code code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /**
@@ -66,13 +66,29 @@ int err_sys(struct err *err, enum err_code code, const char *fmt, ...)
  * Put the formatted text and ": " before the message that is there.  Return -err->code, or
  * -ERR_FAILED when ${err} is NULL or empty.
  */
-int err_wrap(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int(err_wrap)(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /**
  * err_hint(err, fmt, ...):
  * Set what the user can do about it.  Return -err->code (as err_wrap()).
  */
-int err_hint(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int(err_hint)(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * None of the four ever returns 0.  These say so to the compiler and to static analysis, which
+ * would otherwise follow every `return err_set(..)` as if it were success.
+ */
+#define ERR_NEVER_ZERO(call)                                                                       \
+	({                                                                                         \
+		int rc_ = (call);                                                                  \
+		if (rc_ >= 0)                                                                      \
+			__builtin_unreachable();                                                   \
+		rc_;                                                                               \
+	})
+#define err_set(...) ERR_NEVER_ZERO((err_set)(__VA_ARGS__))
+#define err_sys(...) ERR_NEVER_ZERO((err_sys)(__VA_ARGS__))
+#define err_wrap(...) ERR_NEVER_ZERO((err_wrap)(__VA_ARGS__))
+#define err_hint(...) ERR_NEVER_ZERO((err_hint)(__VA_ARGS__))
 
 /* Forget the error. */
 void err_clear(struct err *err);

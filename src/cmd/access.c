@@ -203,13 +203,17 @@ static int load_keys(const struct cli *cli, enum access_need need, struct access
 {
 	struct err why = ERR_INIT;
 	const char *drill = need == ACCESS_CONTENT ? cli_text(cli, "drill-key") : NULL;
+	bool has_other = drill == NULL && (need == ACCESS_CONTENT || need == ACCESS_RECOVERY);
 	int rc = load_writer(cli, a, &why);
-	if (rc != 0 && (rc != -ERR_NOT_FOUND || need == ACCESS_WRITER || drill != NULL ||
-			       cli_is_set(cli, "writer-key"))) {
+	if (rc == -ERR_NOT_FOUND && need == ACCESS_LIST && !cli_is_set(cli, "writer-key"))
+		has_other = true;
+	if (rc != 0 && !has_other) {
 		if (err != NULL)
 			*err = why;
 		return rc;
 	}
+	if (rc != 0)
+		log_info("access.open", "%s, continuing with the recovery key", why.msg);
 	if (a->has_writer)
 		vault_keys_of_writer(&a->writer, keys);
 	if (drill != NULL)

@@ -21,9 +21,10 @@ struct err;
 struct console {
 	bool is_json;
 	bool is_quiet;
-	bool wants_status; /* JSON status lines */
-	FILE *json;        /* where objects go; borrowed */
-	const char *verb;  /* for schema names; borrowed, may be NULL */
+	bool wants_status;   /* JSON status lines */
+	bool is_reader_gone; /* nobody reads standard output any more: end without a word */
+	FILE *json;          /* where objects go; borrowed */
+	const char *verb;    /* for schema names; borrowed, may be NULL */
 	uint64_t warnings;
 	struct progress progress;
 };

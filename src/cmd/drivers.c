@@ -36,6 +36,15 @@ static size_t scheme_length(const char *location)
 	return n > 1 && location[n] == ':' ? n : 0;
 }
 
+const char *drivers_directory(const struct cli *cli)
+{
+	const char *location = drivers_location(cli);
+	size_t n = location == NULL ? 0 : scheme_length(location);
+	if (n == 0)
+		return location;
+	return n == 4 && strncmp(location, "file", n) == 0 ? location + n + 1 : NULL;
+}
+
 int drivers_open(const struct cli *cli, enum drivers_mode mode, struct store **out, struct err *err)
 {
 	const char *location = drivers_location(cli);

@@ -25,6 +25,9 @@ enum drivers_mode {
 int drivers_open(
 	const struct cli *cli, enum drivers_mode mode, struct store **out, struct err *err);
 
+/* The directory of --vault when it is a local store, else NULL. */
+const char *drivers_directory(const struct cli *cli);
+
 /* What --vault names, or NULL. */
 const char *drivers_location(const struct cli *cli);
 

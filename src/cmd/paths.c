@@ -56,8 +56,7 @@ int paths_join(char path[PATH_MAX], const char *name, struct err *err)
 	size_t len = strlen(path);
 	if (len + 1 + strlen(name) >= PATH_MAX)
 		return err_set(err, ERR_LIMIT, "path '%s/%s' is too long", path, name);
-	path[len] = '/';
-	(void)strcpy(path + len + 1, name); /* checked */
+	(void)snprintf(path + len, PATH_MAX - len, "/%s", name); /* checked */
 	return 0;
 }
 
@@ -70,7 +69,7 @@ int paths_dir(enum paths_kind kind, const uint8_t vault_id[16], char out[PATH_MA
 	if (rc == 0)
 		rc = paths_join(path, hex, err);
 	if (rc == 0)
-		(void)strcpy(out, path); /* same size */
+		memcpy(out, path, strlen(path) + 1);
 	return rc;
 }
 

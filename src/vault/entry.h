@@ -10,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "codec/wire.h"
 #include "vault/ref.h"
 
 struct buf;
@@ -20,7 +19,12 @@ struct err;
 #define ENTRY_MAX_KEY_BYTES 32768
 #define ENTRY_MAX_XATTRS 4096
 #define ENTRY_MAX_XATTR_BYTES 65536 /* one value; Linux has the same limit */
+#define ENTRY_MAX_XATTR_NAME_BYTES 255
+#define ENTRY_MAX_ATTR_BYTES (16u << 20) /* all names and values of one entry together */
 #define ENTRY_MAX_TARGET_BYTES 65536
+#define ENTRY_MAX_OWNER_BYTES 1024 /* a user's or group's name */
+#define ENTRY_MAX_SIZE INT64_MAX   /* of a file */
+#define ENTRY_MAX_INLINE_EXTENTS 32
 
 enum entry_kind {
 	ENTRY_FILE = 1,
@@ -111,15 +115,20 @@ struct entry {
 	uint32_t notes; /* enum entry_note bits */
 	/* Extents in order, covering exactly ${size} bytes.  When reading a file with an extent
 	 * tree, extent_count is 0 and extent_tree is set: tree_reader_extents() walks both forms.
+	 * A writer may give a tree as well: one made by extent_tree.h, its records noted.
 	 */
 	const struct extent *extents;
 	size_t extent_count;
 	bool has_extent_tree;
 	struct ref extent_tree;
+	uint8_t extent_height; /* levels of the extent tree; 1 = its top node is a leaf */
 };
 
 /* Return <0, 0, >0: keys compared as bytes. */
 int entry_key_compare(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len);
+
+/* Return the key's pseudo-random number: SipHash-2-4(k_tree, tag || key), len <= the limit. */
+uint64_t entry_key_prf(const uint8_t k_tree[16], uint8_t tag, const uint8_t *key, size_t len);
 
 /**
  * entry_key_check(key, len, err):
@@ -132,7 +141,8 @@ int entry_key_path(const uint8_t *key, size_t len, struct buf *out, struct err *
 
 /**
  * entry_path_key(path, out, err):
- * Append the key of an absolute or relative path; "." and empty components are dropped.
+ * Append the key of an absolute or relative path; "." and empty components are dropped, so "/"
+ * appends nothing.
  * Return 0, -ERR_USAGE (a ".." component) or -ERR_LIMIT.
  */
 int entry_path_key(const char *path, struct buf *out, struct err *err);

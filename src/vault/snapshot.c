@@ -255,17 +255,21 @@ static int read_envelopes(struct vault *v, const struct snapshot *s, struct buf 
 	return 0;
 }
 
-/* The public key whose rkid is ${rkid}, from the config or NULL. */
-static const uint8_t *find_recipient(const struct domain *d, const uint8_t rkid[HASH_BYTES])
+/* The public key whose rkid is ${rkid}, from the config or NULL, and what it is for: an envelope's
+ * own recipient byte is under no key, so it is compared with this, never believed. */
+static const uint8_t *find_recipient(
+	const struct domain *d, const uint8_t rkid[HASH_BYTES], enum snaprec_recipient *kind)
 {
 	uint8_t id[HASH_BYTES];
 	for (size_t i = 0; i < d->recovery_count; i++) {
 		snaprec_rkid(d->recovery_pk[i], id);
+		*kind = SNAPREC_RECOVERY;
 		if (memcmp(id, rkid, sizeof(id)) == 0)
 			return d->recovery_pk[i];
 	}
 	for (size_t i = 0; i < d->group_count; i++) {
 		snaprec_rkid(d->groups[i].dk_pk, id);
+		*kind = SNAPREC_DRILL;
 		if (memcmp(id, rkid, sizeof(id)) == 0)
 			return d->groups[i].dk_pk;
 	}
@@ -305,18 +309,19 @@ static int recompute(struct vault *v, const struct snapshot *s, const uint8_t *e
 		int rc = snaprec_envelope_peek(env, &kind, &hash, &rkid, err);
 		if (rc != 0)
 			return rc;
-		const uint8_t *pk = find_recipient(vault_domain(v), rkid);
+		enum snaprec_recipient want;
+		const uint8_t *pk = find_recipient(vault_domain(v), rkid, &want);
 		if (pk == NULL)
 			continue; /* a grant, or no config: nothing to compare with */
-		rc = snaprec_envelope((enum snaprec_recipient)kind, s->record.domain_id, s->hash,
-			pk, &o->root_ref, again, err);
+		rc = snaprec_envelope(
+			want, s->record.domain_id, s->hash, pk, &o->root_ref, again, err);
 		if (rc != 0)
 			return rc;
 		if (memcmp(again, env, sizeof(again)) != 0)
 			return err_set(err, ERR_CORRUPT,
 				"envelope %zu of the snapshot is not the one its root demands",
 				i + 1);
-		if (kind == SNAPREC_RECOVERY)
+		if (want == SNAPREC_RECOVERY)
 			o->is_recovery_recomputed = true;
 	}
 	return 0;
@@ -404,7 +409,13 @@ int snapshot_check_envelopes(struct vault *v, const struct snapshot *snap, struc
 			return rc;
 		if (memcmp(hash, snap->hash, sizeof(snap->hash)) != 0)
 			return err_set(err, ERR_CORRUPT, "an envelope belongs to another snapshot");
-		if (kind == SNAPREC_RECOVERY && (d->epoch == 0 || find_recipient(d, rkid) != NULL))
+		enum snaprec_recipient want = SNAPREC_GRANT;
+		if (d->epoch == 0)
+			want = (enum snaprec_recipient)kind; /* no config to ask */
+		else if (find_recipient(d, rkid, &want) != NULL && (int)want != kind)
+			return err_set(err, ERR_CORRUPT,
+				"an envelope names another recipient than its key");
+		if (want == SNAPREC_RECOVERY && kind == SNAPREC_RECOVERY)
 			has_recovery = true;
 	}
 	if (!has_recovery)

@@ -19,10 +19,16 @@ void tree_builder_free(struct tree_builder *b);
 /**
  * tree_builder_add(b, key, key_len, e, err):
  * Add the next entry; keys must ascend.  The data records of its extents must have been put to (or
- * used on) the sink before.  Return 0, -ERR_CORRUPT (order, key) or -ERR_LIMIT.
+ * used on) the sink before; the same holds for the nodes of an extent tree given in ${e}.
+ * Return 0, -ERR_CORRUPT (order, key, an entry that contradicts itself), -ERR_LIMIT or what the
+ * sink says.  After a refused entry (tree_builder_is_refused()) the builder takes the next one as
+ * if nothing had happened; after any other error it can only be freed.
  */
 int tree_builder_add(struct tree_builder *b, const uint8_t *key, size_t key_len,
 	const struct entry *e, struct err *err);
+
+/* Whether the last failure was an entry refused before anything was done with it. */
+bool tree_builder_is_refused(const struct tree_builder *b);
 
 struct tree_summary {
 	uint64_t entries;

@@ -21,7 +21,8 @@ int tree_reader_seek(struct tree_reader *r, const uint8_t *key, size_t key_len, 
 /**
  * tree_reader_next(r, key, key_len, e, err):
  * Give the next entry; everything it points to is valid until the next call on ${r}.
- * Return 1, 0 at the end, -ERR_CORRUPT or what the source says.
+ * Return 1, 0 at the end, -ERR_CORRUPT, -ERR_UNSUPPORTED or what the source or the watch says.
+ * After an error only tree_reader_seek() and tree_reader_free() are left.
  */
 int tree_reader_next(struct tree_reader *r, const uint8_t **key, size_t *key_len, struct entry *e,
 	struct err *err);

@@ -133,6 +133,24 @@ int vault_put_sealed(struct store *store, const struct sealed_key *key, enum sea
 	return store_put(store, name, object.data, object.len, err);
 }
 
+int vault_put_slot(struct store *store, const void *slot, size_t len, char name[VAULT_NAME_BYTES],
+	struct err *err)
+{
+	uint8_t hash[HASH_BYTES];
+	char hex[2 * HASH_BYTES + 1];
+	hash_sha256(slot, len, hash);
+	text_hex(hash, sizeof(hash), hex);
+	(void)snprintf(name, VAULT_NAME_BYTES, "ks/%s", hex); /* fits */
+	return store_put(store, name, slot, len, err);
+}
+
+int vault_add_recovery(struct vault *v, const void *slot, size_t len, struct err *err)
+{
+	char name[VAULT_NAME_BYTES];
+	int rc = vault_put_slot(v->store, slot, len, name, err);
+	return rc != 0 ? rc : store_barrier(v->store, err);
+}
+
 struct slot_search {
 	struct store *store;
 	const uint8_t *rk_sk;

@@ -82,4 +82,7 @@ int vault_add_writer(struct vault *v, const struct keyring_root *root, struct ke
 int vault_add_group(struct vault *v, const struct keyring_root *root, const char *name,
 	uint8_t dk_sk[32], struct err *err);
 
+/* Keep a recovery file (HFBG slot, ${len} bytes) in the vault as well.  Return as store_put(). */
+int vault_add_recovery(struct vault *v, const void *slot, size_t len, struct err *err);
+
 #endif

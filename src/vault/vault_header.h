@@ -13,8 +13,8 @@ struct err;
 #define VAULT_HEADER_MAJOR 1
 #define VAULT_HEADER_MINOR 0
 
-/* Bits of vault_header.suites: suite n is bit n - 1. */
-enum vault_header_suite { VAULT_HEADER_SUITE_1 = 1, VAULT_HEADER_SUITE_2 = 2 };
+/* Bits of vault_header.suites: suite n is bit n. */
+enum vault_header_suite { VAULT_HEADER_SUITE_1 = 1 << 1, VAULT_HEADER_SUITE_2 = 1 << 2 };
 
 struct vault_header {
 	uint16_t major, minor;

@@ -69,17 +69,6 @@ static int probe(struct store *store, struct err *err)
 	return 0;
 }
 
-static int put_slot(struct store *store, const void *slot, size_t len, char name[VAULT_NAME_BYTES],
-	struct err *err)
-{
-	uint8_t hash[HASH_BYTES];
-	char hex[2 * HASH_BYTES + 1];
-	hash_sha256(slot, len, hash);
-	text_hex(hash, sizeof(hash), hex);
-	(void)snprintf(name, VAULT_NAME_BYTES, "ks/%s", hex); /* fits */
-	return store_put(store, name, slot, len, err);
-}
-
 /* Invariant 2: what lies on the store now is the slot, byte for byte, and opens. */
 static int check_slot(struct store *store, const char *name, const uint8_t *slot,
 	const struct keyring_root *root, const uint8_t k_vault[32], struct err *err)

@@ -20,6 +20,10 @@ struct vault {
 /* Give the config in memory a new drill group; errors as vault_add_group(). */
 int vault_make_group(struct vault *v, const char *name, uint8_t dk_sk[32], struct err *err);
 
+/* Put a key slot as ks/<hash>; its name goes to ${name}. */
+int vault_put_slot(struct store *store, const void *slot, size_t len, char name[VAULT_NAME_BYTES],
+	struct err *err);
+
 /* Get one object whose name ends in its SHA-256, and check it.  ${out} is appended to. */
 int vault_get_hashed(struct store *store, const char *name, struct buf *out, struct err *err);
 

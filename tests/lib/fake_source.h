@@ -29,7 +29,7 @@ struct fake_source {
 	bool hole_given;
 	uint64_t opened;     /* how often content was opened */
 	size_t fail_next_at; /* next() fails before this entry (1-based), 0 = never */
-	uint8_t key[4096];
+	uint8_t key[8192];
 	struct source source;
 };
 

@@ -282,3 +282,32 @@ Test(backup, many_small_files_make_few_records_and_a_change_stores_little)
 	cr_expect(le(u64, r.sent_data_records, 2), "only the bundle around the change is new");
 	expect_equal(1, files, FILES);
 }
+
+Test(backup, an_entry_past_a_limit_of_the_format_is_left_out_and_named)
+{
+	static const uint8_t data[] = "x";
+	static char long_name[4200];
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	struct told told = { .count = 0 };
+	memset(long_name, 'n', 4097);
+	const struct fake_file files[] = {
+		{ .path = "a", .kind = ENTRY_FILE, .data = data, .len = 1 },
+		{ .path = long_name,
+			.kind = ENTRY_FILE,
+			.data = data,
+			.len = 1,
+			.is_unreadable = false },
+		{ .path = "z", .kind = ENTRY_FILE, .data = data, .len = 1 },
+	};
+	struct fake_source source;
+	struct backup_opts opts = {
+		.source_name = "plant", .arg = &told, .on_warning = on_warning
+	};
+	fake_source_init(&source, files, COUNT(files));
+	cr_assert(
+		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, told.count, 1));
+	cr_expect(eq(u64, r.left_out, 1));
+	cr_expect(eq(int, vault_fixture_problems(f.store, f.rk_sk), 0));
+}

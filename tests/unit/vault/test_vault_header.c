@@ -38,10 +38,10 @@ Test(vault_header, has_the_bytes_of_the_format_page)
 		"0000000000000000"
 		"0000000000000004"
 		"8000000000000001"
-		"00000003"
+		"00000006"
 		"00000001"));
 	cr_expect(eq(str, (char *)vault_kat_hex(bytes + 60, 32),
-		"8f4cd64f4890f5dc89a49bbbf85deb3ba11dbf8c2bdcb6efa46153f9e3a4f5e1"));
+		"cd1fb577ff12c26f00b999ff480afa7ac2d0f73f7df147f539c70f93516caf1d"));
 }
 
 Test(vault_header, gives_back_what_was_encoded)
@@ -53,7 +53,7 @@ Test(vault_header, gives_back_what_was_encoded)
 	cr_expect(eq(u32, h.generation, 9));
 	cr_expect(eq(u64, h.ro_compat, 4));
 	cr_expect(eq(u64, h.compat, 0x8000000000000001u));
-	cr_expect(eq(u32, h.suites, 3));
+	cr_expect(eq(u32, h.suites, 6));
 	cr_expect(memcmp(h.vault_id, kat.vault_id, 16) == 0);
 }
 
@@ -101,7 +101,7 @@ Test(vault_header, what_is_newer_is_unsupported_and_what_cannot_be_is_corrupt)
 	h.incompat = 1;
 	cr_expect(eq(int, decode_changed(h), -ERR_UNSUPPORTED));
 	h = header;
-	h.suites = 4;
+	h.suites = 8;
 	cr_expect(eq(int, decode_changed(h), -ERR_UNSUPPORTED));
 	h.suites = 0;
 	cr_expect(eq(int, decode_changed(h), -ERR_CORRUPT));

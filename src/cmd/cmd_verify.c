@@ -1,0 +1,167 @@
+#include "cmd/cmd_verify.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "base/escape.h"
+#include "base/human.h"
+#include "cmd/access.h"
+#include "cmd/stop.h"
+#include "vault/verify.h"
+
+struct run {
+	struct cli *cli;
+	uint64_t done, total;
+	bool is_rolled_back;
+};
+
+static void tell_finding(struct run *r, bool is_warning, const char *object, const char *what)
+{
+	char safe[4096];
+	struct console *c = &r->cli->console;
+	(void)escape_str(safe, sizeof(safe), what); /* cut is fine */
+	if (c->is_json) {
+		(void)console_object(c, "verify", "finding",
+			json_pack("{s:s, s:s, s:s}", "severity", is_warning ? "warning" : "problem",
+				"object", object, "what",
+				safe)); /* counted in the summary anyway */
+		return;
+	}
+	progress_clear(&c->progress);
+	console_print(c, "%s  ", is_warning ? "WARN" : "FAIL");
+	console_print_name(c, object, strlen(object));
+	console_print(c, ": %s\n", safe);
+}
+
+static void on_finding(void *arg, const struct verify_finding *f)
+{
+	tell_finding(arg, f->is_warning, f->object, f->what);
+}
+
+static void on_progress(void *arg, uint64_t done, uint64_t total)
+{
+	struct run *r = arg;
+	struct console *c = &r->cli->console;
+	r->done++;
+	if (!progress_is_due(&c->progress))
+		return;
+	struct progress_state s = {
+		.what = "objects", .items = r->done, .bytes = done, .total = total
+	};
+	progress_draw(&c->progress, &s);
+	if (c->wants_status)
+		(void)console_object(c, "verify", "status",
+			json_pack("{s:I, s:I}", "bytes", (json_int_t)done, "total",
+				(json_int_t)total)); /* the next one comes */
+}
+
+/* What this host remembers of the vault, as findings. */
+static int check_memory(struct run *r, struct access *a, struct verify_result *v, struct err *err)
+{
+	struct err why = ERR_INIT;
+	uint64_t before = r->cli->console.warnings;
+	int rc = access_snapshots(r->cli, a, &why);
+	if (rc == -ERR_ROLLBACK || rc == -ERR_CORRUPT) {
+		v->problems++;
+		r->is_rolled_back = rc == -ERR_ROLLBACK;
+		tell_finding(r, false, "sn/", why.msg);
+		return 0;
+	}
+	if (rc != 0) {
+		if (err != NULL)
+			*err = why;
+		return rc;
+	}
+	if (r->cli->console.warnings > before && a->damaged == 0)
+		v->warnings++; /* accepted with --accept-rollback */
+	return 0;
+}
+
+static int sum_up(struct run *r, const struct verify_result *v, bool has_data, struct err *err)
+{
+	char size[HUMAN_BYTES];
+	struct console *c = &r->cli->console;
+	if (c->is_json) {
+		json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "data",
+			(int)has_data, "objects", (json_int_t)v->objects, "packs",
+			(json_int_t)v->packs, "records", (json_int_t)v->records, "snapshots",
+			(json_int_t)v->snapshots, "files", (json_int_t)v->files, "bytes",
+			(json_int_t)v->bytes, "problems", (json_int_t)v->problems, "warnings",
+			(json_int_t)v->warnings);
+		if (console_object(c, "verify", "summary", o) != 0)
+			return err_set(err, ERR_NOMEM, "out of memory");
+	} else {
+		console_print(c, "%llu objects, %llu packs, %llu records, %llu snapshots",
+			(unsigned long long)v->objects, (unsigned long long)v->packs,
+			(unsigned long long)v->records, (unsigned long long)v->snapshots);
+		if (has_data)
+			console_print(c, ", %llu files", (unsigned long long)v->files);
+		console_print(c, ", %s: ", human_size(size, v->bytes));
+		if (v->problems == 0 && v->warnings == 0)
+			console_print(c, "OK%s\n", has_data ? "" : " (content not opened)");
+		else
+			console_print(c, "%llu problems, %llu warnings\n",
+				(unsigned long long)v->problems, (unsigned long long)v->warnings);
+	}
+	if (v->problems > 0) {
+		err_set(err, r->is_rolled_back ? ERR_ROLLBACK : ERR_CORRUPT,
+			"the vault has %llu problems", (unsigned long long)v->problems);
+		return err_hint(err, r->is_rolled_back
+					     ? "find out who replaced or cut the store; "
+					       "restore from another copy meanwhile"
+					     : "keep the store as it is, and back up what "
+					       "the named snapshots hold again");
+	}
+	if (v->warnings > 0)
+		r->cli->status = EXIT_STATUS_WARNINGS;
+	return 0;
+}
+
+static int verify(struct cli *cli, struct access *a, struct err *err)
+{
+	struct run r = { .cli = cli };
+	struct verify_result result = { .objects = 0 };
+	struct verify_opts opts = { .sk = a->has_content ? a->content_sk : NULL,
+		.arg = &r,
+		.on_finding = on_finding,
+		.on_progress = on_progress,
+		.is_stopped = stop_is_asked };
+	int rc = verify_run(a->vault, &opts, &result, err);
+	if (rc == 0)
+		rc = check_memory(&r, a, &result, err);
+	return rc != 0 ? rc : sum_up(&r, &result, a->has_content, err);
+}
+
+static int run(struct cli *cli, struct err *err)
+{
+	struct access a = ACCESS_INIT;
+	bool has_data = cli_is_set(cli, "data");
+	int rc = access_open(cli, has_data ? ACCESS_CONTENT : ACCESS_LIST, DRIVERS_READ, &a, err);
+	if (rc == 0) {
+		a.has_content = has_data; /* a recovery file that only opened the vault */
+		rc = verify(cli, &a, err);
+	}
+	access_done(&a);
+	return rc;
+}
+
+static const struct cli_option options[] = {
+	{ .name = "data",
+		.help = "open every file of every snapshot and compare its digest; needs a key "
+			"that opens content" },
+	{ .name = NULL },
+};
+
+const struct cli_verb cmd_verify_verb = {
+	.name = "verify",
+	.arguments = "",
+	.summary = "prove that the vault holds what was put there",
+	.about =
+		"Every object is read: it must hash to its name and open; every record, reference, "
+		"chain and signature is checked; and what this host remembers of the vault is "
+		"compared.  Findings are results: they are on standard output.",
+	.json = "JSON lines: finding, status, summary",
+	.options = options,
+	.groups = CLI_VAULT | CLI_CONTENT,
+	.run = run,
+};

@@ -1,0 +1,114 @@
+/*
+ * holdfast: the command line.  Knows: the list of verbs.  Everything else is a room's.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "cmd/cli.h"
+#include "cmd/cmd_backup.h"
+#include "cmd/cmd_diff.h"
+#include "cmd/cmd_dump.h"
+#include "cmd/cmd_find.h"
+#include "cmd/cmd_help.h"
+#include "cmd/cmd_init.h"
+#include "cmd/cmd_key.h"
+#include "cmd/cmd_ls.h"
+#include "cmd/cmd_plan.h"
+#include "cmd/cmd_restore.h"
+#include "cmd/cmd_snapshot.h"
+#include "cmd/cmd_verify.h"
+#include "cmd/stop.h"
+#include "crypto/secret.h"
+
+static const struct cli_verb *const verbs[] = {
+	&cmd_init_verb,
+	&cmd_backup_verb,
+	&cmd_restore_verb,
+	&cmd_snapshot_list_verb,
+	&cmd_snapshot_show_verb,
+	&cmd_ls_verb,
+	&cmd_find_verb,
+	&cmd_diff_verb,
+	&cmd_dump_verb,
+	&cmd_verify_verb,
+	&cmd_key_show_verb,
+	&cmd_key_passwd_verb,
+	&cmd_key_writer_verb,
+	&cmd_key_drill_verb,
+	&cmd_plan_lint_verb,
+	&cmd_plan_show_verb,
+	&cmd_help_verb,
+	&cmd_help_version_verb,
+	NULL,
+};
+
+static void set_up_console(struct cli *cli)
+{
+	unsigned verbosity = 0;
+	for (size_t i = 0; i < cli->value_count; i++)
+		verbosity += strcmp(cli->values[i].option->name, "verbose") == 0;
+	log_setup(verbosity == 0 ? LOG_WARN : verbosity == 1 ? LOG_INFO : LOG_DEBUG, NULL);
+	struct console *c = &cli->console;
+	bool is_asked = cli_is_set(cli, "progress");
+	bool is_off = cli_is_set(cli, "no-progress");
+	c->is_quiet = cli_is_set(cli, "quiet");
+	c->wants_status = c->is_json && is_asked && !is_off;
+	progress_init(&c->progress, is_asked, c->is_json || is_off || (c->is_quiet && !is_asked));
+}
+
+static int run(struct cli *cli, int argc, const char *const *argv, struct err *err)
+{
+	int rc = cli_parse(cli, verbs, argc, argv, err);
+	if (rc != 0)
+		return rc;
+	set_up_console(cli);
+	if (cli->wants_version)
+		return cmd_help_version(cli, err);
+	if (cli->wants_help)
+		return cmd_help_show(cli, cli->verb, err);
+	if (cli->verb == NULL) {
+		err_set(err, ERR_USAGE, "no verb is given");
+		return err_hint(err, "see 'holdfast help'");
+	}
+	return cli->verb->run(cli, err);
+}
+
+/* What the shell sees; tells the error. */
+static int finish(struct cli *cli, int rc, struct err *err)
+{
+	int status = rc == 0 ? cli->status : err_exit_status(rc);
+	int sig = stop_signal();
+	if (rc != 0 && sig != 0) {
+		status = EXIT_STATUS_SIGNAL + sig;
+		if (rc != -ERR_INTERRUPTED)
+			(void)err_wrap(err, "stopped by a signal");
+	}
+	if (rc != 0)
+		console_error(&cli->console, err, status);
+	int broken = console_flush(&cli->console);
+	if (broken == EPIPE)
+		return EXIT_STATUS_SIGNAL +
+		       13; /* as if SIGPIPE had ended us: the reader has gone */
+	if (broken != 0) {
+		(void)fprintf(stderr, "holdfast: unable to write the result: %s\n",
+			strerror(broken)); /* nobody left to tell */
+		return status == 0 ? EXIT_STATUS_FAILED : status;
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli = { .verb = NULL };
+	struct err err = ERR_INIT;
+	secret_harden_process();
+	stop_install();
+	int rc = run(&cli, argc, (const char *const *)argv, &err);
+	int status = finish(&cli, rc, &err);
+	cli_done(&cli);
+	return status;
+}

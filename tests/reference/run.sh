@@ -1,0 +1,48 @@
+#!/bin/bash
+# The independent Python reader against the C program: known answers, then a real vault with the
+# nasty tree and this source tree in it, every file of it read and its digest compared.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+build=$(cd "${1:-$here/../../build/release}" && pwd)
+tree=$(cd "$here/../.." && pwd)
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/holdfast reference.XXXXXX")
+trap 'chmod -R u+rwx "$scratch" 2>/dev/null; rm -rf "$scratch"' EXIT
+export HOLDFAST_CONFIG_DIR=$scratch/config HOLDFAST_STATE_DIR=$scratch/state
+export HOLDFAST_CACHE_DIR=$scratch/cache HOLDFAST_PASSPHRASE_FILE=$scratch/pass
+export PYTHONDONTWRITEBYTECODE=1
+passed=0 failed=0
+step() { # name command...
+	local name=$1 out
+	shift
+	if out=$("$@" 2>&1 </dev/null); then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAIL: $name"
+		printf '%s\n' "$out" | tail -n 30
+	fi
+}
+step "known answers" python3 "$here/test_hf1.py"
+[ ! -e "$here/test_hf1_tree.py" ] || step "known answers of the tree" python3 "$here/test_hf1_tree.py"
+echo 'correct horse' >"$scratch/pass"
+mkdir "$scratch/src"
+cp -r "$tree/src" "$tree/docs" "$scratch/src"
+head -c 20000000 /dev/urandom >"$scratch/src/noise.bin"
+python3 - "$scratch/src/records.bin" <<'PY'
+import struct, sys
+with open(sys.argv[1], "wb") as f:
+    for i in range(120000):
+        f.write(struct.pack("<QdQ", 1700000000000 + 1000 * i, 20 + (i % 37) / 8, 192))
+PY
+truncate -s 50M "$scratch/src/hole.img"
+vault=$scratch/vault
+step "init" "$build/holdfast" init --vault "$vault" --recovery-file "$scratch/recovery" \
+	--drill-group line3 --drill-key-out "$scratch/drill.key"
+step "backup" "$build/holdfast" backup --vault "$vault" --source s --tag t "$scratch/src"
+echo changed >>"$scratch/src/docs/FORMAT.md"
+rm "$scratch/src/noise.bin"
+step "second backup" "$build/holdfast" backup --vault "$vault" --source s "$scratch/src"
+step "python reads the whole vault" python3 "$here/hf1.py" open-store "$vault" \
+	--recovery-file "$scratch/recovery" --passphrase-file "$scratch/pass" --tree
+echo "reference: $passed passed, $failed failed"
+[ $failed -eq 0 ]
