@@ -129,9 +129,9 @@ static int put_slots(struct vault *v, const struct vault_init_opts *opts,
 		rc = slot_hfkv_seal(
 			v->key.vault_id, v->key.kv_epoch, v->key.k_vault, root->rk_pk, hfkv, err);
 	if (rc == 0)
-		rc = put_slot(v->store, hfkv, sizeof(hfkv), name, err);
+		rc = vault_put_slot(v->store, hfkv, sizeof(hfkv), name, err);
 	if (rc == 0 && opts->is_recovery_on_store)
-		rc = put_slot(v->store, r->recovery, sizeof(r->recovery), other, err);
+		rc = vault_put_slot(v->store, r->recovery, sizeof(r->recovery), other, err);
 	if (rc == 0)
 		rc = store_barrier(v->store, err);
 	return rc != 0 ? rc : check_slot(v->store, name, hfkv, root, v->key.k_vault, err);
