@@ -13,6 +13,9 @@
 
 struct err;
 
+/* The length of a content that is known only at its end (a pipe). */
+#define SOURCE_SIZE_UNKNOWN UINT64_MAX
+
 /* One entry as found; pointers are borrowed until the next call of next(). */
 struct source_item {
 	const uint8_t *key;
@@ -31,8 +34,8 @@ struct source {
 	 * out. */
 	int (*next)(void *self, struct source_item *item, struct err *err);
 	/* Begin reading the content of the item just given (a regular file).  *${size} is its
-	 * length at open.  Return 0; another value: it cannot be read (vanished, permission), which
-	 * the source has told; the pipeline leaves the entry out. */
+	 * length at open, or SOURCE_SIZE_UNKNOWN.  Return 0; another value: it cannot be read
+	 * (vanished, permission), which the source has told; the pipeline leaves the entry out. */
 	int (*open)(void *self, uint64_t *size, struct err *err);
 	/* The next run: up to ${cap} bytes into ${data} (*${len} > 0), or a hole (*${hole} > 0).
 	 * Return 1, 0 at the end, or an error: the file is left out. */

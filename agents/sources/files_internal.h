@@ -1,0 +1,57 @@
+/*
+ * files_internal: what files.c and files_walk.c share.
+ */
+#ifndef AGENTS_SOURCES_FILES_INTERNAL_H
+#define AGENTS_SOURCES_FILES_INTERNAL_H
+
+#include <limits.h>
+
+#include "agents/sources/dir_stack.h"
+#include "agents/sources/file_meta.h"
+#include "agents/sources/files.h"
+#include "agents/sources/files_content.h"
+#include "agents/sources/fs_table.h"
+#include "base/buf.h"
+
+#define FILES_MAX_PATH_BYTES (ENTRY_MAX_KEY_BYTES + PATH_MAX)
+
+/*
+ * INVARIANTS
+ * (1) path and key are those of the deepest directory of the stack, plus one component while an
+ *     item is looked at or was just given.
+ * (2) A frame that is_listed is a directory whose entry was given (or "/"); the frames before the
+ *     first listed one lead to the root that is being walked.
+ * (3) fd is -1 or the regular file just given, open for reading, as ${item} describes it.
+ */
+struct files {
+	struct files_opts opts;
+	struct source source;
+	struct dir_stack *stack;
+	struct fs_table *fs_table;
+	struct file_meta *meta;
+	struct buf path, key; /* of what is looked at; path without a final NUL */
+	size_t root_at;       /* the next root */
+	bool is_root_begun;   /* its ancestors are being entered */
+	bool was_mapped;      /* the root before it */
+	struct source_item item;
+	int fd;
+	struct files_content content;
+};
+
+/* Tell of f->path. */
+void files_walk_warn(struct files *f, const char *why);
+/* The same with the text of errno. */
+void files_walk_warn_sys(struct files *f, const char *what);
+
+/* Fill f->item for f->key from an open file.  Return 0 or -ERR_NOMEM. */
+int files_walk_fill(struct files *f, int fd, bool is_path_only, const struct statx *sx,
+	struct fs_info *fs, struct err *err);
+
+/* Go on to the next entry: f->item, and f->fd for a readable file.  As next() of a source. */
+int files_walk_next(struct files *f, struct err *err);
+
+/* Open the item just given, a regular file that could not be opened then.  Return a descriptor
+ * (owned) and its state, or -1: told. */
+int files_walk_open_late(struct files *f, struct statx *sx);
+
+#endif

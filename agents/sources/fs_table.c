@@ -1,0 +1,111 @@
+#include "agents/sources/fs_table.h"
+
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#include "base/err.h"
+
+/*
+ * INVARIANTS
+ * (1) dev and id are unique in the table.
+ */
+struct fs_table {
+	struct fs_info *infos; /* owned */
+	size_t count, cap;
+	size_t last; /* found last: nearly always the next one, too */
+};
+
+/* Not in linux/magic.h of every kernel we build with. */
+#define MAGIC_CONFIGFS 0x62656570
+#define MAGIC_FUSECTL 0x65735543
+#define MAGIC_MQUEUE 0x19800202
+#define MAGIC_RPC_PIPEFS 0x67596969
+#define MAGIC_NFSD 0x6e667364
+
+static bool is_virtual_type(uint32_t type)
+{
+	static const uint32_t types[] = { PROC_SUPER_MAGIC, SYSFS_MAGIC, DEBUGFS_MAGIC,
+		TRACEFS_MAGIC, SECURITYFS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
+		DEVPTS_SUPER_MAGIC, BPF_FS_MAGIC, PSTOREFS_MAGIC, EFIVARFS_MAGIC, BINFMTFS_MAGIC,
+		SELINUX_MAGIC, SMACK_MAGIC, NSFS_MAGIC, MAGIC_CONFIGFS, MAGIC_FUSECTL, MAGIC_MQUEUE,
+		MAGIC_RPC_PIPEFS, MAGIC_NFSD };
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		if (types[i] == type)
+			return true;
+	}
+	return false;
+}
+
+int fs_table_new(struct fs_table **out, struct err *err)
+{
+	struct fs_table *t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	*out = t;
+	return 0;
+}
+
+void fs_table_free(struct fs_table *t)
+{
+	if (t == NULL)
+		return;
+	free(t->infos);
+	free(t);
+}
+
+static bool has_id(const struct fs_table *t, uint64_t id)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		if (t->infos[i].id == id)
+			return true;
+	}
+	return false;
+}
+
+static uint64_t choose_id(const struct fs_table *t, const struct statfs *fs, uint64_t dev)
+{
+	uint64_t id = 0;
+	_Static_assert(sizeof(fs->f_fsid) == sizeof(id), "an id of 64 bits");
+	memcpy(&id, &fs->f_fsid, sizeof(id));
+	if (id == 0)
+		id = dev;
+	while (id == 0 || has_id(t, id))
+		id = (id ^ dev) * UINT64_C(0x9e3779b97f4a7c15) + 1;
+	return id;
+}
+
+int fs_table_find(struct fs_table *t, int fd, uint64_t dev, struct fs_info **out, struct err *err)
+{
+	if (t->last < t->count && t->infos[t->last].dev == dev) {
+		*out = &t->infos[t->last];
+		return 0;
+	}
+	for (size_t i = 0; i < t->count; i++) {
+		if (t->infos[i].dev == dev) {
+			t->last = i;
+			*out = &t->infos[i];
+			return 0;
+		}
+	}
+	struct statfs fs;
+	if (fstatfs(fd, &fs) != 0)
+		return err_sys(err, ERR_IO, "unable to ask for the file system");
+	if (t->count == FS_TABLE_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d file systems", FS_TABLE_MAX);
+	if (t->count == t->cap) {
+		size_t cap = t->cap == 0 ? 8 : t->cap * 2;
+		struct fs_info *grown = reallocarray(t->infos, cap, sizeof(*grown));
+		if (grown == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		t->infos = grown;
+		t->cap = cap;
+	}
+	t->infos[t->count] = (struct fs_info){ .dev = dev,
+		.id = choose_id(t, &fs, dev),
+		.is_virtual = is_virtual_type((uint32_t)fs.f_type) };
+	t->last = t->count++;
+	*out = &t->infos[t->last];
+	return 0;
+}
