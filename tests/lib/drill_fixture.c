@@ -130,9 +130,9 @@ static void back_up(struct vault *v, const struct vault_init_result *keys, const
 	struct fake_source fake;
 	struct backup_result result;
 	struct buf json = BUF_INIT(TRUTH_JSON_MAX_BYTES);
-	struct label label = {
-		.source = (char *)source, .host = (char *)"srv3", .tool = (char *)"test"
-	};
+	char *name = strdup(source);
+	must(name == NULL, NULL, "memory");
+	struct label label = { .source = name, .host = (char *)"srv3", .tool = (char *)"test" };
 	must(truth_json_format(facts, &json, &err), &err, "truth");
 	load(&t, dir, prefix);
 	must(session_new(v, &session, &err), &err, "session");
@@ -148,6 +148,7 @@ static void back_up(struct vault *v, const struct vault_init_result *keys, const
 	fake_source_init(&fake, t.items, t.count);
 	must(backup_run(&opts, &fake.source, &result, &err), &err, "backup");
 	session_free(session);
+	free(name);
 	truth_free(facts);
 	buf_done(&json);
 }
@@ -167,11 +168,11 @@ static struct truth *tree_facts(const char *dir, bool has_batches)
 
 static void back_up_plant(struct vault *v, const struct vault_init_result *keys)
 {
-	char dir[PATH_MAX], path[PATH_MAX];
+	char dir[PATH_MAX], path[PATH_MAX + 16];
 	struct err err = ERR_INIT;
 	struct demo_plant *plant = NULL;
 	const struct demo_plant_opts small = {
-		.seed = 5, .scans = 200, .batches = 12, .projects = 6
+		.seed = 5, .scans = 400, .batches = 12, .projects = 6
 	};
 	must(mkdir(place("plant", dir), 0700), NULL, dir);
 	must(demo_plant_create(dir, &small, &plant, &err), &err, "plant");
@@ -242,14 +243,26 @@ void drill_fixture_remove(void)
 	(void)close(top);
 }
 
+void drill_fixture_clear(void)
+{
+	char path[PATH_MAX];
+	int top = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	must(erase_tree_run(top, place("work", path) + 1, NULL, NULL), NULL, path);
+	must(mkdir(path, 0700), NULL, path);
+	(void)close(top);
+}
+
 int drill_fixture_left(void)
 {
 	char path[PATH_MAX];
 	int count = -2; /* . and .. */
 	DIR *d = opendir(place("work", path));
 	must(d == NULL, NULL, path);
-	while (readdir(d) != NULL)
+	for (const struct dirent *de = readdir(d); de != NULL; de = readdir(d)) {
+		if (de->d_name[0] != '.')
+			(void)fprintf(stderr, "left: %s\n", de->d_name);
 		count++;
+	}
 	(void)closedir(d);
 	return count;
 }

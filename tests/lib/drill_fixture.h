@@ -24,6 +24,9 @@ int drill_fixture_run(
 /* Names of directories left in the place where drills work; 0 = clean. */
 int drill_fixture_left(void);
 
+/* Remove what a drill kept there. */
+void drill_fixture_clear(void);
+
 /* The plan of the three systems with a recovery time of ${rto} each; static. */
 const char *drill_fixture_plan(const char *rto);
 

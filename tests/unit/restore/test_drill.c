@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/env.h"
 #include "base/err.h"
 #include "restore/report_judge.h"
 #include "tests/lib/drill_fixture.h"
@@ -264,16 +265,22 @@ Test(drill, a_sandbox_that_can_reach_the_canary_fails_and_starts_nothing)
 	report_free(r);
 }
 
-Test(drill, an_impossible_recovery_time_is_missed)
+static void declared_an_hour_ago(struct drill_opts *o)
 {
-	struct report *r = run(drill_fixture_plan("1ms"), NULL);
+	o->declared_ns = env_now_ns() - INT64_C(3600000000000);
+}
+
+Test(drill, a_recovery_time_that_is_over_is_missed)
+{
+	struct report *r = run(drill_fixture_plan("30m"), declared_an_hour_ago);
 	expect_fail(r);
 	cr_expect(eq(int, r->systems[0]->result.rto_met, REPORT_MISSED));
-	cr_expect(gt(i64, r->systems[0]->result.rta_total_ms, 1));
+	cr_expect(ge(i64, r->systems[0]->result.rta_total_ms, 3600000));
+	cr_expect(has_finding(r, "the objective (RTO) is"));
 	report_free(r);
 }
 
-Test(drill, a_check_that_examined_nothing_is_not_demonstrated)
+static const char *plan_of_nothing(const char *on_fail)
 {
 	static char plan[4096];
 	(void)snprintf(plan, sizeof(plan),
@@ -283,11 +290,32 @@ Test(drill, a_check_that_examined_nothing_is_not_demonstrated)
 		"  steps = ( { name = \"restore\"; do = \"restore\"; },\n"
 		"            { name = \"start\"; do = \"start\"; } );\n"
 		"  checks = ( { id = \"none\"; type = \"row_count\"; mandatory = true;\n"
-		"    object = \"no_such_*\"; expect = \"==manifest\"; } ); } ); };\n");
-	struct report *r = run(plan, NULL);
+		"    object = \"no_such_*\"; expect = \"==manifest\"; } ); } );\n"
+		"cleanup = { on_success = \"erase\"; on_fail = \"%s\"; }; };\n",
+		on_fail);
+	return plan;
+}
+
+Test(drill, a_check_that_examined_nothing_is_not_demonstrated)
+{
+	struct report *r = run(plan_of_nothing("erase"), NULL);
 	cr_expect(eq(int, check_of(r, "hist3", "none")->status, REPORT_STATUS_NOT_DEMONSTRATED));
 	cr_expect(eq(int, r->verdict.overall, REPORT_NOT_DEMONSTRATED));
 	cr_expect(eq(int, report_judge_exit_status(r), EXIT_STATUS_OBJECTIVE));
+	cr_expect(eq(int, drill_fixture_left(), 0));
+	report_free(r);
+}
+
+Test(drill, what_a_plan_keeps_after_a_failure_is_named_and_nothing_runs)
+{
+	struct report *r = run(plan_of_nothing("keep"), NULL);
+	cr_expect(eq(int, drill_fixture_left(), 1));
+	cr_expect(has_finding(r, "kept for inspection in '"));
+	cr_expect(eq(int, r->cleanup.rule, REPORT_KEEP));
+	cr_expect(eq(int, r->cleanup.is_completed, 1));
+	cr_expect(eq(i64, r->cleanup.processes_left, 0));
+	drill_fixture_clear();
+	cr_expect(eq(int, drill_fixture_left(), 0));
 	report_free(r);
 }
 
