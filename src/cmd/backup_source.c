@@ -10,6 +10,7 @@
 
 #include "agents/sources/files.h"
 #include "agents/sources/path_filter.h"
+#include "agents/sources/pg_conn.h"
 #include "agents/sources/postgres_dir.h"
 #include "agents/sources/postgres_truth.h"
 #include "agents/sources/root_list.h"

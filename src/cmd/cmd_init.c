@@ -14,6 +14,7 @@
 #include "cmd/access.h"
 #include "cmd/drivers.h"
 #include "cmd/passphrase.h"
+#include "codec/jsonx.h"
 #include "codec/text.h"
 #include "crypto/secret.h"
 #include "store/store.h"

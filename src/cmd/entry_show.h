@@ -5,6 +5,7 @@
 #define CMD_ENTRY_SHOW_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -49,7 +49,7 @@ says() {
 # new_vault DIR: a vault with its recovery file beside it, passphrase in $SCRATCH/pass.
 new_vault() {
 	printf 'correct horse battery staple\n' >"$SCRATCH/pass"
-	export HOLDFAST_PASSPHRASE_FILE=$SCRATCH/pass
+	export HOLDFAST_PASSPHRASE_FILE=$SCRATCH/pass HOLDFAST_RECOVERY_FILE=$1.recovery
 	expect 0 "init $1" "$HF" init --vault "$1" --recovery-file "$1.recovery"
 }
 
