@@ -61,6 +61,7 @@ $(BUILD)/obj/%.o: %.c
 	@$(CC) $(CPPFLAGS_ALL) $(PKG_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/src/vault/store_text.o: docs/FORMAT.md
+$(BUILD)/obj/src/cmd/demo_plan.o: plans/examples/line3.plan
 
 $(LIB): $(OBJ)
 	@rm -f $@
