@@ -61,6 +61,7 @@ $(BUILD)/obj/%.o: %.c
 	@$(CC) $(CPPFLAGS_ALL) $(PKG_CFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/src/vault/store_text.o: docs/FORMAT.md
+$(BUILD)/obj/src/cmd/demo_plan.o: plans/examples/line3.plan
 
 $(LIB): $(OBJ)
 	@rm -f $@
@@ -79,7 +80,7 @@ $(BUILD)/tests/%: tests/%.c $(LIB) $(TEST_HELPER_OBJ)
 	@mkdir -p $(@D)
 	@echo "  TEST $<"
 	@$(CC) $(CPPFLAGS_ALL) -Itests $(PKG_CFLAGS) $(CFLAGS_ALL) -Wno-conversion -Wno-write-strings \
-		-Wno-cast-qual -Wno-null-dereference -MMD -MP -MF $@.d -o $@ $< $(TEST_HELPER_OBJ) $(LIB) \
+		-Wno-cast-qual -Wno-null-dereference -Wno-format-truncation -MMD -MP -MF $@.d -o $@ $< $(TEST_HELPER_OBJ) $(LIB) \
 		$(LDFLAGS_$(V)) $(PKG_LIBS) -lcriterion -lpthread -lm
 
 -include $(OBJ:.o=.d) $(UNIT:=.d) $(TEST_HELPER_OBJ:.o=.d) $(MAINS:%.c=$(BUILD)/obj/%.d)
@@ -100,7 +101,7 @@ setup-test: ## install the packages the tests need, if any is missing
 DEMO_DIR ?= demo
 .PHONY: demo
 demo: setup-demo ## back up a plant, drill its recovery, sign the verdict (DEMO_DIR=demo)
-	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@$(MAKE) --no-print-directory -s -j$$(nproc) all
 	@$(BUILD)/holdfast demo --dir "$(DEMO_DIR)"
 
 .PHONY: test
@@ -121,7 +122,8 @@ lane-lint: ## cppcheck, clang-tidy, shellcheck, banned words
 		--suppress=resourceLeak --suppress=missingIncludeSystem --enable=warning,portability \
 		-j$$(nproc) -Isrc -I. src agents plans restore
 	@printf '%s\n' $(SRC) $(MAINS) | xargs -P$$(nproc) -n12 sh -c \
-		'clang-tidy --quiet "$$@" -- -D_GNU_SOURCE -DHOLDFAST_VERSION=\"0\" -Isrc -I. -std=gnu17' \
+		'clang-tidy --quiet "$$@" -- -D_GNU_SOURCE -DHOLDFAST_VERSION=\"0\" -Isrc -I. \
+		-std=gnu17 $(PKG_CFLAGS)' \
 		tidy 2>/dev/null | { ! grep -E 'warning:|error:'; }
 lane-rooms: $(LIB) ## floors, names, stems, docs/rooms
 	@python3 tests/lint/rooms.py includes

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agents/sources/pg_manifest.h"
+#include "restore/pg_manifest.h"
 #include "agents/sources/ustar.h"
 #include "base/buf.h"
 #include "base/cleanup.h"

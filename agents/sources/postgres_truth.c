@@ -35,7 +35,9 @@ static int take_facts(
 	struct truth_database *d = &t->database;
 	const int64_t now_ms = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
 	d->server_version = strdup(PQgetvalue(res, 0, 1));
-	if (d->server_version == NULL)
+	d->name = strdup(PQdb(c));
+	d->role = strdup(PQuser(c));
+	if (d->server_version == NULL || d->name == NULL || d->role == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	d->server_version_num = (int)strtol(PQgetvalue(res, 0, 2), NULL, 10);
 	d->system_id = strtoull(PQgetvalue(res, 0, 3), NULL, 10);

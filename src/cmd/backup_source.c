@@ -15,7 +15,6 @@
 #include "agents/sources/postgres_truth.h"
 #include "agents/sources/root_list.h"
 #include "agents/sources/stdin_source.h"
-#include "agents/sources/tree_truth.h"
 #include "agents/sources_conf.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -31,6 +30,7 @@
 #include "codec/truth_json.h"
 #include "conf/conf_problems.h"
 #include "crypto/hash.h"
+#include "restore/tree_truth.h"
 #include "vault/label.h"
 
 /*

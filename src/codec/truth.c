@@ -40,6 +40,8 @@ void truth_free(struct truth *t)
 	for (size_t i = 0; i < t->batch_count; i++)
 		free(t->batches[i].id);
 	free(t->database.tables);
+	free(t->database.name);
+	free(t->database.role);
 	free(t->database.server_version);
 	free(t->files);
 	free(t->batches);

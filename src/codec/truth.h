@@ -32,6 +32,8 @@ struct truth_table {
 };
 
 struct truth_database {
+	char *name;              /* of the database looked at; owned; NULL = not said */
+	char *role;              /* that looked: it may read the tables; owned; or NULL */
 	char *server_version;    /* "15.18 (Debian ...)"; owned */
 	int server_version_num;  /* 150018 */
 	uint64_t system_id;      /* of the cluster */

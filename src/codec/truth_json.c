@@ -62,6 +62,10 @@ static json_t *database_value(const struct truth_database *d)
 	json_t *tables = json_array();
 	int bad = o == NULL || tables == NULL;
 	bad |= put(o, "kind", json_string("postgresql"));
+	if (d->name != NULL)
+		bad |= put(o, "name", json_string(d->name));
+	if (d->role != NULL)
+		bad |= put(o, "role", json_string(d->role));
 	bad |= put(o, "server_version", json_string(d->server_version));
 	bad |= put(o, "server_version_num", json_integer(d->server_version_num));
 	bad |= put(o, "system_identifier", json_string(id));
@@ -239,6 +243,18 @@ static int parse_identifier(const json_t *o, uint64_t *out, struct err *err)
 	return 0;
 }
 
+/* A name that may be absent; *${out} is owned. */
+static int get_name(const json_t *o, const char *key, char **out, struct err *err)
+{
+	if (json_object_get(o, key) == NULL)
+		return 0;
+	const char *text = get_text(o, "database", key, err);
+	if (text == NULL)
+		return -ERR_CORRUPT;
+	*out = strdup(text);
+	return *out == NULL ? err_set(err, ERR_NOMEM, "out of memory") : 0;
+}
+
 static int parse_database(const json_t *o, struct truth *t, struct err *err)
 {
 	struct truth_database *d = &t->database;
@@ -256,7 +272,11 @@ static int parse_database(const json_t *o, struct truth *t, struct err *err)
 	d->server_version = strdup(version);
 	if (d->server_version == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	int rc = get_int(o, "database", "server_version_num", &number, err);
+	int rc = get_name(o, "name", &d->name, err);
+	if (rc == 0)
+		rc = get_name(o, "role", &d->role, err);
+	if (rc == 0)
+		rc = get_int(o, "database", "server_version_num", &number, err);
 	if (rc == 0 && (number < 0 || number > INT32_MAX))
 		rc = bad_member("database", "server_version_num", err);
 	d->server_version_num = (int)number;

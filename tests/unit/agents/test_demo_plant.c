@@ -17,12 +17,12 @@
 #include "agents/demo_postgres.h"
 #include "agents/sources/pg_conn.h"
 #include "agents/sources/postgres_truth.h"
-#include "agents/sources/tree_truth.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fdio.h"
 #include "codec/truth.h"
+#include "restore/tree_truth.h"
 #include "tests/lib/store_scratch.h"
 
 #define NOW_MS INT64_C(1795489280876) /* 2026-11-24 */

@@ -15,7 +15,6 @@
 #include "agents/demo_historian.h"
 #include "agents/demo_postgres.h"
 #include "agents/demo_writer.h"
-#include "agents/sources/pg_manifest.h"
 #include "agents/sources/postgres_dir.h"
 #include "agents/sources/postgres_truth.h"
 #include "base/buf.h"
@@ -24,6 +23,7 @@
 #include "base/err.h"
 #include "base/fdio.h"
 #include "codec/truth.h"
+#include "restore/pg_manifest.h"
 #include "tests/lib/store_scratch.h"
 
 /* A PostgreSQL server of our own on a free port; it dies with the test's process. */

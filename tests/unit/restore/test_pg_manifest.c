@@ -1,4 +1,4 @@
-#include "agents/sources/pg_manifest.h"
+#include "restore/pg_manifest.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>

@@ -4,8 +4,8 @@
  * Knows: the manifest's JSON (versions 1 and 2) and its own checksum; that WAL segments are
  * not listed.  Hides: nothing.
  */
-#ifndef AGENTS_SOURCES_PG_MANIFEST_H
-#define AGENTS_SOURCES_PG_MANIFEST_H
+#ifndef RESTORE_PG_MANIFEST_H
+#define RESTORE_PG_MANIFEST_H
 
 #include <stddef.h>
 #include <stdint.h>

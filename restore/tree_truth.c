@@ -1,4 +1,4 @@
-#include "agents/sources/tree_truth.h"
+#include "restore/tree_truth.h"
 
 #include <dirent.h>
 #include <errno.h>

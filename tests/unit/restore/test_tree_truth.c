@@ -1,4 +1,4 @@
-#include "agents/sources/tree_truth.h"
+#include "restore/tree_truth.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>

@@ -6,8 +6,8 @@
  * (RFC 3339) and a tab, and its last line says "End Of BATCH" once the batch is finished.
  * Follows no symbolic link and looks at nothing but directories and regular files.
  */
-#ifndef AGENTS_SOURCES_TREE_TRUTH_H
-#define AGENTS_SOURCES_TREE_TRUTH_H
+#ifndef RESTORE_TREE_TRUTH_H
+#define RESTORE_TREE_TRUTH_H
 
 #include <stdbool.h>
 

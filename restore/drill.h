@@ -1,0 +1,67 @@
+/*
+ * drill: a continuity plan carried out for real in a sandbox, and what was measured.
+ *
+ *	begin -> select (T2) -> sandbox, isolation (T3) -> per system: restore, hash (T4),
+ *	start (T5), checks (T6) -> negative control -> close, evidence, erase (T7) -> judge
+ *
+ * Knows: the order of things, and that cleaning up comes last whatever happened.
+ * Hides: everything the steps need of each other (drill_internal.h).
+ * A report always comes out, of a failed or interrupted drill too.
+ * One thread; no other threads of the process may run (children are forked).
+ */
+#ifndef RESTORE_DRILL_H
+#define RESTORE_DRILL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "restore/report.h"
+
+struct err;
+struct fetch;
+struct plan;
+struct snapshot_list;
+struct vault;
+
+#define DRILL_EVIDENCE "evidence" /* <reports>/<exercise id>/evidence/ */
+
+/* Where a drill is when it calls back. */
+enum drill_phase {
+	DRILL_RESTORED, /* a system's data is there, nothing looked at it yet */
+	DRILL_HASHED,   /* before the service starts */
+	DRILL_STARTED,  /* before the other checks */
+	DRILL_CHECKED,
+};
+
+struct drill_opts {
+	const struct plan *plan;
+	struct vault *vault;
+	struct fetch *fetch;
+	const struct snapshot_list *snapshots;
+	const uint8_t *drill_sk; /* 32 bytes: opens the snapshots */
+	const char *work;        /* existing directory; the drill makes and removes one inside */
+	const char *reports;     /* existing directory; evidence goes below it */
+	const char *program;     /* for the sandbox; NULL = the one that runs */
+	const char *tool;        /* name and version */
+	const char *scenario;    /* OPTIONAL: what is practised */
+	enum report_trigger trigger;
+	int64_t declared_ns; /* T0, since 1970; 0 = when the drill begins */
+	/* OPTIONAL: a line for people, as it happens. */
+	void (*on_tell)(void *arg, const char *text);
+	bool (*is_stopped)(void *arg);
+	void *arg;
+	/* What follows is for tests of the drill itself; the program leaves it all zero. */
+	void (*on_phase)(void *arg, enum drill_phase phase, const char *system, const char *dir);
+	bool share_network; /* a sandbox that isolates nothing */
+	int ready_ms;       /* patience with a service */
+};
+
+/**
+ * drill_run(opts, r, err):
+ * Carry out the plan, fill and judge ${r} (new, empty).  Return 0 when there is a report, whatever
+ * it says; -ERR_NOMEM, -ERR_IO or -ERR_NOSPACE when there is none.  Nothing is left behind in
+ * either case but what the report names.
+ */
+int drill_run(const struct drill_opts *opts, struct report *r, struct err *err);
+
+#endif

@@ -1,0 +1,196 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/atomic_file.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fdio.h"
+#include "codec/text.h"
+#include "crypto/hash.h"
+#include "plans/plan.h"
+#include "restore/canary.h"
+#include "restore/drill_internal.h"
+#include "restore/erase_tree.h"
+#include "restore/report_judge.h"
+#include "restore/sandbox_left.h"
+#include "restore/service_postgres.h"
+#include "restore/tree_walk.h"
+
+/*
+ * INVARIANTS
+ * (1) Nothing here asks whether the drill was stopped: cleaning up is never interrupted.
+ * (2) T7 is set only when nothing is left that should not be.
+ * (3) Only the directory that this drill made is removed.
+ */
+
+#define DRILL_EVIDENCE_MAX ((size_t)64 << 20) /* of one file; longer ones are cut */
+
+/* ---- evidence ---- */
+
+/* Write one file into the evidence directory and list it in the report. */
+static void save(struct drill *d, const char *name, const char *kind, const void *data, size_t len)
+{
+	struct err why = ERR_INIT;
+	uint8_t digest[HASH_BYTES];
+	char hex[2 * HASH_BYTES + 1];
+	CLEANUP(cleanup_close_p)
+	int dirfd = open(d->evidence, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = atomic_file_write(dirfd, name, 0600, data, len, &why);
+	if (rc != 0) {
+		drill_find(d, REPORT_MINOR, NULL, "evidence '%s' could not be saved: %s", name,
+			why.msg);
+		return;
+	}
+	struct report_evidence *e = report_add_evidence(d->r);
+	if (e == NULL)
+		return; /* the report is marked as failed */
+	hash_sha256(data, len, digest);
+	text_hex(digest, sizeof(digest), hex);
+	e->ref = report_textf(d->r, "%s/" DRILL_EVIDENCE "/%s", d->id, name);
+	e->kind = report_text(d->r, kind);
+	e->sha256 = report_text(d->r, hex);
+	e->size_bytes = (int64_t)len;
+}
+
+static int save_log(void *arg, const struct tree_walk_item *item, struct err *err)
+{
+	(void)err; /* a log that cannot be read is a finding, not an end */
+	struct drill *d = arg;
+	if (!S_ISREG(item->st->st_mode))
+		return 0;
+	CLEANUP(buf_done) struct buf text = BUF_INIT(DRILL_EVIDENCE_MAX);
+	CLEANUP(cleanup_close_p) int fd = tree_walk_open(item);
+	int rc = fd < 0 ? -ERR_IO : fdio_read_all(fd, &text, NULL);
+	if (rc != 0 && rc != -ERR_LIMIT)
+		drill_find(d, REPORT_MINOR, NULL, "log '%s' could not be read", item->path);
+	else if (text.len > 0)
+		save(d, item->name, "log", text.data, text.len);
+	return 0;
+}
+
+static void save_logs(struct drill *d)
+{
+	CLEANUP(cleanup_close_p) int dirfd = open(d->log, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dirfd < 0 || tree_walk_run(dirfd, save_log, d, NULL) != 0)
+		drill_find(d, REPORT_MINOR, NULL, "the services' logs could not be saved");
+}
+
+/* ---- the end of everything that runs ---- */
+
+static void stop_services(struct drill *d)
+{
+	for (size_t i = d->o->plan->system_count; i > 0; i--) {
+		struct drill_system *s = &d->systems[d->order[i - 1]];
+		struct err why = ERR_INIT;
+		if (s->database == NULL)
+			continue;
+		/* an interrupted conversation is over: the sandbox's end ends the service */
+		if (service_postgres_stop(s->database, &why) != 0)
+			drill_tell(d, "%s: %s", s->plan->id, why.msg);
+		service_postgres_free(TAKE(s->database));
+	}
+}
+
+static void stop_sandbox(struct drill *d)
+{
+	struct err why = ERR_INIT;
+	if (d->box == NULL)
+		return;
+	if (sandbox_close(d->box, &why) != 0)
+		drill_tell(d, "sandbox: %s", why.msg);
+	sandbox_free(TAKE(d->box));
+}
+
+/* ---- what is left ---- */
+
+/* Erase when the drill passed or was aborted, and otherwise as the plan says. */
+static enum report_cleanup_rule rule_of(struct drill *d)
+{
+	const struct plan *plan = d->o->plan;
+	report_judge_run(d->r); /* what it is so far; judged again at the end */
+	enum report_verdict v = d->r->verdict.overall;
+	if (d->r->exercise.abort_reason != NULL)
+		return REPORT_ERASE;
+	bool is_good = v == REPORT_PASS || v == REPORT_PASS_WITH_FINDINGS;
+	enum plan_cleanup rule = is_good ? plan->on_success : plan->on_fail;
+	return rule == PLAN_CLEANUP_KEEP ? REPORT_KEEP : REPORT_ERASE;
+}
+
+static void erase(struct drill *d)
+{
+	struct err why = ERR_INIT;
+	uint64_t left = 0;
+	cleanup_close_p(&d->data_fd);
+	d->data_fd = -1;
+	if (erase_tree_run(d->parent_fd, d->name, &left, &why) == 0)
+		return;
+	report_add_text(d->r, &d->r->cleanup.residue, d->work);
+	drill_tell(d, "cleanup: %llu names could not be removed: %s", (unsigned long long)left,
+		why.msg);
+}
+
+static void count_left(struct drill *d)
+{
+	struct report_cleanup *c = &d->r->cleanup;
+	struct sandbox_left left;
+	struct err why = ERR_INIT;
+	if (sandbox_left_count(d->has_ids ? &d->ids : NULL, d->work, &left, &why) != 0) {
+		drill_tell(d, "cleanup: %s", why.msg);
+		return; /* absent: the judgement says "not shown" */
+	}
+	c->processes_left = left.processes;
+	c->namespaces_left = left.namespaces;
+	c->mounts_left = left.mounts;
+	drill_tell(d, "cleanup: left: %lld processes, %lld namespaces, %lld mounts",
+		(long long)left.processes, (long long)left.namespaces, (long long)left.mounts);
+}
+
+static bool is_clean(const struct report_cleanup *c)
+{
+	return c->residue.count == 0 && c->processes_left == 0 && c->namespaces_left == 0 &&
+	       c->mounts_left == 0;
+}
+
+void drill_cleanup_run(struct drill *d)
+{
+	struct report_cleanup *c = &d->r->cleanup;
+	struct stat st;
+	stop_services(d);
+	stop_sandbox(d);
+	drill_isolation_count(d);
+	canary_free(TAKE(d->canary));
+	save_logs(d);
+	/* the rule wants a verdict, and a verdict wants the rest to look as if it went well */
+	*c = (struct report_cleanup){ .rule = REPORT_ERASE,
+		.is_completed = true,
+		.processes_left = 0,
+		.mounts_left = 0,
+		.namespaces_left = 0 };
+	d->r->exercise.ended = clock_now_ms(&d->clock);
+	c->rule = rule_of(d);
+	c->processes_left = c->mounts_left = c->namespaces_left = REPORT_NONE;
+	if (c->rule == REPORT_ERASE)
+		erase(d);
+	count_left(d);
+	if (c->rule == REPORT_ERASE &&
+		fstatat(d->parent_fd, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		c->residue.count == 0)
+		report_add_text(d->r, &c->residue, d->work);
+	c->is_completed = is_clean(c);
+	for (size_t i = 0; c->is_completed && i < d->o->plan->system_count; i++)
+		clock_mark(&d->clock, CLOCK_CLEAN, &d->systems[i].report->timings);
+	if (c->rule == REPORT_KEEP)
+		drill_find(d, REPORT_OBSERVATION, NULL,
+			"the restored data is kept for inspection in '%s', as the plan says",
+			d->work);
+	else
+		drill_tell(
+			d, "cleanup: '%s' is %s", d->work, c->is_completed ? "gone" : "not gone");
+	save(d, "drill.log", "log", d->text.data == NULL ? (const void *)"" : d->text.data,
+		d->text.len);
+	d->r->exercise.ended = clock_now_ms(&d->clock);
+}

@@ -1,0 +1,130 @@
+/*
+ * drill_internal: what the parts of a drill share.  For drill*.c alone.
+ */
+#ifndef RESTORE_DRILL_INTERNAL_H
+#define RESTORE_DRILL_INTERNAL_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "restore/check_sql.h"
+#include "restore/clock.h"
+#include "restore/drill.h"
+#include "restore/sandbox.h"
+#include "restore/snapshot_files.h"
+#include "vault/snapshot.h"
+
+struct canary;
+struct err;
+struct plan_check;
+struct plan_system;
+struct service_postgres;
+struct truth;
+
+#define DRILL_LOG_MAX ((size_t)16 << 20)
+#define DRILL_ID_BYTES 37
+#define DRILL_NAME_BYTES 64
+
+/* An address that must not be reached, resolved before the clock starts. */
+struct drill_target {
+	char text[320];   /* "192.0.2.10:502" */
+	char address[64]; /* numeric; "" when the name has none */
+	int port;
+};
+
+/* One system of the plan on its way. */
+struct drill_system {
+	const struct plan_system *plan;
+	struct report_system *report;
+	const struct snapshot *snap; /* NULL = none was chosen */
+	struct snapshot_opened opened;
+	struct snapshot_files files;       /* owned */
+	struct truth *truth;               /* owned; NULL = none */
+	char *root;                        /* owned: where the content begins, relative */
+	struct service_postgres *database; /* owned; NULL = none runs */
+	char heap[CHECK_SQL_PATH_BYTES];   /* largest table file, for the negative control */
+	bool is_restored;
+	bool is_recovered; /* T6 */
+};
+
+struct drill {
+	const struct drill_opts *o;
+	struct report *r;
+	struct clock clock;
+	char id[DRILL_ID_BYTES];
+	char name[DRILL_NAME_BYTES]; /* of the directory inside o->work */
+	char work[PATH_MAX];
+	char data[PATH_MAX];
+	char log[PATH_MAX];
+	char evidence[PATH_MAX];
+	int parent_fd; /* o->work; owned */
+	int data_fd;   /* owned */
+	uint64_t seed;
+	struct buf text;              /* the drill's log, for the evidence */
+	struct canary *canary;        /* owned */
+	struct drill_target *targets; /* owned */
+	size_t target_count;
+	struct sandbox *box; /* owned */
+	bool has_ids;
+	struct sandbox_ids ids;
+	bool is_isolated;
+	struct drill_system *systems; /* owned; as in the plan */
+	size_t *order;                /* owned; indices in order of recovery */
+	bool has_sandbox_died;
+};
+
+/* drill.c */
+
+/* A line in the drill's log, and for people. */
+void drill_tell(struct drill *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A finding of the runner's own; ${system} may be NULL. */
+void drill_find(struct drill *d, enum report_grade grade, const struct drill_system *s,
+	const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+bool drill_is_stopped(const struct drill *d);
+/* These end a drill early: out of memory, interrupted, or the sandbox is gone. */
+bool drill_is_final(int rc);
+
+/* drill_begin.c */
+
+/* Directories, ids, exercise, plan, environment, canary, targets; then T0 and T1. */
+int drill_begin_run(struct drill *d, struct err *err);
+
+/* drill_select.c */
+
+/* Choose and open the recovery point of ${s}; what is wrong becomes a finding. */
+int drill_select_run(struct drill *d, struct drill_system *s, struct err *err);
+
+/* drill_isolation.c */
+
+/* Make the sandbox and show that it reaches nothing. */
+int drill_isolation_run(struct drill *d, struct err *err);
+/* Count once more who reached the canary. */
+void drill_isolation_count(struct drill *d);
+
+/* drill_system.c */
+
+/* The steps and checks of one system. */
+int drill_system_run(struct drill *d, struct drill_system *s, struct err *err);
+/* Restore the snapshot of ${s} to the new directory ${name} inside the data directory. */
+int drill_system_restore(struct drill *d, const struct drill_system *s, const char *name,
+	struct report_step *step, struct report_volume *volume, struct err *err);
+/* Start the database that was restored to ${name} as service ${name}. */
+int drill_system_start(struct drill *d, const struct drill_system *s, const char *name,
+	struct service_postgres **out, struct err *err);
+/* A report's place for a check, filled from the plan, not run yet. */
+struct report_content_check *drill_system_add_check(
+	struct drill *d, struct report_system *s, const struct plan_check *c);
+
+/* drill_control.c */
+
+/* The same checks on a damaged copy of ${s}. */
+int drill_control_run(struct drill *d, struct drill_system *s, struct err *err);
+
+/* drill_cleanup.c */
+
+/* End everything, save the evidence, erase or keep, count what is left. */
+void drill_cleanup_run(struct drill *d);
+
+#endif

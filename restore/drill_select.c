@@ -1,0 +1,183 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/human.h"
+#include "codec/text.h"
+#include "codec/truth.h"
+#include "codec/truth_json.h"
+#include "plans/plan.h"
+#include "restore/drill_internal.h"
+#include "vault/fetch.h"
+#include "vault/record_io.h"
+
+/*
+ * INVARIANTS
+ * (1) Snapshots are opened with the drill key; the recovery envelope is made again and compared by
+ *     snapshot_open(), so a drill also shows that the recovery key would have worked.
+ */
+
+#define DRILL_SELECT_SAMPLE 32 /* facts that are looked for to find where the content begins */
+
+static enum report_consistency consistency_of(uint8_t value)
+{
+	switch ((enum root_consistency)value) {
+	case ROOT_FUZZY:
+		return REPORT_FUZZY;
+	case ROOT_QUIESCED:
+		return REPORT_QUIESCED;
+	case ROOT_CRASH:
+		return REPORT_CRASH;
+	case ROOT_APPLICATION:
+		return REPORT_APPLICATION;
+	}
+	return 0;
+}
+
+static void fill_point(struct drill *d, struct drill_system *s)
+{
+	struct report_recovery_point *p = &s->report->recovery_point;
+	const struct snaprec *record = &s->snap->record;
+	char hex[65];
+	text_hex(s->snap->hash, 32, hex);
+	p->source = report_text(d->r, s->plan->source);
+	p->snapshot_id = report_text(d->r, hex);
+	p->seq = record->seq <= (uint64_t)REPORT_INT_MAX ? (int64_t)record->seq : REPORT_NONE;
+	p->snapshot_at = report_ms(record->t_start_ns);
+	text_hex(record->root_id, 32, hex);
+	p->root_id = report_text(d->r, hex);
+	p->consistency = consistency_of(s->opened.root.consistency);
+	p->recovery_envelope = s->opened.is_recovery_recomputed ? REPORT_ENVELOPE_RECOMPUTED
+								: REPORT_ENVELOPE_GONE;
+}
+
+static int read_truth(struct drill *d, struct drill_system *s, struct err *err)
+{
+	CLEANUP(buf_done) struct buf raw = BUF_INIT(TRUTH_JSON_MAX_BYTES);
+	const struct record_source *source = fetch_source(d->o->fetch);
+	if (!s->opened.root.has_truth)
+		return 0;
+	int rc = source->get(source->self, &s->opened.root.truth, RECORD_ATTR, &raw, err);
+	return rc == 0 ? truth_json_parse(raw.data, raw.len, &s->truth, err) : rc;
+}
+
+/* ---- where the content begins ---- */
+
+/* The data directory of a cluster: the outermost directory with PG_VERSION and global/. */
+static char *cluster_root(const struct snapshot_files *f)
+{
+	static const char name[] = "PG_VERSION", control[] = "global/pg_control";
+	const char *best = NULL;
+	size_t best_len = SIZE_MAX;
+	for (size_t i = 0; i < f->count; i++) {
+		const char *path = f->items[i].path;
+		size_t len = strlen(path), tail = sizeof(control) - 1;
+		if (len < tail || strcmp(path + len - tail, control) != 0 || len - tail >= best_len)
+			continue;
+		if (len > tail && path[len - tail - 1] != '/')
+			continue;
+		best = path;
+		best_len = len - tail;
+	}
+	if (best == NULL)
+		return strdup("");
+	CLEANUP(cleanup_free_p) char *version = malloc(best_len + sizeof(name));
+	if (version == NULL)
+		return NULL;
+	memcpy(version, best, best_len);
+	memcpy(version + best_len, name, sizeof(name));
+	if (snapshot_files_find(f, version) == NULL)
+		return strdup("");
+	return strndup(best, best_len > 0 ? best_len - 1 : 0);
+}
+
+/* How many of the first facts are below the first ${len} bytes of ${path}. */
+static size_t count_facts(
+	const struct snapshot_files *f, const struct truth *t, const char *path, size_t len)
+{
+	size_t found = 0;
+	for (size_t i = 0; i < t->file_count && i < DRILL_SELECT_SAMPLE; i++) {
+		const char *name = t->files[i].path;
+		CLEANUP(cleanup_free_p) char *whole = malloc(len + strlen(name) + 2);
+		if (whole == NULL)
+			return found; /* the root is then taken for the top: the check fails */
+		memcpy(whole, path, len);
+		if (len > 0)
+			whole[len] = '/';
+		memcpy(whole + len + (len > 0), name, strlen(name) + 1);
+		found += snapshot_files_find(f, whole) != NULL;
+	}
+	return found;
+}
+
+/* The directory from which the source named its files: one above the first file of the snapshot. */
+static char *tree_root(const struct snapshot_files *f, const struct truth *t)
+{
+	if (f->count == 0 || t == NULL || !t->has_files)
+		return strdup("");
+	const char *path = f->items[0].path;
+	size_t best_len = 0, best = count_facts(f, t, path, 0);
+	for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		size_t len = (size_t)(slash - path), n = count_facts(f, t, path, len);
+		if (n > best) {
+			best = n;
+			best_len = len;
+		}
+	}
+	return strndup(path, best_len);
+}
+
+/* ---- */
+
+static int open_point(struct drill *d, struct drill_system *s, struct err *err)
+{
+	const struct snapshot *snap = NULL;
+	int rc = snapshot_pick(d->o->snapshots, "latest", s->plan->source, &snap, err);
+	if (rc != 0)
+		return rc;
+	rc = snapshot_open(d->o->vault, d->o->fetch, snap, d->o->drill_sk, &s->opened, err);
+	if (rc != 0)
+		return rc;
+	s->snap = snap;
+	fill_point(d, s);
+	rc = snapshot_files_read(fetch_source(d->o->fetch), &s->opened.root.top, &s->files, err);
+	if (rc == 0)
+		rc = read_truth(d, s, err);
+	if (rc != 0)
+		return rc;
+	s->root = plan_system_type_is_database(s->plan->type) ? cluster_root(&s->files)
+							      : tree_root(&s->files, s->truth);
+	return s->root == NULL ? err_set(err, ERR_NOMEM, "out of memory") : 0;
+}
+
+int drill_select_run(struct drill *d, struct drill_system *s, struct err *err)
+{
+	struct err why = ERR_INIT;
+	char time[HUMAN_BYTES];
+	if (drill_is_stopped(d))
+		return err_set(err, ERR_INTERRUPTED, "interrupted");
+	int rc = open_point(d, s, &why);
+	if (drill_is_final(rc)) {
+		if (err != NULL)
+			*err = why;
+		return rc;
+	}
+	clock_mark(&d->clock, CLOCK_SELECTED, &s->report->timings);
+	if (rc != 0) {
+		s->snap = NULL;
+		drill_find(d, REPORT_MAJOR, s, "no recovery point of source '%s' can be used: %s",
+			s->plan->source, why.msg);
+		return 0;
+	}
+	drill_tell(d,
+		"%s: snapshot %.12s of %s, %zu files, opened with the drill key; recovery "
+		"envelope %s",
+		s->plan->id, s->report->recovery_point.snapshot_id,
+		human_time_utc(time, s->snap->record.t_start_ns), s->files.count,
+		s->opened.is_recovery_recomputed ? "recomputed, equal" : "not there");
+	if (s->truth == NULL)
+		drill_find(d, REPORT_OBSERVATION, s,
+			"the source wrote no truth manifest: checks have less to compare with");
+	return 0;
+}

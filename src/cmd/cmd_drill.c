@@ -1,0 +1,397 @@
+#include "cmd/cmd_drill.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/human.h"
+#include "base/version.h"
+#include "cmd/access.h"
+#include "cmd/paths.h"
+#include "cmd/report_shelf.h"
+#include "cmd/stop.h"
+#include "codec/jsonx.h"
+#include "conf/conf_problems.h"
+#include "crypto/secret.h"
+#include "plans/plan.h"
+#include "restore/drill.h"
+#include "restore/report_judge.h"
+#include "restore/report_key.h"
+#include "restore/report_secret.h"
+#include "restore/report_shape.h"
+#include "restore/report_words.h"
+
+/*
+ * INVARIANTS
+ * (1) Snapshots are opened with the drill key alone: a drill never asks for a passphrase.
+ * (2) A report is written whatever the drill came to, an interrupted one too.
+ */
+
+#define DRILL_WORK_DEFAULT "/var/tmp"
+
+static const char *const triggers[] = { "manual", "schedule", "change", "incident", NULL };
+static const enum report_trigger trigger_values[] = { REPORT_TRIGGER_MANUAL,
+	REPORT_TRIGGER_SCHEDULE, REPORT_TRIGGER_CHANGE, REPORT_TRIGGER_INCIDENT };
+
+DEFINE_CLEANUP(struct plan *, plan_free)
+DEFINE_CLEANUP(struct report *, report_free)
+
+struct job {
+	struct cli *cli;
+	struct plan *plan;     /* owned */
+	struct report *report; /* owned */
+	uint8_t seed[32];      /* signs */
+	const char *reports;
+	struct report_shelf_paths paths;
+};
+
+static int need(const struct cli *cli, const char *option, const char *what, struct err *err)
+{
+	if (cli_text(cli, option) != NULL)
+		return 0;
+	return err_set(err, ERR_USAGE, "--%s FILE is needed: %s", option, what);
+}
+
+static int check_usage(const struct cli *cli, struct err *err)
+{
+	int rc = need(cli, "plan", "the continuity plan to carry out", err);
+	if (rc == 0)
+		rc = need(cli, "drill-key", "the key that opens the snapshots", err);
+	if (rc == 0)
+		rc = need(cli, "report-key", "the key that signs the report", err);
+	if (rc != 0 && cli_text(cli, "report-key") == NULL && cli_text(cli, "plan") != NULL &&
+		cli_text(cli, "drill-key") != NULL)
+		return err_hint(err, "make one with 'holdfast report key new --out FILE'");
+	return rc;
+}
+
+static int load_plan(struct job *j, struct err *err)
+{
+	struct conf_problems problems = CONF_PROBLEMS_INIT;
+	const char *path = cli_text(j->cli, "plan");
+	int rc = plan_load(path, &j->plan, &problems, err);
+	if (problems.errors > 0)
+		conf_problems_print(&problems, stderr);
+	conf_problems_done(&problems);
+	if (rc == 0 || rc == -ERR_CONFIG)
+		return rc;
+	return err_wrap(err, "unable to read the plan '%s'", path);
+}
+
+static int load_key(struct job *j, struct err *err)
+{
+	CLEANUP(buf_wipe) struct buf text = BUF_INIT(REPORT_KEY_FILE_MAX);
+	const char *path = cli_text(j->cli, "report-key");
+	int rc = paths_read_secret(path, "report key", &text, err);
+	if (rc != 0)
+		return rc;
+	rc = report_secret_parse((const char *)text.data, text.len, j->seed, err);
+	return rc == 0 ? 0 : err_wrap(err, "unable to read the report key '%s'", path);
+}
+
+static int read_declared(const struct cli *cli, int64_t *out, struct err *err)
+{
+	const char *text = cli_text(cli, "declared");
+	*out = 0;
+	if (text == NULL || human_parse_time(text, out) == 0)
+		return 0;
+	return err_set(err, ERR_USAGE, "--declared wants a time such as 2026-11-24T02:19:53Z");
+}
+
+static void on_tell(void *arg, const char *text)
+{
+	const struct job *j = arg;
+	console_note(&j->cli->console, "%s", text);
+}
+
+static int carry_out(struct job *j, struct access *a, int64_t declared_ns, struct err *err)
+{
+	const struct cli *cli = j->cli;
+	const char *work = cli_text(cli, "work");
+	const struct drill_opts opts = { .plan = j->plan,
+		.vault = a->vault,
+		.fetch = a->fetch,
+		.snapshots = &a->list,
+		.drill_sk = a->content_sk,
+		.work = work == NULL ? DRILL_WORK_DEFAULT : work,
+		.reports = j->reports,
+		.tool = VERSION_TOOL,
+		.scenario = cli_text(cli, "scenario"),
+		.trigger = trigger_values[cli_number(cli, "trigger", 0)],
+		.declared_ns = declared_ns,
+		.on_tell = on_tell,
+		.is_stopped = stop_is_asked,
+		.arg = j };
+	j->report = report_new();
+	if (j->report == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	int rc = drill_run(&opts, j->report, err);
+	if (rc == 0)
+		rc = report_shelf_put(j->reports, j->report, j->seed, &j->paths, err);
+	return rc == 0 ? 0 : err_wrap(err, "unable to carry out the drill");
+}
+
+/* ---- what came out ---- */
+
+static json_t *system_object(const struct report_system *s)
+{
+	const struct report_result *r = &s->result;
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "system", s->system_id, "verdict",
+		report_shape_word(report_shape_verdicts, r->verdict), "rto_met",
+		report_shape_word(report_shape_mets, r->rto_met), "rpo_met",
+		report_shape_word(report_shape_mets, r->rpo_met), "rto_ms", (json_int_t)s->rto_ms,
+		"rpo_ms", (json_int_t)s->rpo_ms);
+	if (o != NULL && r->rta_total_ms != REPORT_NONE)
+		(void)json_object_set_new(
+			o, "rta_ms", json_integer(r->rta_total_ms)); /* absent: not measured */
+	if (o != NULL && r->rpa_ms != REPORT_NONE)
+		(void)json_object_set_new(o, "rpa_ms", json_integer(r->rpa_ms)); /* as above */
+	return o;
+}
+
+static json_t *systems_array(const struct report *r)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < r->systems_count; i++)
+		(void)json_array_append_new(
+			list, system_object(r->systems[i])); /* fewer: no memory, pack tells */
+	return list;
+}
+
+static json_t *findings_array(const struct report *r)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < r->findings_count; i++) {
+		const struct report_finding *f = r->findings[i];
+		(void)json_array_append_new(list,
+			json_pack("{s:s, s:s, s:s, s:s*}", "id", f->id, "grade",
+				report_shape_word(report_shape_grades, f->grade), "description",
+				f->description, "system", f->system)); /* as above */
+	}
+	return list;
+}
+
+static json_t *drill_object(const struct report *r)
+{
+	char at[REPORT_WORDS_BYTES];
+	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:o, s:o}", "exercise_id",
+		r->exercise.exercise_id, "plan_id", r->plan.id, "plan_version",
+		(json_int_t)r->plan.version, "declared",
+		report_words_time(at, r->exercise.t_declared), "verdict",
+		report_shape_word(report_shape_verdicts, r->verdict.overall), "summary",
+		r->verdict.summary, "systems", systems_array(r), "findings", findings_array(r));
+}
+
+static void print_systems(struct console *c, const struct report *r)
+{
+	char took[REPORT_WORDS_BYTES], rto[REPORT_WORDS_BYTES], age[REPORT_WORDS_BYTES],
+		rpo[REPORT_WORDS_BYTES];
+	console_print(c, "%-16s %-22s %-12s %-10s %-18s %-12s %-10s %s\n", "SYSTEM", "VERDICT",
+		"RECOVERY", "RTO", "", "AGE OF DATA", "RPO", "");
+	for (size_t i = 0; i < r->systems_count; i++) {
+		const struct report_system *s = r->systems[i];
+		console_print(c, "%-16s %-22s %-12s %-10s %-18s %-12s %-10s %s\n", s->system_id,
+			report_words_verdict(s->result.verdict),
+			report_words_duration(took, s->result.rta_total_ms),
+			report_words_duration(rto, s->rto_ms), report_words_met(s->result.rto_met),
+			report_words_duration(age, s->result.rpa_ms),
+			report_words_duration(rpo, s->rpo_ms), report_words_met(s->result.rpo_met));
+	}
+}
+
+static void print_drill(struct job *j)
+{
+	struct console *c = &j->cli->console;
+	const struct report *r = j->report;
+	console_print(c, "\n");
+	print_systems(c, r);
+	console_print(c, "\n");
+	for (size_t i = 0; i < r->findings_count; i++) {
+		const struct report_finding *f = r->findings[i];
+		console_print(c, "finding %s  %s, %s: ", f->id, report_words_grade(f->grade),
+			f->system == NULL ? "the drill" : f->system);
+		console_print_name(c, f->description, strlen(f->description));
+		console_print(c, "\n");
+	}
+	console_print(c, "verdict  %s. ", report_words_verdict(r->verdict.overall));
+	console_print_name(c, r->verdict.summary, strlen(r->verdict.summary));
+	console_print(c, "\nreport   ");
+	console_print_name(c, j->paths.json, strlen(j->paths.json));
+	console_print(c, "\npage     ");
+	console_print_name(c, j->paths.html, strlen(j->paths.html));
+	console_print(c, "\nsigned   %s\n", j->paths.keyid);
+}
+
+static int tell(struct job *j, struct err *err)
+{
+	struct console *c = &j->cli->console;
+	if (c->is_json) {
+		json_t *o = drill_object(j->report);
+		if (o != NULL) {
+			(void)json_object_set_new(o, "report",
+				jsonx_name(
+					j->paths.json, strlen(j->paths.json))); /* absent: seen */
+			(void)json_object_set_new(o, "page",
+				jsonx_name(j->paths.html, strlen(j->paths.html))); /* as above */
+			(void)json_object_set_new(
+				o, "keyid", json_string(j->paths.keyid)); /* as above */
+		}
+		if (console_object(c, "drill-run", NULL, o) != 0)
+			return err_set(err, ERR_NOMEM, "out of memory");
+	} else {
+		print_drill(j);
+	}
+	if (j->report->exercise.abort_reason != NULL)
+		return err_set(err, ERR_INTERRUPTED,
+			"the drill was interrupted; everything was cleaned up");
+	j->cli->status = report_judge_exit_status(j->report);
+	return 0;
+}
+
+static int make_reports(struct job *j, struct err *err)
+{
+	const char *dir = cli_text(j->cli, "reports");
+	j->reports = dir == NULL ? "." : dir;
+	return dir == NULL ? 0 : paths_make(dir, err);
+}
+
+static int drill(struct job *j, struct access *a, struct err *err)
+{
+	int64_t declared_ns;
+	int rc = check_usage(j->cli, err);
+	if (rc == 0)
+		rc = read_declared(j->cli, &declared_ns, err);
+	if (rc == 0)
+		rc = load_plan(j, err);
+	if (rc == 0)
+		rc = load_key(j, err);
+	if (rc == 0)
+		rc = make_reports(j, err);
+	if (rc == 0)
+		rc = access_open(j->cli, ACCESS_CONTENT, DRIVERS_READ, a, err);
+	if (rc == 0)
+		rc = access_snapshots(j->cli, a, err);
+	if (rc == 0)
+		rc = carry_out(j, a, declared_ns, err);
+	return rc == 0 ? tell(j, err) : rc;
+}
+
+static int run(struct cli *cli, struct err *err)
+{
+	struct access a = ACCESS_INIT;
+	struct job j = { .cli = cli };
+	int rc = drill(&j, &a, err);
+	access_done(&a);
+	plan_free(j.plan);
+	report_free(j.report);
+	secret_wipe(j.seed, sizeof(j.seed));
+	return rc;
+}
+
+/* ---- list ---- */
+
+static int list_one(
+	void *arg, const char *name, const struct report_check *check, const struct err *why)
+{
+	struct cli *cli = arg;
+	struct console *c = &cli->console;
+	char at[REPORT_WORDS_BYTES];
+	if (check == NULL) {
+		cli->status = EXIT_STATUS_INTEGRITY;
+		console_warn(c, name, strlen(name), "%s", why->msg);
+		return 0;
+	}
+	const struct report *r = check->report;
+	if (c->is_json)
+		(void)console_object(
+			c, "drill-list", "drill", drill_object(r)); /* console_flush() tells */
+	console_print(c, "%s  %s  ", report_words_time(at, r->exercise.t_declared),
+		r->exercise.exercise_id);
+	console_print_name(c, r->plan.id, strlen(r->plan.id));
+	console_print(c, " version %lld: %s\n", (long long)r->plan.version,
+		report_words_verdict(r->verdict.overall));
+	print_systems(c, r);
+	console_print(c, "\n");
+	return 0;
+}
+
+static int run_list(struct cli *cli, struct err *err)
+{
+	const char *dir = cli_text(cli, "reports");
+	return report_shelf_walk(dir == NULL ? "." : dir, list_one, cli, err);
+}
+
+static const struct cli_option run_options[] = {
+	{ .name = "plan",
+		.kind = CLI_TEXT,
+		.argument = "FILE",
+		.help = "the continuity plan to carry out (docs/PLAN.md)" },
+	{ .name = "drill-key",
+		.kind = CLI_TEXT,
+		.argument = "FILE",
+		.env = "HOLDFAST_DRILL_KEY",
+		.help = "the key that opens the snapshots" },
+	{ .name = "report-key",
+		.kind = CLI_TEXT,
+		.argument = "FILE",
+		.env = "HOLDFAST_REPORT_KEY",
+		.help = "the key that signs the report" },
+	{ .name = "reports",
+		.kind = CLI_TEXT,
+		.argument = "DIR",
+		.help = "where report, page and evidence go; default: the working directory" },
+	{ .name = "work",
+		.kind = CLI_TEXT,
+		.argument = "DIR",
+		.help = "where systems are restored to, in a directory that the drill makes and "
+			"removes; default: /var/tmp" },
+	{ .name = "trigger",
+		.kind = CLI_WORD,
+		.argument = "manual|schedule|change|incident",
+		.words = triggers,
+		.help = "why the drill is held; default: manual" },
+	{ .name = "scenario",
+		.kind = CLI_TEXT,
+		.argument = "TEXT",
+		.help = "what is practised, for the report" },
+	{ .name = "declared",
+		.kind = CLI_TEXT,
+		.argument = "TIME",
+		.help = "when the disruption was declared (T0); default: now" },
+	{ .name = NULL },
+};
+
+const struct cli_verb cmd_drill_run_verb = {
+	.name = "drill run",
+	.arguments = "",
+	.summary = "carry out a continuity plan in a sandbox and sign what was measured",
+	.about = "Restores the newest snapshot of every system of the plan, in its order, into a "
+		 "sandbox that can reach nothing, starts what the plan starts, runs its checks, "
+		 "runs "
+		 "them again on a damaged copy, cleans up, and writes a signed report.  The exit "
+		 "status is 0 when the plan's objectives were met, 4 when they were not.",
+	.json = "one object",
+	.options = run_options,
+	.groups = CLI_VAULT,
+	.run = run,
+};
+
+static const struct cli_option list_options[] = {
+	{ .name = "reports",
+		.kind = CLI_TEXT,
+		.argument = "DIR",
+		.help = "where the reports lie; default: the working directory" },
+	{ .name = NULL },
+};
+
+const struct cli_verb cmd_drill_list_verb = {
+	.name = "drill list",
+	.arguments = "",
+	.summary = "list past drills with what they measured",
+	.json = "JSON lines: drill, warning",
+	.options = list_options,
+	.run = run_list,
+};

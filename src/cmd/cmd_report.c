@@ -1,0 +1,278 @@
+#include "cmd/cmd_report.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/atomic_file.h"
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/env.h"
+#include "base/err.h"
+#include "base/fdio.h"
+#include "cmd/access.h"
+#include "cmd/report_shelf.h"
+#include "codec/jsonx.h"
+#include "crypto/dsse.h"
+#include "crypto/ed25519.h"
+#include "crypto/secret.h"
+#include "restore/report.h"
+#include "restore/report_check.h"
+#include "restore/report_json.h"
+#include "restore/report_key.h"
+#include "restore/report_secret.h"
+#include "restore/report_shape.h"
+#include "restore/report_words.h"
+
+/*
+ * INVARIANTS
+ * (1) "valid" is said only of a report signed by the key that was given.
+ * (2) No key file is ever replaced.
+ */
+
+/* ---- key new ---- */
+
+static int write_keys(const char *secret, const uint8_t seed[32], char keyid[DSSE_KEYID_BYTES],
+	char public[PATH_MAX], struct err *err)
+{
+	CLEANUP(buf_wipe) struct buf own = BUF_INIT(REPORT_KEY_FILE_MAX);
+	CLEANUP(buf_done) struct buf other = BUF_INIT(REPORT_KEY_FILE_MAX);
+	uint8_t pk[ED25519_KEY_BYTES];
+	ed25519_public(seed, pk);
+	dsse_keyid(pk, keyid);
+	if (snprintf(public, PATH_MAX, "%s.pub", secret) >= PATH_MAX)
+		return err_set(err, ERR_LIMIT, "path '%s' is too long", secret);
+	if (access(public, F_OK) == 0)
+		return err_set(err, ERR_EXISTS, "'%s' is there already", public);
+	int rc = report_secret_format(seed, &own, err);
+	if (rc == 0)
+		rc = report_key_format(pk, &other, err);
+	if (rc == 0)
+		rc = access_write_secret(secret, own.data, own.len, err);
+	if (rc != 0)
+		return rc;
+	rc = atomic_file_create(AT_FDCWD, public, 0644, other.data, other.len, err);
+	if (rc != 0)
+		(void)unlink(secret); /* half a pair is of no use */
+	return rc;
+}
+
+static int run_key(struct cli *cli, struct err *err)
+{
+	uint8_t seed[32];
+	char keyid[DSSE_KEYID_BYTES], public[PATH_MAX];
+	const char *out = cli_text(cli, "out");
+	struct console *c = &cli->console;
+	if (strcmp(cli->args[0], "new") != 0)
+		return err_set(err, ERR_USAGE, "'report key' wants 'new', not '%s'", cli->args[0]);
+	if (out == NULL)
+		return err_set(err, ERR_USAGE, "--out FILE is needed: where the key goes");
+	int rc = env_random(seed, sizeof(seed), err);
+	if (rc == 0)
+		rc = write_keys(out, seed, keyid, public, err);
+	secret_wipe(seed, sizeof(seed));
+	if (rc != 0)
+		return err_wrap(err, "unable to make a report key");
+	if (c->is_json)
+		(void)console_object(c, "report-key", NULL,
+			json_pack("{s:o, s:o, s:s}", "secret_key", jsonx_name(out, strlen(out)),
+				"public_key", jsonx_name(public, strlen(public)), "keyid",
+				keyid)); /* console_flush() tells */
+	console_print(c, "report key   ");
+	console_print_name(c, out, strlen(out));
+	console_print(c, "\npublic key   ");
+	console_print_name(c, public, strlen(public));
+	console_print(c, "\nfingerprint  %s\n", keyid);
+	console_note(c, "Give the public key to whoever checks reports, by another way than the "
+			"reports.");
+	return 0;
+}
+
+/* ---- verify ---- */
+
+static int read_key(const char *key, char keyid[DSSE_KEYID_BYTES], struct err *err)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT(REPORT_KEY_FILE_MAX);
+	if (report_key_fingerprint(key, keyid) == 0)
+		return 0;
+	int rc = fdio_read_file(AT_FDCWD, key, &text, err);
+	if (rc == -ERR_NOT_FOUND)
+		return err_hint(err, "--key takes a file, or a fingerprint of 64 hex digits");
+	if (rc == 0)
+		rc = report_key_parse((const char *)text.data, text.len, keyid, err);
+	return rc == 0 ? 0 : err_wrap(err, "unable to read key '%s'", key);
+}
+
+static void print_systems(struct console *c, const struct report *r)
+{
+	char took[REPORT_WORDS_BYTES], rto[REPORT_WORDS_BYTES], age[REPORT_WORDS_BYTES],
+		rpo[REPORT_WORDS_BYTES];
+	for (size_t i = 0; i < r->systems_count; i++) {
+		const struct report_system *s = r->systems[i];
+		console_print(c, "  ");
+		console_print_name(c, s->system_id, strlen(s->system_id));
+		console_print(c, ": %s; recovery time %s of %s: %s; age of data %s of %s: %s\n",
+			report_words_verdict(s->result.verdict),
+			report_words_duration(took, s->result.rta_total_ms),
+			report_words_duration(rto, s->rto_ms), report_words_met(s->result.rto_met),
+			report_words_duration(age, s->result.rpa_ms),
+			report_words_duration(rpo, s->rpo_ms), report_words_met(s->result.rpo_met));
+	}
+}
+
+static json_t *summary_object(const struct report_check *check)
+{
+	const struct report *r = check->report;
+	char at[REPORT_WORDS_BYTES];
+	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:I}", "exercise_id",
+		r->exercise.exercise_id, "plan_id", r->plan.id, "plan_version",
+		(json_int_t)r->plan.version, "declared",
+		report_words_time(at, r->exercise.t_declared), "verdict",
+		report_shape_word(report_shape_verdicts, r->verdict.overall), "keyid", check->keyid,
+		"findings", (json_int_t)r->findings_count);
+}
+
+static int tell_verified(
+	struct cli *cli, const struct report_check *check, const char *result, struct err *err)
+{
+	struct console *c = &cli->console;
+	const struct report *r = check->report;
+	if (c->is_json) {
+		json_t *o = summary_object(check);
+		if (o == NULL || json_object_set_new(o, "result", json_string(result)) != 0 ||
+			json_object_set_new(o, "summary", json_string(r->verdict.summary)) != 0) {
+			json_decref(o);
+			return err_set(err, ERR_NOMEM, "out of memory");
+		}
+		(void)console_object(c, "report-verify", NULL, o); /* console_flush() tells */
+		return 0;
+	}
+	console_print(c, "%s\nsigned by  %s\nplan       ", result, check->keyid);
+	console_print_name(c, r->plan.title, strlen(r->plan.title));
+	console_print(c, "\nverdict    %s. ", report_words_verdict(r->verdict.overall));
+	console_print_name(c, r->verdict.summary, strlen(r->verdict.summary));
+	console_print(c, "\n");
+	print_systems(c, r);
+	return 0;
+}
+
+static int run_verify(struct cli *cli, struct err *err)
+{
+	const char *key = cli_text(cli, "key"), *path = cli->args[0];
+	char keyid[DSSE_KEYID_BYTES];
+	CLEANUP(buf_done) struct buf file = BUF_INIT(REPORT_JSON_MAX);
+	CLEANUP(report_check_done) struct report_check check = { .report = NULL };
+	int rc = key == NULL ? 0 : read_key(key, keyid, err);
+	if (rc == 0)
+		rc = fdio_read_file(AT_FDCWD, path, &file, err);
+	if (rc != 0)
+		return rc;
+	rc = report_check_envelope(file.data, file.len, key == NULL ? NULL : keyid, &check, err);
+	if (rc == -ERR_AUTH) /* another key is no key that may sign: the report is worth nothing */
+		rc = err_set(err, ERR_CORRUPT, "signed by another key than the one given");
+	if (rc != 0)
+		return err_wrap(err, "report '%s' is not valid", path);
+	if (key == NULL)
+		cli->status = EXIT_STATUS_WARNINGS;
+	return tell_verified(
+		cli, &check, key == NULL ? "intact, signer not checked" : "valid", err);
+}
+
+/* ---- list ---- */
+
+struct listing {
+	struct cli *cli;
+	size_t count, broken;
+};
+
+static int list_one(
+	void *arg, const char *name, const struct report_check *check, const struct err *why)
+{
+	struct listing *l = arg;
+	struct console *c = &l->cli->console;
+	char at[REPORT_WORDS_BYTES];
+	if (check == NULL) {
+		l->broken++;
+		console_warn(c, name, strlen(name), "%s", why->msg);
+		return 0;
+	}
+	l->count++;
+	if (c->is_json)
+		(void)console_object(c, "report-list", "report",
+			summary_object(check)); /* console_flush() tells */
+	const struct report *r = check->report;
+	console_print(c, "%s  %s  %-20s ", r->exercise.exercise_id,
+		report_words_time(at, r->exercise.t_declared),
+		report_words_verdict(r->verdict.overall));
+	console_print_name(c, r->plan.id, strlen(r->plan.id));
+	console_print(c, " version %lld, key %.16s\n", (long long)r->plan.version, check->keyid);
+	return 0;
+}
+
+static int run_list(struct cli *cli, struct err *err)
+{
+	struct listing l = { .cli = cli };
+	int rc = report_shelf_walk(cli->arg_count > 0 ? cli->args[0] : ".", list_one, &l, err);
+	if (rc == 0 && l.broken > 0)
+		cli->status = EXIT_STATUS_INTEGRITY;
+	return rc;
+}
+
+static const struct cli_option key_options[] = {
+	{ .name = "out",
+		.kind = CLI_TEXT,
+		.argument = "FILE",
+		.help = "where the secret key goes; the public key goes to FILE.pub" },
+	{ .name = NULL },
+};
+
+const struct cli_verb cmd_report_key_verb = {
+	.name = "report key",
+	.arguments = "new",
+	.summary = "make a key that signs drill reports",
+	.json = "one object",
+	.options = key_options,
+	.min_args = 1,
+	.max_args = 1,
+	.run = run_key,
+};
+
+static const struct cli_option verify_options[] = {
+	{ .name = "key",
+		.letter = 'k',
+		.kind = CLI_TEXT,
+		.argument = "FILE|FINGERPRINT",
+		.help = "the public key that must have signed" },
+	{ .name = NULL },
+};
+
+const struct cli_verb cmd_report_verify_verb = {
+	.name = "report verify",
+	.arguments = "FILE",
+	.summary = "check that a drill report is unchanged, who signed it, and that its verdict "
+		   "follows",
+	.about =
+		"Exit status 0: valid.  3: intact, but no --key was given.  14: changed, signed by "
+		"another key, or its verdict does not follow from its measurements.  "
+		"holdfast-verify does the same without the rest of the program.",
+	.json = "one object",
+	.options = verify_options,
+	.min_args = 1,
+	.max_args = 1,
+	.run = run_verify,
+};
+
+const struct cli_verb cmd_report_list_verb = {
+	.name = "report list",
+	.arguments = "[DIR]",
+	.summary = "list the drill reports in a directory",
+	.about = "Signatures are checked against the key each report carries; use report verify "
+		 "with --key to check who signed.  A file that is no intact report is a warning, "
+		 "and "
+		 "the exit status is 14.",
+	.json = "JSON lines: report, warning",
+	.max_args = 1,
+	.run = run_list,
+};

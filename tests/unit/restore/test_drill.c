@@ -1,0 +1,366 @@
+#include "restore/drill.h"
+
+#include <criterion/criterion.h>
+#include <criterion/hooks.h>
+#include <criterion/new/assert.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/env.h"
+#include "base/err.h"
+#include "restore/report_judge.h"
+#include "tests/lib/drill_fixture.h"
+
+__attribute__((constructor)) static void start(int argc, char **argv)
+{
+	drill_fixture_be_process_1(argc, argv);
+}
+
+ReportHook(PRE_ALL)(struct criterion_test_set *set)
+{
+	(void)set;
+	drill_fixture_make();
+}
+
+ReportHook(POST_ALL)(struct criterion_global_stats *stats)
+{
+	(void)stats;
+	drill_fixture_remove();
+}
+
+TestSuite(drill, .timeout = 240);
+
+static struct report *run(const char *plan, void (*change)(struct drill_opts *o))
+{
+	struct report *r = NULL;
+	struct err err = ERR_INIT;
+	cr_assert(eq(int, drill_fixture_run(plan, change, &r, &err), 0), "%s", err.msg);
+	for (size_t i = 0; i < r->findings_count; i++)
+		(void)fprintf(stderr, "finding %s: %s\n", r->findings[i]->id,
+			r->findings[i]->description);
+	return r;
+}
+
+/* True if a finding says ${text}. */
+static bool has_finding(const struct report *r, const char *text)
+{
+	for (size_t i = 0; i < r->findings_count; i++) {
+		if (strstr(r->findings[i]->description, text) != NULL)
+			return true;
+	}
+	return false;
+}
+
+static const struct report_content_check *check_of(
+	const struct report *r, const char *system, const char *id)
+{
+	for (size_t i = 0; i < r->systems_count; i++) {
+		const struct report_system *s = r->systems[i];
+		for (size_t k = 0; k < s->checks_count; k++) {
+			if (strcmp(s->system_id, system) == 0 && strcmp(s->checks[k]->id, id) == 0)
+				return s->checks[k];
+		}
+	}
+	cr_assert(false, "no check %s of %s", id, system);
+	return NULL;
+}
+
+static void expect_fail(const struct report *r)
+{
+	cr_expect(eq(int, r->verdict.overall, REPORT_FAIL));
+	cr_expect(eq(int, report_judge_exit_status(r), EXIT_STATUS_OBJECTIVE));
+	cr_expect(eq(int, drill_fixture_left(), 0));
+}
+
+Test(drill, a_sound_plant_passes_and_nothing_is_left)
+{
+	struct report *r = run(drill_fixture_plan("30m"), NULL);
+	cr_expect(eq(int, r->verdict.overall, REPORT_PASS), "%s", r->verdict.summary);
+	cr_expect(eq(int, report_judge_exit_status(r), 0));
+	cr_expect(eq(sz, r->findings_count, 0));
+	for (size_t i = 0; i < r->systems_count; i++) {
+		const struct report_system *s = r->systems[i];
+		cr_expect(eq(int, s->result.rto_met, REPORT_MET));
+		cr_expect(eq(int, s->result.rpo_met, REPORT_MET));
+		cr_expect(eq(int, s->negative_control.verdict, REPORT_DETECTED));
+		cr_expect(eq(int, s->recovery_point.recovery_envelope, REPORT_ENVELOPE_RECOMPUTED));
+		cr_expect(ge(i64, s->timings.t_verified, s->timings.t_restored));
+		cr_expect(ge(i64, s->timings.t_clean, s->timings.t_verified));
+	}
+	cr_expect(eq(int, r->systems[0]->recovery_point.rpa_basis, REPORT_RPA_CONTENT));
+	cr_expect(eq(int, r->systems[1]->recovery_point.rpa_basis, REPORT_RPA_CONTENT));
+	cr_expect(eq(int, r->systems[2]->recovery_point.rpa_basis, REPORT_RPA_SNAPSHOT_TIME));
+	cr_expect(ge(i64, check_of(r, "hist3", "samples")->items_examined, 10000));
+	cr_expect(eq(i64, check_of(r, "batch3", "records")->items_examined, 5));
+	cr_expect(eq(i64, check_of(r, "batch3", "xml")->items_examined, 12));
+	cr_expect(ge(sz, r->evidence_count, 2));
+	cr_expect(eq(int, drill_fixture_left(), 0));
+	report_free(r);
+}
+
+/* ---- damage between restore and checks ---- */
+
+static void flip_largest(const char *dir, char path[PATH_MAX])
+{
+	struct stat st, best = { .st_size = 0 };
+	char file[PATH_MAX];
+	DIR *d = opendir(dir);
+	cr_assert(d != NULL);
+	for (struct dirent *de = readdir(d); de != NULL; de = readdir(d)) {
+		(void)snprintf(file, sizeof(file), "%s/%s", dir, de->d_name);
+		if (strspn(de->d_name, "0123456789") == strlen(de->d_name) &&
+			stat(file, &st) == 0 && st.st_size > best.st_size) {
+			best = st;
+			(void)snprintf(path, PATH_MAX, "%s", file);
+		}
+	}
+	(void)closedir(d);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	char byte;
+	off_t at = 8192 - 100; /* in the first page's rows */
+	cr_assert(fd >= 0 && pread(fd, &byte, 1, at) == 1);
+	byte ^= 1;
+	cr_assert(pwrite(fd, &byte, 1, at) == 1);
+	(void)close(fd);
+}
+
+/* The directory of the historian's database: the one with the largest number. */
+static void newest_database(const char *base, char out[PATH_MAX])
+{
+	long best = 0;
+	DIR *d = opendir(base);
+	cr_assert(d != NULL);
+	for (struct dirent *de = readdir(d); de != NULL; de = readdir(d)) {
+		long n = strtol(de->d_name, NULL, 10);
+		if (n > best)
+			best = n;
+	}
+	(void)closedir(d);
+	(void)snprintf(out, PATH_MAX, "%s/%ld", base, best);
+}
+
+static void flip_a_table(const char *dir)
+{
+	char base[PATH_MAX], database[PATH_MAX], path[PATH_MAX] = "";
+	(void)snprintf(base, sizeof(base), "%s/base", dir);
+	newest_database(base, database);
+	flip_largest(database, path);
+}
+
+static void flip_when_restored(
+	void *arg, enum drill_phase phase, const char *system, const char *dir)
+{
+	(void)arg;
+	if (phase == DRILL_RESTORED && strcmp(system, "hist3") == 0)
+		flip_a_table(dir);
+}
+
+static void flip_when_hashed(void *arg, enum drill_phase phase, const char *system, const char *dir)
+{
+	(void)arg;
+	if (phase == DRILL_HASHED && strcmp(system, "hist3") == 0)
+		flip_a_table(dir);
+}
+
+static void with_flip_when_restored(struct drill_opts *o)
+{
+	o->on_phase = flip_when_restored;
+}
+
+static void with_flip_when_hashed(struct drill_opts *o)
+{
+	o->on_phase = flip_when_hashed;
+}
+
+Test(drill, one_flipped_byte_in_a_table_file_fails_the_hash)
+{
+	struct report *r = run(drill_fixture_plan("30m"), with_flip_when_restored);
+	expect_fail(r);
+	cr_expect(eq(int, check_of(r, "hist3", "files")->status, REPORT_STATUS_FAIL));
+	cr_expect(has_finding(r, "mandatory check files (hash_manifest) failed"));
+	cr_expect(eq(int, check_of(r, "batch3", "records")->status, REPORT_STATUS_PASS));
+	report_free(r);
+}
+
+Test(drill, a_table_damaged_behind_the_hash_is_seen_by_the_row_count)
+{
+	struct report *r = run(drill_fixture_plan("30m"), with_flip_when_hashed);
+	expect_fail(r);
+	cr_expect(eq(int, check_of(r, "hist3", "files")->status, REPORT_STATUS_PASS));
+	cr_expect(eq(int, check_of(r, "hist3", "samples")->status, REPORT_STATUS_FAIL));
+	report_free(r);
+}
+
+static void remove_batch(void *arg, enum drill_phase phase, const char *name, const char *dir)
+{
+	(void)arg;
+	char command[PATH_MAX + 64];
+	if (phase != DRILL_HASHED || strcmp(name, "batch3") != 0)
+		return;
+	(void)snprintf(command, sizeof(command), "rm -rf '%s'/*/*/L3-1000003", dir);
+	cr_assert(system(command) == 0);
+}
+
+static void with_removed_batch(struct drill_opts *o)
+{
+	o->on_phase = remove_batch;
+}
+
+Test(drill, one_missing_batch_record_is_named)
+{
+	struct report *r = run(drill_fixture_plan("30m"), with_removed_batch);
+	expect_fail(r);
+	cr_expect(eq(int, check_of(r, "batch3", "records")->status, REPORT_STATUS_FAIL));
+	cr_expect(has_finding(r, "L3-1000003"));
+	report_free(r);
+}
+
+static void break_control_file(
+	void *arg, enum drill_phase phase, const char *system, const char *dir)
+{
+	(void)arg;
+	char path[PATH_MAX];
+	if (phase != DRILL_HASHED || strcmp(system, "hist3") != 0)
+		return;
+	(void)snprintf(path, sizeof(path), "%s/global/pg_control", dir);
+	cr_assert(truncate(path, 10) == 0);
+}
+
+static void with_broken_service(struct drill_opts *o)
+{
+	o->on_phase = break_control_file;
+}
+
+Test(drill, a_service_that_does_not_start_is_a_finding_with_its_own_words)
+{
+	struct report *r = run(drill_fixture_plan("30m"), with_broken_service);
+	expect_fail(r);
+	cr_expect(has_finding(r, "service did not start"));
+	cr_expect(has_finding(r, "pg_control"));
+	cr_expect(eq(i64, r->systems[0]->timings.t_started, REPORT_NONE));
+	cr_expect(eq(int, check_of(r, "hist3", "samples")->status, REPORT_STATUS_SKIPPED));
+	cr_expect(eq(int, check_of(r, "batch3", "records")->status, REPORT_STATUS_PASS));
+	report_free(r);
+}
+
+static void with_host_network(struct drill_opts *o)
+{
+	o->share_network = true;
+}
+
+Test(drill, a_sandbox_that_can_reach_the_canary_fails_and_starts_nothing)
+{
+	struct report *r = run(drill_fixture_plan("30m"), with_host_network);
+	expect_fail(r);
+	cr_expect(has_finding(r, "the canary outside the sandbox was reached"));
+	cr_expect(has_finding(r, "the sandbox reached canary"));
+	cr_expect(ge(i64, r->environment.canary.connections_seen, 1));
+	cr_expect(eq(int, r->systems[0]->steps[0]->status, REPORT_STATUS_SKIPPED));
+	report_free(r);
+}
+
+static void declared_an_hour_ago(struct drill_opts *o)
+{
+	o->declared_ns = env_now_ns() - INT64_C(3600000000000);
+}
+
+Test(drill, a_recovery_time_that_is_over_is_missed)
+{
+	struct report *r = run(drill_fixture_plan("30m"), declared_an_hour_ago);
+	expect_fail(r);
+	cr_expect(eq(int, r->systems[0]->result.rto_met, REPORT_MISSED));
+	cr_expect(ge(i64, r->systems[0]->result.rta_total_ms, 3600000));
+	cr_expect(has_finding(r, "the objective (RTO) is"));
+	report_free(r);
+}
+
+static const char *plan_of_nothing(const char *on_fail)
+{
+	static char plan[4096];
+	(void)snprintf(plan, sizeof(plan),
+		"plan = { id = \"p\"; version = 1; title = \"t\"; systems = (\n"
+		"{ id = \"hist3\"; type = \"historian\"; tier = 1; mtpd = \"12h\"; rto = \"30m\";\n"
+		"  rpo = \"1h\"; source = \"source:hist3\";\n"
+		"  steps = ( { name = \"restore\"; do = \"restore\"; },\n"
+		"            { name = \"start\"; do = \"start\"; } );\n"
+		"  checks = ( { id = \"none\"; type = \"row_count\"; mandatory = true;\n"
+		"    object = \"no_such_*\"; expect = \"==manifest\"; } ); } );\n"
+		"cleanup = { on_success = \"erase\"; on_fail = \"%s\"; }; };\n",
+		on_fail);
+	return plan;
+}
+
+Test(drill, a_check_that_examined_nothing_is_not_demonstrated)
+{
+	struct report *r = run(plan_of_nothing("erase"), NULL);
+	cr_expect(eq(int, check_of(r, "hist3", "none")->status, REPORT_STATUS_NOT_DEMONSTRATED));
+	cr_expect(eq(int, r->verdict.overall, REPORT_NOT_DEMONSTRATED));
+	cr_expect(eq(int, report_judge_exit_status(r), EXIT_STATUS_OBJECTIVE));
+	cr_expect(eq(int, drill_fixture_left(), 0));
+	report_free(r);
+}
+
+Test(drill, what_a_plan_keeps_after_a_failure_is_named_and_nothing_runs)
+{
+	struct report *r = run(plan_of_nothing("keep"), NULL);
+	cr_expect(eq(int, drill_fixture_left(), 1));
+	cr_expect(has_finding(r, "kept for inspection in '"));
+	cr_expect(eq(int, r->cleanup.rule, REPORT_KEEP));
+	cr_expect(eq(int, r->cleanup.is_completed, 1));
+	cr_expect(eq(i64, r->cleanup.processes_left, 0));
+	drill_fixture_clear();
+	cr_expect(eq(int, drill_fixture_left(), 0));
+	report_free(r);
+}
+
+Test(drill, a_source_without_a_snapshot_is_a_finding)
+{
+	static char plan[8192];
+	char *at;
+	(void)snprintf(plan, sizeof(plan), "%s", drill_fixture_plan("30m"));
+	at = strstr(plan, "source:plc3");
+	cr_assert(at != NULL);
+	at[strlen("source:")] = 'x';
+	struct report *r = run(plan, NULL);
+	expect_fail(r);
+	cr_expect(has_finding(r, "no recovery point of source 'xlc3' can be used"));
+	cr_expect(eq(int, check_of(r, "hist3", "samples")->status, REPORT_STATUS_PASS));
+	report_free(r);
+}
+
+static bool is_asked;
+
+static void ask_to_stop(void *arg, enum drill_phase phase, const char *system, const char *dir)
+{
+	(void)arg, (void)system, (void)dir;
+	is_asked |= phase == DRILL_STARTED;
+}
+
+static bool is_stopped(void *arg)
+{
+	(void)arg;
+	return is_asked;
+}
+
+static void with_stop(struct drill_opts *o)
+{
+	o->on_phase = ask_to_stop;
+	o->is_stopped = is_stopped;
+}
+
+Test(drill, an_interruption_aborts_and_cleans_up)
+{
+	struct report *r = run(drill_fixture_plan("30m"), with_stop);
+	cr_expect(eq(int, r->verdict.overall, REPORT_ABORTED), "%s", r->verdict.summary);
+	cr_expect(eq(int, report_judge_exit_status(r), EXIT_STATUS_OBJECTIVE));
+	cr_expect(eq(int, r->cleanup.is_completed, 1));
+	cr_expect(eq(i64, r->cleanup.processes_left, 0));
+	cr_expect(eq(int, drill_fixture_left(), 0));
+	report_free(r);
+}
