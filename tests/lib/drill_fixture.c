@@ -119,6 +119,16 @@ static void load(struct table *t, const char *dir, const char *prefix)
 	qsort(t->items, t->count, sizeof(*t->items), compare_items);
 }
 
+static void table_done(struct table *t)
+{
+	for (size_t i = 1; i < t->count; i++) { /* the first path is the prefix, borrowed */
+		free((void *)(uintptr_t)t->items[i].path);
+		free((void *)(uintptr_t)t->items[i].data);
+	}
+	free(t->items);
+	(void)close(t->root);
+}
+
 /* ---- snapshots ---- */
 
 static void back_up(struct vault *v, const struct vault_init_result *keys, const char *source,
@@ -148,6 +158,7 @@ static void back_up(struct vault *v, const struct vault_init_result *keys, const
 	fake_source_init(&fake, t.items, t.count);
 	must(backup_run(&opts, &fake.source, &result, &err), &err, "backup");
 	session_free(session);
+	table_done(&t);
 	free(name);
 	truth_free(facts);
 	buf_done(&json);
