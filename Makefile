@@ -122,7 +122,8 @@ lane-lint: ## cppcheck, clang-tidy, shellcheck, banned words
 		--suppress=resourceLeak --suppress=missingIncludeSystem --enable=warning,portability \
 		-j$$(nproc) -Isrc -I. src agents plans restore
 	@printf '%s\n' $(SRC) $(MAINS) | xargs -P$$(nproc) -n12 sh -c \
-		'clang-tidy --quiet "$$@" -- -D_GNU_SOURCE -DHOLDFAST_VERSION=\"0\" -Isrc -I. -std=gnu17' \
+		'clang-tidy --quiet "$$@" -- -D_GNU_SOURCE -DHOLDFAST_VERSION=\"0\" -Isrc -I. \
+		-std=gnu17 $(PKG_CFLAGS)' \
 		tidy 2>/dev/null | { ! grep -E 'warning:|error:'; }
 lane-rooms: $(LIB) ## floors, names, stems, docs/rooms
 	@python3 tests/lint/rooms.py includes

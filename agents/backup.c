@@ -269,6 +269,8 @@ static int scan(struct run *r, struct err *err)
 		if (rc != 0)
 			return rc;
 	}
+	if (is_stopped(r)) /* what ended the input may be what stopped us */
+		return err_set(err, ERR_INTERRUPTED, "the backup was stopped");
 	return r->opts->is_dry_run ? 0 : close_bundle(r, err);
 }
 

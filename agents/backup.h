@@ -36,10 +36,10 @@ struct backup_opts {
 	const void *truth; /* truth manifest (JSON), or NULL */
 	size_t truth_len;
 	enum record_check check;
-	bool is_dry_run; /* read no content, write nothing, use no port: only count */
+	bool is_dry_run;         /* read no content, write nothing, use no port: only count */
 	const uint8_t *dry_base; /* with is_dry_run: snap_hash of the source's newest, or NULL */
-	bool is_reread;  /* trust no cache entry: read everything */
-	bool is_recheck; /* re-read 1/64 of the unchanged files in rotation */
+	bool is_reread;          /* trust no cache entry: read everything */
+	bool is_recheck;         /* re-read 1/64 of the unchanged files in rotation */
 	void *arg;
 	source_warn_fn on_warning;                                       /* may be NULL */
 	void (*on_progress)(void *arg, const struct backup_progress *p); /* may be NULL */

@@ -186,7 +186,7 @@ static void draw_row(
 		if (t[i] == REPORT_NONE)
 			continue;
 		/* cleanup begins at T6; without T6 it is no part of a recovery */
-		if (t[i] > last && (i < REPORT_T_COUNT - 1 || t[i - 1] != REPORT_NONE))
+		if ((i < REPORT_T_COUNT - 1 || t[i - 1] != REPORT_NONE) && t[i] > last)
 			draw_block(a, i, last, t[i], y + BAR_TOP, m);
 		if (i < REPORT_T_COUNT - 1)
 			last = t[i];

@@ -9,7 +9,6 @@
 #include "base/buf.h"
 #include "base/env.h"
 #include "base/err.h"
-#include "base/fdio.h"
 
 /*
  * INVARIANTS
@@ -61,6 +60,22 @@ static int fail(struct stdin_source *s, struct err *err)
 	return err_set(err, ERR_IO, "%s", why.msg);
 }
 
+/* Read until ${len} bytes or the end.  A signal ends it: whoever asked us to stop shall not have to
+ * wait for an input that may never come. */
+static ssize_t read_run(int fd, void *out, size_t len)
+{
+	size_t got = 0;
+	while (got < len) {
+		ssize_t n = read(fd, (char *)out + got, len - got);
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	return (ssize_t)got;
+}
+
 static int open_content(void *self, uint64_t *size, struct err *err)
 {
 	struct stdin_source *s = self;
@@ -69,7 +84,7 @@ static int open_content(void *self, uint64_t *size, struct err *err)
 		return fail(s, err);
 	}
 	s->is_opened = true;
-	ssize_t n = fdio_read_full(s->fd, s->ahead, STDIN_SOURCE_AHEAD_BYTES);
+	ssize_t n = read_run(s->fd, s->ahead, STDIN_SOURCE_AHEAD_BYTES);
 	if (n < 0)
 		return fail(s, err);
 	s->ahead_len = (size_t)n;
@@ -89,7 +104,7 @@ static int read_content(
 		s->ahead_at += (size_t)n;
 	} else {
 		/* whole runs: a pipe gives a few bytes at a time */
-		n = s->ahead_len < STDIN_SOURCE_AHEAD_BYTES ? 0 : fdio_read_full(s->fd, data, cap);
+		n = s->ahead_len < STDIN_SOURCE_AHEAD_BYTES ? 0 : read_run(s->fd, data, cap);
 	}
 	if (n < 0)
 		return fail(s, err);

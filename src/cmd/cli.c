@@ -287,33 +287,49 @@ static size_t find_words(const struct cli_verb *const *verbs, int argc, const ch
 	return count;
 }
 
-static void suggest_verb(struct parse *p, const char *const *words, size_t count)
+/* The second words of the verbs that begin with ${first}, as "a, b". */
+static void list_family(const struct cli_verb *const *verbs, const char *first, struct buf *out)
 {
-	char whole[128];
+	size_t len = strlen(first);
+	for (size_t i = 0; verbs[i] != NULL; i++) {
+		const char *name = verbs[i]->name;
+		if (strncmp(name, first, len) != 0 || name[len] != ' ')
+			continue;
+		(void)buf_addf(out, NULL, "%s%s", out->len > 0 ? ", " : "",
+			name + len + 1); /* cut is fine */
+	}
+}
+
+static const char *nearest_verb(const struct cli_verb *const *verbs, const char *said)
+{
 	const char *best = NULL;
 	size_t least = SIZE_MAX;
-	bool is_family = false;
-	(void)snprintf(whole, sizeof(whole), "%s%s%s", words[0], count > 1 ? " " : "",
-		count > 1 ? words[1] : ""); /* cut is fine */
-	for (size_t i = 0; p->cli->verbs[i] != NULL; i++) {
-		const char *name = p->cli->verbs[i]->name;
-		size_t first = strcspn(name, " ");
-		is_family |= name[first] == ' ' && strlen(words[0]) == first &&
-			     strncmp(name, words[0], first) == 0;
-		const char *said = name[first] == ' ' ? whole : words[0];
-		size_t distance = conf_suggest_distance(said, name);
-		if (conf_suggest_is_near(said, name) && distance < least) {
+	for (size_t i = 0; verbs[i] != NULL; i++) {
+		size_t distance = conf_suggest_distance(said, verbs[i]->name);
+		if (conf_suggest_is_near(said, verbs[i]->name) && distance < least) {
 			least = distance;
-			best = name;
+			best = verbs[i]->name;
 		}
 	}
-	if (best != NULL)
-		complain(p, "unknown verb '%s' (did you mean '%s'?)", is_family ? whole : words[0],
-			best);
-	else if (is_family && count == 1)
-		complain(p, "'%s' wants a second word", words[0]);
+	return best;
+}
+
+static void complain_verb(struct parse *p, const char *const *words, size_t count)
+{
+	char whole[128];
+	CLEANUP(buf_done) struct buf family = BUF_INIT(256);
+	list_family(p->cli->verbs, words[0], &family);
+	(void)snprintf(whole, sizeof(whole), "%s%s%s", words[0],
+		family.len > 0 && count > 1 ? " " : "",
+		family.len > 0 && count > 1 ? words[1] : ""); /* cut is fine */
+	const char *best = nearest_verb(p->cli->verbs, whole);
+	const char *seconds = buf_cstr(&family);
+	if (family.len > 0 && count == 1)
+		complain(p, "'%s' wants a second word: %s", words[0], seconds);
+	else if (best != NULL)
+		complain(p, "unknown verb '%s' (did you mean '%s'?)", whole, best);
 	else
-		complain(p, "unknown verb '%s'", is_family ? whole : words[0]);
+		complain(p, "unknown verb '%s'", whole);
 }
 
 static void check_args(struct parse *p, size_t taken)
@@ -366,7 +382,7 @@ int cli_parse(struct cli *cli, const struct cli_verb *const *verbs, int argc,
 	for (int i = 1; i < argc && cli->verb == NULL; i++)
 		cli->wants_version |= strcmp(argv[i], "--version") == 0;
 	if (cli->verb == NULL && count > 0)
-		suggest_verb(&p, words, count);
+		complain_verb(&p, words, count);
 	if (cli->verb != NULL || (count == 0 && !cli->wants_version))
 		parse_words(&p);
 	cli->wants_help = cli_is_set(cli, "help");

@@ -111,10 +111,9 @@ static int add_row(struct buf *out, const struct cli_option *o, struct err *err)
 	return rc;
 }
 
-static int add_table(
-	struct buf *out, const char *title, const struct cli_option *o, struct err *err)
+static int add_table(struct buf *out, const struct cli_option *o, struct err *err)
 {
-	int rc = buf_addf(out, err, "%s\n| option | meaning |\n|---|---|\n", title);
+	int rc = buf_addf(out, err, "| option | meaning |\n|---|---|\n");
 	for (; rc == 0 && o->name != NULL; o++)
 		rc = add_row(out, o, err);
 	return rc != 0 ? rc : buf_add8(out, '\n', err);
@@ -122,32 +121,38 @@ static int add_table(
 
 static int add_verb(struct buf *out, const struct cli_verb *verb, struct err *err)
 {
-	int rc = buf_addf(out, err, "### holdfast %s\n\n`holdfast %s%s%s`\n\n%s.  ", verb->name,
+	int rc = buf_addf(out, err, "### holdfast %s\n\n`holdfast %s%s%s`: %s.", verb->name,
 		verb->name, *verb->arguments != '\0' ? " " : "", verb->arguments, verb->summary);
 	if (rc == 0)
-		rc = buf_addf(out, err, "`--json`: %s.\n\n", verb->json);
+		rc = buf_addf(out, err, " `--json` prints %s.\n\n", verb->json);
 	if (rc == 0 && verb->about != NULL)
 		rc = buf_addf(out, err, "%s\n\n", verb->about);
-	if (rc == 0 && verb->groups != 0)
-		rc = buf_addf(out, err, "Also takes:%s%s%s.\n\n",
-			(verb->groups & CLI_VAULT) != 0 ? " vault options" : "",
-			(verb->groups & CLI_CONTENT) != 0 ? " content options" : "",
-			(verb->groups & (CLI_CONTENT | CLI_PASS)) != 0 ? " passphrase options"
-								       : "");
+	const char *pass = (verb->groups & (CLI_CONTENT | CLI_PASS)) != 0 ? ", passphrase" : "";
+	if (rc == 0 && (verb->groups & CLI_VAULT) != 0)
+		rc = buf_addf(out, err, "Also takes the options of: vault%s%s.\n\n",
+			(verb->groups & CLI_CONTENT) != 0 ? ", content" : "", pass);
 	if (rc == 0 && verb->options != NULL)
-		rc = add_table(out, "", verb->options, err);
+		rc = add_table(out, verb->options, err);
 	return rc;
 }
 
 int cli_help_markdown(const struct cli_verb *const *verbs, struct buf *out, struct err *err)
 {
-	int rc = add_table(out, "### Every verb\n", cli_options_common, err);
-	if (rc == 0)
-		rc = add_table(out, "### Vault options\n", cli_options_vault, err);
-	if (rc == 0)
-		rc = add_table(out, "### Content options\n", cli_options_content, err);
-	if (rc == 0)
-		rc = add_table(out, "### Passphrase options\n", cli_options_pass, err);
+	static const struct {
+		const char *title;
+		const struct cli_option *options;
+	} shared[] = {
+		{ "Options of every verb", cli_options_common },
+		{ "Options: vault", cli_options_vault },
+		{ "Options: content", cli_options_content },
+		{ "Options: passphrase", cli_options_pass },
+	};
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < sizeof(shared) / sizeof(shared[0]); i++) {
+		rc = buf_addf(out, err, "### %s\n\n", shared[i].title);
+		if (rc == 0)
+			rc = add_table(out, shared[i].options, err);
+	}
 	for (size_t i = 0; rc == 0 && verbs[i] != NULL; i++)
 		rc = add_verb(out, verbs[i], err);
 	return rc;

@@ -48,7 +48,7 @@ const struct cli_option cli_options_content[] = {
 		.kind = CLI_TEXT,
 		.argument = "FILE",
 		.env = "HOLDFAST_RECOVERY_FILE",
-		.help = "the recovery file; default: ./holdfast-recovery-<vault id>, then the copy "
+		.help = "the recovery file; default: ./holdfast-recovery-ID, then the copy "
 			"in the vault" },
 	{ .name = "drill-key",
 		.kind = CLI_TEXT,

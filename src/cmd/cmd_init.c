@@ -270,7 +270,7 @@ static const struct cli_option options[] = {
 	{ .name = "recovery-file",
 		.kind = CLI_TEXT,
 		.argument = "FILE",
-		.help = "where the recovery file goes; default: ./holdfast-recovery-<vault id>" },
+		.help = "where the recovery file goes; default: ./holdfast-recovery-ID" },
 	{ .name = "recovery-on-store",
 		.help = "keep a copy of the recovery file in the vault although the passphrase is "
 			"your own; whoever takes the store may then guess at it" },

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "cmd/access.h"
 #include "cmd/passphrase.h"
+#include "codec/jsonx.h"
 #include "codec/text.h"
 #include "crypto/secret.h"
 #include "vault/slot.h"
@@ -145,11 +146,10 @@ static int tell_passwd(
 {
 	struct console *c = &cli->console;
 	if (c->is_json) {
-		json_t *o = json_pack("{s:s, s:b, s:s?}", "recovery_file", path,
-			"recovery_on_store", (int)is_on_store, "passphrase",
-			*generated != '\0' ? generated : NULL);
-		if (o != NULL && *generated == '\0')
-			(void)json_object_del(o, "passphrase"); /* was null */
+		json_t *o = json_pack("{s:o, s:b}", "recovery_file", jsonx_name(path, strlen(path)),
+			"recovery_on_store", (int)is_on_store);
+		if (o != NULL && *generated != '\0')
+			(void)json_object_set_new(o, "passphrase", json_string(generated));
 		if (console_object(c, "key-passwd", NULL, o) != 0)
 			return err_set(err, ERR_NOMEM, "out of memory");
 		return 0;
@@ -211,7 +211,8 @@ static int tell_file(
 {
 	struct console *c = &cli->console;
 	if (c->is_json) {
-		if (console_object(c, schema, NULL, json_pack("{s:s}", name, path)) != 0)
+		if (console_object(c, schema, NULL,
+			    json_pack("{s:o}", name, jsonx_name(path, strlen(path)))) != 0)
 			return err_set(err, ERR_NOMEM, "out of memory");
 		return 0;
 	}
@@ -314,7 +315,7 @@ static const struct cli_option passwd_options[] = {
 		.kind = CLI_TEXT,
 		.argument = "FILE",
 		.env = "HOLDFAST_RECOVERY_FILE",
-		.help = "the recovery file as it is; default: ./holdfast-recovery-<vault id>, then "
+		.help = "the recovery file as it is; default: ./holdfast-recovery-ID, then "
 			"the copy in the vault" },
 	{ .name = "out",
 		.kind = CLI_TEXT,
@@ -347,7 +348,7 @@ static const struct cli_option writer_options[] = {
 		.kind = CLI_TEXT,
 		.argument = "FILE",
 		.env = "HOLDFAST_RECOVERY_FILE",
-		.help = "the recovery file; default: ./holdfast-recovery-<vault id>, then the copy "
+		.help = "the recovery file; default: ./holdfast-recovery-ID, then the copy "
 			"in the vault" },
 	{ .name = NULL },
 };
@@ -371,7 +372,7 @@ static const struct cli_option drill_options[] = {
 		.kind = CLI_TEXT,
 		.argument = "FILE",
 		.env = "HOLDFAST_RECOVERY_FILE",
-		.help = "the recovery file; default: ./holdfast-recovery-<vault id>, then the copy "
+		.help = "the recovery file; default: ./holdfast-recovery-ID, then the copy "
 			"in the vault" },
 	{ .name = "out", .kind = CLI_TEXT, .argument = "FILE", .help = "where the drill key goes" },
 	{ .name = NULL },

