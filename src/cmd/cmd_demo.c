@@ -154,12 +154,9 @@ static int do_plant(struct demo *d, struct err *err)
 
 static int write_passphrase(struct demo *d, struct err *err)
 {
-	char text[KEYRING_PASSPHRASE_BYTES + 1];
+	char text[KEYRING_PASSPHRASE_BYTES];
 	int rc = keyring_passphrase(text, err);
-	if (rc != 0)
-		return rc;
-	(void)strcat(text, "\n"); /* one byte more than the passphrase */
-	return demo_home_write(d->home, "keys/passphrase", text, true, err);
+	return rc == 0 ? demo_home_write(d->home, "keys/passphrase", text, true, err) : rc;
 }
 
 static int make_vault(struct demo *d, struct err *err)
