@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -236,10 +237,12 @@ int check_hash_manifest_run(struct checks_case *c, struct err *err)
 		if (rc != 0)
 			checks_fault(c, "%s", why.msg);
 	}
-	checks_summarize(c,
-		"%" PRId64 " files: %" PRId64 " as in the snapshot, %" PRId64
-		" as the source wrote down%s",
-		c->items, s.equal_to_snapshot, s.equal_to_truth,
+	char facts[64] = "";
+	if (s.equal_to_truth > 0)
+		(void)snprintf(facts, sizeof(facts), ", %" PRId64 " as the source wrote down",
+			s.equal_to_truth); /* fits */
+	checks_summarize(c, "%" PRId64 " files: %" PRId64 " as in the snapshot%s%s", c->items,
+		s.equal_to_snapshot, facts,
 		is_database ? "; the server's backup_manifest agrees" : "");
 	if (s.changed_since > 0)
 		checks_tell(c, "%" PRId64 " files changed after the source wrote them down",

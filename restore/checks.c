@@ -17,7 +17,8 @@
 /*
  * INVARIANTS
  * (1) A check passes only if it examined something and found no fault.
- * (2) Texts out of restored content are escaped before they are kept.
+ * (2) A line of the evidence holds no control character; what goes to the report is escaped by
+ *     whoever shows it.
  */
 
 typedef int check_fn(struct checks_case *c, struct err *err);
@@ -41,19 +42,20 @@ bool checks_is_before_start(const struct plan_check *check)
 
 static void add_line(struct checks_case *c, const char *mark, const char *text)
 {
+	char safe[2 * CHECKS_TEXT_BYTES];
+	(void)escape_str(safe, sizeof(safe), text); /* cut is fine */
 	/* evidence that is full is cut; the report counts everything */
 	if (c->place->evidence != NULL)
-		(void)buf_addf(c->place->evidence, NULL, "%s%s\n", mark, text);
+		(void)buf_addf(c->place->evidence, NULL, "%s%s\n", mark, safe);
 }
 
 void checks_fault(struct checks_case *c, const char *fmt, ...)
 {
-	char raw[CHECKS_TEXT_BYTES], text[CHECKS_TEXT_BYTES];
+	char text[CHECKS_TEXT_BYTES];
 	va_list ap;
 	va_start(ap, fmt);
-	(void)vsnprintf(raw, sizeof(raw), fmt, ap); /* cut is fine */
+	(void)vsnprintf(text, sizeof(text), fmt, ap); /* cut is fine */
 	va_end(ap);
-	(void)escape_str(text, sizeof(text), raw); /* cut is fine */
 	c->faults++;
 	if (c->faults == 1)
 		memcpy(c->first, text, sizeof(text));
@@ -63,23 +65,20 @@ void checks_fault(struct checks_case *c, const char *fmt, ...)
 
 void checks_tell(struct checks_case *c, const char *fmt, ...)
 {
-	char raw[CHECKS_TEXT_BYTES], text[CHECKS_TEXT_BYTES];
+	char text[CHECKS_TEXT_BYTES];
 	va_list ap;
 	va_start(ap, fmt);
-	(void)vsnprintf(raw, sizeof(raw), fmt, ap); /* cut is fine */
+	(void)vsnprintf(text, sizeof(text), fmt, ap); /* cut is fine */
 	va_end(ap);
-	(void)escape_str(text, sizeof(text), raw); /* cut is fine */
 	add_line(c, "  ", text);
 }
 
 void checks_summarize(struct checks_case *c, const char *fmt, ...)
 {
-	char raw[CHECKS_TEXT_BYTES];
 	va_list ap;
 	va_start(ap, fmt);
-	(void)vsnprintf(raw, sizeof(raw), fmt, ap); /* cut is fine */
+	(void)vsnprintf(c->summary, sizeof(c->summary), fmt, ap); /* cut is fine */
 	va_end(ap);
-	(void)escape_str(c->summary, sizeof(c->summary), raw); /* cut is fine */
 }
 
 int checks_stop(const struct checks_case *c, struct err *err)

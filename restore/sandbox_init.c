@@ -309,10 +309,8 @@ static void clear_p(PGresult **r)
 static int sql_error(PGconn *c, PGresult *r, struct err *err)
 {
 	const char *text = r == NULL ? PQerrorMessage(c) : PQresultErrorMessage(r);
-	size_t len = strlen(text);
-	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == ' '))
-		len--;
-	return err_set(err, ERR_FAILED, "the database says: %.*s", (int)len, text);
+	/* what follows the first line is context */
+	return err_set(err, ERR_FAILED, "the database says: %.*s", (int)strcspn(text, "\n"), text);
 }
 
 static int sql_open(const json_t *request, PGconn **out, struct err *err)

@@ -1,6 +1,7 @@
 #include "cmd/cmd_demo.h"
 
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@
  */
 
 #define DEMO_STEPS 7
+#define DEMO_DAY_OVERHANG_MS 250 /* more than a day's scans at one a millisecond */
 #define DEMO_SEED UINT64_C(20261124)
 #define DEMO_VAULT_DONE "keys/complete" /* written when vault and keys are whole */
 
@@ -45,6 +47,7 @@ struct demo {
 	struct demo_plant *plant;   /* owned */
 	struct demo_writer *writer; /* owned */
 	int64_t start_ns;
+	uint64_t rows; /* written while backups ran */
 	int step;
 	int drill_status;
 	/* words of commands */
@@ -151,12 +154,9 @@ static int do_plant(struct demo *d, struct err *err)
 
 static int write_passphrase(struct demo *d, struct err *err)
 {
-	char text[KEYRING_PASSPHRASE_BYTES + 1];
+	char text[KEYRING_PASSPHRASE_BYTES];
 	int rc = keyring_passphrase(text, err);
-	if (rc != 0)
-		return rc;
-	(void)strcat(text, "\n"); /* one byte more than the passphrase */
-	return demo_home_write(d->home, "keys/passphrase", text, true, err);
+	return rc == 0 ? demo_home_write(d->home, "keys/passphrase", text, true, err) : rc;
 }
 
 static int make_vault(struct demo *d, struct err *err)
@@ -212,6 +212,20 @@ static int back_up(struct demo *d, struct err *err)
 	return rc;
 }
 
+static int start_writer(struct demo *d, struct err *err)
+{
+	return demo_writer_start(demo_plant_postgres(d->plant), demo_plant_seed(d->plant),
+		DEMO_WRITER_RATE, &d->writer, err);
+}
+
+static int stop_writer(struct demo *d, struct err *err)
+{
+	d->rows += demo_writer_rows(d->writer);
+	int rc = demo_writer_stop(d->writer, err);
+	demo_writer_free(TAKE(d->writer));
+	return rc;
+}
+
 static int do_first(struct demo *d, struct err *err)
 {
 	int rc = chapter(d, "A backup while the plant runs",
@@ -219,8 +233,7 @@ static int do_first(struct demo *d, struct err *err)
 		"protocol, nothing is stopped.",
 		err);
 	if (rc == 0)
-		rc = demo_writer_start(demo_plant_postgres(d->plant), demo_plant_seed(d->plant),
-			DEMO_WRITER_RATE, &d->writer, err);
+		rc = start_writer(d, err);
 	return rc == 0 ? back_up(d, err) : rc;
 }
 
@@ -230,8 +243,16 @@ static int do_second(struct demo *d, struct err *err)
 		"New samples, five more batches, two edited projects: only what changed is read "
 		"and stored.",
 		err);
+	/* one hand writes at a time: the day's samples fill the time up to now and a little more */
+	if (rc == 0)
+		rc = stop_writer(d, err);
 	if (rc == 0)
 		rc = demo_plant_next_day(d->plant, 0, err);
+	if (rc == 0) {
+		(void)poll(
+			NULL, 0, DEMO_DAY_OVERHANG_MS); /* a pause; an interruption is seen later */
+		rc = start_writer(d, err);
+	}
 	return rc == 0 ? back_up(d, err) : rc;
 }
 
@@ -247,15 +268,13 @@ static int do_disaster(struct demo *d, struct err *err)
 		err);
 	if (rc != 0)
 		return rc;
-	const uint64_t rows = demo_writer_rows(d->writer);
-	rc = demo_writer_stop(d->writer, err);
-	demo_writer_free(TAKE(d->writer));
+	rc = stop_writer(d, err);
 	if (rc == 0)
 		rc = demo_plant_stop(d->plant, err);
 	if (rc != 0)
 		return rc;
 	console_print(&d->cli->console, "  %llu samples were written while backups ran\n",
-		(unsigned long long)rows);
+		(unsigned long long)d->rows);
 	return verb(d, words, err);
 }
 

@@ -190,7 +190,7 @@ static void print_systems(struct console *c, const struct report *r)
 	char took[REPORT_WORDS_BYTES], rto[REPORT_WORDS_BYTES], age[REPORT_WORDS_BYTES],
 		rpo[REPORT_WORDS_BYTES];
 	console_print(c, "%-16s %-22s %-12s %-10s %-18s %-12s %-10s %s\n", "SYSTEM", "VERDICT",
-		"RECOVERY", "RTO", "", "AGE OF DATA", "RPO", "");
+		"RECOVERY", "RTO", "RTO MET", "AGE OF DATA", "RPO", "RPO MET");
 	for (size_t i = 0; i < r->systems_count; i++) {
 		const struct report_system *s = r->systems[i];
 		console_print(c, "%-16s %-22s %-12s %-10s %-18s %-12s %-10s %s\n", s->system_id,

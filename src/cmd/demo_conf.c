@@ -36,7 +36,7 @@ static int add_database(const struct demo_postgres *pg, struct buf *out, struct 
 		"sources = (\n"
 		"  {\n"
 		"    # The historian, copied while it runs and writes.\n"
-		"    name = \"hist3\"; type = \"postgres\"; consistency = \"application\";\n"
+		"    name = \"hist3\"; type = \"postgres\";\n"
 		"    truth = \"tables\";\n    conninfo = ");
 	if (rc == 0)
 		rc = add_string(demo_postgres_backup(pg), out, err);

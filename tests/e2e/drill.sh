@@ -1,0 +1,199 @@
+#!/bin/bash
+# Drills from outside: the demonstration, its plan made impossible, its vault damaged, its verbs
+# interrupted and killed.  BUILD as the argument.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+D="$SCRATCH/a demo"
+
+# claim NAME TEST...: the command succeeds.
+claim() {
+	local name=$1
+	shift
+	if "$@"; then ok; else not_ok "$name"; fi
+}
+
+# nothing_left NAME: no process runs in our directory or has it mounted, and we have no mount there.
+nothing_left() {
+	local left="" dir pid escaped=${SCRATCH// /\\040}
+	for dir in /proc/[0-9]*; do
+		pid=${dir#/proc/}
+		case $(cat "$dir/comm" 2>/dev/null) in
+		bwrap | holdfast | postgres) ;;
+		*) continue ;;
+		esac
+		if tr '\0' ' ' <"$dir/cmdline" 2>/dev/null | grep -qF "$SCRATCH" ||
+			grep -qsF "$escaped" "$dir/mountinfo"; then
+			left+="$pid $(tr '\0' ' ' <"$dir/cmdline" 2>/dev/null)"$'\n'
+		fi
+	done
+	if [ -z "$left" ]; then ok; else not_ok "$1: processes are left" "$left"; fi
+	if grep -qF "$escaped" /proc/self/mountinfo; then not_ok "$1: a mount is left"; else ok; fi
+}
+
+# ---- the demonstration ----
+expect 0 "demo" "$HF" demo --dir "$D"
+says "demo tells the verdict" "verdict        Passed"
+says "demo tells how to verify" "report verify"
+nothing_left "demo"
+for name in conf keys vault pg batch plc reports logs README keys/DEMO-ONLY; do
+	claim "demo made $name" [ -e "$D/$name" ]
+done
+claim "demo left no sandbox" [ -z "$(find "$D" -maxdepth 1 -name 'holdfast-drill-*')" ]
+expect 0 "demo, a second time in the same place" "$HF" demo --dir "$D"
+says "it goes on with what is there" "used again"
+mkdir "$SCRATCH/full" && echo mine >"$SCRATCH/full/file"
+expect 1 "demo in a directory of somebody's" "$HF" demo --dir "$SCRATCH/full"
+says "it says why" "it is not empty"
+expect 2 "demo without a directory" "$HF" demo
+
+# the command that the demonstration told, taken from its README
+line=$(grep -F 'report verify' "$D/README" | head -n 1)
+expect 0 "the README's own command" bash -c "$line"
+says "it says valid" "valid"
+
+# ---- reports ----
+report=$(find "$D/reports" -maxdepth 1 -name '*.json' | head -n 1)
+page=${report%.json}.html
+claim "the page has a picture" grep -q '<svg' "$page"
+if grep -q '<script' "$page"; then not_ok "the page has a script"; else ok; fi
+expect 0 "verify with the key" "$HF" report verify "$report" --key "$D/keys/report.key.pub"
+expect 3 "verify without a key" "$HF" report verify "$report"
+expect 0 "holdfast-verify agrees" "$VERIFY" "$report" --key "$D/keys/report.key.pub"
+expect 0 "another key" "$HF" report key new --out "$SCRATCH/other.key"
+expect 1 "a key is never replaced" "$HF" report key new --out "$SCRATCH/other.key"
+expect 14 "verify with another key" "$HF" report verify "$report" --key "$SCRATCH/other.key.pub"
+sed 's/\("payload":"....................\)./\1x/' "$report" >"$SCRATCH/changed.json"
+expect 14 "a changed report" "$HF" report verify "$SCRATCH/changed.json" --key "$D/keys/report.key.pub"
+expect 0 "report list" "$HF" report list "$D/reports"
+expect 0 "drill list" "$HF" drill list --reports "$D/reports"
+says "it lists every system" "plc3"
+while read -r file sum; do
+	claim "evidence $file is what the report says" \
+		[ "$(sha256sum <"$D/reports/$file" | cut -d' ' -f1)" = "$sum" ]
+done < <(python3 - "$report" <<'PY'
+import base64, json, sys
+s = json.loads(base64.b64decode(json.load(open(sys.argv[1]))["payload"]))
+for e in s["predicate"]["evidence"]:
+    print(e["ref"], e["sha256"])
+PY
+)
+
+# ---- drills of our own on the demonstration's vault ----
+export HOLDFAST_STATE_DIR=$D/conf/state HOLDFAST_CONFIG_DIR=$D/keys
+mkdir "$SCRATCH/work" "$SCRATCH/reports"
+drill() {
+	"$HF" drill run --vault "${VAULT:-$D/vault}" --writer-key "$D/keys/writer.key" --plan "$1" \
+		--drill-key "${DRILL_KEY:-$D/keys/drill.key}" --report-key "$D/keys/report.key" \
+		--reports "$SCRATCH/reports" --work "$SCRATCH/work" "${@:2}"
+}
+work_is_empty() {
+	claim "$1: nothing is in the work directory" [ -z "$(ls -A "$SCRATCH/work")" ]
+}
+sed 's/on_fail = "keep"/on_fail = "erase"/' "$D/conf/line3.plan" >"$SCRATCH/plan"
+
+for i in 1 2 3; do
+	expect 0 "clean drill $i" drill "$SCRATCH/plan"
+	says "clean drill $i has no finding" "verdict  Passed. 3 of 3"
+done
+work_is_empty "clean drills"
+nothing_left "clean drills"
+
+{
+	drill "$SCRATCH/plan" --json 2>/dev/null
+	"$HF" drill list --reports "$SCRATCH/reports" --json
+	"$HF" report list "$SCRATCH/reports" --json
+	"$HF" report verify "$report" --key "$D/keys/report.key.pub" --json
+	"$HF" report key new --out "$SCRATCH/third.key" --json
+} >"$SCRATCH/json"
+# shellcheck disable=SC2317 # called by name
+fits_schemas() {
+	"$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" drill-run drill-list report-list \
+		report-verify report-key <"$SCRATCH/json"
+}
+claim "JSON fits its schemas" fits_schemas
+
+# one small system, for what does not depend on which
+cat >"$SCRATCH/small.plan" <<'PLAN'
+plan = {
+  id = "small"; version = 1; title = "controller projects";
+  systems = ( {
+    id = "plc3"; type = "plc_project"; tier = 1; mtpd = "48h"; rto = "1h"; rpo = "7d";
+    source = "source:plc3";
+    steps = ( { name = "restore"; do = "restore"; budget = "10m"; } );
+    checks = ( { id = "files"; type = "hash_manifest"; mandatory = true; expect = "all"; },
+               { id = "xml"; type = "xml"; mandatory = true; expect = "all"; } );
+  } );
+  sandbox = { must_not_reach = ( { host = "192.0.2.10"; port = 502; } ); };
+  cleanup = { on_success = "erase"; on_fail = "erase"; };
+};
+PLAN
+expect 0 "a small plan" drill "$SCRATCH/small.plan"
+
+sed -E 's/rto = "[^"]*"/rto = "1s"/; s/ budget = "[^"]*";//' "$SCRATCH/plan" >"$SCRATCH/fast.plan"
+expect 4 "an impossible recovery time" drill "$SCRATCH/fast.plan"
+says "it names the objective" "the objective (RTO) is 1"
+says "it says missed" "missed"
+
+sed 's/object = "sqlt_data_\*"/object = "no_such_*"/' "$SCRATCH/plan" >"$SCRATCH/nothing.plan"
+expect 4 "checks that examine nothing" drill "$SCRATCH/nothing.plan"
+says "it is not demonstrated" "not demonstrated"
+
+sed 's/source:plc3/source:plc4/' "$SCRATCH/small.plan" >"$SCRATCH/lost.plan"
+expect 4 "a source without a backup" drill "$SCRATCH/lost.plan"
+says "it names the source" "no recovery point of source 'plc4'"
+
+sed 's/host = "192.0.2.10"/host = "nowhere.invalid"/' "$SCRATCH/small.plan" >"$SCRATCH/name.plan"
+expect 4 "a target that cannot be tried" drill "$SCRATCH/name.plan"
+says "it was not tried" "nowhere.invalid:502 was not tried"
+
+expect 4 "declared an hour ago" drill "$SCRATCH/small.plan" --declared "$(date -u -d '-2 hours' +%FT%TZ)"
+says "the recovery time is over" "the objective (RTO) is"
+
+# a damaged pack: what cannot be restored is a failed step, and 4 beats 14
+cp -a "$D/vault" "$SCRATCH/bad vault"
+find "$SCRATCH/bad vault/pk" -type f -size +100k | while read -r pack; do
+	chmod u+w "$pack"
+	printf 'X' | dd of="$pack" bs=1 seek=50000 conv=notrunc status=none
+done
+VAULT="$SCRATCH/bad vault" expect 4 "damaged packs" drill "$SCRATCH/plan"
+says "the step names it" "damaged in the vault"
+work_is_empty "failed drills"
+nothing_left "failed drills"
+
+expect 2 "no plan is named" "$HF" drill run --vault "$D/vault"
+sed 's/^\(holdfast-drill-key [^ ]* \)./\1Z/' "$D/keys/drill.key" >"$SCRATCH/wrong.key"
+chmod 600 "$SCRATCH/wrong.key"
+DRILL_KEY=$SCRATCH/wrong.key expect 4 "a wrong drill key" drill "$SCRATCH/small.plan"
+says "it says that no snapshot opens" "no recovery point"
+
+# ---- interrupted and killed ----
+# interrupt SIGNAL WANTED: a drill that gets the signal as soon as its sandbox is there.
+interrupt() {
+	local sig=$1 want=$2 pid rc
+	drill "$SCRATCH/plan" >"$SCRATCH/out" 2>&1 &
+	pid=$!
+	for _ in $(seq 600); do
+		grep -q 'restore the database files' "$SCRATCH/out" && break
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.1
+	done
+	pkill "-$sig" -P "$pid" -x holdfast 2>/dev/null || kill "-$sig" "$pid"
+	wait "$pid"
+	rc=$?
+	if [ "$rc" -eq "$want" ]; then ok; else
+		not_ok "signal $sig: exit $rc instead of $want" "$(cat "$SCRATCH/out")"
+	fi
+}
+interrupt TERM 143
+work_is_empty "interrupted drill"
+nothing_left "interrupted drill"
+newest=$(find "$SCRATCH/reports" -maxdepth 1 -name '*.json' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-)
+expect 0 "its report is signed" "$HF" report verify "$newest" --key "$D/keys/report.key.pub"
+says "it says aborted" "Aborted"
+interrupt KILL 137
+for _ in $(seq 100); do # the kernel ends what ran inside; that takes a moment
+	grep -qsF "${SCRATCH// /\\040}/work" /proc/[0-9]*/mountinfo || break
+	sleep 0.1
+done
+nothing_left "killed drill"
+finish
