@@ -155,7 +155,9 @@ const struct cli_verb cmd_dump_verb = {
 	.summary = "write a file, or a directory as a tar stream, to standard output",
 	.about = "The content is compared with its digest while it is written: only exit status 0 "
 		 "(or 3) says that all of it is right.  The tar stream is in pax form with owners, "
-		 "times, hard links, access lists and extended attributes.",
+		 "times, hard links, holes, access lists and extended attributes; what tar cannot "
+		 "hold (inode flags, attribute names that are no text) is not in it: 'restore' "
+		 "gives that, too.",
 	.json = "JSON lines on standard error: warning, summary; standard output is the content",
 	.options = options,
 	.groups = CLI_VAULT | CLI_CONTENT,

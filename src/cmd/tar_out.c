@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "vault/entry.h"
+#include "vault/tree_reader.h"
 
 /*
  * INVARIANTS
@@ -184,6 +185,64 @@ static unsigned type_of(const struct entry *e)
 	return AE_IFREG;
 }
 
+/* The library prints a time before 1970 as "seconds.nanoseconds" with the sign in front of both, so
+ * it gets the two parts of that number instead of ours (seconds rounded down, nanoseconds on top).
+ */
+static struct entry_time time_for_pax(const struct entry_time *t)
+{
+	struct entry_time out = *t;
+	if (t->s >= 0 || t->ns == 0)
+		return out;
+	if (t->s == -1) {
+		out.ns = 0; /* -0.x: there is no such number of seconds */
+		return out;
+	}
+	out.s = t->s + 1;
+	out.ns = 1000000000u - t->ns;
+	return out;
+}
+
+/* Where the data of a sparse file lies, neighbours joined. */
+struct layout {
+	struct archive_entry *entry;
+	uint64_t at, begin; /* data from begin to at is not told yet */
+	bool has_holes;
+};
+
+static void tell_run(struct layout *l)
+{
+	if (l->at > l->begin)
+		archive_entry_sparse_add_entry(
+			l->entry, (la_int64_t)l->begin, (la_int64_t)(l->at - l->begin));
+}
+
+static int add_extent(void *arg, const struct extent *x, struct err *err)
+{
+	struct layout *l = arg;
+	(void)err;
+	if (x->is_hole) {
+		tell_run(l);
+		l->has_holes = true;
+		l->begin = l->at + x->length;
+	}
+	l->at += x->length;
+	return 0;
+}
+
+static int add_layout(
+	struct tree_reader *r, struct archive_entry *ae, const struct entry *e, struct err *err)
+{
+	struct layout l = { .entry = ae };
+	int rc = tree_reader_extents(r, e, add_extent, &l, err);
+	if (rc != 0)
+		return rc;
+	if (!l.has_holes)
+		archive_entry_sparse_clear(ae);
+	else
+		tell_run(&l);
+	return 0;
+}
+
 static int fill(struct tar_out *t, struct archive_entry *ae, const char *path,
 	const struct entry *e, struct err *err)
 {
@@ -198,8 +257,9 @@ static int fill(struct tar_out *t, struct archive_entry *ae, const char *path,
 	archive_entry_set_gid(ae, e->gid);
 	archive_entry_copy_uname(ae, e->user);
 	archive_entry_copy_gname(ae, e->group);
-	archive_entry_set_mtime(ae, (time_t)e->mtime.s, (long)e->mtime.ns);
-	if (e->has_btime)
+	struct entry_time mtime = time_for_pax(&e->mtime);
+	archive_entry_set_mtime(ae, (time_t)mtime.s, (long)mtime.ns);
+	if (e->has_btime && e->btime.s >= 0)
 		archive_entry_set_birthtime(ae, (time_t)e->btime.s, (long)e->btime.ns);
 	if (e->kind == ENTRY_CHAR || e->kind == ENTRY_BLOCK)
 		archive_entry_set_rdev(ae, makedev(e->dev_major, e->dev_minor));
@@ -246,10 +306,12 @@ int tar_out_add(struct tar_out *t, const struct record_source *source, struct tr
 		rc = err_set(err, ERR_NOMEM, "out of memory");
 	if (rc == 0)
 		rc = fill(t, ae, path + 1, e, err); /* without the leading '/' */
-	if (rc == 0 && archive_write_header(t->archive, ae) < ARCHIVE_WARN)
-		rc = fail(t, err);
 	bool has_data = rc == 0 && e->kind == ENTRY_FILE && archive_entry_hardlink(ae) == NULL;
 	if (has_data)
+		rc = add_layout(r, ae, e, err);
+	if (rc == 0 && archive_write_header(t->archive, ae) < ARCHIVE_WARN)
+		rc = fail(t, err);
+	if (rc == 0 && has_data)
 		rc = content_stream_run(source, r, e, write_data, t, err);
 	archive_entry_free(ae);
 	return rc;
