@@ -105,9 +105,11 @@ static int announce(struct verb *v, const char *const *words, struct err *err)
 {
 	CLEANUP(buf_done) struct buf line = BUF_INIT(DEMO_VERB_LINE_BYTES);
 	int rc = make_line(v, &line, err);
-	const char *text = rc == 0 ? buf_cstr(&line) : NULL;
-	if (rc != 0 || text == NULL)
-		return rc != 0 ? rc : err_set(err, ERR_NOMEM, "out of memory");
+	if (rc != 0)
+		return rc;
+	const char *text = buf_cstr(&line);
+	if (text == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
 	(void)fprintf(v->log, "$ %s\n", text); /* the log is a convenience */
 	CLEANUP(buf_done) struct buf shown = BUF_INIT(DEMO_VERB_LINE_BYTES);
 	for (size_t i = 0; words[i] != NULL && rc == 0; i++) {
