@@ -119,6 +119,22 @@ static void load(struct table *t, const char *dir, const char *prefix)
 	qsort(t->items, t->count, sizeof(*t->items), compare_items);
 }
 
+static void unload(struct table *t)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		/* the table's texts are const for those who only read it; these are ours */
+		union {
+			const void *given;
+			void *own;
+		} path = { .given = t->items[i].path }, data = { .given = t->items[i].data };
+		if (t->items[i].path != t->prefix)
+			free(path.own);
+		free(data.own);
+	}
+	free(t->items);
+	(void)close(t->root);
+}
+
 /* ---- snapshots ---- */
 
 static void back_up(struct vault *v, const struct vault_init_result *keys, const char *source,
@@ -148,6 +164,7 @@ static void back_up(struct vault *v, const struct vault_init_result *keys, const
 	fake_source_init(&fake, t.items, t.count);
 	must(backup_run(&opts, &fake.source, &result, &err), &err, "backup");
 	session_free(session);
+	unload(&t);
 	free(name);
 	truth_free(facts);
 	buf_done(&json);
