@@ -119,11 +119,17 @@ static void load(struct table *t, const char *dir, const char *prefix)
 	qsort(t->items, t->count, sizeof(*t->items), compare_items);
 }
 
-static void table_done(struct table *t)
+static void unload(struct table *t)
 {
-	for (size_t i = 1; i < t->count; i++) { /* the first path is the prefix, borrowed */
-		free((void *)(uintptr_t)t->items[i].path);
-		free((void *)(uintptr_t)t->items[i].data);
+	for (size_t i = 0; i < t->count; i++) {
+		/* the table's texts are const for those who only read it; these are ours */
+		union {
+			const void *given;
+			void *own;
+		} path = { .given = t->items[i].path }, data = { .given = t->items[i].data };
+		if (t->items[i].path != t->prefix)
+			free(path.own);
+		free(data.own);
 	}
 	free(t->items);
 	(void)close(t->root);
@@ -158,7 +164,7 @@ static void back_up(struct vault *v, const struct vault_init_result *keys, const
 	fake_source_init(&fake, t.items, t.count);
 	must(backup_run(&opts, &fake.source, &result, &err), &err, "backup");
 	session_free(session);
-	table_done(&t);
+	unload(&t);
 	free(name);
 	truth_free(facts);
 	buf_done(&json);

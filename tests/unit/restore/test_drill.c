@@ -109,7 +109,7 @@ Test(drill, a_sound_plant_passes_and_nothing_is_left)
 static void flip_largest(const char *dir, char path[PATH_MAX])
 {
 	struct stat st, best = { .st_size = 0 };
-	char file[PATH_MAX];
+	char file[PATH_MAX + 512];
 	DIR *d = opendir(dir);
 	cr_assert(d != NULL);
 	for (struct dirent *de = readdir(d); de != NULL; de = readdir(d)) {
@@ -117,7 +117,7 @@ static void flip_largest(const char *dir, char path[PATH_MAX])
 		if (strspn(de->d_name, "0123456789") == strlen(de->d_name) &&
 			stat(file, &st) == 0 && st.st_size > best.st_size) {
 			best = st;
-			(void)snprintf(path, PATH_MAX, "%s", file);
+			(void)snprintf(path, PATH_MAX, "%.4000s", file);
 		}
 	}
 	(void)closedir(d);
@@ -142,7 +142,7 @@ static void newest_database(const char *base, char out[PATH_MAX])
 			best = n;
 	}
 	(void)closedir(d);
-	(void)snprintf(out, PATH_MAX, "%s/%ld", base, best);
+	(void)snprintf(out, PATH_MAX, "%.4000s/%ld", base, best);
 }
 
 static void flip_a_table(const char *dir)
