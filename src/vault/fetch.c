@@ -177,10 +177,14 @@ static int scan_pack(void *arg, const char *name, uint64_t size)
 	return add_footer(l->f, name, hash, size, l->err);
 }
 
-static int scan_footers(struct fetch *f, struct err *err)
+int fetch_footers(struct fetch *f, struct err *err)
 {
+	struct index *index;
+	int rc = fetch_index(f, &index, err);
+	if (rc != 0 || f->has_footers)
+		return rc;
 	struct loading l = { .f = f, .err = err };
-	int rc = store_list(f->vault->store, "pk/", scan_pack, &l, err);
+	rc = store_list(f->vault->store, "pk/", scan_pack, &l, err);
 	if (rc == 0)
 		rc = index_settle(f->index, err);
 	if (rc == 0)
@@ -234,7 +238,7 @@ int fetch_record(struct fetch *f, const uint8_t id[32], struct buf *cr, struct e
 		}
 		if (f->has_footers)
 			break;
-		rc = scan_footers(f, err);
+		rc = fetch_footers(f, err);
 		if (rc != 0)
 			return rc;
 	}

@@ -68,9 +68,17 @@ static int check_ref(void *arg, const uint8_t id[32], uint32_t cr_len, struct er
 	if ((put != 0 ? put : own) != cr_len)
 		return err_set(
 			err, ERR_CORRUPT, "the reference list gives a record a wrong length");
-	if (put != 0)
+	if (put != 0) {
 		w->listed_puts++;
-	return 0;
+		return 0;
+	}
+	int rc = w->s->is_stored(w->s->arg, id, err);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	err_set(err, ERR_CORRUPT, "a record of an unchanged file is no longer in the vault");
+	return err_hint(err,
+		"run the backup again with --no-cache: what is missing is stored anew; and see "
+		"'holdfast verify'");
 }
 
 static int check_refs(const struct session_check *s, const struct port_commit *c,
