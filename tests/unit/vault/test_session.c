@@ -389,6 +389,31 @@ Test(session, a_commit_that_uses_a_record_no_index_lists_finds_it_in_a_footer)
 	cr_expect(eq(int, use_again_without("ix/", &err), 0), "%s", err.msg);
 }
 
+Test(session, a_label_that_no_reader_takes_or_of_another_source_is_refused)
+{
+	/* each would otherwise lie in the vault for good and stop every list of snapshots, or
+	 * stand in for another source's latest */
+	static const struct {
+		const char *label;
+		size_t len;
+	} bad[] = { { "", 0 }, { "\1\5plan", 6 }, { "\1\5plans", 7 }, { "\x7f\1x", 3 },
+		{ "\1\5plant\6\1", 9 } };
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct err err = ERR_INIT;
+		struct hostile h;
+		struct hostile_commit x = {
+			.seq = 1, .label = bad[i].label, .label_len = bad[i].len
+		};
+		CLEANUP(buf_done) struct buf cr = BUF_INIT(1u << 20);
+		make_record("poison", 1, &cr, &x.ref);
+		hostile_begin(&h);
+		cr_assert(eq(int, h.port->put(h.port->self, cr.data, cr.len, &err), 0));
+		cr_expect(lt(int, hostile_commit(&h, &x, &err), 0), "label %d", (int)i);
+		session_free(h.session);
+	}
+	cr_expect(eq(int, vault_fixture_snapshots(f.store, f.rk_sk), 0));
+}
+
 Test(session, a_session_begins_once)
 {
 	struct err err = ERR_INIT;
