@@ -89,7 +89,7 @@ static int load_segment(void *arg, const char *name, uint64_t size)
 	int rc = vault_get_sealed(l->f->vault, SEALED_INDEX, name, &body, &why);
 	if (rc == 0)
 		rc = index_add_segment(l->index, body.data, body.len, &why);
-	if (rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND) {
+	if (vault_is_object_loss(rc) && rc != -ERR_UNSUPPORTED) {
 		log_debug("fetch.index", "segment=%s error=%s, continuing", name, why.msg);
 		return 0; /* rebuildable: the packs' own footers say the same */
 	}
@@ -159,7 +159,8 @@ static int add_footer(
 	if (rc == 0)
 		rc = index_add_pack(f->index, hash, (uint32_t)size, places.at, places.count, err);
 	free(places.at);
-	if (rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND) {
+	if (vault_is_object_loss(
+		    rc)) { /* its epoch, too, may be a flipped bit: no hash was checked */
 		log_debug("fetch.footer", "pack=%s, continuing without it", name);
 		return 0;
 	}
@@ -233,7 +234,7 @@ int fetch_record(struct fetch *f, const uint8_t id[32], struct buf *cr, struct e
 		struct index_place place;
 		for (size_t nth = 0; index_find(index, id, nth, &place); nth++) {
 			last = read_place(f, id, &place, cr, err);
-			if (last == 0 || (last != -ERR_CORRUPT && last != -ERR_NOT_FOUND))
+			if (last == 0 || !vault_is_object_loss(last))
 				return last;
 		}
 		if (f->has_footers)

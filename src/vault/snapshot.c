@@ -98,7 +98,7 @@ static int list_one(void *arg, const char *name, uint64_t size)
 	int rc = read_one(l->v, name, &s, &why);
 	if (rc != 0) {
 		(void)err_wrap(&why, "snapshot '%s'", name);
-		if (l->on_bad != NULL && (rc == -ERR_CORRUPT || rc == -ERR_ROLLBACK)) {
+		if (l->on_bad != NULL && (vault_is_object_loss(rc) || rc == -ERR_ROLLBACK)) {
 			l->on_bad(l->arg, name, &why);
 			return 0;
 		}

@@ -88,10 +88,19 @@ void vault_keys_of_writer(const struct keyring_writer *w, struct vault_keys *out
 	memcpy(out->officer_pk, w->officer_pk, sizeof(out->officer_pk));
 }
 
+bool vault_is_object_loss(int rc)
+{
+	return rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND || rc == -ERR_UNSUPPORTED ||
+	       rc == -ERR_AUTH || rc == -ERR_IO;
+}
+
 int vault_get_hashed(struct store *store, const char *name, struct buf *out, struct err *err)
 {
 	size_t before = out->len;
 	int rc = store_get(store, name, out, err);
+	if (rc == -ERR_LIMIT) /* every caller's buffer holds any object of its kind */
+		return err_set(
+			err, ERR_CORRUPT, "object '%s' is longer than any of its kind", name);
 	if (rc != 0)
 		return rc;
 	uint8_t hash[HASH_BYTES];
@@ -399,11 +408,12 @@ int vault_make_group(struct vault *v, const char *name, uint8_t dk_sk[32], struc
 			DOMAIN_NAME_BYTES - 1);
 	for (size_t i = 0; i < v->domain.group_count; i++) {
 		if (strcmp(v->domain.groups[i].name, name) == 0)
-			return err_set(err, ERR_EXISTS, "there is a drill group '%s' already", name);
+			return err_set(
+				err, ERR_EXISTS, "there is a drill group '%s' already", name);
 	}
 	if (v->domain.group_count == DOMAIN_MAX_KEYS)
-		return err_set(err, ERR_LIMIT, "a vault has at most %d drill groups",
-			DOMAIN_MAX_KEYS);
+		return err_set(
+			err, ERR_LIMIT, "a vault has at most %d drill groups", DOMAIN_MAX_KEYS);
 	struct domain_group *g = &v->domain.groups[v->domain.group_count];
 	int rc = hpke_generate(dk_sk, g->dk_pk, err);
 	if (rc != 0)
