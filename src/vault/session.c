@@ -530,6 +530,26 @@ static int check_stored(void *arg, const uint8_t id[32], struct err *err)
 	return is_stored(s, id);
 }
 
+/* Did another session of this source commit meanwhile?  Asked last, because the writing before may
+ * take minutes, and two snapshots with one number hold the source until someone looks. */
+static int check_base(struct session *s, struct err *err)
+{
+	struct snapshot_list now = { .at = NULL };
+	int rc = snapshot_list(s->vault, NULL, NULL, &now, err);
+	for (size_t i = 0; rc == 0 && i < now.count; i++) {
+		const struct snaprec *r = &now.at[i].record;
+		if (memcmp(r->agent_id, s->mark.agent_id, 16) == 0 &&
+			memcmp(r->source_id, s->mark.source_id, 16) == 0 &&
+			r->seq > (s->base == NULL ? 0 : s->base->record.seq)) {
+			rc = err_set(
+				err, ERR_BUSY, "another backup of this source finished meanwhile");
+			(void)err_hint(err, "run the backup again; nothing was lost");
+		}
+	}
+	snapshot_list_done(&now);
+	return rc;
+}
+
 /* Everything a snapshot needs, durable; then the snapshot itself. */
 static int write_all(
 	struct session *s, const struct port_commit *c, struct snapshot_body *b, struct err *err)
@@ -546,26 +566,9 @@ static int write_all(
 	if (rc == 0)
 		rc = store_barrier(s->vault->store, err);
 	if (rc == 0)
+		rc = check_base(s, err);
+	if (rc == 0)
 		rc = put_snapshot(s, b, err);
-	return rc;
-}
-
-/* Did another session of this source commit meanwhile? */
-static int check_base(struct session *s, struct err *err)
-{
-	struct snapshot_list now = { .at = NULL };
-	int rc = snapshot_list(s->vault, NULL, NULL, &now, err);
-	for (size_t i = 0; rc == 0 && i < now.count; i++) {
-		const struct snaprec *r = &now.at[i].record;
-		if (memcmp(r->agent_id, s->mark.agent_id, 16) == 0 &&
-			memcmp(r->source_id, s->mark.source_id, 16) == 0 &&
-			r->seq > (s->base == NULL ? 0 : s->base->record.seq)) {
-			rc = err_set(
-				err, ERR_BUSY, "another backup of this source finished meanwhile");
-			(void)err_hint(err, "run the backup again; nothing was lost");
-		}
-	}
-	snapshot_list_done(&now);
 	return rc;
 }
 
@@ -587,8 +590,6 @@ static int port_commit_snapshot(
 	check.own = s->own;
 	if (rc == 0)
 		rc = session_check_commit(&check, c, err);
-	if (rc == 0)
-		rc = check_base(s, err);
 	memcpy(body.record, c->record, SNAPREC_BYTES);
 	memcpy(body.session, s->mark.session, sizeof(body.session));
 	if (rc == 0 && c->label_len > 0) {
