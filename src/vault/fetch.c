@@ -89,7 +89,7 @@ static int load_segment(void *arg, const char *name, uint64_t size)
 	int rc = vault_get_sealed(l->f->vault, SEALED_INDEX, name, &body, &why);
 	if (rc == 0)
 		rc = index_add_segment(l->index, body.data, body.len, &why);
-	if (rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND) {
+	if (vault_is_object_loss(rc) && rc != -ERR_UNSUPPORTED) {
 		log_debug("fetch.index", "segment=%s error=%s, continuing", name, why.msg);
 		return 0; /* rebuildable: the packs' own footers say the same */
 	}
@@ -159,7 +159,8 @@ static int add_footer(
 	if (rc == 0)
 		rc = index_add_pack(f->index, hash, (uint32_t)size, places.at, places.count, err);
 	free(places.at);
-	if (rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND) {
+	if (vault_is_object_loss(
+		    rc)) { /* its epoch, too, may be a flipped bit: no hash was checked */
 		log_debug("fetch.footer", "pack=%s, continuing without it", name);
 		return 0;
 	}
@@ -177,10 +178,14 @@ static int scan_pack(void *arg, const char *name, uint64_t size)
 	return add_footer(l->f, name, hash, size, l->err);
 }
 
-static int scan_footers(struct fetch *f, struct err *err)
+int fetch_footers(struct fetch *f, struct err *err)
 {
+	struct index *index;
+	int rc = fetch_index(f, &index, err);
+	if (rc != 0 || f->has_footers)
+		return rc;
 	struct loading l = { .f = f, .err = err };
-	int rc = store_list(f->vault->store, "pk/", scan_pack, &l, err);
+	rc = store_list(f->vault->store, "pk/", scan_pack, &l, err);
 	if (rc == 0)
 		rc = index_settle(f->index, err);
 	if (rc == 0)
@@ -229,12 +234,12 @@ int fetch_record(struct fetch *f, const uint8_t id[32], struct buf *cr, struct e
 		struct index_place place;
 		for (size_t nth = 0; index_find(index, id, nth, &place); nth++) {
 			last = read_place(f, id, &place, cr, err);
-			if (last == 0 || (last != -ERR_CORRUPT && last != -ERR_NOT_FOUND))
+			if (last == 0 || !vault_is_object_loss(last))
 				return last;
 		}
 		if (f->has_footers)
 			break;
-		rc = scan_footers(f, err);
+		rc = fetch_footers(f, err);
 		if (rc != 0)
 			return rc;
 	}

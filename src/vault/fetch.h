@@ -23,10 +23,13 @@ void fetch_free(struct fetch *f);
 /* Load the index unless it is loaded; *${out} borrowed until free.  */
 int fetch_index(struct fetch *f, struct index **out, struct err *err);
 
+/* Read, once, the footers of the packs that the index does not list, into the index. */
+int fetch_footers(struct fetch *f, struct err *err);
+
 /**
  * fetch_record(f, id, cr, err):
  * Append the whole record, its SHA-256 checked against ${id}; every place of it is tried.
- * Return 0, -ERR_NOT_FOUND or -ERR_CORRUPT.
+ * Return 0, -ERR_NOT_FOUND, -ERR_CORRUPT or -ERR_IO.
  */
 int fetch_record(struct fetch *f, const uint8_t id[32], struct buf *cr, struct err *err);
 

@@ -33,6 +33,8 @@
  * (3) The snapshot object is put only after a barrier over everything it needs.
  * (4) Collection (gc/, dd/) is not part of this version: a store that shows any is read, never
  *     written.
+ * (5) The index alone proves nothing: a crash inside a barrier may leave an index segment without
+ *     its packs.  A record counts as stored only in a pack that the store lists in full length.
  */
 
 #define BARRIER_BYTES (1u << 30)
@@ -47,8 +49,9 @@ struct session {
 	struct index *index;       /* borrowed from fetch */
 	struct snapshot_list list; /* at begin */
 	struct session_mark mark;
-	struct id_set *own;  /* IDs of this agent's unpruned snapshots; NULL until asked */
-	struct id_set *puts; /* IDs put in this session */
+	struct id_set *own;   /* IDs of this agent's unpruned snapshots; NULL until asked */
+	struct id_set *puts;  /* IDs put in this session */
+	struct id_set *there; /* packs on the store or staged, with their lengths */
 	struct pack *packs[2];
 	size_t first_pack;       /* packs from here on are in no index segment yet */
 	size_t segment_entries;  /* their entries */
@@ -56,7 +59,7 @@ struct session {
 	int64_t synced_at;
 	const struct snapshot *base; /* in list, or NULL */
 	struct session_stats stats;
-	bool is_open;
+	bool is_begun, is_open;
 };
 
 DEFINE_CLEANUP(struct session *, session_free)
@@ -99,6 +102,7 @@ void session_free(struct session *s)
 	snapshot_list_done(&s->list);
 	id_set_free(s->own);
 	id_set_free(s->puts);
+	id_set_free(s->there);
 	pack_free(s->packs[0]);
 	pack_free(s->packs[1]);
 	fetch_free(s->fetch);
@@ -175,10 +179,47 @@ static int find_base(struct session *s, struct err *err)
 	return 0;
 }
 
+struct packs_listing {
+	struct id_set *there;
+	struct err *err;
+};
+
+static int note_pack(void *arg, const char *name, uint64_t size)
+{
+	struct packs_listing *l = arg;
+	uint8_t hash[HASH_BYTES];
+	size_t len = strlen(name);
+	if (size == 0 || size > PACK_MAX_BYTES || len < 64 ||
+		text_unhex(name + len - 64, sizeof(hash), hash) != 0)
+		return 0; /* no pack of this format */
+	return id_set_add(l->there, hash, (uint32_t)size, NULL, l->err);
+}
+
+static int list_packs(struct session *s, struct err *err)
+{
+	int rc = id_set_new(&s->there, err);
+	struct packs_listing l = { .there = s->there, .err = err };
+	return rc != 0 ? rc : store_list(s->vault->store, "pk/", note_pack, &l, err);
+}
+
+/* Invariant 5.  Records that wait in an open pack are in puts, not here. */
+static bool is_stored(const struct session *s, const uint8_t id[32])
+{
+	struct index_place place;
+	for (size_t nth = 0; index_find(s->index, id, nth, &place); nth++) {
+		if (id_set_find(s->there, place.pack) == place.pack_len)
+			return true;
+	}
+	return false;
+}
+
 static int port_begin(void *self, const uint8_t agent_id[16], const uint8_t source_id[16],
 	struct port_base *base, struct err *err)
 {
 	struct session *s = self;
+	if (s->is_begun) /* what it knows belongs to one agent and one source */
+		return err_set(err, ERR_FAILED, "a session begins once");
+	s->is_begun = true;
 	if (store_is_read_only(s->vault->store))
 		return err_set(err, ERR_READONLY, "the store was opened for reading only");
 	int rc = check_collection(s, err);
@@ -198,6 +239,8 @@ static int port_begin(void *self, const uint8_t agent_id[16], const uint8_t sour
 		rc = put_mark(s, SESSION_MARK_OPEN, err);
 	if (rc == 0)
 		rc = fetch_index(s->fetch, &s->index, err);
+	if (rc == 0)
+		rc = list_packs(s, err);
 	if (rc == 0)
 		rc = id_set_new(&s->puts, err);
 	if (rc != 0)
@@ -247,12 +290,10 @@ static int port_has(
 	if (rc != 0)
 		return rc;
 	for (size_t i = 0; i < count; i++) {
-		struct index_place place;
 		if (id_set_find(s->puts, ids[i]) > 0)
 			present[i] = 1;
 		else
-			present[i] = id_set_find(s->own, ids[i]) > 0 &&
-				     index_find(s->index, ids[i], 0, &place);
+			present[i] = id_set_find(s->own, ids[i]) > 0 && is_stored(s, ids[i]);
 	}
 	return 0;
 }
@@ -302,6 +343,8 @@ static int flush_pack(struct session *s, enum pack_class class, struct err *err)
 		rc = index_add_pack(s->index, hash, (uint32_t)object.len, places, count, err);
 	if (rc == 0)
 		rc = index_settle(s->index, err);
+	if (rc == 0)
+		rc = id_set_add(s->there, hash, (uint32_t)object.len, NULL, err);
 	if (rc != 0)
 		return rc;
 	s->stats.packs++;
@@ -326,8 +369,7 @@ static int take_record(
 	bool is_new = false;
 	hash_sha256(cr, cr_len, id);
 	int rc = id_set_add(s->puts, id, cr_len, &is_new, err);
-	struct index_place place;
-	if (rc != 0 || !is_new || index_find(s->index, id, 0, &place))
+	if (rc != 0 || !is_new || is_stored(s, id))
 		return rc;
 	enum pack_class class = type == RECORD_DATA ? PACK_DATA : PACK_METADATA;
 	if (pack_bytes(s->packs[class]) + cr_len > PACK_TARGET_BYTES ||
@@ -472,27 +514,24 @@ static int put_snapshot(struct session *s, struct snapshot_body *b, struct err *
 	return rc != 0 ? rc : store_barrier(s->vault->store, err);
 }
 
-/* Everything a snapshot needs, durable; then the snapshot itself. */
-static int write_all(
-	struct session *s, const struct port_commit *c, struct snapshot_body *b, struct err *err)
+/* For session_check: 1 if the record is stored, else 0.  A damaged index segment must not make an
+ * unchanged file's records look lost: before a no, the packs that no segment lists are asked. */
+static int check_stored(void *arg, const uint8_t id[32], struct err *err)
 {
-	int rc = flush_pack(s, PACK_DATA, err);
+	struct session *s = arg;
+	if (is_stored(s, id))
+		return 1;
+	int rc = flush_index(s, err); /* what is learned from footers is no news of this session */
 	if (rc == 0)
-		rc = flush_pack(s, PACK_METADATA, err);
-	if (rc == 0)
-		rc = flush_index(s, err);
-	if (rc == 0)
-		rc = put_refs(s, c, b, err);
-	if (rc == 0)
-		rc = put_envelopes(s, c, b->ev, err);
-	if (rc == 0)
-		rc = store_barrier(s->vault->store, err);
-	if (rc == 0)
-		rc = put_snapshot(s, b, err);
-	return rc;
+		rc = fetch_footers(s->fetch, err);
+	if (rc != 0)
+		return rc;
+	s->first_pack = index_pack_count(s->index);
+	return is_stored(s, id);
 }
 
-/* Did another session of this source commit meanwhile? */
+/* Did another session of this source commit meanwhile?  Asked last, because the writing before may
+ * take minutes, and two snapshots with one number hold the source until someone looks. */
 static int check_base(struct session *s, struct err *err)
 {
 	struct snapshot_list now = { .at = NULL };
@@ -511,6 +550,28 @@ static int check_base(struct session *s, struct err *err)
 	return rc;
 }
 
+/* Everything a snapshot needs, durable; then the snapshot itself. */
+static int write_all(
+	struct session *s, const struct port_commit *c, struct snapshot_body *b, struct err *err)
+{
+	int rc = flush_pack(s, PACK_DATA, err);
+	if (rc == 0)
+		rc = flush_pack(s, PACK_METADATA, err);
+	if (rc == 0)
+		rc = flush_index(s, err);
+	if (rc == 0)
+		rc = put_refs(s, c, b, err);
+	if (rc == 0)
+		rc = put_envelopes(s, c, b->ev, err);
+	if (rc == 0)
+		rc = store_barrier(s->vault->store, err);
+	if (rc == 0)
+		rc = check_base(s, err);
+	if (rc == 0)
+		rc = put_snapshot(s, b, err);
+	return rc;
+}
+
 static int port_commit_snapshot(
 	void *self, const struct port_commit *c, struct port_receipt *receipt, struct err *err)
 {
@@ -522,13 +583,13 @@ static int port_commit_snapshot(
 		.agent_id = s->mark.agent_id,
 		.source_id = s->mark.source_id,
 		.base = s->base == NULL ? NULL : s->base->body.record,
-		.puts = s->puts };
+		.puts = s->puts,
+		.is_stored = check_stored,
+		.arg = s };
 	int rc = load_own(s, err);
 	check.own = s->own;
 	if (rc == 0)
 		rc = session_check_commit(&check, c, err);
-	if (rc == 0)
-		rc = check_base(s, err);
 	memcpy(body.record, c->record, SNAPREC_BYTES);
 	memcpy(body.session, s->mark.session, sizeof(body.session));
 	if (rc == 0 && c->label_len > 0) {

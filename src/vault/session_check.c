@@ -6,6 +6,9 @@
 #include "base/log.h"
 #include "crypto/hash.h"
 #include "vault/id_set.h"
+#include "vault/keyring.h"
+#include "vault/label.h"
+#include "vault/snapshot_body.h"
 
 static int check_record(const struct session_check *s, const struct port_commit *c,
 	struct snaprec *r, struct err *err)
@@ -68,9 +71,17 @@ static int check_ref(void *arg, const uint8_t id[32], uint32_t cr_len, struct er
 	if ((put != 0 ? put : own) != cr_len)
 		return err_set(
 			err, ERR_CORRUPT, "the reference list gives a record a wrong length");
-	if (put != 0)
+	if (put != 0) {
 		w->listed_puts++;
-	return 0;
+		return 0;
+	}
+	int rc = w->s->is_stored(w->s->arg, id, err);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	err_set(err, ERR_CORRUPT, "a record of an unchanged file is no longer in the vault");
+	return err_hint(err,
+		"run the backup again with --no-cache: what is missing is stored anew; and see "
+		"'holdfast verify'");
 }
 
 static int check_refs(const struct session_check *s, const struct port_commit *c,
@@ -125,6 +136,26 @@ static int check_envelopes(
 	return 0;
 }
 
+/* A label that readers refuse would stop every list of snapshots, for good; and "latest" of a
+ * source goes by the name in the label. */
+static int check_label(const struct session_check *s, const struct port_commit *c, struct err *err)
+{
+	struct label label;
+	uint8_t source_id[16];
+	if (c->label_len > SNAPSHOT_BODY_MAX_LABEL)
+		return err_set(err, ERR_LIMIT,
+			"the label of %zu bytes is longer than %d (paths, tags)", c->label_len,
+			SNAPSHOT_BODY_MAX_LABEL);
+	int rc = label_decode(c->label, c->label_len, &label, err);
+	if (rc != 0)
+		return rc;
+	keyring_source_id(s->domain->domain_id, s->agent_id, label.source, source_id);
+	label_done(&label);
+	if (memcmp(source_id, s->source_id, sizeof(source_id)) != 0)
+		return err_set(err, ERR_CORRUPT, "the label names another source");
+	return 0;
+}
+
 int session_check_commit(
 	const struct session_check *s, const struct port_commit *c, struct err *err)
 {
@@ -134,5 +165,7 @@ int session_check_commit(
 		rc = check_chain(s, &r, err);
 	if (rc == 0)
 		rc = check_refs(s, c, &r, err);
+	if (rc == 0)
+		rc = check_label(s, c, err);
 	return rc != 0 ? rc : check_envelopes(s, c, err);
 }

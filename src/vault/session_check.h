@@ -1,6 +1,6 @@
 /*
  * session_check: what a vault must check before it makes a snapshot (docs/FORMAT.md section 5, "at
- * commit").  Pure: a verdict over bytes and sets.
+ * commit").  A verdict over bytes and sets; only is_stored may look at the store.
  */
 #ifndef VAULT_SESSION_CHECK_H
 #define VAULT_SESSION_CHECK_H
@@ -19,9 +19,12 @@ struct session_check {
 	const uint8_t *base;                 /* SNAPREC_BYTES of the newest snapshot, or NULL */
 	const struct id_set *own;            /* references of this agent's unpruned snapshots */
 	const struct id_set *puts;           /* records put in this session */
+	/* Is a record of own still in a pack?  1, 0 or an error. */
+	int (*is_stored)(void *arg, const uint8_t id[32], struct err *err);
+	void *arg;
 };
 
-/* Return 0, or -ERR_CORRUPT with the rule that is broken. */
+/* Return 0, or -ERR_CORRUPT with the rule that is broken, or what is_stored failed with. */
 int session_check_commit(
 	const struct session_check *s, const struct port_commit *c, struct err *err);
 

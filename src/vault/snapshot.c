@@ -98,7 +98,7 @@ static int list_one(void *arg, const char *name, uint64_t size)
 	int rc = read_one(l->v, name, &s, &why);
 	if (rc != 0) {
 		(void)err_wrap(&why, "snapshot '%s'", name);
-		if (l->on_bad != NULL && (rc == -ERR_CORRUPT || rc == -ERR_ROLLBACK)) {
+		if (l->on_bad != NULL && (vault_is_object_loss(rc) || rc == -ERR_ROLLBACK)) {
 			l->on_bad(l->arg, name, &why);
 			return 0;
 		}
@@ -179,6 +179,13 @@ static int pick_latest(const struct snapshot_list *list, const char *source,
 		const struct snapshot *s = &list->at[i];
 		if (source != NULL && strcmp(s->label.source, source) != 0)
 			continue;
+		/* by the rules of a commit only two agents can have sources of one name */
+		if (source != NULL && found != NULL && !is_same_source(found, s)) {
+			err_set(err, ERR_USAGE,
+				"'latest' is ambiguous: two agents have a source named '%s'",
+				source);
+			return err_hint(err, "give a snapshot id");
+		}
 		if (source == NULL && found != NULL && !is_same_source(found, s)) {
 			err_set(err, ERR_USAGE,
 				"'latest' is ambiguous: there are snapshots of '%s' and of '%s'",

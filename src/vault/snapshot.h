@@ -37,8 +37,8 @@ typedef void (*snapshot_bad_fn)(void *arg, const char *object, const struct err 
 
 /**
  * snapshot_list(v, on_bad, arg, out, err):
- * Read every snapshot object.  A damaged one: told to ${on_bad} and passed over, or with ${on_bad}
- * NULL the call ends with -ERR_CORRUPT and its name.
+ * Read every snapshot object.  One that cannot be had or read: told to ${on_bad} and passed over,
+ * or with ${on_bad} NULL the call ends with its error and name.
  */
 int snapshot_list(struct vault *v, snapshot_bad_fn on_bad, void *arg, struct snapshot_list *out,
 	struct err *err);

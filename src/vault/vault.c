@@ -88,10 +88,19 @@ void vault_keys_of_writer(const struct keyring_writer *w, struct vault_keys *out
 	memcpy(out->officer_pk, w->officer_pk, sizeof(out->officer_pk));
 }
 
+bool vault_is_object_loss(int rc)
+{
+	return rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND || rc == -ERR_UNSUPPORTED ||
+	       rc == -ERR_AUTH || rc == -ERR_IO;
+}
+
 int vault_get_hashed(struct store *store, const char *name, struct buf *out, struct err *err)
 {
 	size_t before = out->len;
 	int rc = store_get(store, name, out, err);
+	if (rc == -ERR_LIMIT) /* every caller's buffer holds any object of its kind */
+		return err_set(
+			err, ERR_CORRUPT, "object '%s' is longer than any of its kind", name);
 	if (rc != 0)
 		return rc;
 	uint8_t hash[HASH_BYTES];
@@ -157,6 +166,7 @@ struct slot_search {
 	struct vault_keys *keys;
 	size_t slots;
 	bool found;
+	int bad; /* why a slot could not be used, 0 = none such */
 	struct err *err;
 };
 
@@ -167,18 +177,23 @@ static int try_slot(void *arg, const char *name, uint64_t size)
 	if (size != SLOT_HFKV_BYTES)
 		return 0;
 	CLEANUP(buf_done) struct buf slot = BUF_INIT(4096);
-	int rc = vault_get_hashed(s->store, name, &slot, s->err);
-	if (rc != 0)
-		return rc;
 	s->slots++;
 	uint8_t vault_id[16];
 	uint8_t k_vault[32];
 	uint32_t epoch;
-	rc = slot_hfkv_open(slot.data, slot.len, s->rk_sk, vault_id, &epoch, k_vault, s->err);
+	struct err why = ERR_INIT;
+	int rc = vault_get_hashed(s->store, name, &slot, &why);
+	if (rc == 0)
+		rc = slot_hfkv_open(slot.data, slot.len, s->rk_sk, vault_id, &epoch, k_vault, &why);
 	if (rc == -ERR_AUTH)
 		return 0;
-	if (rc != 0)
-		return err_wrap(s->err, "key slot '%s'", name);
+	if (rc != 0) { /* another slot may do */
+		(void)err_wrap(&why, "key slot '%s'", name);
+		s->bad = rc;
+		if (s->err != NULL)
+			*s->err = why;
+		return vault_is_object_loss(rc) ? 0 : rc;
+	}
 	if (!s->found || epoch > s->keys->kv_epoch) {
 		memcpy(s->keys->vault_id, vault_id, sizeof(vault_id));
 		memcpy(s->keys->k_vault, k_vault, sizeof(k_vault));
@@ -203,6 +218,8 @@ int vault_keys_of_recovery(struct store *store, const uint8_t rk_sk[32], struct 
 	rc = store_list(store, "ks/", try_slot, &search, err);
 	if (rc != 0)
 		return rc;
+	if (!search.found && search.bad != 0)
+		return search.bad; /* err tells of it */
 	if (!search.found) {
 		err_set(err, ERR_AUTH,
 			"no key slot of this vault opens with this recovery key (%zu seen)",
@@ -210,6 +227,8 @@ int vault_keys_of_recovery(struct store *store, const uint8_t rk_sk[32], struct 
 		return err_hint(
 			err, "use the recovery file that 'holdfast init' wrote for this vault");
 	}
+	if (err != NULL)
+		err_clear(err); /* of a slot that was not needed */
 	keyring_root_derive(rk_sk, keys.vault_id, root);
 	keys.has_officer = true;
 	memcpy(keys.officer_pk, root->officer_pk, sizeof(keys.officer_pk));

@@ -24,7 +24,11 @@ int vault_make_group(struct vault *v, const char *name, uint8_t dk_sk[32], struc
 int vault_put_slot(struct store *store, const void *slot, size_t len, char name[VAULT_NAME_BYTES],
 	struct err *err);
 
-/* Get one object whose name ends in its SHA-256, and check it.  ${out} is appended to. */
+/* Does ${rc} speak of the one object that was asked for, so that others may still be good? */
+bool vault_is_object_loss(int rc);
+
+/* Get one object whose name ends in its SHA-256, and check it.  ${out} is appended to; its limit
+ * is that of the kind: a longer object is -ERR_CORRUPT. */
 int vault_get_hashed(struct store *store, const char *name, struct buf *out, struct err *err);
 
 /* Get, check and unseal a hash-named object; append its body. */

@@ -155,7 +155,7 @@ static int check_refs(struct verify *v, const struct snapshot *s, struct err *er
 	struct refs_check c = { .v = v };
 	struct err why = ERR_INIT;
 	int rc = snapshot_refs(v->vault, s, check_ref, &c, &why);
-	if (rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND) {
+	if (vault_is_object_loss(rc)) {
 		verify_problem(v, s->object, &why);
 		return 0;
 	}
@@ -183,7 +183,7 @@ static int check_envelopes(struct verify *v, const struct snapshot *s, struct er
 {
 	struct err why = ERR_INIT;
 	int rc = snapshot_check_envelopes(v->vault, s, &why);
-	if (rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND || rc == -ERR_UNSUPPORTED) {
+	if (vault_is_object_loss(rc)) {
 		verify_problem(v, s->object, &why);
 		return 0;
 	}

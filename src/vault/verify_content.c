@@ -8,6 +8,7 @@
 #include "crypto/hash.h"
 #include "vault/digest.h"
 #include "vault/tree_reader.h"
+#include "vault/vault_internal.h"
 #include "vault/verify_internal.h"
 
 /*
@@ -107,12 +108,6 @@ static int check_file(struct content *c, struct tree_reader *reader, const struc
 	return rc;
 }
 
-static bool is_damage(int rc)
-{
-	return rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND || rc == -ERR_UNSUPPORTED ||
-	       rc == -ERR_AUTH;
-}
-
 static void tell_file(struct content *c, const uint8_t *key, size_t key_len, const struct err *why)
 {
 	CLEANUP(buf_done) struct buf path = BUF_INIT(2 * ENTRY_MAX_KEY_BYTES);
@@ -137,7 +132,7 @@ static int walk(struct content *c, struct tree_reader *reader, struct id_set *se
 			return 0;
 		if (rc > 0 && e.kind == ENTRY_FILE) {
 			rc = check_file(c, reader, &e, seen, &why);
-			if (is_damage(rc)) {
+			if (vault_is_object_loss(rc)) {
 				tell_file(c, key, key_len, &why);
 				continue;
 			}
@@ -181,7 +176,7 @@ int verify_content_snapshot(struct verify *v, struct fetch *f, const struct snap
 	id_set_free(c.refs);
 	hash_free(c.shape);
 	buf_wipe(&c.raw);
-	if (is_damage(rc)) {
+	if (vault_is_object_loss(rc)) {
 		verify_problem(v, s->object, &why);
 		return 0;
 	}

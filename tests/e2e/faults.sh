@@ -71,6 +71,21 @@ for n in 3 9 15 21 27; do
 done
 check_whole "after a full disk"
 
+# an object that grew past every limit is damage like any other, and only a lost index costs nothing
+for class in vh ks pk ix rf ev sn cf se; do
+	rm -rf "$SCRATCH/grown"
+	cp -a "$HOLDFAST_VAULT" "$SCRATCH/grown"
+	victim=$(find "$SCRATCH/grown/$class" -type f | sort | tail -n 1)
+	chmod u+w "$victim"
+	truncate -s 70M "$victim"
+	expect 14 "verify of a grown $class object" "$HF" verify --vault "$SCRATCH/grown"
+	says "verify of a grown $class object" "${victim#"$SCRATCH/grown/"}"
+	[ "$class" = ix ] || continue
+	rm -rf "$SCRATCH/grown-back"
+	expect 0 "restore with a grown index object" "$HF" restore latest --source s \
+		--vault "$SCRATCH/grown" --to "$SCRATCH/grown-back"
+done
+
 # the real thing: a file system of 3 MiB
 if [ "$(id -u)" -eq 0 ] && mkdir "$SCRATCH/tiny" &&
 	mount -t tmpfs -o size=3m tmpfs "$SCRATCH/tiny" 2>/dev/null; then

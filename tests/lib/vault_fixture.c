@@ -75,6 +75,7 @@ int vault_fixture_run(struct vault_fixture *f, struct backup_opts *opts,
 	opts->domain = vault_domain(f->vault);
 	if (opts->source_name == NULL)
 		opts->source_name = "plant";
+	label.source = (char *)(uintptr_t)opts->source_name; /* borrowed */
 	opts->label = &label;
 	opts->consistency = ROOT_FUZZY;
 	if (opts->check == 0)

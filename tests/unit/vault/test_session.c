@@ -198,6 +198,75 @@ Test(session, a_crash_at_every_operation_leaves_every_earlier_snapshot_and_a_usa
 	cr_expect(eq(int, vault_fixture_problems(f.store, f.rk_sk), 0));
 }
 
+/* Open ${store} with the fixture's keys and back up a table into it. */
+static int backup_into(struct store *store, const struct fake_file *files, size_t count)
+{
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	struct vault_keys keys;
+	struct vault_fixture g = f;
+	g.store = store;
+	g.vault = NULL;
+	vault_keys_of_writer(&f.keys.writer, &keys);
+	cr_assert(eq(int, vault_open(store, &keys, &g.vault, &err), 0), "%s", err.msg);
+	int rc = vault_fixture_backup(&g, files, count, &r, &err);
+	vault_close(g.vault);
+	return rc;
+}
+
+Test(session, a_backup_after_a_crash_at_every_operation_holds_all_it_acknowledges)
+{
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	uint64_t ops = 1;
+
+	for (uint64_t n = 1; n <= ops; n++) {
+		vault_fixture_done(&f);
+		vault_fixture_init(&f);
+		store_fault_reset(f.fault);
+		store_fault_crash(f.fault, n);
+		bool is_done = vault_fixture_backup(&f, day1, COUNT(day1), &r, &err) == 0;
+		ops += !is_done;
+		/* a crash inside the barrier may have named the index but not its packs */
+		for (uint64_t kept = 0; kept < 64; kept++) {
+			struct store_mem *left = NULL;
+			struct store *store = NULL;
+			cr_assert(eq(int, store_mem_crash(f.mem, kept, &left, &err), 0));
+			cr_assert(
+				eq(int, store_new(&store_mem_driver, left, NULL, &store, &err), 0));
+			cr_expect(eq(int, backup_into(store, day1, COUNT(day1)), 0));
+			cr_expect(eq(int, vault_fixture_problems(store, f.rk_sk), 0),
+				"operation %d, kept %d", (int)n, (int)kept);
+			store_free(store);
+		}
+		store_fault_reset(f.fault);
+	}
+	cr_expect(gt(u64, ops, 10));
+}
+
+static int remove_object(void *arg, const char *name, uint64_t size)
+{
+	struct err err = ERR_INIT;
+	(void)size;
+	return store_remove(arg, name, &err);
+}
+
+Test(session, records_whose_pack_is_gone_are_stored_anew)
+{
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	cr_assert(eq(int, vault_fixture_backup(&f, day1, COUNT(day1), &r, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, store_list(f.store, "pk/", remove_object, f.store, &err), 0));
+	cr_assert(eq(int, vault_fixture_backup(&f, day1, COUNT(day1), &r, &err), 0), "%s", err.msg);
+	cr_expect(gt(u64, r.sent_data_records, 0));
+	const char *why = vault_fixture_differs(f.store, f.rk_sk, 1, day1, COUNT(day1));
+	cr_expect(eq(ptr, (void *)why, NULL), "%s", why);
+}
+
+/* A label that says nothing but the source's name, "plant". */
+static const uint8_t plant_label[] = { 1, 5, 'p', 'l', 'a', 'n', 't' };
+#define PLANT_LABEL_BYTES sizeof(plant_label)
+
 /* A hostile agent speaks to the port itself. */
 struct hostile {
 	struct session *session;
@@ -209,7 +278,7 @@ static void hostile_begin(struct hostile *h)
 {
 	struct err err = ERR_INIT;
 	struct port_base base;
-	memset(h->source_id, 7, sizeof(h->source_id));
+	keyring_source_id(f.keys.writer.domain_id, f.keys.writer.agent_id, "plant", h->source_id);
 	cr_assert(eq(int, session_new(f.vault, &h->session, &err), 0), "%s", err.msg);
 	h->port = session_port(h->session);
 	cr_assert(eq(int,
@@ -232,6 +301,129 @@ static void make_record(const char *text, uint8_t key_seed, struct buf *cr, stru
 			  0),
 		"%s", err.msg);
 	record_sealer_free(sealer);
+}
+
+/* What a hostile agent lets a commit say: one record, its refs, a label. */
+struct hostile_commit {
+	uint64_t seq;
+	const struct snapshot *prev;
+	struct ref ref;
+	const void *label;
+	size_t label_len;
+};
+
+static int hostile_commit(struct hostile *h, const struct hostile_commit *x, struct err *err)
+{
+	struct snaprec rec = { .suite = 1, .config_epoch = 1, .seq = x->seq };
+	struct snaprec_refs *refs = NULL;
+	uint8_t raw[SNAPREC_BYTES];
+	uint8_t envelope[SNAPREC_ENVELOPE_BYTES];
+	uint8_t hash[32];
+	struct port_receipt receipt;
+	struct port_commit c = { .record = raw,
+		.envelopes = envelope,
+		.envelope_count = 1,
+		.label = x->label,
+		.label_len = x->label_len };
+	cr_assert(eq(int, snaprec_refs_new(&refs, err), 0));
+	cr_assert(eq(int, snaprec_refs_add(refs, x->ref.id, x->ref.cr_len, err), 0));
+	memcpy(rec.domain_id, f.keys.writer.domain_id, 16);
+	memcpy(rec.agent_id, f.keys.writer.agent_id, 16);
+	memcpy(rec.source_id, h->source_id, 16);
+	memcpy(rec.root_id, x->ref.id, 32);
+	if (x->prev != NULL)
+		memcpy(rec.prev, x->prev->hash, 32);
+	cr_assert(eq(int,
+		snaprec_refs_finish(
+			refs, &c.segments, &c.segments_len, &rec.ref_count, rec.refs_root, err),
+		0));
+	snaprec_sign(&rec, f.keys.writer.ik_seed, raw);
+	snaprec_hash(raw, hash);
+	cr_assert(eq(int,
+		snaprec_envelope(SNAPREC_RECOVERY, rec.domain_id, hash, f.keys.writer.rk_pk,
+			&x->ref, envelope, err),
+		0));
+	int rc = h->port->commit(h->port->self, &c, &receipt, err);
+	snaprec_refs_free(refs);
+	return rc;
+}
+
+/* A first snapshot through the port; then one that only uses its record again, as for an unchanged
+ * file, after every object under ${prefix} is gone. */
+static int use_again_without(const char *prefix, struct err *err)
+{
+	struct hostile h;
+	struct snapshot_list list;
+	struct hostile_commit x = {
+		.seq = 1, .label = plant_label, .label_len = PLANT_LABEL_BYTES
+	};
+	CLEANUP(buf_done) struct buf cr = BUF_INIT(1u << 20);
+	make_record("unchanged", 1, &cr, &x.ref);
+	hostile_begin(&h);
+	cr_assert(eq(int, h.port->put(h.port->self, cr.data, cr.len, err), 0));
+	cr_assert(eq(int, hostile_commit(&h, &x, err), 0), "%s", err->msg);
+	session_free(h.session);
+
+	cr_assert(eq(int, store_list(f.store, prefix, remove_object, f.store, err), 0));
+	cr_assert(eq(int, snapshot_list(f.vault, NULL, NULL, &list, err), 0));
+	x.seq = 2;
+	x.prev = &list.at[0];
+	hostile_begin(&h);
+	int rc = hostile_commit(&h, &x, err);
+	session_free(h.session);
+	snapshot_list_done(&list);
+	return rc;
+}
+
+Test(session, a_commit_that_uses_a_record_whose_pack_is_gone_is_refused)
+{
+	struct err err = ERR_INIT;
+	cr_expect(eq(int, use_again_without("pk/", &err), -ERR_CORRUPT));
+	cr_expect(ne(ptr, strstr(err.hint, "--no-cache"), NULL));
+	cr_expect(eq(int, vault_fixture_snapshots(f.store, f.rk_sk), 1));
+}
+
+Test(session, a_commit_that_uses_a_record_no_index_lists_finds_it_in_a_footer)
+{
+	struct err err = ERR_INIT;
+	cr_expect(eq(int, use_again_without("ix/", &err), 0), "%s", err.msg);
+}
+
+Test(session, a_label_that_no_reader_takes_or_of_another_source_is_refused)
+{
+	/* each would otherwise lie in the vault for good and stop every list of snapshots, or
+	 * stand in for another source's latest */
+	static const struct {
+		const char *label;
+		size_t len;
+	} bad[] = { { "", 0 }, { "\1\5plan", 6 }, { "\1\5plans", 7 }, { "\x7f\1x", 3 },
+		{ "\1\5plant\6\1", 9 } };
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct err err = ERR_INIT;
+		struct hostile h;
+		struct hostile_commit x = {
+			.seq = 1, .label = bad[i].label, .label_len = bad[i].len
+		};
+		CLEANUP(buf_done) struct buf cr = BUF_INIT(1u << 20);
+		make_record("poison", 1, &cr, &x.ref);
+		hostile_begin(&h);
+		cr_assert(eq(int, h.port->put(h.port->self, cr.data, cr.len, &err), 0));
+		cr_expect(lt(int, hostile_commit(&h, &x, &err), 0), "label %d", (int)i);
+		session_free(h.session);
+	}
+	cr_expect(eq(int, vault_fixture_snapshots(f.store, f.rk_sk), 0));
+}
+
+Test(session, a_session_begins_once)
+{
+	struct err err = ERR_INIT;
+	struct hostile h;
+	struct port_base base;
+	uint8_t stranger[16] = { 0xee };
+	hostile_begin(&h);
+	cr_expect(eq(
+		int, h.port->begin(h.port->self, stranger, h.source_id, &base, &err), -ERR_FAILED));
+	session_free(h.session);
 }
 
 Test(session, has_never_tells_of_records_that_another_agent_stored)
@@ -293,9 +485,11 @@ Test(session, commit_refuses_what_breaks_a_rule_of_the_format)
 		uint8_t raw[SNAPREC_BYTES];
 		uint8_t envelope[SNAPREC_ENVELOPE_BYTES];
 		uint8_t hash[32];
-		struct port_commit c = {
-			.record = raw, .envelopes = envelope, .envelope_count = 1
-		};
+		struct port_commit c = { .record = raw,
+			.envelopes = envelope,
+			.envelope_count = 1,
+			.label = plant_label,
+			.label_len = PLANT_LABEL_BYTES };
 		struct port_receipt receipt;
 
 		hostile_begin(&h);
@@ -373,7 +567,11 @@ Test(session, a_second_session_that_commits_first_makes_the_other_fail_busy)
 	uint8_t raw[SNAPREC_BYTES];
 	uint8_t envelope[SNAPREC_ENVELOPE_BYTES];
 	uint8_t hash[32];
-	struct port_commit c = { .record = raw, .envelopes = envelope, .envelope_count = 1 };
+	struct port_commit c = { .record = raw,
+		.envelopes = envelope,
+		.envelope_count = 1,
+		.label = plant_label,
+		.label_len = PLANT_LABEL_BYTES };
 	cr_assert(eq(int, snaprec_refs_new(&refs, &err), 0));
 	cr_assert(eq(int, snaprec_refs_add(refs, ref.id, ref.cr_len, &err), 0));
 	memcpy(rec.domain_id, f.keys.writer.domain_id, 16);

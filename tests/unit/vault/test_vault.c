@@ -180,3 +180,25 @@ Test(vault, a_config_that_went_back_in_time_is_noticed)
 	vault_fixture_reopen(&f);
 	cr_expect(eq(int, snapshot_list(f.vault, NULL, NULL, &list, &err), -ERR_ROLLBACK));
 }
+
+Test(vault, a_damaged_key_slot_hides_no_good_one)
+{
+	struct err err = ERR_INIT;
+	struct vault_fixture x;
+	struct vault_keys keys;
+	struct keyring_root root;
+	uint8_t junk[140] = "HFKV";
+	char name[3 + 64 + 1] = "ks/";
+	vault_fixture_init(&x);
+	for (size_t i = 0; i < 2; i++) { /* listed before the good one, and behind it */
+		memset(name + 3, i == 0 ? '0' : 'f', 64);
+		cr_assert(eq(int, store_put(x.store, name, junk, sizeof(junk), &err), 0));
+	}
+	cr_assert(eq(int, store_barrier(x.store, &err), 0));
+	cr_expect(eq(int, vault_keys_of_recovery(x.store, x.rk_sk, &root, &keys, &err), 0), "%s",
+		err.msg);
+	uint8_t stranger[32] = { 9 };
+	cr_expect(eq(
+		int, vault_keys_of_recovery(x.store, stranger, &root, &keys, &err), -ERR_CORRUPT));
+	vault_fixture_done(&x);
+}

@@ -198,3 +198,41 @@ Test(verify, it_stops_when_asked)
 	struct verify_result result;
 	cr_expect(eq(int, verify_run(f.vault, &opts, &result, &err), -ERR_INTERRUPTED));
 }
+
+Test(verify, an_object_that_cannot_be_read_is_named_and_the_run_goes_on)
+{
+	struct err err = ERR_INIT;
+	struct seen seen = { .problems = 0 };
+	struct verify_opts opts = { .arg = &seen, .on_finding = on_finding, .sk = f.rk_sk };
+	struct verify_result result;
+	store_fault_reset(f.fault);
+	cr_assert(eq(int, verify_run(f.vault, &opts, &result, &err), 0), "%s", err.msg);
+	uint64_t gets = store_fault_count(f.fault, STORE_FAULT_GET);
+	cr_assert(gt(u64, gets, 5));
+	for (uint64_t n = 1; n <= gets; n++) {
+		store_fault_reset(f.fault);
+		store_fault_fail(f.fault, STORE_FAULT_GET, n, 1, ERR_IO);
+		cr_expect(eq(int, verify_run(f.vault, &opts, &result, &err), 0), "get %d: %s",
+			(int)n, err.msg);
+		/* the last reads are of index segments, which the packs' footers replace */
+		cr_expect(result.problems > 0 || n + 1 >= gets, "get %d", (int)n);
+	}
+	store_fault_reset(f.fault);
+}
+
+Test(verify, a_header_that_grew_past_its_kind_is_damage)
+{
+	static uint8_t zeros[8192];
+	struct err err = ERR_INIT;
+	struct names names = { .count = 0 };
+	struct vault_keys keys;
+	struct vault *v = NULL;
+	cr_assert(eq(int, store_list(f.store, "vh/", keep, &names, &err), 0));
+	cr_assert(eq(sz, names.count, 1));
+	cr_assert(eq(int, store_remove(f.store, names.at[0], &err), 0));
+	cr_assert(eq(int, store_put(f.store, names.at[0], zeros, sizeof(zeros), &err), 0));
+	cr_assert(eq(int, store_barrier(f.store, &err), 0));
+	vault_keys_of_writer(&f.keys.writer, &keys);
+	cr_expect(eq(int, vault_open(f.store, &keys, &v, &err), -ERR_CORRUPT));
+	vault_close(v);
+}
