@@ -341,7 +341,8 @@ static void leave_for(struct files *f, const struct root_list_root *r)
 	bool is_anew = r->is_mapped || f->was_mapped;
 	while (dir_stack_depth(f->stack) > 1) {
 		size_t len = dir_stack_top(f->stack)->path_len;
-		if (!is_anew && memcmp(f->path.data, r->path, len) == 0 && r->path[len] == '/')
+		if (!is_anew && strncmp((const char *)f->path.data, r->path, len) == 0 &&
+			r->path[len] == '/') /* r->path may be the shorter one */
 			break;
 		dir_stack_pop(f->stack);
 	}
