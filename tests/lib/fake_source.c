@@ -25,6 +25,8 @@ static int next(void *self, struct source_item *item, struct err *err)
 	item->entry.user = "plant";
 	item->entry.group = "plant";
 	item->entry.mtime.s = f->mtime_s;
+	item->entry.has_btime = f->btime_s != 0;
+	item->entry.btime.s = f->btime_s;
 	item->entry.size = f->kind == ENTRY_FILE ? f->len + f->hole : 0;
 	item->fs_id = 7;
 	item->ino = f->ino == 0 ? s->at + 1 : f->ino;

@@ -19,6 +19,7 @@ struct fake_file {
 	uint64_t ino;    /* 0 = position in the table + 1 */
 	uint64_t links;  /* 0 = 1 */
 	int64_t mtime_s; /* and ctime */
+	int64_t btime_s; /* 0 = not known */
 	bool is_unreadable;
 };
 
