@@ -25,6 +25,7 @@
 #include "cmd/filter_options.h"
 #include "cmd/paths.h"
 #include "cmd/remove_tree.h"
+#include "cmd/stop.h"
 #include "codec/text.h"
 #include "codec/truth.h"
 #include "codec/truth_json.h"
@@ -385,7 +386,9 @@ static int take_table_truth(
 /* The copy goes to a directory of ours; what a killed run left there is removed first. */
 static int stage_postgres(struct backup_source *s, const char *staging, struct err *err)
 {
-	struct pg_conn_opts conn = { .conninfo = s->from->conninfo, .passfile = s->from->passfile };
+	struct pg_conn_opts conn = { .conninfo = s->from->conninfo,
+		.passfile = s->from->passfile,
+		.is_stopped = stop_is_asked };
 	int rc = s->from->truth == SOURCES_CONF_TRUTH_TABLES ? take_table_truth(s, &conn, err) : 0;
 	if (rc == 0)
 		rc = remove_tree_at(AT_FDCWD, staging, err);
