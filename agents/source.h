@@ -25,6 +25,7 @@ struct source_item {
 	uint64_t fs_id, ino;
 	uint64_t links;
 	struct entry_time ctime;
+	bool is_unsure; /* number and times do not tell whether it changed: is never cached */
 };
 
 struct source {

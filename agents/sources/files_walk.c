@@ -210,7 +210,8 @@ int files_walk_fill(struct files *f, int fd, bool is_path_only, const struct sta
 		.ino = sx->stx_ino,
 		/* the names of a directory are its entries' matter, not hard links */
 		.links = entry.kind == ENTRY_DIR ? 1 : sx->stx_nlink,
-		.ctime = { .s = sx->stx_ctime.tv_sec, .ns = sx->stx_ctime.tv_nsec } };
+		.ctime = { .s = sx->stx_ctime.tv_sec, .ns = sx->stx_ctime.tv_nsec },
+		.is_unsure = fs->is_unsure };
 	return 0;
 }
 
