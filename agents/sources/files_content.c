@@ -105,6 +105,17 @@ int files_content_read(struct files_content *c, void *data, size_t cap, size_t *
 	return 1;
 }
 
+bool files_content_again(struct files_content *c)
+{
+	struct stat st;
+	if (c->at < c->end || fstat(c->fd, &st) != 0 || (uint64_t)st.st_size <= c->sx.stx_size)
+		return false;
+	c->at = 0;
+	c->data_end = 0;
+	c->is_ended = false;
+	return true;
+}
+
 static bool is_same_time(const struct statx_timestamp *a, const struct statx_timestamp *b)
 {
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;

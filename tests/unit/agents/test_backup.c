@@ -150,6 +150,25 @@ Test(backup, another_file_in_a_freed_inode_gets_its_own_content)
 	expect_equal(0, files, COUNT(files));
 }
 
+Test(backup, a_file_that_grew_is_noted_when_its_beginning_reads_otherwise)
+{
+	static const uint8_t one[] = "the beginning", two[] = "The beginning";
+	for (int i = 0; i < 2; i++) {
+		struct err err = ERR_INIT;
+		struct backup_result r;
+		const struct fake_file files[] = {
+			{ "a", ENTRY_FILE, one, sizeof(one), .again = i == 0 ? one : two },
+		};
+		struct fake_source source;
+		struct backup_opts opts = { .source_name = "plant" };
+		fake_source_init(&source, files, COUNT(files));
+		cr_assert(eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s",
+			err.msg);
+		cr_expect(eq(u32, source.last_notes, i == 0 ? 0 : ENTRY_NOTE_CHANGED));
+		expect_equal((size_t)i, files, COUNT(files));
+	}
+}
+
 Test(backup, a_file_that_changes_between_two_of_its_names_is_named)
 {
 	static const uint8_t one[] = "first";

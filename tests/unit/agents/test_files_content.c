@@ -124,6 +124,26 @@ Test(files_content, a_file_that_grows_is_its_beginning_and_noted)
 	cr_expect(eq(str, w->warned, ""));
 }
 
+Test(files_content, a_file_that_grew_is_read_again_to_the_same_length)
+{
+	walker_put("log", "first line\n");
+	walker_walk_dir();
+	struct got g;
+	walker_go_to("d/log");
+	open_it(&g);
+	while (read_run(&g, 65536) == 1)
+		;
+	cr_expect(not(w->source->again(w->source->self)), "it did not grow");
+	walker_append("log", "second line\n");
+	cr_assert(w->source->again(w->source->self));
+	g = (struct got){ .data = 0 };
+	w->item.entry.notes |= ENTRY_NOTE_CHANGED; /* as the pipeline when it reads otherwise */
+	read_it(&g);
+	cr_expect(eq(str, g.text, "first line\n"));
+	cr_expect(eq(u32, w->item.entry.notes, ENTRY_NOTE_CHANGED));
+	cr_expect(eq(str, w->warned, "/log: changed while it was read\n"));
+}
+
 static void set_mtime(const char *name, int64_t s)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = s, .tv_nsec = 9 } };
