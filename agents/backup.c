@@ -223,17 +223,34 @@ static int queue_entry(
 	return drain(r, err);
 }
 
+/* A further name of what was kept under an earlier one.  Its content is the one read then, so its
+ * time is too; what happened to the file since is noted as if it had been read just now. */
+static void join_link(struct run *r, struct source_item *item, const struct link_found *found)
+{
+	struct entry *e = &item->entry;
+	e->hardlink = found->group;
+	if (found->content == NULL)
+		return;
+	e->notes |= found->notes;
+	if (e->mtime.s != found->mtime.s || e->mtime.ns != found->mtime.ns) {
+		bool has_grown = e->size > found->content->size;
+		e->notes |= has_grown ? ENTRY_NOTE_APPENDED : ENTRY_NOTE_CHANGED;
+		if (!has_grown)
+			warn(r, item, "changed after it was read under another name");
+	}
+	e->mtime = found->mtime;
+	e->size = found->content->size;
+}
+
 static int take_item(struct run *r, struct source_item *item, struct err *err)
 {
 	CLEANUP(content_free_p) struct content *content = NULL;
 	bool is_linked = item->links > 1 && item->ino != 0 && item->entry.kind != ENTRY_DIR;
 	struct link_found found = { .group = 0 };
-	if (is_linked && link_map_find(r->links, item->fs_id, item->ino, &found)) {
-		item->entry.hardlink = found.group;
-		if (found.content != NULL) {
+	if (is_linked && link_map_find(r->links, item, &found)) {
+		join_link(r, item, &found);
+		if (found.content != NULL)
 			content = content_share(found.content);
-			item->entry.size = content->size;
-		}
 		return queue_entry(r, item, content, err);
 	}
 	if (item->entry.kind == ENTRY_FILE) {
@@ -246,8 +263,7 @@ static int take_item(struct run *r, struct source_item *item, struct err *err)
 		}
 	}
 	if (is_linked) {
-		int rc = link_map_add(
-			r->links, item->fs_id, item->ino, content, &item->entry.hardlink, err);
+		int rc = link_map_add(r->links, item, content, &item->entry.hardlink, err);
 		if (rc != 0)
 			return rc;
 	}

@@ -274,6 +274,24 @@ static int pump(struct backup_file *f, const struct source *source, struct diges
 	}
 }
 
+/* A file that grew may have been written to at its beginning as well: read that once more.  If it
+ * is the same, it was so at the moment when the first reading ended.  As pump(). */
+static int check_grown(struct backup_file *f, const struct source *source, struct source_item *item,
+	struct digest *digest, const uint8_t sum[32], bool *is_lost, struct err *err)
+{
+	uint8_t again[32];
+	if (source->again == NULL || !source->again(source->self))
+		return 0;
+	uint64_t length = f->offset;
+	f->offset = 0;
+	int rc = pump(f, source, digest, false, is_lost, err);
+	digest_end(digest, again);
+	if (rc == 0 && (f->offset != length || memcmp(sum, again, sizeof(again)) != 0))
+		item->entry.notes |= ENTRY_NOTE_CHANGED;
+	f->offset = length;
+	return rc;
+}
+
 static void begin(struct backup_file *f, uint64_t size)
 {
 	f->is_small = size < BUNDLE_FILE_BYTES;
@@ -307,6 +325,8 @@ int backup_file_read(struct backup_file *f, const struct source *source, struct 
 	bool is_lost = false;
 	rc = pump(f, source, digest, true, &is_lost, &why);
 	digest_end(digest, sum);
+	if (rc == 0)
+		rc = check_grown(f, source, item, digest, sum, &is_lost, &why);
 	source->close(source->self, item);
 	if (rc == 0)
 		rc = end_part(f, &why);

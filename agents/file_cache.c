@@ -178,8 +178,8 @@ int file_cache_find(struct file_cache *c, const struct source_item *item, int64_
 	struct content **out, struct err *err)
 {
 	uint64_t at;
-	if (c->index == NULL || item->ino == 0 || item->entry.kind != ENTRY_FILE ||
-		item->ctime.s >= scan_start - RACY_S ||
+	if (c->index == NULL || item->ino == 0 || item->is_unsure ||
+		item->entry.kind != ENTRY_FILE || item->ctime.s >= scan_start - RACY_S ||
 		file_cache_index_find(c->index, item->fs_id, item->ino, &at) == 0)
 		return 0;
 	int rc = read_record(c, at, err);
@@ -287,9 +287,10 @@ static int add_record(struct file_cache *c, const struct source_item *item,
 static bool can_be_known(
 	const struct file_cache *c, const struct source_item *item, const struct content *content)
 {
-	return item->ino != 0 && item->entry.kind == ENTRY_FILE && item->entry.notes == 0 &&
-	       item->ctime.s < c->started_s - RACY_S && !content->is_open &&
-	       content->size == item->entry.size && content->count <= FILE_CACHE_MAX_EXTENTS;
+	return item->ino != 0 && !item->is_unsure && item->entry.kind == ENTRY_FILE &&
+	       item->entry.notes == 0 && item->ctime.s < c->started_s - RACY_S &&
+	       !content->is_open && content->size == item->entry.size &&
+	       content->count <= FILE_CACHE_MAX_EXTENTS;
 }
 
 int file_cache_add(struct file_cache *c, const struct source_item *item,

@@ -38,10 +38,11 @@ int file_cache_find(struct file_cache *c, const struct source_item *item, int64_
 /**
  * file_cache_add(c, item, content, err):
  * Remember a file for the next backup (spooled to a temporary file beside ${path}).  Passed over
- * are an item without an identity, one with a note (it changed while it was read), content that
- * waits for a bundle, and a file whose ctime is not more than 2 s before file_cache_open(): it may
- * be written once more without getting another time.  Nor is anything remembered while another
- * backup adds to the same cache.  Return 0 or -ERR_IO / -ERR_NOMEM, again for every later call.
+ * are an item without an identity or whose times are not to be trusted, one with a note (it changed
+ * while it was read), content that waits for a bundle, and a file whose ctime is not more than 2 s
+ * before file_cache_open(): it may be written once more without getting another time.  Nor is
+ * anything remembered while another backup adds to the same cache.  Return 0 or -ERR_IO /
+ * -ERR_NOMEM, again for every later call.
  */
 int file_cache_add(struct file_cache *c, const struct source_item *item,
 	const struct content *content, struct err *err);

@@ -13,7 +13,11 @@
 
 struct link_slot {
 	uint64_t fs_id, ino, group;
+	enum entry_kind kind;
+	struct entry_time btime; /* 0.0 where the file system tells none */
 	struct content *content; /* one user, or NULL */
+	struct entry_time mtime;
+	uint32_t notes;
 };
 
 struct link_map {
@@ -45,23 +49,41 @@ void link_map_free(struct link_map *m)
 	free(m);
 }
 
-/* Inodes come in runs: a multiplicative hash spreads them (Knuth, 6.4). */
-static struct link_slot *slot_of(struct link_slot *slots, size_t cap, uint64_t fs_id, uint64_t ino)
+static struct link_slot slot_for(const struct source_item *item)
 {
-	uint64_t h = (ino ^ (fs_id << 32 | fs_id >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
+	struct link_slot s = { .fs_id = item->fs_id, .ino = item->ino, .kind = item->entry.kind };
+	if (item->entry.has_btime)
+		s.btime = item->entry.btime;
+	return s;
+}
+
+static bool is_same_file(const struct link_slot *a, const struct link_slot *b)
+{
+	return a->fs_id == b->fs_id && a->ino == b->ino && a->kind == b->kind &&
+	       a->btime.s == b->btime.s && a->btime.ns == b->btime.ns;
+}
+
+/* Inodes come in runs: a multiplicative hash spreads them (Knuth, 6.4). */
+static struct link_slot *slot_of(
+	struct link_slot *slots, size_t cap, const struct link_slot *wanted)
+{
+	uint64_t fs_id = wanted->fs_id;
+	uint64_t h = (wanted->ino ^ (fs_id << 32 | fs_id >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
 	size_t i = (size_t)(h >> 20) & (cap - 1);
-	while (slots[i].group != 0 && (slots[i].fs_id != fs_id || slots[i].ino != ino))
+	while (slots[i].group != 0 && !is_same_file(&slots[i], wanted))
 		i = (i + 1) & (cap - 1);
 	return &slots[i];
 }
 
-int link_map_find(const struct link_map *m, uint64_t fs_id, uint64_t ino, struct link_found *out)
+int link_map_find(const struct link_map *m, const struct source_item *item, struct link_found *out)
 {
-	const struct link_slot *s = slot_of(m->slots, m->cap, fs_id, ino);
+	const struct link_slot wanted = slot_for(item);
+	const struct link_slot *s = slot_of(m->slots, m->cap, &wanted);
 	if (s->group == 0)
 		return 0;
-	out->group = s->group;
-	out->content = s->content;
+	*out = (struct link_found){
+		.group = s->group, .content = s->content, .mtime = s->mtime, .notes = s->notes
+	};
 	return 1;
 }
 
@@ -73,7 +95,7 @@ static int grow(struct link_map *m, struct err *err)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	for (size_t i = 0; i < m->cap; i++) {
 		if (m->slots[i].group != 0)
-			*slot_of(slots, cap, m->slots[i].fs_id, m->slots[i].ino) = m->slots[i];
+			*slot_of(slots, cap, &m->slots[i]) = m->slots[i];
 	}
 	free(m->slots);
 	m->slots = slots;
@@ -81,7 +103,7 @@ static int grow(struct link_map *m, struct err *err)
 	return 0;
 }
 
-int link_map_add(struct link_map *m, uint64_t fs_id, uint64_t ino, struct content *content,
+int link_map_add(struct link_map *m, const struct source_item *item, struct content *content,
 	uint64_t *group, struct err *err)
 {
 	if (m->count + 1 > m->cap / 2) {
@@ -89,11 +111,13 @@ int link_map_add(struct link_map *m, uint64_t fs_id, uint64_t ino, struct conten
 		if (rc != 0)
 			return rc;
 	}
-	struct link_slot *s = slot_of(m->slots, m->cap, fs_id, ino);
-	s->fs_id = fs_id;
-	s->ino = ino;
+	const struct link_slot wanted = slot_for(item);
+	struct link_slot *s = slot_of(m->slots, m->cap, &wanted);
+	*s = wanted;
 	s->group = ++m->count;
 	s->content = content == NULL ? NULL : content_share(content);
+	s->mtime = item->entry.mtime;
+	s->notes = item->entry.notes;
 	*group = s->group;
 	return 0;
 }

@@ -25,6 +25,7 @@ struct source_item {
 	uint64_t fs_id, ino;
 	uint64_t links;
 	struct entry_time ctime;
+	bool is_unsure; /* number and times do not tell whether it changed: is never cached */
 };
 
 struct source {
@@ -41,6 +42,11 @@ struct source {
 	 * Return 1, 0 at the end, or an error: the file is left out. */
 	int (*read)(
 		void *self, void *data, size_t cap, size_t *len, uint64_t *hole, struct err *err);
+	/* After read() returned 0.  Return true when the content grew while it was read; then it is
+	 * read once more, to the same length: what was read is its beginning only if that still
+	 * reads the same.  If not, the pipeline sets ENTRY_NOTE_CHANGED and close() tells it.  May
+	 * be NULL. */
+	bool (*again)(void *self);
 	/* End reading.  ${item}: its entry's metadata is brought up to date when it changed while
 	 * it was read, and notes are set. */
 	void (*close)(void *self, struct source_item *item);

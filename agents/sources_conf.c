@@ -1,6 +1,7 @@
 #include "agents/sources_conf.h"
 
 #include <fcntl.h>
+#include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,6 +142,17 @@ static void check_files(const struct conf_node *g, struct conf_problems *problem
 			"truth 'tables' is for databases");
 }
 
+/* True for a password in any form: "password=..", user:..@ of a URI, an escaped parameter. */
+static bool has_password(const char *conninfo)
+{
+	bool found = strstr(conninfo, "password") != NULL;
+	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+	for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
+		found = found || (o->val != NULL && strstr(o->keyword, "password") != NULL);
+	PQconninfoFree(options);
+	return found;
+}
+
 static void check_postgres(const struct conf_node *g, struct conf_problems *problems)
 {
 	const char *passfile = conf_text(g, "passfile");
@@ -148,7 +160,7 @@ static void check_postgres(const struct conf_node *g, struct conf_problems *prob
 	if (!conf_has(g, "conninfo"))
 		conf_problems_add(problems, CONF_ERROR, conf_node_line(g),
 			"a source of type postgres needs 'conninfo'");
-	else if (strstr(conf_text(g, "conninfo"), "password") != NULL)
+	else if (has_password(conf_text(g, "conninfo")))
 		conf_problems_add(problems, CONF_ERROR, conf_line(g, "conninfo"),
 			"a password does not belong here: use 'passfile'");
 	if (passfile != NULL && passfile[0] != '/')

@@ -86,6 +86,12 @@ static int read_content(
 	return rc;
 }
 
+static bool read_again(void *self)
+{
+	struct files *f = self;
+	return files_content_again(&f->content);
+}
+
 /* Write what is known at the end of reading into the pipeline's entry; its own fields stay. */
 static void update_item(const struct files *f, struct source_item *item)
 {
@@ -117,6 +123,8 @@ static void close_content(void *self, struct source_item *item)
 	struct statx now;
 	enum files_content_verdict verdict = files_content_end(c, &now);
 	f->item.entry.size = c->is_ended ? c->at : c->end;
+	if (verdict == FILES_CONTENT_APPENDED && (item->entry.notes & ENTRY_NOTE_CHANGED) != 0)
+		verdict = FILES_CONTENT_CHANGED; /* grew, and its beginning was written to */
 	if (verdict == FILES_CONTENT_APPENDED) {
 		f->item.entry.notes |= ENTRY_NOTE_APPENDED;
 	} else if (verdict == FILES_CONTENT_CHANGED) {
@@ -156,6 +164,7 @@ int files_new(const struct files_opts *opts, struct files **out, struct err *err
 		.next = next_item,
 		.open = open_content,
 		.read = read_content,
+		.again = read_again,
 		.close = close_content };
 	f->path = (struct buf)BUF_INIT(FILES_MAX_PATH_BYTES);
 	f->key = (struct buf)BUF_INIT(ENTRY_MAX_KEY_BYTES);

@@ -21,6 +21,10 @@ void files_content_begin(struct files_content *c, int fd, const struct statx *sx
 {
 	uint64_t size = sx->stx_size > INT64_MAX ? INT64_MAX : sx->stx_size;
 	*c = (struct files_content){ .fd = fd, .sx = *sx, .end = size };
+	/* A page that is dirty through a mapping is written again without a new time until it is
+	 * written out: do that, so that every change behind ${sx} shows.  Where it cannot be done
+	 * (a file system in memory) such changes are not seen. */
+	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE_AND_WAIT);
 	/* blocks are 512 bytes here, whatever the file system's are */
 	c->can_have_holes = sx->stx_blocks < size / 512;
 	if (size >= ADVISE_BYTES) {
@@ -99,6 +103,17 @@ int files_content_read(struct files_content *c, void *data, size_t cap, size_t *
 	*len = (size_t)n;
 	*hole = 0;
 	return 1;
+}
+
+bool files_content_again(struct files_content *c)
+{
+	struct stat st;
+	if (c->at < c->end || fstat(c->fd, &st) != 0 || (uint64_t)st.st_size <= c->sx.stx_size)
+		return false;
+	c->at = 0;
+	c->data_end = 0;
+	c->is_ended = false;
+	return true;
 }
 
 static bool is_same_time(const struct statx_timestamp *a, const struct statx_timestamp *b)

@@ -24,7 +24,7 @@ struct files_content {
 
 enum files_content_verdict {
 	FILES_CONTENT_SAME,
-	FILES_CONTENT_APPENDED, /* grew: what was read is its beginning */
+	FILES_CONTENT_APPENDED, /* grew: what was read is its beginning, if that reads the same */
 	FILES_CONTENT_CHANGED,  /* written to: what was read may be a mixture */
 };
 
@@ -39,6 +39,10 @@ void files_content_begin(struct files_content *c, int fd, const struct statx *sx
 /* The next run, as read() of struct source.  -ERR_IO: the file cannot be read. */
 int files_content_read(struct files_content *c, void *data, size_t cap, size_t *len, uint64_t *hole,
 	struct err *err);
+
+/* After read() said 0: if the file grew and nothing of its beginning is missing, begin anew, to the
+ * same end, and return true. */
+bool files_content_again(struct files_content *c);
 
 /**
  * files_content_end(c, now):

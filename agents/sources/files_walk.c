@@ -210,7 +210,8 @@ int files_walk_fill(struct files *f, int fd, bool is_path_only, const struct sta
 		.ino = sx->stx_ino,
 		/* the names of a directory are its entries' matter, not hard links */
 		.links = entry.kind == ENTRY_DIR ? 1 : sx->stx_nlink,
-		.ctime = { .s = sx->stx_ctime.tv_sec, .ns = sx->stx_ctime.tv_nsec } };
+		.ctime = { .s = sx->stx_ctime.tv_sec, .ns = sx->stx_ctime.tv_nsec },
+		.is_unsure = fs->is_unsure };
 	return 0;
 }
 
@@ -341,7 +342,8 @@ static void leave_for(struct files *f, const struct root_list_root *r)
 	bool is_anew = r->is_mapped || f->was_mapped;
 	while (dir_stack_depth(f->stack) > 1) {
 		size_t len = dir_stack_top(f->stack)->path_len;
-		if (!is_anew && memcmp(f->path.data, r->path, len) == 0 && r->path[len] == '/')
+		if (!is_anew && strncmp((const char *)f->path.data, r->path, len) == 0 &&
+			r->path[len] == '/') /* r->path may be the shorter one */
 			break;
 		dir_stack_pop(f->stack);
 	}

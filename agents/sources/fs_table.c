@@ -23,6 +23,30 @@ struct fs_table {
 #define MAGIC_MQUEUE 0x19800202
 #define MAGIC_RPC_PIPEFS 0x67596969
 #define MAGIC_NFSD 0x6e667364
+#define MAGIC_EXFAT 0x2011bab0
+#define MAGIC_EROFS 0xe0f5e1e2
+#define MAGIC_FUSE 0x65735546
+
+static bool has_type(const uint32_t *types, size_t count, uint32_t type)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (types[i] == type)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * FAT numbers its files anew with every mount and gives them the time of writing, which anybody may
+ * set, as that of change; behind FUSE either may be so.  In images both are what their maker chose,
+ * and the next image comes on the same device.
+ */
+static bool is_unsure_type(uint32_t type)
+{
+	static const uint32_t types[] = { MSDOS_SUPER_MAGIC, MAGIC_EXFAT, MAGIC_FUSE,
+		SQUASHFS_MAGIC, ISOFS_SUPER_MAGIC, MAGIC_EROFS, CRAMFS_MAGIC };
+	return has_type(types, sizeof(types) / sizeof(types[0]), type);
+}
 
 static bool is_virtual_type(uint32_t type)
 {
@@ -31,11 +55,7 @@ static bool is_virtual_type(uint32_t type)
 		DEVPTS_SUPER_MAGIC, BPF_FS_MAGIC, PSTOREFS_MAGIC, EFIVARFS_MAGIC, BINFMTFS_MAGIC,
 		SELINUX_MAGIC, SMACK_MAGIC, NSFS_MAGIC, MAGIC_CONFIGFS, MAGIC_FUSECTL, MAGIC_MQUEUE,
 		MAGIC_RPC_PIPEFS, MAGIC_NFSD };
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		if (types[i] == type)
-			return true;
-	}
-	return false;
+	return has_type(types, sizeof(types) / sizeof(types[0]), type);
 }
 
 int fs_table_new(struct fs_table **out, struct err *err)
@@ -104,7 +124,8 @@ int fs_table_find(struct fs_table *t, int fd, uint64_t dev, struct fs_info **out
 	}
 	t->infos[t->count] = (struct fs_info){ .dev = dev,
 		.id = choose_id(t, &fs, dev),
-		.is_virtual = is_virtual_type((uint32_t)fs.f_type) };
+		.is_virtual = is_virtual_type((uint32_t)fs.f_type),
+		.is_unsure = is_unsure_type((uint32_t)fs.f_type) };
 	t->last = t->count++;
 	*out = &t->infos[t->last];
 	return 0;

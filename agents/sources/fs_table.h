@@ -20,9 +20,10 @@ struct fs_table;
 #define FS_TABLE_MAX 65536 /* file systems in one walk */
 
 struct fs_info {
-	uint64_t dev;      /* st_dev */
-	uint64_t id;       /* never 0 */
-	bool is_virtual;   /* made up by the kernel (proc, sysfs, ..): nothing to back up */
+	uint64_t dev;    /* st_dev */
+	uint64_t id;     /* never 0 */
+	bool is_virtual; /* made up by the kernel (proc, sysfs, ..): nothing to back up */
+	bool is_unsure;  /* numbers of files are not lasting there, or times do not show changes */
 	bool has_no_flags; /* inode flags were asked for and are not known there */
 };
 

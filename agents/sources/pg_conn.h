@@ -6,6 +6,7 @@
 #define AGENTS_SOURCES_PG_CONN_H
 
 #include <libpq-fe.h>
+#include <stdbool.h>
 
 struct err;
 
@@ -16,6 +17,8 @@ enum pg_conn_kind { PG_CONN_SQL, PG_CONN_REPLICATION };
 struct pg_conn_opts {
 	const char *conninfo; /* "host=127.0.0.1 port=5432 user=.. dbname=.." or a URI */
 	const char *passfile; /* libpq password file (0600), or NULL */
+	void *arg;
+	bool (*is_stopped)(void *arg); /* may be NULL; true ends a capture early */
 };
 
 /**

@@ -27,15 +27,17 @@
  * (1) `part` says where 'd' goes; it only moves NONE -> ARCHIVE -> MANIFEST.
  * (2) seen holds each file that the sink took whole, with the hash of exactly the bytes it took.
  * (3) The manifest goes to the sink only after everything before it matched.
- * (4) No wait is longer than POSTGRES_IDLE_MS.
+ * (4) No wait is longer than POSTGRES_IDLE_MS, and none goes on for long after a stop was asked.
  */
 
 #define POSTGRES_WARNING_BYTES 256
+#define POSTGRES_STOP_CHECK_MS 500 /* a signal between the question and the wait is seen then */
 
 enum part { PART_NONE, PART_ARCHIVE, PART_MANIFEST };
 
 struct capture {
 	PGconn *conn; /* owned */
+	const struct pg_conn_opts *opts;
 	const struct postgres_sink *sink;
 	void *self;
 	struct postgres_info info;
@@ -95,15 +97,18 @@ static const struct ustar_ops tar_ops = { take_entry, take_data, take_end };
 
 /* ---- waiting ---- */
 
-/* Wait until the server has sent something, and take it in. */
+/* Wait until the server has sent something, and take it in.  Return 0, -ERR_INTERRUPTED, .. */
 static int wait_input(struct capture *c, struct err *err)
 {
 	const int64_t give_up = env_mono_ns() + POSTGRES_IDLE_MS * INT64_C(1000000);
 	for (;;) {
+		if (c->opts->is_stopped != NULL && c->opts->is_stopped(c->opts->arg))
+			return err_set(err, ERR_INTERRUPTED, "the capture was stopped");
 		struct pollfd p = { .fd = PQsocket(c->conn), .events = POLLIN };
 		int64_t left = (give_up - env_mono_ns()) / 1000000;
-		int n = left <= 0 ? 0 : poll(&p, 1, (int)left);
-		if (n < 0 && errno == EINTR)
+		int ms = left < POSTGRES_STOP_CHECK_MS ? (int)left : POSTGRES_STOP_CHECK_MS;
+		int n = left <= 0 ? 0 : poll(&p, 1, ms);
+		if ((n < 0 && errno == EINTR) || (n == 0 && left > 0))
 			continue;
 		if (n < 0)
 			return err_sys(err, ERR_IO, "unable to wait for the database");
@@ -332,9 +337,10 @@ int postgres_capture(const struct pg_conn_opts *opts, const struct postgres_sink
 	struct postgres_info *info, struct err *err)
 {
 	CLEANUP(capture_done)
-	struct capture c = {
-		.sink = sink, .self = self, .manifest = BUF_INIT(PG_MANIFEST_MAX_BYTES)
-	};
+	struct capture c = { .opts = opts,
+		.sink = sink,
+		.self = self,
+		.manifest = BUF_INIT(PG_MANIFEST_MAX_BYTES) };
 	int rc = pg_conn_open(opts, PG_CONN_REPLICATION, &c.conn, err);
 	if (rc != 0)
 		return rc;

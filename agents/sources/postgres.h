@@ -59,7 +59,8 @@ struct postgres_sink {
  * Stream a base backup into ${sink}.  Every file is hashed on the way and compared with the
  * server's manifest at the end, so that a torn stream is seen.  ${info} may be NULL.
  * Return 0, -ERR_AUTH, -ERR_UNREACHABLE, -ERR_CONFIG (server too old, table spaces), -ERR_CORRUPT
- * (the stream, or page checksums at the server; the file is named) or what the sink returned.
+ * (the stream, or page checksums at the server; the file is named), -ERR_INTERRUPTED (a stop was
+ * asked) or what the sink returned.
  */
 int postgres_capture(const struct pg_conn_opts *opts, const struct postgres_sink *sink, void *self,
 	struct postgres_info *info, struct err *err);

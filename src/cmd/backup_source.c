@@ -1,10 +1,12 @@
 #include "cmd/backup_source.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +26,7 @@
 #include "cmd/cli.h"
 #include "cmd/filter_options.h"
 #include "cmd/paths.h"
+#include "cmd/stop.h"
 #include "codec/text.h"
 #include "codec/truth.h"
 #include "codec/truth_json.h"
@@ -38,6 +41,7 @@
  *
  * INVARIANTS
  * (1) staged is not empty exactly while a directory of ours may be there.
+ * (2) staging_lock is held from before the directory is touched until it is removed.
  */
 
 #define LIST_FILE_MAX_BYTES ((size_t)256 << 20)
@@ -63,6 +67,7 @@ struct backup_source {
 	size_t present_count;
 	struct buf truth;
 	char staged[PATH_MAX]; /* invariant 1 */
+	int staging_lock;      /* owned; -1 = none */
 	char **paths, **tags;  /* owned, for the label */
 	size_t path_count, tag_count;
 };
@@ -142,12 +147,12 @@ static int make_files(struct backup_source *s, struct err *err)
 		s->present[s->present_count++] = cli_nth(cli, "exclude-if-present", i);
 	struct files_opts opts = { .roots = s->roots,
 		.filter = s->filter,
-		.is_exclude_caches =
-			is_conf ? s->from->is_exclude_caches : cli_is_set(cli, "exclude-caches"),
+		.is_exclude_caches = cli_is_set(cli, "exclude-caches") ||
+				     (is_conf && s->from->is_exclude_caches),
 		.exclude_if_present = s->present,
 		.exclude_if_present_count = s->present_count,
-		.is_one_file_system =
-			is_conf ? s->from->is_one_file_system : cli_is_set(cli, "one-file-system"),
+		.is_one_file_system = cli_is_set(cli, "one-file-system") ||
+				      (is_conf && s->from->is_one_file_system),
 		.max_file_bytes = (uint64_t)cli_number(cli, "exclude-larger-than", 0),
 		.own = s->own,
 		.own_count = s->own_count,
@@ -254,6 +259,18 @@ static int conf_filter(struct backup_source *s, struct err *err)
 	return rc;
 }
 
+/* A base backup is complete or it is none: nothing may be left out of its copy. */
+static int check_database_usage(const struct cli *cli, struct err *err)
+{
+	static const char *const others[] = { "dry-run", "exclude", "exclude-file",
+		"exclude-caches", "exclude-if-present", "exclude-larger-than", "one-file-system" };
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (cli_is_set(cli, others[i]))
+			return err_set(err, ERR_USAGE, "a database has no --%s", others[i]);
+	}
+	return 0;
+}
+
 static int from_conf(struct backup_source *s, struct err *err)
 {
 	const char *path = cli_text(s->cli, "config");
@@ -276,9 +293,8 @@ static int from_conf(struct backup_source *s, struct err *err)
 	for (size_t i = 0; rc == 0 && i < s->from->path_count; i++)
 		rc = add_text(&s->paths, &s->path_count, s->from->paths[i], err);
 	if (rc == 0 && s->from->type == SOURCES_CONF_POSTGRES) {
-		if (cli_is_set(s->cli, "dry-run"))
-			return err_set(err, ERR_USAGE, "a database has no --dry-run");
-		return add_text(&s->paths, &s->path_count, PG_DIR_NAME, err);
+		rc = check_database_usage(s->cli, err);
+		return rc != 0 ? rc : add_text(&s->paths, &s->path_count, PG_DIR_NAME, err);
 	}
 	if (rc == 0)
 		rc = conf_filter(s, err);
@@ -314,6 +330,7 @@ int backup_source_new(
 	if (s == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	s->cli = cli;
+	s->staging_lock = -1;
 	s->consistency = ROOT_FUZZY;
 	s->truth = (struct buf)BUF_INIT(TRUTH_JSON_MAX_BYTES);
 	rc = filter_options_exclude(cli, &s->filter, err);
@@ -382,19 +399,52 @@ static int take_table_truth(
 	return rc == 0 ? 0 : err_wrap(err, "unable to take the truth manifest");
 }
 
+/* Invariant 2: the cache's lock is no help when another run has another cache, or none. */
+static int lock_staging(struct backup_source *s, const char *staging, struct err *err)
+{
+	char path[PATH_MAX];
+	int rc = paths_make(staging, err);
+	if (rc != 0)
+		return rc;
+	if (snprintf(path, sizeof(path), "%s.lock", staging) >= (int)sizeof(path))
+		return err_set(err, ERR_LIMIT, "path '%s' is too long", staging);
+	s->staging_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (s->staging_lock < 0)
+		return err_sys(err, ERR_IO, "unable to open '%s'", path);
+	if (flock(s->staging_lock, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno != EWOULDBLOCK)
+		return err_sys(err, ERR_IO, "unable to lock '%s'", path);
+	err_set(err, ERR_BUSY, "another backup of source '%s' uses '%s'", s->name, staging);
+	return err_hint(err, "wait until it has ended, or give another --staging");
+}
+
+/* Only a directory that we have just made is ours alone: one that was there may be anybody's. */
+static int make_staging(struct backup_source *s, const char *staging, struct err *err)
+{
+	int rc = erase_tree_run(AT_FDCWD, staging, NULL, err);
+	if (rc == 0 && mkdir(staging, 0700) != 0)
+		rc = err_sys(err, ERR_IO, "unable to make directory '%s'", staging);
+	if (rc == 0)
+		(void)snprintf(s->staged, sizeof(s->staged), "%s", staging); /* same size */
+	return rc;
+}
+
 /* The copy goes to a directory of ours; what a killed run left there is removed first. */
 static int stage_postgres(struct backup_source *s, const char *staging, struct err *err)
 {
-	struct pg_conn_opts conn = { .conninfo = s->from->conninfo, .passfile = s->from->passfile };
+	struct pg_conn_opts conn = { .conninfo = s->from->conninfo,
+		.passfile = s->from->passfile,
+		.is_stopped = stop_is_asked };
 	int rc = s->from->truth == SOURCES_CONF_TRUTH_TABLES ? take_table_truth(s, &conn, err) : 0;
 	if (rc == 0)
-		rc = erase_tree_run(AT_FDCWD, staging, NULL, err);
+		rc = lock_staging(s, staging, err);
 	if (rc == 0)
-		rc = paths_make(staging, err);
+		rc = make_staging(s, staging, err);
 	if (rc != 0)
 		return rc;
-	(void)snprintf(s->staged, sizeof(s->staged), "%s", staging); /* same size */
-	CLEANUP(cleanup_close_p) int fd = open(staging, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(cleanup_close_p)
+	int fd = open(staging, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return err_sys(err, ERR_IO, "unable to open '%s'", staging);
 	rc = postgres_dir_capture(&conn, fd, PG_DIR_NAME, NULL, err);
@@ -447,6 +497,8 @@ void backup_source_free(struct backup_source *s)
 	if (s->staged[0] != '\0' && erase_tree_run(AT_FDCWD, s->staged, NULL, &why) != 0)
 		console_warn(&s->cli->console, s->staged, strlen(s->staged),
 			"the staging directory is left: %s", why.msg);
+	if (s->staging_lock >= 0)
+		(void)close(s->staging_lock); /* ends the lock */
 	free_list(s->paths, s->path_count);
 	free_list(s->tags, s->tag_count);
 	buf_done(&s->truth);

@@ -307,9 +307,9 @@ static int run(struct cli *cli, struct err *err)
 		rc = access_snapshots(cli, &a, err);
 	if (rc == 0)
 		rc = backup(&j, err);
+	backup_source_free(j.source); /* may warn */
 	if (rc == 0 && (cli->console.warnings > 0 || j.result.left_out > 0))
 		cli->status = EXIT_STATUS_WARNINGS;
-	backup_source_free(j.source);
 	if (j.lock >= 0)
 		(void)close(j.lock); /* ends the lock */
 	access_done(&a);

@@ -184,6 +184,31 @@ expect 2 "bad configuration" "$HF" backup --config "$SCRATCH/bad.conf"
 says "bad configuration" "bad.conf:1"
 says "bad configuration" "paths"
 expect 2 "a source the file lacks" "$HF" backup --config "$SCRATCH/sources.conf" --source nope
+
+# a database: complete or refused, one run at a time, no password in the file, no copy left behind
+DB='sources = ( { name = "db"; type = "postgres"; truth = "none"; conninfo = "%s"; } );\n'
+# shellcheck disable=SC2059
+printf "$DB" 'host=127.0.0.1 port=1 user=x' >"$SCRATCH/db.conf"
+for option in --exclude=x --exclude-file=/dev/null --exclude-larger-than=1K --exclude-caches --exclude-if-present=x -x -n; do
+	expect 2 "a database with $option" "$HF" backup --config "$SCRATCH/db.conf" "$option"
+	says "a database with $option" "a database has no"
+done
+mkdir "$SCRATCH/staging"
+expect 13 "a database that is not there" \
+	"$HF" backup --config "$SCRATCH/db.conf" --staging "$SCRATCH/staging"
+LEFT=$(find "$SCRATCH/staging" -mindepth 1 ! -name '*.lock')
+if [ -z "$LEFT" ]; then ok; else not_ok "its copy is removed" "$LEFT"; fi
+LOCK=$(find "$SCRATCH/staging" -name '*.lock')
+expect 11 "a staging directory in use" flock "$LOCK" \
+	env HOLDFAST_CACHE_DIR="$SCRATCH/cache2" "$HF" backup --config "$SCRATCH/db.conf" \
+	--staging "$SCRATCH/staging"
+for info in 'postgresql://x:secret@h/d' 'postgresql://h/d?pass%77ord=secret' 'password=secret'; do
+	# shellcheck disable=SC2059
+	printf "$DB" "$info" >"$SCRATCH/db.conf"
+	expect 2 "a password in '$info'" "$HF" backup --config "$SCRATCH/db.conf"
+	says "a password in '$info'" "passfile"
+	if grep -q secret <<<"$OUT"; then not_ok "the password is not shown" "$OUT"; else ok; fi
+done
 # two at once: the first one waits for its input
 mkfifo "$SCRATCH/fifo"
 "$HF" backup --stdin --source busy <"$SCRATCH/fifo" >"$SCRATCH/busy" 2>&1 &

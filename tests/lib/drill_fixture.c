@@ -194,7 +194,8 @@ static void back_up_plant(struct vault *v, const struct vault_init_result *keys)
 	must(mkdir(place("plant", dir), 0700), NULL, dir);
 	must(demo_plant_create(dir, &small, &plant, &err), &err, "plant");
 	struct demo_postgres *pg = demo_plant_postgres(plant);
-	const struct pg_conn_opts role = { demo_postgres_backup(pg), demo_postgres_passfile(pg) };
+	const struct pg_conn_opts role = { .conninfo = demo_postgres_backup(pg),
+		.passfile = demo_postgres_passfile(pg) };
 	struct truth *facts = truth_new();
 	must(postgres_truth_take(&role, NULL, facts, &err), &err, "facts");
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

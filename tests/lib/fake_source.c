@@ -25,6 +25,8 @@ static int next(void *self, struct source_item *item, struct err *err)
 	item->entry.user = "plant";
 	item->entry.group = "plant";
 	item->entry.mtime.s = f->mtime_s;
+	item->entry.has_btime = f->btime_s != 0;
+	item->entry.btime.s = f->btime_s;
 	item->entry.size = f->kind == ENTRY_FILE ? f->len + f->hole : 0;
 	item->fs_id = 7;
 	item->ino = f->ino == 0 ? s->at + 1 : f->ino;
@@ -42,6 +44,7 @@ static int open_content(void *self, uint64_t *size, struct err *err)
 	if (f->is_unreadable)
 		return err_set(err, ERR_IO, "the fake file cannot be read");
 	s->read_at = 0;
+	s->is_again = false;
 	s->hole_given = f->hole == 0;
 	*size = f->len + f->hole;
 	return 0;
@@ -55,7 +58,7 @@ static int read_content(
 	const struct fake_file *f = &s->files[s->at - 1];
 	if (s->read_at < f->len) {
 		size_t n = f->len - s->read_at < cap ? f->len - s->read_at : cap;
-		memcpy(data, f->data + s->read_at, n);
+		memcpy(data, (s->is_again ? f->again : f->data) + s->read_at, n);
 		s->read_at += n;
 		*len = n;
 		return 1;
@@ -70,8 +73,20 @@ static int read_content(
 
 static void close_content(void *self, struct source_item *item)
 {
-	(void)self;
-	(void)item;
+	struct fake_source *s = self;
+	s->last_notes = item->entry.notes;
+}
+
+static bool read_again(void *self)
+{
+	struct fake_source *s = self;
+	const struct fake_file *f = &s->files[s->at - 1];
+	if (f->again == NULL)
+		return false;
+	s->is_again = true;
+	s->read_at = 0;
+	s->hole_given = f->hole == 0;
+	return true;
 }
 
 void fake_source_init(struct fake_source *s, const struct fake_file *files, size_t count)
@@ -83,5 +98,6 @@ void fake_source_init(struct fake_source *s, const struct fake_file *files, size
 		.next = next,
 		.open = open_content,
 		.read = read_content,
+		.again = read_again,
 		.close = close_content };
 }

@@ -19,7 +19,10 @@ struct fake_file {
 	uint64_t ino;    /* 0 = position in the table + 1 */
 	uint64_t links;  /* 0 = 1 */
 	int64_t mtime_s; /* and ctime */
+	int64_t btime_s; /* 0 = not known */
 	bool is_unreadable;
+	const uint8_t
+		*again; /* it grew: its first ${len} bytes when they are read again, or NULL */
 };
 
 struct fake_source {
@@ -27,6 +30,8 @@ struct fake_source {
 	size_t count, at;
 	size_t read_at;
 	bool hole_given;
+	bool is_again;       /* the content is read once more */
+	uint32_t last_notes; /* of the item closed last */
 	uint64_t opened;     /* how often content was opened */
 	size_t fail_next_at; /* next() fails before this entry (1-based), 0 = never */
 	uint8_t key[8192];

@@ -132,6 +132,66 @@ static void on_warning(void *arg, const char *path, size_t len, const char *why)
 	(void)snprintf(t->last, sizeof(t->last), "%.*s", (int)len, path);
 }
 
+Test(backup, another_file_in_a_freed_inode_gets_its_own_content)
+{
+	static const uint8_t one[] = "first", two[] = "other";
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	const struct fake_file files[] = {
+		{ "a", ENTRY_FILE, one, sizeof(one), .ino = 77, .links = 2, .btime_s = 5 },
+		{ "b", ENTRY_FILE, two, sizeof(two), .ino = 77, .links = 2, .btime_s = 6 },
+	};
+	struct fake_source source;
+	struct backup_opts opts = { .source_name = "plant" };
+	fake_source_init(&source, files, COUNT(files));
+	cr_assert(
+		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, source.opened, 2));
+	expect_equal(0, files, COUNT(files));
+}
+
+Test(backup, a_file_that_grew_is_noted_when_its_beginning_reads_otherwise)
+{
+	static const uint8_t one[] = "the beginning", two[] = "The beginning";
+	for (int i = 0; i < 2; i++) {
+		struct err err = ERR_INIT;
+		struct backup_result r;
+		const struct fake_file files[] = {
+			{ "a", ENTRY_FILE, one, sizeof(one), .again = i == 0 ? one : two },
+		};
+		struct fake_source source;
+		struct backup_opts opts = { .source_name = "plant" };
+		fake_source_init(&source, files, COUNT(files));
+		cr_assert(eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s",
+			err.msg);
+		cr_expect(eq(u32, source.last_notes, i == 0 ? 0 : ENTRY_NOTE_CHANGED));
+		expect_equal((size_t)i, files, COUNT(files));
+	}
+}
+
+Test(backup, a_file_that_changes_between_two_of_its_names_is_named)
+{
+	static const uint8_t one[] = "first";
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	struct fake_file files[] = {
+		{ "a", ENTRY_FILE, one, sizeof(one), .ino = 77, .links = 2, .mtime_s = 10 },
+		{ "b", ENTRY_FILE, one, sizeof(one), .ino = 77, .links = 2, .mtime_s = 20 },
+	};
+	struct told told = { .count = 0 };
+	struct fake_source source;
+	struct backup_opts opts = {
+		.source_name = "plant", .arg = &told, .on_warning = on_warning
+	};
+	fake_source_init(&source, files, COUNT(files));
+	cr_assert(
+		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, told.count, 1));
+	cr_expect(eq(str, told.last, "/b"));
+	files[1].mtime_s = 10; /* the content's time is that of its reading */
+	expect_equal(0, files, COUNT(files));
+}
+
 Test(backup, a_file_that_cannot_be_read_is_left_out_and_the_rest_saved)
 {
 	static const uint8_t data[] = "readable";

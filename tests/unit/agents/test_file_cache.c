@@ -257,6 +257,9 @@ Test(file_cache, items_that_cannot_be_known_again_are_passed_over)
 	item = item_of(4, 5097);
 	item.entry.kind = ENTRY_SYMLINK;
 	cr_expect(eq(int, file_cache_add(c, &item, content, &err), 0));
+	item = item_of(5, 5097);
+	item.is_unsure = true;
+	cr_expect(eq(int, file_cache_add(c, &item, content, &err), 0));
 	content_free(content);
 	cr_assert(eq(int, file_cache_commit(c, first, &err), 0));
 	file_cache_free(c);

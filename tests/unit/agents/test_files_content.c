@@ -3,9 +3,13 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agents/sources/file_meta.h"
@@ -120,6 +124,26 @@ Test(files_content, a_file_that_grows_is_its_beginning_and_noted)
 	cr_expect(eq(str, w->warned, ""));
 }
 
+Test(files_content, a_file_that_grew_is_read_again_to_the_same_length)
+{
+	walker_put("log", "first line\n");
+	walker_walk_dir();
+	struct got g;
+	walker_go_to("d/log");
+	open_it(&g);
+	while (read_run(&g, 65536) == 1)
+		;
+	cr_expect(not(w->source->again(w->source->self)), "it did not grow");
+	walker_append("log", "second line\n");
+	cr_assert(w->source->again(w->source->self));
+	g = (struct got){ .data = 0 };
+	w->item.entry.notes |= ENTRY_NOTE_CHANGED; /* as the pipeline when it reads otherwise */
+	read_it(&g);
+	cr_expect(eq(str, g.text, "first line\n"));
+	cr_expect(eq(u32, w->item.entry.notes, ENTRY_NOTE_CHANGED));
+	cr_expect(eq(str, w->warned, "/log: changed while it was read\n"));
+}
+
 static void set_mtime(const char *name, int64_t s)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = s, .tv_nsec = 9 } };
@@ -146,6 +170,42 @@ Test(files_content, a_file_written_to_while_it_is_read_is_noted_and_named)
 	cr_expect(eq(i64, w->item.entry.mtime.s, 2000));
 	cr_expect(eq(u32, w->item.entry.notes, ENTRY_NOTE_CHANGED));
 	cr_expect(eq(str, w->warned, "/db: changed while it was read\n"));
+}
+
+/* Until the clock that file systems stamp with has moved on. */
+static void wait_for_tick(void)
+{
+	struct timespec first, now;
+	(void)clock_gettime(CLOCK_REALTIME_COARSE, &first); /* lint-ok: the kernel's own stamp */
+	do
+		(void)clock_gettime(CLOCK_REALTIME_COARSE, &now); /* lint-ok: as above */
+	while (now.tv_sec == first.tv_sec && now.tv_nsec == first.tv_nsec);
+}
+
+Test(files_content, a_write_through_an_old_mapping_is_noted_and_named)
+{
+	struct statfs fs;
+	cr_assert(eq(int, statfs(".", &fs), 0));
+	if (fs.f_type == TMPFS_MAGIC)
+		cr_skip("a file system in memory stamps no mapped writes");
+	walker_put("db", "0123456789");
+	int fd = open("db", O_RDWR);
+	char *map = mmap(NULL, 10, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	cr_assert(map != MAP_FAILED);
+	((volatile char *)map)[0] = 'a'; /* from here on the page is dirty */
+	walker_walk_dir();
+	struct got g;
+	walker_go_to("d/db");
+	open_it(&g);
+	cr_assert(eq(int, read_run(&g, 4), 1));
+	wait_for_tick();
+	((volatile char *)map)[1] = 'b';
+	read_it(&g);
+	cr_expect(eq(str, g.text, "a123456789"));
+	cr_expect(eq(u32, w->item.entry.notes, ENTRY_NOTE_CHANGED));
+	cr_expect(eq(str, w->warned, "/db: changed while it was read\n"));
+	cr_assert(eq(int, munmap(map, 10), 0));
+	close(fd);
 }
 
 Test(files_content, a_file_that_shrinks_ends_where_it_ends)

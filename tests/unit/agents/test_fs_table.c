@@ -56,6 +56,7 @@ Test(fs_table, what_the_kernel_makes_up_is_known)
 	cr_assert(eq(int, fs_table_new(&t, NULL), 0));
 	cr_expect(find(t, proc, 1).is_virtual);
 	cr_expect(not(find(t, tmp, 2).is_virtual));
+	cr_expect(not(find(t, tmp, 2).is_unsure));
 	cr_expect(ne(u64, find(t, proc, 1).id, 0));
 }
 

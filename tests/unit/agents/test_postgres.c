@@ -79,7 +79,8 @@ static struct demo_postgres *make(unsigned scans)
 
 static struct pg_conn_opts backup_role(const struct demo_postgres *p)
 {
-	return (struct pg_conn_opts){ demo_postgres_backup(p), demo_postgres_passfile(p) };
+	return (struct pg_conn_opts){ .conninfo = demo_postgres_backup(p),
+		.passfile = demo_postgres_passfile(p) };
 }
 
 static void run_sql(const struct demo_postgres *p, const char *sql, char *out, size_t size)
@@ -262,6 +263,12 @@ static int take_end(void *self, struct err *err)
 	return 0;
 }
 
+static bool is_third_question(void *arg)
+{
+	int *asked = arg;
+	return ++*asked >= 3;
+}
+
 Test(postgres, refusals_say_what_is_wrong)
 {
 	struct err err = ERR_INIT;
@@ -278,9 +285,18 @@ Test(postgres, refusals_say_what_is_wrong)
 	cr_assert(eq(int, mkdirat(dirfd_, "taken", 0700), 0));
 	cr_expect(eq(int, postgres_dir_capture(&role, dirfd_, "taken", NULL, &err), -ERR_EXISTS));
 
-	struct pg_conn_opts bad = { role.conninfo, "/nonexistent" };
+	/* a stop that is asked ends the capture with the first wait behind it */
+	struct pg_conn_opts stopped = role;
+	int asked = 0;
+	stopped.arg = &asked;
+	stopped.is_stopped = is_third_question;
+	cr_expect(eq(int, postgres_dir_capture(&stopped, dirfd_, "stopped", NULL, &err),
+		-ERR_INTERRUPTED));
+	cr_expect(eq(int, asked, 3));
+
+	struct pg_conn_opts bad = { .conninfo = role.conninfo, .passfile = "/nonexistent" };
 	cr_expect(eq(int, postgres_capture(&bad, &sink, &count, NULL, &err), -ERR_AUTH));
-	bad = (struct pg_conn_opts){ "host=127.0.0.1 port=1 user=x", NULL };
+	bad = (struct pg_conn_opts){ .conninfo = "host=127.0.0.1 port=1 user=x" };
 	cr_expect(eq(int, postgres_capture(&bad, &sink, &count, NULL, &err), -ERR_UNREACHABLE));
 
 	/* a role that may not replicate, and one that may not read */
