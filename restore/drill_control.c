@@ -43,29 +43,28 @@ static void control_done(struct control *c)
 
 /* ---- what to damage ---- */
 
-/* The first ${skip}-th file with ${suffix}; the ones inside ${but} (a folder) do not count. */
-static const char *find_file(
-	const struct snapshot_files *f, const char *suffix, const char *but, uint64_t skip)
+/* True if ${f} has something to damage, ends with ${suffix} and is not inside the folder ${but}. */
+static bool is_candidate(const struct snapshot_file *f, const char *suffix, const char *but)
 {
 	const size_t but_len = but == NULL ? 0 : strlen(but);
-	const char *found = NULL;
+	if (!tree_walk_has_suffix(f->path, suffix) || f->size < 2)
+		return false;
+	return but == NULL || strncmp(f->path, but, but_len) != 0 || f->path[but_len] != '/';
+}
+
+/* One of the candidates, chosen by ${seed}; NULL when there is none. */
+static const char *find_file(
+	const struct snapshot_files *f, const char *suffix, const char *but, uint64_t seed)
+{
 	uint64_t count = 0;
-	for (int pass = 0; pass < 2 && (pass == 0 || count > 0); pass++) {
-		uint64_t left = pass == 0 ? 0 : skip % count;
-		for (size_t i = 0; i < f->count; i++) {
-			const char *path = f->items[i].path;
-			if (!tree_walk_has_suffix(path, suffix) || f->items[i].size < 2 ||
-				(but != NULL && strncmp(path, but, but_len) == 0 &&
-					path[but_len] == '/'))
-				continue;
-			if (pass == 0)
-				count++;
-			else if (left-- == 0)
-				return path;
-			found = path;
-		}
+	for (size_t i = 0; i < f->count; i++)
+		count += is_candidate(&f->items[i], suffix, but);
+	uint64_t left = count > 0 ? seed % count : 0;
+	for (size_t i = 0; i < f->count; i++) {
+		if (is_candidate(&f->items[i], suffix, but) && left-- == 0)
+			return f->items[i].path;
 	}
-	return found;
+	return NULL;
 }
 
 /* The folder of a batch, chosen by the seed; owned by the caller, NULL when there is none. */

@@ -567,8 +567,7 @@ static int take_rows(const json_t *reply, struct sandbox_rows *out, struct err *
 		if (text != NULL && (rows.cells[i] = strdup(text)) == NULL)
 			return err_set(err, ERR_NOMEM, "out of memory");
 	}
-	*out = rows;
-	rows = (struct sandbox_rows){ .cells = NULL };
+	*out = (struct sandbox_rows){ rows.rows, rows.columns, TAKE(rows.cells) };
 	return 0;
 }
 
