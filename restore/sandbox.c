@@ -567,7 +567,9 @@ static int take_rows(const json_t *reply, struct sandbox_rows *out, struct err *
 		if (text != NULL && (rows.cells[i] = strdup(text)) == NULL)
 			return err_set(err, ERR_NOMEM, "out of memory");
 	}
-	*out = (struct sandbox_rows){ rows.rows, rows.columns, TAKE(rows.cells) };
+	out->rows = rows.rows;
+	out->columns = rows.columns;
+	out->cells = TAKE(rows.cells);
 	return 0;
 }
 
