@@ -80,7 +80,7 @@ $(BUILD)/tests/%: tests/%.c $(LIB) $(TEST_HELPER_OBJ)
 	@mkdir -p $(@D)
 	@echo "  TEST $<"
 	@$(CC) $(CPPFLAGS_ALL) -Itests $(PKG_CFLAGS) $(CFLAGS_ALL) -Wno-conversion -Wno-write-strings \
-		-Wno-cast-qual -Wno-null-dereference -MMD -MP -MF $@.d -o $@ $< $(TEST_HELPER_OBJ) $(LIB) \
+		-Wno-cast-qual -Wno-null-dereference -Wno-format-truncation -MMD -MP -MF $@.d -o $@ $< $(TEST_HELPER_OBJ) $(LIB) \
 		$(LDFLAGS_$(V)) $(PKG_LIBS) -lcriterion -lpthread -lm
 
 -include $(OBJ:.o=.d) $(UNIT:=.d) $(TEST_HELPER_OBJ:.o=.d) $(MAINS:%.c=$(BUILD)/obj/%.d)
@@ -101,7 +101,7 @@ setup-test: ## install the packages the tests need, if any is missing
 DEMO_DIR ?= demo
 .PHONY: demo
 demo: setup-demo ## back up a plant, drill its recovery, sign the verdict (DEMO_DIR=demo)
-	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@$(MAKE) --no-print-directory -s -j$$(nproc) all
 	@$(BUILD)/holdfast demo --dir "$(DEMO_DIR)"
 
 .PHONY: test

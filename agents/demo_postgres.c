@@ -39,7 +39,8 @@
 #define DEMO_POSTGRES_TRIES 4
 #define DEMO_POSTGRES_OUTPUT_BYTES 65536
 #define DEMO_POSTGRES_SECRET_BYTES 18
-#define DEMO_POSTGRES_INSIDE_ID 1000
+#define DEMO_POSTGRES_INSIDE_ID                                                                    \
+	65534 /* nobody: PostgreSQL wants an id that has a name, and every Debian has this one */
 
 struct demo_postgres {
 	struct child *server; /* owned */

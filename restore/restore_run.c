@@ -96,6 +96,7 @@ static int give_extent(void *arg, const struct extent *x, struct err *err)
 	if (x->is_hole) {
 		digest_add_zeros(r->digest, x->length);
 		r->offset += x->length;
+		r->result->bytes += x->length;
 		return 0;
 	}
 	buf_clear(&r->raw);
@@ -210,8 +211,8 @@ static int give(
 static int give_ancestors(struct run *r, const uint8_t *key, size_t len, struct err *err)
 {
 	for (size_t i = 0; i < len; i++) {
-		const uint8_t *found;
-		size_t found_len;
+		const uint8_t *found = NULL;
+		size_t found_len = 0;
 		struct entry e;
 		if (key[i] != 0 || is_within(r->last.data, r->last.len, key, i))
 			continue;
@@ -258,8 +259,8 @@ static int walk_path(struct run *r, struct restore_run_path *path, struct err *e
 {
 	int rc = tree_reader_seek(r->reader, path->key, path->key_len, err);
 	while (rc == 0) {
-		const uint8_t *key;
-		size_t len;
+		const uint8_t *key = NULL;
+		size_t len = 0;
 		struct entry e;
 		rc = check_stop(r, err);
 		if (rc != 0)
@@ -285,8 +286,8 @@ static int compare_paths(const void *a, const void *b)
 /* Is there anything at or below the path?  Return 1, 0 or an error. */
 static int is_there(struct run *r, const struct restore_run_path *p, struct err *err)
 {
-	const uint8_t *key;
-	size_t len;
+	const uint8_t *key = NULL;
+	size_t len = 0;
 	struct entry e;
 	int rc = tree_reader_seek(r->ancestors, p->key, p->key_len, err);
 	if (rc == 0)

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "restore/pg_manifest.h"
 #include "agents/sources/ustar.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -17,6 +16,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "crypto/hash.h"
+#include "restore/pg_manifest.h"
 
 /*
  * The answer to BASE_BACKUP: rows (start), rows (table spaces), CopyData messages, rows (end),

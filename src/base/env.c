@@ -14,7 +14,7 @@ static int64_t clock_ns(clockid_t id)
 {
 	struct timespec ts;
 	if (clock_gettime(id, &ts) != 0) /* lint-ok: the door itself */
-		return 0; /* both clocks exist on every Linux we run on */
+		return 0;                /* both clocks exist on every Linux we run on */
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 

@@ -24,12 +24,12 @@
 #include "cmd/cli.h"
 #include "cmd/filter_options.h"
 #include "cmd/paths.h"
-#include "cmd/remove_tree.h"
 #include "codec/text.h"
 #include "codec/truth.h"
 #include "codec/truth_json.h"
 #include "conf/conf_problems.h"
 #include "crypto/hash.h"
+#include "restore/erase_tree.h"
 #include "restore/tree_truth.h"
 #include "vault/label.h"
 
@@ -388,7 +388,7 @@ static int stage_postgres(struct backup_source *s, const char *staging, struct e
 	struct pg_conn_opts conn = { .conninfo = s->from->conninfo, .passfile = s->from->passfile };
 	int rc = s->from->truth == SOURCES_CONF_TRUTH_TABLES ? take_table_truth(s, &conn, err) : 0;
 	if (rc == 0)
-		rc = remove_tree_at(AT_FDCWD, staging, err);
+		rc = erase_tree_run(AT_FDCWD, staging, NULL, err);
 	if (rc == 0)
 		rc = paths_make(staging, err);
 	if (rc != 0)
@@ -444,7 +444,7 @@ void backup_source_free(struct backup_source *s)
 	root_list_free(s->roots);
 	sources_conf_free(s->conf);
 	struct err why = ERR_INIT;
-	if (s->staged[0] != '\0' && remove_tree_at(AT_FDCWD, s->staged, &why) != 0)
+	if (s->staged[0] != '\0' && erase_tree_run(AT_FDCWD, s->staged, NULL, &why) != 0)
 		console_warn(&s->cli->console, s->staged, strlen(s->staged),
 			"the staging directory is left: %s", why.msg);
 	free_list(s->paths, s->path_count);

@@ -222,8 +222,9 @@ static void tell_text(struct job *j)
 		(unsigned long long)r->others, human_size(size, r->bytes));
 	if (j->stats.kept > 0)
 		console_print(c, "; %llu left as they were", (unsigned long long)j->stats.kept);
-	if (r->damaged + r->failed > 0)
-		console_print(c, "; %llu left out", (unsigned long long)(r->damaged + r->failed));
+	uint64_t left_out = r->damaged + r->failed;
+	if (left_out > 0)
+		console_print(c, "; %llu left out", (unsigned long long)left_out);
 	console_print(c, ", in %s\n", human_duration(took, env_mono_ns() - j->start_ns));
 }
 

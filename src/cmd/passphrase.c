@@ -94,7 +94,9 @@ static int split(char *text, const char *words[COMMAND_MAX_WORDS + 1], struct er
 static int find_program(const char *name, char out[PATH_MAX], struct err *err)
 {
 	const char *path = getenv("PATH");
-	if (strchr(name, '/') != NULL || path == NULL) {
+	if (path == NULL)
+		path = "/usr/bin:/bin";
+	if (strchr(name, '/') != NULL) {
 		if (snprintf(out, PATH_MAX, "%s", name) < PATH_MAX)
 			return 0;
 		return err_set(err, ERR_LIMIT, "the command's name is too long");

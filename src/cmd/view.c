@@ -44,8 +44,8 @@ int view_reader(struct access *a, const struct view *v, struct tree_reader **out
 
 int view_lookup(struct tree_reader *r, const struct buf *key, struct entry *e, struct err *err)
 {
-	const uint8_t *found;
-	size_t len;
+	const uint8_t *found = NULL;
+	size_t len = 0;
 	int rc = tree_reader_seek(r, key->data, key->len, err);
 	if (rc == 0)
 		rc = tree_reader_next(r, &found, &len, e, err);

@@ -399,11 +399,12 @@ int vault_make_group(struct vault *v, const char *name, uint8_t dk_sk[32], struc
 			DOMAIN_NAME_BYTES - 1);
 	for (size_t i = 0; i < v->domain.group_count; i++) {
 		if (strcmp(v->domain.groups[i].name, name) == 0)
-			return err_set(err, ERR_EXISTS, "there is a drill group '%s' already", name);
+			return err_set(
+				err, ERR_EXISTS, "there is a drill group '%s' already", name);
 	}
 	if (v->domain.group_count == DOMAIN_MAX_KEYS)
-		return err_set(err, ERR_LIMIT, "a vault has at most %d drill groups",
-			DOMAIN_MAX_KEYS);
+		return err_set(
+			err, ERR_LIMIT, "a vault has at most %d drill groups", DOMAIN_MAX_KEYS);
 	struct domain_group *g = &v->domain.groups[v->domain.group_count];
 	int rc = hpke_generate(dk_sk, g->dk_pk, err);
 	if (rc != 0)

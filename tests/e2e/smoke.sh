@@ -2,8 +2,8 @@
 # The shortest way through the programs, for builds with sanitizers: BUILD as the argument.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-export ASAN_OPTIONS="log_path=$SCRATCH/asan:detect_leaks=1"
-export UBSAN_OPTIONS="log_path=$SCRATCH/ubsan:print_stacktrace=1"
+export ASAN_OPTIONS="log_path='$SCRATCH/asan':detect_leaks=1"
+export UBSAN_OPTIONS="log_path='$SCRATCH/ubsan':print_stacktrace=1"
 new_vault "$SCRATCH/vault"
 export HOLDFAST_VAULT=$SCRATCH/vault
 expect 0 "backup" "$HF" backup --source s "$TREE/docs" "$TREE/src"
