@@ -62,8 +62,17 @@ int damage_flip(int dirfd, const char *path, uint64_t seed, struct damage *out, 
 	(void)snprintf(what, sizeof(what), "one bit changed at byte %llu of",
 		(unsigned long long)at); /* fits */
 	out->has_flip = true;
+	out->flip_at = at;
+	out->flip_value = byte;
 	tell(out, what, path);
 	return 0;
+}
+
+bool damage_is_there(int dirfd, const char *path, const struct damage *d)
+{
+	CLEANUP(cleanup_close_p) int fd = tree_walk_open_path(dirfd, path, O_RDONLY | O_NONBLOCK);
+	unsigned char byte;
+	return fd >= 0 && pread(fd, &byte, 1, (off_t)d->flip_at) == 1 && byte == d->flip_value;
 }
 
 int damage_remove(int dirfd, const char *path, struct damage *out, struct err *err)

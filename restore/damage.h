@@ -16,6 +16,8 @@ struct err;
 /* What was done. */
 struct damage {
 	bool has_flip, has_removal, has_cut;
+	uint64_t flip_at;             /* offset of the byte of the last damage_flip() */
+	uint8_t flip_value;           /* its value since then */
 	char text[DAMAGE_TEXT_BYTES]; /* for people */
 };
 
@@ -26,6 +28,9 @@ struct damage {
  * -ERR_IO.
  */
 int damage_flip(int dirfd, const char *path, uint64_t seed, struct damage *out, struct err *err);
+
+/* True if the byte that damage_flip() changed in ${path} still has its damaged value. */
+bool damage_is_there(int dirfd, const char *path, const struct damage *d);
 
 /* Remove the directory or file ${path}.  Return 0 or -ERR_IO. */
 int damage_remove(int dirfd, const char *path, struct damage *out, struct err *err);

@@ -100,9 +100,9 @@ static void stop_sandbox(struct drill *d)
 	struct err why = ERR_INIT;
 	if (d->box == NULL)
 		return;
+	/* not freed yet: the numbers of its namespaces must stay its own until they were counted */
 	if (sandbox_close(d->box, &why) != 0)
 		drill_tell(d, "sandbox: %s", why.msg);
-	sandbox_free(TAKE(d->box));
 }
 
 /* ---- what is left ---- */
@@ -138,7 +138,8 @@ static void count_left(struct drill *d)
 	struct report_cleanup *c = &d->r->cleanup;
 	struct sandbox_left left;
 	struct err why = ERR_INIT;
-	if (sandbox_left_count(d->has_ids ? &d->ids : NULL, d->work, &left, &why) != 0) {
+	const struct sandbox_ids *ids = d->box == NULL ? NULL : sandbox_ids(d->box);
+	if (sandbox_left_count(ids, d->work, &left, &why) != 0) {
 		drill_tell(d, "cleanup: %s", why.msg);
 		return; /* absent: the judgement says "not shown" */
 	}
@@ -176,6 +177,7 @@ void drill_cleanup_run(struct drill *d)
 	if (c->rule == REPORT_ERASE)
 		erase(d);
 	count_left(d);
+	sandbox_free(TAKE(d->box));
 	if (c->rule == REPORT_ERASE &&
 		fstatat(d->parent_fd, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		c->residue.count == 0)

@@ -67,8 +67,6 @@ struct drill {
 	struct drill_target *targets; /* owned */
 	size_t target_count;
 	struct sandbox *box; /* owned */
-	bool has_ids;
-	struct sandbox_ids ids;
 	bool is_isolated;
 	struct drill_system *systems; /* owned; as in the plan */
 	size_t *order;                /* owned; indices in order of recovery */

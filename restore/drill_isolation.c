@@ -66,12 +66,7 @@ static int open_sandbox(struct drill *d, struct err *err)
 		.share_network = d->o->share_network,
 		.is_stopped = d->o->is_stopped,
 		.arg = d->o->arg };
-	int rc = sandbox_open(&opts, &d->box, err);
-	if (rc != 0)
-		return rc;
-	d->ids = *sandbox_ids(d->box);
-	d->has_ids = true;
-	return 0;
+	return sandbox_open(&opts, &d->box, err);
 }
 
 static void name_canary(struct drill *d)
@@ -110,7 +105,7 @@ static int probe_all(struct drill *d, struct err *err)
 static void look_at_interfaces(struct drill *d, const char *names)
 {
 	drill_tell(d, "sandbox: process 1 is %d here, network interfaces inside: %s",
-		(int)d->ids.pid, names == NULL ? "?" : names);
+		(int)sandbox_ids(d->box)->pid, names == NULL ? "?" : names);
 	if (names != NULL && strcmp(names, "lo") == 0)
 		return;
 	d->is_isolated = false;

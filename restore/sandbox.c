@@ -19,7 +19,6 @@
 #include "base/fdio.h"
 #include "codec/jsonx.h"
 #include "restore/sandbox_init.h"
-#include "restore/sandbox_left.h"
 #include "restore/sandbox_wire.h"
 
 /*
@@ -28,7 +27,8 @@
  *     (read only) and the two directories that were given.
  * (2) After a failure in the middle of a conversation is_broken is set and no verb talks any more;
  *     ending the sandbox never needs to talk.
- * (3) Whatever happens to this process, the kernel kills bubblewrap, and that kills process 1, and
+ * (3) The descriptors in ids pin the numbers of the sandbox's namespaces until sandbox_free().
+ * (4) Whatever happens to this process, the kernel kills bubblewrap, and that kills process 1, and
  *     with it every process of its pid namespace.
  */
 
@@ -39,11 +39,8 @@
 #define SANDBOX_MAX_BWRAP_ARGS 128
 #define SANDBOX_INFO_BYTES 4096
 
-/* The order of what bubblewrap tells; "user" it does not tell. */
 static const char *const ns_names[SANDBOX_NAMESPACES] = { "pid", "net", "mnt", "ipc", "uts",
 	"cgroup", "user" };
-static const char *const ns_keys[SANDBOX_NAMESPACES] = { "pid-namespace", "net-namespace",
-	"mnt-namespace", "ipc-namespace", "uts-namespace", "cgroup-namespace", NULL };
 
 struct sandbox {
 	struct child *bwrap; /* owned */
@@ -269,13 +266,7 @@ static int read_info(struct sandbox *b, struct start *s, struct err *err)
 	if (rc != 0)
 		return rc;
 	b->ids.pid = (pid_t)json_integer_value(json_object_get(info, "child-pid"));
-	for (size_t i = 0; i < SANDBOX_NAMESPACES; i++) {
-		b->ids.ns[i].name = ns_names[i];
-		if (ns_keys[i] != NULL)
-			b->ids.ns[i].inode =
-				(uint64_t)json_integer_value(json_object_get(info, ns_keys[i]));
-	}
-	if (b->ids.pid <= 0 || b->ids.ns[0].inode == 0)
+	if (b->ids.pid <= 0)
 		return err_set(err, ERR_FAILED, "bubblewrap does not name its sandbox");
 	return 0;
 }
@@ -283,16 +274,37 @@ static int read_info(struct sandbox *b, struct start *s, struct err *err)
 static int call(
 	struct sandbox *b, json_t *take_request, int timeout_ms, json_t **out, struct err *err);
 
+/* Hold the namespaces of process 1 that are not ours, so that their numbers stay theirs. */
+static int hold_namespaces(struct sandbox *b, struct err *err)
+{
+	size_t own = 0;
+	for (size_t i = 0; i < SANDBOX_NAMESPACES; i++) {
+		char path[64];
+		struct stat st, ours;
+		(void)snprintf(path, sizeof(path), "/proc/self/ns/%s", ns_names[i]); /* fits */
+		if (stat(path, &ours) != 0)
+			continue; /* this kernel has no such namespaces */
+		(void)snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)b->ids.pid,
+			ns_names[i]); /* fits */
+		CLEANUP(cleanup_close_p) int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || fstat(fd, &st) != 0)
+			return err_sys(err, ERR_FAILED, "unable to watch the sandbox's namespaces");
+		if (st.st_ino == ours.st_ino)
+			continue;
+		b->ids.ns[i].inode = st.st_ino;
+		b->ids.ns[i].fd = TAKE_FD(fd);
+		own++;
+	}
+	return own > 0 ? 0 : err_set(err, ERR_FAILED, "the sandbox has no namespaces of its own");
+}
+
 static int greet(struct sandbox *b, struct err *err)
 {
 	CLEANUP(json_decref_p) json_t *reply = NULL;
 	int rc = call(b, json_pack("{s:s}", "verb", "ping"), SANDBOX_READY_MS, &reply, err);
 	if (rc == 0 && json_integer_value(json_object_get(reply, "pid")) != 1)
 		rc = err_set(err, ERR_FAILED, "the sandbox has no process namespace of its own");
-	if (rc == 0)
-		b->ids.ns[SANDBOX_NAMESPACES - 1].inode =
-			sandbox_left_namespace(b->ids.pid, ns_names[SANDBOX_NAMESPACES - 1]);
-	return rc;
+	return rc == 0 ? hold_namespaces(b, err) : rc;
 }
 
 /* The last words on the log, for an error. */
@@ -301,7 +313,7 @@ static int quote_log(int log, off_t from, struct err *err)
 	char text[1024];
 	ssize_t n = fdio_pread_full(log, text, sizeof(text) - 1, from);
 	if (n <= 0)
-		return err_set(err, ERR_FAILED, "unable to make a sandbox");
+		return err == NULL ? -ERR_FAILED : err_wrap(err, "unable to make a sandbox");
 	while (n > 0 && text[n - 1] == '\n')
 		n--;
 	text[n] = '\0';
@@ -323,6 +335,10 @@ int sandbox_open(const struct sandbox_opts *opts, struct sandbox **out, struct e
 	if (b == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	b->fd = -1;
+	for (size_t i = 0; i < SANDBOX_NAMESPACES; i++) {
+		b->ids.ns[i].name = ns_names[i];
+		b->ids.ns[i].fd = -1;
+	}
 	b->is_stopped = opts->is_stopped;
 	b->arg = opts->arg;
 	const char *bwrap = find_bwrap();
@@ -366,6 +382,8 @@ void sandbox_free(struct sandbox *b)
 		return;
 	cleanup_close_p(&b->fd);
 	child_free(b->bwrap);
+	for (size_t i = 0; i < SANDBOX_NAMESPACES; i++)
+		cleanup_close_p(&b->ids.ns[i].fd);
 	free(b);
 }
 
@@ -567,8 +585,9 @@ static int take_rows(const json_t *reply, struct sandbox_rows *out, struct err *
 		if (text != NULL && (rows.cells[i] = strdup(text)) == NULL)
 			return err_set(err, ERR_NOMEM, "out of memory");
 	}
-	*out = rows;
-	rows = (struct sandbox_rows){ .cells = NULL };
+	out->rows = rows.rows;
+	out->columns = rows.columns;
+	out->cells = TAKE(rows.cells);
 	return 0;
 }
 

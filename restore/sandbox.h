@@ -53,12 +53,13 @@ struct sandbox_opts {
 	void *arg;
 };
 
-/* Who the sandbox is to the kernel; stays valid after its end. */
+/* Who the sandbox is to the kernel. */
 struct sandbox_ids {
 	pid_t pid; /* its process 1, as seen outside */
 	struct {
 		const char *name; /* "net" */
 		uint64_t inode;   /* 0 = not of its own */
+		int fd;           /* holds the namespace, so that the number is not given again */
 	} ns[SANDBOX_NAMESPACES];
 };
 
@@ -73,6 +74,7 @@ int sandbox_open(const struct sandbox_opts *opts, struct sandbox **out, struct e
 /* Kill everything inside and wait until it is gone.  NULL is fine. */
 void sandbox_free(struct sandbox *b);
 
+/* Borrowed; good after sandbox_close(), until sandbox_free(). */
 const struct sandbox_ids *sandbox_ids(const struct sandbox *b);
 
 /*

@@ -13,9 +13,9 @@
 
 /*
  * INVARIANTS
- * (1) Namespaces are told by inode: the number of a process may be another's by now, and an inode
- *     that nobody holds is in no list.  (Processes of other users do not show theirs to us, but
- *     what ran inside was ours.)
+ * (1) Namespaces are told by inode.  The kernel gives the number of one that is gone to the next
+ * one made, so whoever asks holds them open; that alone keeps no process alive. (2) Processes of
+ * other users do not show theirs to us, but what ran inside was ours.
  */
 
 static void closedir_p(DIR **d)
@@ -24,7 +24,8 @@ static void closedir_p(DIR **d)
 		(void)closedir(*d); /* read side */
 }
 
-uint64_t sandbox_left_namespace(long pid, const char *name)
+/* Inode of the namespace ${name} ("net") of process ${pid}; 0 when it cannot be told. */
+static uint64_t namespace_of(long pid, const char *name)
 {
 	char path[64], link[64];
 	(void)snprintf(path, sizeof(path), "/proc/%ld/ns/%s", pid, name); /* fits */
@@ -41,8 +42,7 @@ static bool look_at(long pid, const struct sandbox_ids *ids, bool held[SANDBOX_N
 {
 	bool is_in = false;
 	for (size_t i = 0; i < SANDBOX_NAMESPACES; i++) {
-		if (ids->ns[i].inode == 0 ||
-			sandbox_left_namespace(pid, ids->ns[i].name) != ids->ns[i].inode)
+		if (ids->ns[i].inode == 0 || namespace_of(pid, ids->ns[i].name) != ids->ns[i].inode)
 			continue;
 		held[i] = true;
 		is_in = true;

@@ -18,13 +18,10 @@ struct sandbox_left {
 
 /**
  * sandbox_left_count(ids, dir, out, err):
- * Look for what is left of ${ids} (NULL: there was no sandbox), and for mounts at or below the
- * directory ${dir}, which may be gone.  Return 0 or -ERR_IO.
+ * Look for what is left of ${ids} (NULL: there was no sandbox), whose numbers must still be held,
+ * and for mounts at or below the directory ${dir}, which may be gone.  Return 0 or -ERR_IO.
  */
 int sandbox_left_count(
 	const struct sandbox_ids *ids, const char *dir, struct sandbox_left *out, struct err *err);
-
-/* Inode of the namespace ${name} ("net") of process ${pid}; 0 when it cannot be told. */
-uint64_t sandbox_left_namespace(long pid, const char *name);
 
 #endif

@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
+#include "base/human.h"
 #include "restore/erase_tree.h"
 
 /*
@@ -100,14 +101,18 @@ static int make_rooms(struct demo_home *h, struct err *err)
 		if (env_mkdirat(h->dirfd, rooms[i], 0700) != 0 && errno != EEXIST)
 			return err_sys(err, ERR_IO, "unable to create '%s'", rooms[i]);
 	}
+	const bool is_first = !demo_home_has(h, "README");
 	int fd = openat(
-		h->dirfd, "README", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	h->readme = fd < 0 ? NULL : fdopen(fd, "w");
+		h->dirfd, "README", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
+	h->readme = fd < 0 ? NULL : fdopen(fd, "a");
 	if (h->readme == NULL) {
 		cleanup_close_p(&fd);
 		return err_sys(err, ERR_IO, "unable to write README");
 	}
-	return demo_home_tell(h, err, "%s", head);
+	char now[HUMAN_BYTES];
+	int rc = is_first ? demo_home_tell(h, err, "%s", head) : 0;
+	return rc == 0 ? demo_home_tell(h, err, "\n---- %s\n", human_time_utc(now, env_now_ns()))
+		       : rc;
 }
 
 int demo_home_open(const char *dir, struct demo_home **out, struct err *err)

@@ -88,40 +88,37 @@ static int open_log(struct verb *v, const char *const *words, struct err *err)
 	return v->log == NULL ? err_sys(err, ERR_IO, "unable to write '%s'", path) : 0;
 }
 
-static int make_line(const struct verb *v, struct buf *line, struct err *err)
+/* The words as a shell takes them; *${out} is borrowed from ${line}. */
+static int make_line(const char *const *words, struct buf *line, const char **out, struct err *err)
 {
 	int rc = 0;
-	for (size_t i = 0; v->argv[i] != NULL && rc == 0; i++) {
+	for (size_t i = 0; words[i] != NULL && rc == 0; i++) {
 		if (i > 0)
 			rc = buf_add8(line, ' ', err);
 		if (rc == 0)
-			rc = demo_home_quote(v->argv[i], line, err);
+			rc = demo_home_quote(words[i], line, err);
 	}
-	return rc;
+	if (rc != 0)
+		return rc;
+	*out = buf_cstr(line);
+	return *out == NULL ? err_set(err, ERR_NOMEM, "out of memory") : 0;
 }
 
 /* Say which command comes now: on the terminal short, in README and log whole. */
 static int announce(struct verb *v, const char *const *words, struct err *err)
 {
-	CLEANUP(buf_done) struct buf line = BUF_INIT(DEMO_VERB_LINE_BYTES);
-	int rc = make_line(v, &line, err);
+	CLEANUP(buf_done) struct buf whole = BUF_INIT(DEMO_VERB_LINE_BYTES);
+	CLEANUP(buf_done) struct buf shown = BUF_INIT(DEMO_VERB_LINE_BYTES);
+	const char *text = "", *brief = "";
+	int rc = make_line(v->argv, &whole, &text, err);
+	if (rc == 0)
+		rc = make_line(words, &shown, &brief, err);
 	if (rc != 0)
 		return rc;
-	const char *text = buf_cstr(&line);
-	if (text == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
 	(void)fprintf(v->log, "$ %s\n", text); /* the log is a convenience */
-	CLEANUP(buf_done) struct buf shown = BUF_INIT(DEMO_VERB_LINE_BYTES);
-	for (size_t i = 0; words[i] != NULL && rc == 0; i++) {
-		rc = buf_add8(&shown, ' ', err);
-		if (rc == 0)
-			rc = demo_home_quote(words[i], &shown, err);
-	}
-	if (rc == 0)
-		console_print(v->console, "  $ holdfast%s\n",
-			buf_cstr(&shown) == NULL ? "" : buf_cstr(&shown));
+	console_print(v->console, "  $ holdfast %s\n", brief);
 	(void)fflush(stdout); /* console_flush() tells */
-	return rc == 0 ? demo_home_tell(v->home, err, "\n    %s\n", text) : rc;
+	return demo_home_tell(v->home, err, "\n    %s\n", text);
 }
 
 /* Show what the verb said, indented, and keep it. */

@@ -39,15 +39,19 @@ for name in conf keys vault pg batch plc reports logs README keys/DEMO-ONLY; do
 	claim "demo made $name" [ -e "$D/$name" ]
 done
 claim "demo left no sandbox" [ -z "$(find "$D" -maxdepth 1 -name 'holdfast-drill-*')" ]
-expect 0 "demo, a second time in the same place" "$HF" demo --dir "$D"
-says "it goes on with what is there" "used again"
+"$HF" demo --dir "$D" --json >"$SCRATCH/again.json" 2>"$SCRATCH/again.err"
+claim "demo, a second time in the same place" [ $? -eq 0 ]
+claim "its JSON fits the schema" "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" demo \
+	<"$SCRATCH/again.json"
+claim "it goes on with what is there" grep -qF 'used again' "$D/README"
+claim "the README still tells the first run" grep -qF 'holdfast init' "$D/README"
 mkdir "$SCRATCH/full" && echo mine >"$SCRATCH/full/file"
 expect 1 "demo in a directory of somebody's" "$HF" demo --dir "$SCRATCH/full"
 says "it says why" "it is not empty"
 expect 2 "demo without a directory" "$HF" demo
 
 # the command that the demonstration told, taken from its README
-line=$(grep -F 'report verify' "$D/README" | head -n 1)
+line=$(grep -F 'report verify' "$D/README" | tail -n 1)
 expect 0 "the README's own command" bash -c "$line"
 says "it says valid" "valid"
 

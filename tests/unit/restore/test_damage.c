@@ -55,6 +55,11 @@ Test(damage, one_bit_of_a_page_changes_where_rows_lie)
 	cr_expect(eq(int, changed, 1));
 	cr_expect(ge(int, at % 8192, 8192 - 2048));
 	cr_expect(damage.has_flip);
+	cr_expect(damage_is_there(top, "d/file", &damage));
+	cr_expect(eq(u64, damage.flip_at, (uint64_t)at));
+	cr_assert(eq(int, damage_flip(top, "d/file", 123456789, &damage, &err), 0));
+	damage.flip_value ^= 0xff;
+	cr_expect(not(damage_is_there(top, "d/file", &damage)));
 	cr_expect(strstr(damage.text, "'d/file'") != NULL);
 }
 

@@ -208,13 +208,12 @@ Test(sandbox, nothing_is_left_of_it_and_while_it_lives_it_is_counted)
 	const char *const argv[] = { "/bin/sleep", "1000", NULL };
 	struct err err = ERR_INIT;
 	cr_assert(eq(int, sandbox_start(b, "svc", argv, &err), 0), "%s", err.msg);
-	struct sandbox_ids ids = *sandbox_ids(b);
 	struct sandbox_left left = { .processes = -1 };
-	cr_assert(eq(int, sandbox_left_count(&ids, root, &left, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, sandbox_left_count(sandbox_ids(b), root, &left, &err), 0), "%s", err.msg);
 	cr_expect(ge(i64, left.processes, 2));
 	cr_expect(ge(i64, left.namespaces, 5));
 	cr_expect(eq(int, sandbox_close(b, &err), 0), "%s", err.msg);
-	cr_assert(eq(int, sandbox_left_count(&ids, root, &left, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, sandbox_left_count(sandbox_ids(b), root, &left, &err), 0), "%s", err.msg);
 	cr_expect(eq(i64, left.processes, 0));
 	cr_expect(eq(i64, left.namespaces, 0));
 	cr_expect(eq(i64, left.mounts, 0));
@@ -225,6 +224,20 @@ Test(sandbox, nothing_is_left_of_it_and_while_it_lives_it_is_counted)
 static bool is_set(void *arg)
 {
 	return *(bool *)arg;
+}
+
+Test(sandbox, the_next_sandbox_is_not_taken_for_what_is_left_of_this_one)
+{
+	struct sandbox *first = open_one(false), *next;
+	struct err err = ERR_INIT;
+	struct sandbox_left left = { .processes = -1 };
+	cr_assert(eq(int, sandbox_close(first, &err), 0), "%s", err.msg);
+	next = open_one(false);
+	cr_assert(eq(int, sandbox_left_count(sandbox_ids(first), root, &left, &err), 0));
+	cr_expect(eq(i64, left.processes, 0));
+	cr_expect(eq(i64, left.namespaces, 0));
+	sandbox_free(next);
+	sandbox_free(first);
 }
 
 Test(sandbox, a_stop_ends_the_wait_for_an_answer)
