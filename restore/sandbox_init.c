@@ -35,7 +35,7 @@
 
 #define SANDBOX_INIT_MAX_SERVICES 8
 #define SANDBOX_INIT_MAX_CELL_BYTES ((size_t)65536)
-#define SANDBOX_INIT_NAME_BYTES 64
+#define SANDBOX_INIT_NAME_BYTES 128 /* a plan's id and ".control" */
 
 struct service {
 	char name[SANDBOX_INIT_NAME_BYTES];

@@ -20,19 +20,23 @@
 /*
  * INVARIANTS
  * (1) What is on the command line beats every configuration file of the copy, postgresql.auto.conf
- *     too, so that it can neither archive, nor follow, nor listen.
+ *     too, so that it can neither archive, nor follow, nor listen, nor serve another directory, nor
+ *     pass over damage.
  * (2) is_running is true until the service was stopped or seen to have ended.
+ * (3) Every service has a socket of its own: no server is ever asked in the place of another.
  */
 
 #define SERVICE_POSTGRES_STEP_MS 20
 #define SERVICE_POSTGRES_STOP_MS 60000
 #define SERVICE_POSTGRES_NAME_BYTES 128
 #define SERVICE_POSTGRES_PATH_BYTES 4096
+#define SERVICE_POSTGRES_SOCKET_BYTES (sizeof(SANDBOX_RUN) + SERVICE_POSTGRES_NAME_BYTES)
 
 struct service_postgres {
 	struct sandbox *box; /* borrowed */
 	char name[SERVICE_POSTGRES_NAME_BYTES];
-	char *role, *database; /* owned */
+	char socket_dir[SERVICE_POSTGRES_SOCKET_BYTES]; /* inside */
+	char *role, *database;                          /* owned */
 	bool is_running;
 };
 
@@ -67,13 +71,30 @@ static int prepare(int dirfd, struct err *err)
 	return 0;
 }
 
-static int spawn(const struct service_postgres_opts *o, const char *version, struct err *err)
+/* The directory of its socket, in the sandbox's memory. */
+static int make_socket_dir(const struct service_postgres *p, struct err *err)
+{
+	const char *const argv[] = { "/usr/bin/mkdir", "-p", "--", p->socket_dir, NULL };
+	CLEANUP(buf_done) struct buf said = BUF_INIT(SANDBOX_MAX_OUTPUT_BYTES);
+	struct child_end end;
+	int rc = sandbox_run(p->box, argv, 10000, &said, &end, err);
+	return rc == 0 ? child_check(&end, "mkdir", &said, err) : rc;
+}
+
+static int spawn(const struct service_postgres_opts *o, const struct service_postgres *p,
+	const char *version, struct err *err)
 {
 	char program[64], conf[SERVICE_POSTGRES_PATH_BYTES];
+	char data[SERVICE_POSTGRES_PATH_BYTES + 32], sockets[sizeof(p->socket_dir) + 32];
 	(void)snprintf(program, sizeof(program), "/usr/lib/postgresql/%s/bin/postgres", version);
 	(void)snprintf(conf, sizeof(conf), "%s", o->data); /* the server tells a wrong one */
-	const char *const argv[] = { program, "-D", conf, "-c", "listen_addresses=", "-c",
-		"port=5432", "-c", "unix_socket_directories=" SANDBOX_RUN, "-c",
+	(void)snprintf(data, sizeof(data), "data_directory=%s", conf); /* fits */
+	(void)snprintf(
+		sockets, sizeof(sockets), "unix_socket_directories=%s", p->socket_dir); /* fits */
+	const char *const argv[] = { program, "-D", conf, "-c", data, "-c",
+		"listen_addresses=", "-c", "port=5432", "-c", sockets, "-c",
+		"zero_damaged_pages=off", "-c", "ignore_checksum_failure=off", "-c",
+		"ignore_invalid_pages=off", "-c",
 		"hba_file=" SANDBOX_ETC "/" SERVICE_POSTGRES_HBA_NAME, "-c", "archive_mode=off",
 		"-c", "archive_command=", "-c", "archive_library=", "-c", "restore_command=", "-c",
 		"primary_conninfo=", "-c", "primary_slot_name=", "-c", "recovery_target=", "-c",
@@ -159,11 +180,14 @@ int service_postgres_start(
 	int n = snprintf(p->name, sizeof(p->name), "%s", opts->name);
 	if (n < 0 || (size_t)n >= sizeof(p->name))
 		return err_set(err, ERR_LIMIT, "the name '%s' is too long", opts->name);
+	(void)snprintf(p->socket_dir, sizeof(p->socket_dir), SANDBOX_RUN "/%s", p->name); /* fits */
 	int rc = read_version(opts->dirfd, version, err);
 	if (rc == 0)
 		rc = prepare(opts->dirfd, err);
 	if (rc == 0)
-		rc = spawn(opts, version, err);
+		rc = make_socket_dir(p, err);
+	if (rc == 0)
+		rc = spawn(opts, p, version, err);
 	if (rc != 0)
 		return rc;
 	p->is_running = true;
@@ -176,7 +200,7 @@ int service_postgres_start(
 int service_postgres_ask(struct service_postgres *p, const char *const *statements, size_t count,
 	struct sandbox_rows *rows, struct err *err)
 {
-	const struct sandbox_sql q = { .socket_dir = SANDBOX_RUN,
+	const struct sandbox_sql q = { .socket_dir = p->socket_dir,
 		.role = p->role,
 		.database = p->database,
 		.statements = statements,

@@ -334,6 +334,63 @@ Test(drill, a_source_without_a_snapshot_is_a_finding)
 	report_free(r);
 }
 
+/* Two historians restored side by side: the second has a table of its own to check first. */
+static const char *plan_of_two(void)
+{
+	static char plan[8192];
+	size_t len = 0;
+	len += (size_t)snprintf(plan, sizeof(plan),
+		"plan = { id = \"p\"; version = 1; title = \"t\"; systems = (\n");
+	for (int i = 0; i < 2; i++)
+		len += (size_t)snprintf(plan + len, sizeof(plan) - len,
+			"%s{ id = \"%s\"; type = \"historian\"; tier = 1; mtpd = \"12h\";\n"
+			"  rto = \"30m\"; rpo = \"1h\"; source = \"source:hist3\";\n"
+			"  steps = ( { name = \"restore\"; do = \"restore\"; },\n"
+			"            { name = \"start\"; do = \"start\"; } );\n"
+			"  checks = ( { id = \"samples\"; type = \"row_count\"; mandatory = true;\n"
+			"    object = \"sqlt_data_*\"; expect = \"==manifest\"; } ); }",
+			i == 0 ? "" : ",\n", i == 0 ? "hist3" : "hist4");
+	(void)snprintf(plan + len, sizeof(plan) - len,
+		" );\ncleanup = { on_success = \"erase\"; on_fail = \"erase\"; }; };\n");
+	return plan;
+}
+
+Test(drill, two_databases_side_by_side_each_answer_for_themselves)
+{
+	struct report *r = run(plan_of_two(), NULL);
+	cr_expect(eq(int, r->systems[0]->result.verdict, REPORT_PASS));
+	cr_expect(eq(int, r->systems[1]->result.verdict, REPORT_PASS));
+	cr_expect(eq(int, r->systems[0]->negative_control.verdict, REPORT_DETECTED));
+	cr_expect(eq(int, r->systems[1]->negative_control.verdict, REPORT_DETECTED));
+	report_free(r);
+}
+
+static void break_the_second(
+	void *arg, enum drill_phase phase, const char *system, const char *dir)
+{
+	(void)arg;
+	char path[PATH_MAX];
+	if (phase != DRILL_HASHED || strcmp(system, "hist4") != 0)
+		return;
+	(void)snprintf(path, sizeof(path), "%s/global/pg_control", dir);
+	cr_assert(truncate(path, 10) == 0);
+}
+
+static void with_second_broken(struct drill_opts *o)
+{
+	o->on_phase = break_the_second;
+}
+
+Test(drill, a_database_that_does_not_start_is_not_answered_for_by_another)
+{
+	struct report *r = run(plan_of_two(), with_second_broken);
+	expect_fail(r);
+	cr_expect(eq(int, check_of(r, "hist3", "samples")->status, REPORT_STATUS_PASS));
+	cr_expect(eq(int, check_of(r, "hist4", "samples")->status, REPORT_STATUS_SKIPPED));
+	cr_expect(eq(i64, r->systems[1]->timings.t_started, REPORT_NONE));
+	report_free(r);
+}
+
 static bool is_asked;
 
 static void ask_to_stop(void *arg, enum drill_phase phase, const char *system, const char *dir)
