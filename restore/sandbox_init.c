@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -279,6 +281,16 @@ static int do_connect(struct init *in, const json_t *request, json_t *reply, str
 		strlen(why == 0 ? "connected" : strerror(why)), err);
 }
 
+/* Modules put devices into every network that is made (tunl0, sit0), down, and nobody inside may
+ * bring one up.  One that cannot be asked counts as up. */
+static bool is_up(const char *name)
+{
+	CLEANUP(cleanup_close_p) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq r = { .ifr_flags = 0 };
+	(void)snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name); /* fits */
+	return fd < 0 || ioctl(fd, SIOCGIFFLAGS, &r) != 0 || (r.ifr_flags & IFF_UP) != 0;
+}
+
 static int do_interfaces(struct init *in, const json_t *request, json_t *reply, struct err *err)
 {
 	(void)in, (void)request; /* every verb has the same form */
@@ -288,7 +300,7 @@ static int do_interfaces(struct init *in, const json_t *request, json_t *reply, 
 	json_t *names = json_array();
 	int bad = names == NULL;
 	for (const struct if_nameindex *i = list; i->if_name != NULL; i++)
-		bad |= json_array_append_new(names, json_string(i->if_name));
+		bad |= is_up(i->if_name) && json_array_append_new(names, json_string(i->if_name));
 	if_freenameindex(list);
 	bad |= json_object_set_new(reply, "names", names);
 	return bad == 0 ? 0 : err_set(err, ERR_NOMEM, "out of memory");
@@ -477,6 +489,9 @@ int sandbox_init_run(int argc, char **argv)
 		return EXIT_STATUS_USAGE;
 	if (fcntl((int)fd, F_SETFD, FD_CLOEXEC) != 0)
 		return EXIT_STATUS_USAGE;
+	/* code out of the restored data has our user: it must not get at our socket or memory */
+	if (prctl(PR_SET_DUMPABLE, 0) != 0)
+		return EXIT_STATUS_FAILED;
 	while (serve(&in, (int)fd, &err) == 0)
 		continue;
 	for (int i = 0; i < SANDBOX_INIT_MAX_SERVICES; i++)

@@ -88,6 +88,7 @@ Test(sandbox, has_only_its_own_loopback_and_no_rights)
 	cr_expect(strncmp(buf_cstr(&out), "1000\n", 5) == 0);
 	cr_expect(strstr(buf_cstr(&out), "0000000000000000") != NULL);
 	cr_expect(ne(int, run_shell(b, "unshare -r true", NULL), 0));
+	cr_expect(ne(int, run_shell(b, "cat /proc/1/maps", NULL), 0));
 	buf_done(&names);
 	buf_done(&out);
 	sandbox_free(b);
