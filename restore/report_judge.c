@@ -260,12 +260,26 @@ static void judge_rpo(const struct bench *b, struct report_system *s)
 				report_words_duration(limit, s->rpo_ms)));
 }
 
+/* A check shows that it sees the damage only when it passed without. */
+static bool has_passed(const struct report_system *s, const char *id)
+{
+	for (size_t i = 0; i < s->checks_count; i++) {
+		if (strcmp(s->checks[i]->id, id) == 0)
+			return s->checks[i]->status == REPORT_STATUS_PASS;
+	}
+	return false;
+}
+
 static void judge_negative_control(const struct bench *b, struct report_system *s)
 {
 	struct report_negative_control *n = &s->negative_control;
 	if (n->damage == NULL)
 		return;
-	n->verdict = n->checks_failed.count > 0 ? REPORT_DETECTED : REPORT_NOT_DETECTED;
+	n->verdict = REPORT_NOT_DETECTED;
+	for (size_t i = 0; i < n->checks_failed.count; i++) {
+		if (has_passed(s, n->checks_failed.items[i]))
+			n->verdict = REPORT_DETECTED;
+	}
 	if (n->verdict == REPORT_NOT_DETECTED)
 		fail(b, "negative_control_not_detected",
 			report_textf(b->r,

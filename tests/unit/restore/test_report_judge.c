@@ -257,6 +257,13 @@ Test(report_judge, checks_that_pass_a_damaged_copy_void_the_drill)
 	cr_expect(eq(int, (int)hist->negative_control.verdict, REPORT_NOT_DETECTED));
 }
 
+Test(report_judge, only_a_check_that_passed_without_damage_detects_it)
+{
+	hist->negative_control.checks_failed.count = 0;
+	report_add_text(r, &hist->negative_control.checks_failed, "no such check");
+	expect_rule(REPORT_FAIL, "negative_control_not_detected", REPORT_MAJOR);
+}
+
 Test(report_judge, a_drill_without_negative_control_is_a_finding)
 {
 	hist->negative_control.damage = NULL;
