@@ -176,7 +176,7 @@ static int begin_child(struct xml_probe *p, struct err *err)
 	if (p->pid == 0) {
 		/* nothing of ours but the socket goes along */
 		int fd = dup2(pair[1], 3);
-		if (fd != 3 || close_range(4, ~0U, 0) != 0)
+		if (fd != 3 || close_range(4, ~0U, 0) != 0 || close_range(0, 2, 0) != 0)
 			_exit(1);
 		serve(fd, parent);
 	}
