@@ -223,6 +223,13 @@ static int run_check(struct drill *d, struct drill_system *s, const struct check
 	r->items_examined = result.items;
 	r->observed = report_text(d->r, result.observed);
 	r->duration_ms = (clock_now_ns(&d->clock) - from) / 1000000;
+	/* what claims to be newer than its snapshot was written by a clock that is ahead */
+	const int64_t end_ms = place->snapshot_ns / 1000000;
+	if (result.newest_ms != REPORT_NONE && result.newest_ms > end_ms) {
+		drill_tell(d, "%s: check %s: data from after the snapshot counts as of its end",
+			s->plan->id, check->id);
+		result.newest_ms = end_ms;
+	}
 	if (result.newest_ms != REPORT_NONE &&
 		(s->report->recovery_point.data_as_of == REPORT_NONE ||
 			result.newest_ms > s->report->recovery_point.data_as_of))
@@ -285,11 +292,16 @@ static void mark_verified(struct drill *d, struct drill_system *s)
 /* The file that the negative control will damage: asked while somebody can answer. */
 static void find_heap(struct drill_system *s)
 {
-	for (size_t i = 0; i < s->plan->check_count && s->heap[0] == '\0'; i++) {
-		const struct plan_check *c = &s->plan->checks[i];
-		if (c->object != NULL &&
-			check_sql_largest_file(s->database, c->object, s->heap, NULL) != 0)
-			s->heap[0] = '\0'; /* the control then damages another file */
+	/* a row count must see it: its tables come first */
+	for (size_t i = 0; i < 2 * s->plan->check_count && s->heap[0] == '\0'; i++) {
+		const struct plan_check *c = &s->plan->checks[i % s->plan->check_count];
+		const bool counts = c->is_mandatory && c->type == PLAN_CHECK_ROW_COUNT;
+		if (c->object == NULL || (i < s->plan->check_count && !counts))
+			continue;
+		if (check_sql_largest_file(s->database, c->object, s->heap, NULL) == 0)
+			s->heap_object = c->object;
+		else
+			s->heap[0] = '\0'; /* the next check's, or the control tells */
 	}
 }
 
