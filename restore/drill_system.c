@@ -298,9 +298,7 @@ static void find_heap(struct drill_system *s)
 		const bool counts = c->is_mandatory && c->type == PLAN_CHECK_ROW_COUNT;
 		if (c->object == NULL || (i < s->plan->check_count && !counts))
 			continue;
-		if (check_sql_largest_file(s->database, c->object, s->heap, NULL) == 0)
-			s->heap_object = c->object;
-		else
+		if (check_sql_largest_file(s->database, c->object, s->heap, NULL) != 0)
 			s->heap[0] = '\0'; /* the next check's, or the control tells */
 	}
 }

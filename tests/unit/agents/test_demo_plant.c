@@ -80,7 +80,8 @@ static void take_files(const char *name, const char *tree, bool has_batches, str
 static struct truth *take(struct demo_plant *p, const char *name, int64_t cutoff_ms)
 {
 	struct demo_postgres *pg = demo_plant_postgres(p);
-	struct pg_conn_opts role = { demo_postgres_backup(pg), demo_postgres_passfile(pg) };
+	struct pg_conn_opts role = { .conninfo = demo_postgres_backup(pg),
+		.passfile = demo_postgres_passfile(pg) };
 	struct postgres_truth_opts what = { .cutoff_ms = cutoff_ms };
 	struct err err = ERR_INIT;
 	struct truth *t = truth_new();

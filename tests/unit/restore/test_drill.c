@@ -365,8 +365,7 @@ Test(drill, two_databases_side_by_side_each_answer_for_themselves)
 	report_free(r);
 }
 
-static void break_the_second(
-	void *arg, enum drill_phase phase, const char *system, const char *dir)
+static void break_the_second(void *arg, enum drill_phase phase, const char *system, const char *dir)
 {
 	(void)arg;
 	char path[PATH_MAX];
