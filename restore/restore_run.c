@@ -221,7 +221,7 @@ static int give_ancestors(struct run *r, const uint8_t *key, size_t len, struct 
 			rc = tree_reader_next(r->ancestors, &found, &found_len, &e, err);
 		if (rc < 0)
 			return rc;
-		if (rc == 0 || found_len != i || memcmp(found, key, i) != 0)
+		if (rc == 0 || found == NULL || found_len != i || memcmp(found, key, i) != 0)
 			continue; /* the writer makes it */
 		rc = give(r, found, found_len, &e, err);
 		if (rc != 0)

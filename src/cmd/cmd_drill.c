@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/env.h"
 #include "base/err.h"
 #include "base/human.h"
 #include "base/version.h"
@@ -96,9 +97,16 @@ static int read_declared(const struct cli *cli, int64_t *out, struct err *err)
 {
 	const char *text = cli_text(cli, "declared");
 	*out = 0;
-	if (text == NULL || human_parse_time(text, out) == 0)
+	if (text == NULL)
 		return 0;
-	return err_set(err, ERR_USAGE, "--declared wants a time such as 2026-11-24T02:19:53Z");
+	if (human_parse_time(text, out) != 0)
+		return err_set(
+			err, ERR_USAGE, "--declared wants a time such as 2026-11-24T02:19:53Z");
+	if (*out > env_now_ns())
+		return err_set(err, ERR_USAGE,
+			"--declared %s lies in the future: a disruption has happened already",
+			text);
+	return 0;
 }
 
 static void on_tell(void *arg, const char *text)

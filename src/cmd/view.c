@@ -51,7 +51,7 @@ int view_lookup(struct tree_reader *r, const struct buf *key, struct entry *e, s
 		rc = tree_reader_next(r, &found, &len, e, err);
 	if (rc != 1)
 		return rc;
-	return len == key->len && memcmp(found, key->data, len) == 0 ? 1 : 0;
+	return found != NULL && len == key->len && memcmp(found, key->data, len) == 0 ? 1 : 0;
 }
 
 int view_skip(struct tree_reader *r, const uint8_t *key, size_t len, struct err *err)

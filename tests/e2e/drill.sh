@@ -150,6 +150,7 @@ sed 's/host = "192.0.2.10"/host = "nowhere.invalid"/' "$SCRATCH/small.plan" >"$S
 expect 4 "a target that cannot be tried" drill "$SCRATCH/name.plan"
 says "it was not tried" "nowhere.invalid:502 was not tried"
 
+expect 2 "declared in the future" drill "$SCRATCH/small.plan" --declared 2099-01-01T00:00:00Z
 expect 4 "declared an hour ago" drill "$SCRATCH/small.plan" --declared "$(date -u -d '-2 hours' +%FT%TZ)"
 says "the recovery time is over" "the objective (RTO) is"
 
