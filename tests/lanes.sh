@@ -9,12 +9,12 @@ budget() { # seconds on 2 cores
 	case $1 in
 	build) echo 180 ;;
 	fmt) echo 30 ;;
-	lint) echo 240 ;;
+	lint) echo 300 ;;
 	rooms) echo 30 ;;
-	unit) echo 300 ;;
-	e2e) echo 400 ;;
+	unit) echo 360 ;;
+	e2e) echo 480 ;;
 	reference) echo 120 ;;
-	asan) echo 420 ;;
+	asan) echo 540 ;;
 	*) echo 60 ;;
 	esac
 }
