@@ -174,7 +174,10 @@ static int run_step(struct drill *d, struct drill_system *s, size_t i, struct er
 		return 0;
 	}
 	step->observed = report_text(d->r, why.msg);
-	drill_tell(d, "%s: %s: FAILED: %s", s->plan->id, plan->name, why.msg);
+	if (rc == -ERR_INTERRUPTED) /* stopped is not failed: the drill is aborted */
+		step->status = REPORT_STATUS_SKIPPED;
+	drill_tell(d, "%s: %s: %s: %s", s->plan->id, plan->name,
+		rc == -ERR_INTERRUPTED ? "stopped" : "FAILED", why.msg);
 	if (drill_is_final(rc) && err != NULL)
 		*err = why;
 	return drill_is_final(rc) ? rc : 0;
