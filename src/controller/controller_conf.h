@@ -1,0 +1,58 @@
+/*
+ * controller_conf: the controller's configuration file (docs/CONTROLLER.md lists every key).
+ * A loaded one does not change; a reload loads another.
+ */
+#ifndef CONTROLLER_CONTROLLER_CONF_H
+#define CONTROLLER_CONTROLLER_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct calendar;
+struct conf_problems;
+struct err;
+
+enum controller_catch_up {
+	CATCH_UP_ONCE, /* what was missed while down runs once, at once */
+	CATCH_UP_SKIP, /* it is recorded as missed */
+};
+
+struct controller_schedule {
+	const char *name;
+	const char *agent;  /* name */
+	const char *source; /* backup; NULL = a drill */
+	const char *plan;   /* drill: absolute path of a plan; NULL = a backup */
+	struct calendar *calendar; /* owned by the configuration */
+	const char *at;            /* as written */
+	enum controller_catch_up catch_up;
+	int64_t splay_ms;       /* due times are moved by up to so much, the same for a schedule */
+	int64_t start_within_ms; /* else missed; 0 = until the next due time */
+	int64_t deadline_ms;     /* longest run */
+	int64_t retries, retry_after_ms;
+	bool is_paused;
+	int line;
+};
+
+struct controller_conf {
+	const char *name;      /* of the controller, for reports */
+	const char *vault;     /* location, as --vault takes it */
+	const char *state;     /* directory: catalog, reports, evidence */
+	const char *keys;      /* directory: controller.key, ca.key, ca.pem, report.key */
+	const char *agents_host, *people_host;
+	int agents_port, people_port;
+	const char *const *hosts; /* names and addresses for the server certificate */
+	size_t host_count;
+	const char *agents_address, *people_address; /* what is told to agents; host:port */
+	int64_t max_running;   /* jobs at once */
+	int64_t max_connections;
+	const struct controller_schedule *schedules;
+	size_t schedule_count;
+};
+
+/* Relative paths are taken from the file's directory.  Return as conf_load(). */
+int controller_conf_load(const char *path, struct controller_conf **out,
+	struct conf_problems *problems, struct err *err);
+void controller_conf_free(struct controller_conf *c);
+
+#endif
