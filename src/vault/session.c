@@ -59,6 +59,7 @@ struct session {
 	int64_t synced_at;
 	const struct snapshot *base; /* in list, or NULL */
 	struct session_stats stats;
+	uint8_t gateway[16];
 	bool is_begun, is_open;
 };
 
@@ -107,6 +108,11 @@ void session_free(struct session *s)
 	pack_free(s->packs[1]);
 	fetch_free(s->fetch);
 	free(s);
+}
+
+void session_set_gateway(struct session *s, const uint8_t gateway[16])
+{
+	memcpy(s->gateway, gateway, sizeof(s->gateway));
 }
 
 const struct port *session_port(struct session *s)
@@ -592,6 +598,7 @@ static int port_commit_snapshot(
 		rc = session_check_commit(&check, c, err);
 	memcpy(body.record, c->record, SNAPREC_BYTES);
 	memcpy(body.session, s->mark.session, sizeof(body.session));
+	memcpy(body.gateway, s->gateway, sizeof(body.gateway));
 	if (rc == 0 && c->label_len > 0) {
 		body.label = malloc(c->label_len);
 		if (body.label == NULL) {

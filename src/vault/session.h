@@ -22,6 +22,8 @@ struct session_stats {
 /* ${vault} is borrowed until session_free(). */
 int session_new(struct vault *vault, struct session **out, struct err *err);
 void session_free(struct session *s); /* aborts an open session */
+/* Who receives snapshots (docs/FORMAT.md section 5, gateway); without it zeros: stand-alone use. */
+void session_set_gateway(struct session *s, const uint8_t gateway[16]);
 /* The port to hand to a pipeline; valid until free. */
 const struct port *session_port(struct session *s);
 const struct session_stats *session_stats(const struct session *s);
