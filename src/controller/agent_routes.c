@@ -115,8 +115,7 @@ static void do_enrol(struct agent_routes *r, struct http_request *q)
 	int rc = m == NULL ? err_set(&why, ERR_NOMEM, "out of memory")
 			   : msg_enrol_decode(data, len, m, &why);
 	if (rc == 0)
-		rc = fleet_enrol(
-			r->o.fleet, m, http_request_peer(q)->address, &answer, &why);
+		rc = fleet_enrol(r->o.fleet, m, http_request_peer(q)->address, &answer, &why);
 	if (rc == 0)
 		rc = msg_enrol_answer_encode(&answer, &body, &why);
 	reply(q, rc, &why, &body);
@@ -186,8 +185,8 @@ static void check_clock(
 	}
 }
 
-static int take_hello(struct agent_routes *r, struct catalog_agent *a, const struct msg_hello *m,
-	struct err *err)
+static int take_hello(
+	struct agent_routes *r, struct catalog_agent *a, const struct msg_hello *m, struct err *err)
 {
 	struct err clock = ERR_INIT;
 	if (m->protocol != MSG_PROTOCOL) {
@@ -207,8 +206,7 @@ static int take_hello(struct agent_routes *r, struct catalog_agent *a, const str
 		return -clock.code;
 	}
 	if (rc == 0)
-		rc = catalog_agent_set_sources(
-			r->o.db, a->id, m->sources, m->source_count, err);
+		rc = catalog_agent_set_sources(r->o.db, a->id, m->sources, m->source_count, err);
 	if (rc == 0) {
 		gateway_end_agent(r->o.gateway, a->id);
 		rc = dispatch_hello(r->o.dispatch, a->id, err);
@@ -379,8 +377,8 @@ static void do_progress(struct agent_routes *r, struct http_request *q,
 	reply(q, rc, &why, &body);
 }
 
-static void do_result(struct agent_routes *r, struct http_request *q,
-	const struct catalog_agent *a, const char *job)
+static void do_result(struct agent_routes *r, struct http_request *q, const struct catalog_agent *a,
+	const char *job)
 {
 	static const struct buf empty = { .data = (uint8_t *)(uintptr_t) "{}", .len = 2 };
 	struct err why = ERR_INIT;
@@ -420,8 +418,8 @@ static void do_evidence(struct agent_routes *r, struct http_request *q,
 	reply_empty(q, rc, &why);
 }
 
-static void do_report(struct agent_routes *r, struct http_request *q,
-	const struct catalog_agent *a, const char *job)
+static void do_report(struct agent_routes *r, struct http_request *q, const struct catalog_agent *a,
+	const char *job)
 {
 	CLEANUP(buf_done) struct buf whole = BUF_INIT(MSG_MAX_BODY + 65536);
 	CLEANUP(buf_done) struct buf body = BUF_INIT(ROUTES_ANSWER_MAX);
@@ -570,8 +568,11 @@ static void do_session(struct agent_routes *r, struct http_request *q,
 		reply_no_route(q);
 		return;
 	}
-	int rc = session_call(
-		r, q, a, session, is_has ? BYTES_TYPE : is_commit ? JSON_TYPE : NULL, &c, &why);
+	int rc = session_call(r, q, a, session,
+		is_has      ? BYTES_TYPE
+		: is_commit ? JSON_TYPE
+			    : NULL,
+		&c, &why);
 	if (rc != 0) {
 		reply_error(q, &why);
 		return;
@@ -598,8 +599,7 @@ static void on_grant(void *arg, int rc, const struct err *why, const void *data,
 	struct call *c = arg;
 	struct err err = ERR_INIT;
 	if (rc == 0)
-		rc = gateway_points(
-			c->r->o.gateway, c->agent_id, c->job, on_answer, c, &err);
+		rc = gateway_points(c->r->o.gateway, c->agent_id, c->job, on_answer, c, &err);
 	else
 		err = *why;
 	if (rc != 0)
@@ -607,8 +607,8 @@ static void on_grant(void *arg, int rc, const struct err *why, const void *data,
 }
 
 /* A grant is called by its job. */
-static void do_grant(struct agent_routes *r, struct http_request *q,
-	const struct catalog_agent *a, const char *job, const char *what)
+static void do_grant(struct agent_routes *r, struct http_request *q, const struct catalog_agent *a,
+	const char *job, const char *what)
 {
 	struct err why = ERR_INIT;
 	CLEANUP(cleanup_free_p) struct catalog_job *j = calloc(1, sizeof(*j));
@@ -636,8 +636,7 @@ static void do_grant(struct agent_routes *r, struct http_request *q,
 	c->attempt = j->attempt;
 	if (is_records) {
 		uint8_t *body = http_request_take_body(q, &len);
-		rc = gateway_records(
-			r->o.gateway, a->id, j->id, body, len, on_answer, c, &why);
+		rc = gateway_records(r->o.gateway, a->id, j->id, body, len, on_answer, c, &why);
 	} else {
 		rc = gateway_grant(
 			r->o.gateway, a->id, j->id, at_ms, sources, count, on_grant, c, &why);
@@ -687,8 +686,8 @@ static void route_job(struct agent_routes *r, struct http_request *q, struct cat
 		reply_no_route(q);
 }
 
-static void route_post(struct agent_routes *r, struct http_request *q, struct catalog_agent *a,
-	const char *what)
+static void route_post(
+	struct agent_routes *r, struct http_request *q, struct catalog_agent *a, const char *what)
 {
 	if (strcmp(what, "hello") == 0)
 		do_hello(r, q, a);
@@ -717,8 +716,9 @@ void agent_routes_handle(struct agent_routes *r, struct http_request *q)
 	struct parts p = { .count = 0 };
 	CLEANUP(cleanup_free_p) struct catalog_agent *a = calloc(1, sizeof(*a));
 	const bool is_path = split(http_request_path(q), &p) == 0;
-	int rc = a == NULL ? err_set(&why, ERR_NOMEM, "out of memory")
-			   : fleet_identify(r->o.fleet, http_request_peer(q), role_for(&p), a, &why);
+	int rc = a == NULL
+			 ? err_set(&why, ERR_NOMEM, "out of memory")
+			 : fleet_identify(r->o.fleet, http_request_peer(q), role_for(&p), a, &why);
 	if (rc != 0) {
 		log_warn("agent_routes.refuse", "address=%s path=%s error=\"%s\", continuing",
 			http_request_peer(q)->address, http_request_path(q), why.msg);
