@@ -94,7 +94,8 @@ void db_close(struct db *d)
 	free(d);
 }
 
-/* ---- statements ------------------------------------------------------------------------------- */
+/* ---- statements -------------------------------------------------------------------------------
+ */
 
 static int check_open(const struct db *d, struct err *err)
 {
@@ -167,7 +168,8 @@ void db_rows_done(struct db_rows *r)
 		r->driver->done(r);
 }
 
-/* ---- transactions ----------------------------------------------------------------------------- */
+/* ---- transactions -----------------------------------------------------------------------------
+ */
 
 int db_begin(struct db *d, struct err *err)
 {
@@ -197,9 +199,8 @@ int db_commit(struct db *d, struct err *err)
 		d->depth--;
 		return 0;
 	}
-	int rc = d->is_doomed
-			 ? err_set(err, ERR_FAILED, "transaction was given up by a part of it")
-			 : d->driver->commit(d->self, err);
+	int rc = d->is_doomed ? err_set(err, ERR_FAILED, "transaction was given up by a part of it")
+			      : d->driver->commit(d->self, err);
 	if (rc != 0 && !d->driver->is_in_transaction(d->self))
 		d->is_lost = true;
 	end(d, rc != 0);
@@ -216,7 +217,8 @@ void db_rollback(struct db *d)
 	}
 }
 
-/* ---- the schema ------------------------------------------------------------------------------- */
+/* ---- the schema -------------------------------------------------------------------------------
+ */
 
 /* Append ${sql} with the driver's word for DB_BLOB. */
 static int put_script(const struct db *d, const char *sql, struct buf *out, struct err *err)

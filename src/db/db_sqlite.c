@@ -46,7 +46,8 @@ struct sqlite_rows {
 	struct statement *st;
 };
 
-/* ---- errors ----------------------------------------------------------------------------------- */
+/* ---- errors -----------------------------------------------------------------------------------
+ */
 
 static enum err_code code_of(sqlite3 *handle, int rc)
 {
@@ -101,7 +102,8 @@ static int fail(const struct sqlite *s, int rc, struct err *err)
 	}
 }
 
-/* ---- statements ------------------------------------------------------------------------------- */
+/* ---- statements -------------------------------------------------------------------------------
+ */
 
 static void free_statement(struct statement *st)
 {
@@ -120,8 +122,8 @@ static int prepare(struct sqlite *s, const char *sql, struct statement **out, st
 	if (st == NULL || (st->sql = strdup(sql)) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory for a statement");
 	const char *tail = "";
-	int rc = sqlite3_prepare_v3(
-		s->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &st->stmt, &tail);
+	int rc =
+		sqlite3_prepare_v3(s->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &st->stmt, &tail);
 	if (rc != SQLITE_OK)
 		return fail(s, rc, err);
 	if (st->stmt == NULL || tail[strspn(tail, " \t\n;")] != '\0')
@@ -172,7 +174,7 @@ static int take_statement(
 
 static void release_statement(struct statement *st)
 {
-	(void)sqlite3_reset(st->stmt); /* tells the error of the last step again */
+	(void)sqlite3_reset(st->stmt);          /* tells the error of the last step again */
 	(void)sqlite3_clear_bindings(st->stmt); /* cannot fail */
 	st->is_busy = false;
 	if (!st->is_cached)
@@ -244,8 +246,8 @@ static int sqlite_run(void *self, const char *sql, const struct db_value *args, 
 		if (step != SQLITE_DONE)
 			rc = fail(s, step, err);
 		else if (changed != NULL)
-			*changed = sqlite3_stmt_readonly(st->stmt) ? 0
-								   : sqlite3_changes64(s->handle);
+			*changed =
+				sqlite3_stmt_readonly(st->stmt) ? 0 : sqlite3_changes64(s->handle);
 	}
 	release_statement(st);
 	return rc;
@@ -317,7 +319,8 @@ static void sqlite_done(struct db_rows *head)
 	free(r);
 }
 
-/* ---- transactions ----------------------------------------------------------------------------- */
+/* ---- transactions -----------------------------------------------------------------------------
+ */
 
 static int sqlite_script(void *self, const char *sql, struct err *err)
 {
@@ -346,7 +349,8 @@ static bool sqlite_is_in_transaction(void *self)
 	return sqlite3_get_autocommit(((struct sqlite *)self)->handle) == 0;
 }
 
-/* ---- opening ---------------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------------------
+ */
 
 /* Make the file, private from its first moment.  It is opened only when it is new: closing any
  * descriptor of a file drops all locks that the process has on it. */
@@ -475,7 +479,8 @@ static int sqlite_open(const char *where, void **out, struct err *err)
 	return 0;
 }
 
-/* ---- a copy ----------------------------------------------------------------------------------- */
+/* ---- a copy -----------------------------------------------------------------------------------
+ */
 
 static int copy_into(const struct sqlite *s, struct sqlite *to, struct err *err)
 {
@@ -520,8 +525,7 @@ static int sqlite_backup(void *self, const char *path, struct err *err)
 	if (fd < 0)
 		return err_sys(err, ERR_IO, "copy of the catalog, %s", to.path);
 	(void)close(fd); /* nothing was written */
-	int rc = sqlite3_wal_checkpoint_v2(
-		s->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	int rc = sqlite3_wal_checkpoint_v2(s->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	rc = rc == SQLITE_OK ? copy_into(s, &to, err) : fail(s, rc, err);
 	(void)sqlite3_close_v2(to.handle); /* the copy is synced below */
 	if (rc == 0)

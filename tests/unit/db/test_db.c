@@ -119,20 +119,19 @@ Test(db, a_parameter_may_repeat_and_each_needs_its_argument)
 			DB_ARGS(db_text("b"), db_int(7)), &changed, &err),
 		0));
 	cr_expect(eq(i64, changed, 0));
-	cr_expect(eq(int,
-		db_run(d, "DELETE FROM item WHERE id = $1", DB_NO_ARGS, NULL, &err), -ERR_FAILED));
+	cr_expect(eq(int, db_run(d, "DELETE FROM item WHERE id = $1", DB_NO_ARGS, NULL, &err),
+		-ERR_FAILED));
 	cr_expect(eq(int,
 		db_run(d, "DELETE FROM item WHERE id = $1", DB_ARGS(db_int(1), db_int(2)), NULL,
 			&err),
 		-ERR_FAILED));
-	cr_expect(eq(int,
-		db_run(d, "DELETE FROM item WHERE id = $2", DB_ARGS(db_int(1)), NULL, &err),
-		-ERR_FAILED));
-	cr_expect(eq(int,
-		db_run(d, "DELETE FROM item WHERE id = $x", DB_ARGS(db_int(1)), NULL, &err),
-		-ERR_FAILED));
-	cr_expect(eq(int,
-		db_run(d, "DELETE FROM item; DELETE FROM part", DB_NO_ARGS, NULL, &err),
+	cr_expect(
+		eq(int, db_run(d, "DELETE FROM item WHERE id = $2", DB_ARGS(db_int(1)), NULL, &err),
+			-ERR_FAILED));
+	cr_expect(
+		eq(int, db_run(d, "DELETE FROM item WHERE id = $x", DB_ARGS(db_int(1)), NULL, &err),
+			-ERR_FAILED));
+	cr_expect(eq(int, db_run(d, "DELETE FROM item; DELETE FROM part", DB_NO_ARGS, NULL, &err),
 		-ERR_FAILED));
 	cr_expect(eq(int, db_run(d, "", DB_NO_ARGS, NULL, &err), -ERR_FAILED));
 	cr_expect(eq(int, db_run(d, "SELEKT 1", DB_NO_ARGS, NULL, &err), -ERR_FAILED));
