@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 
 # ---- the one package list (Debian 12); tests/setup.sh installs what is missing --------------
 PACKAGES_BUILD := gcc libc6-dev pkg-config libssl-dev libzstd-dev libconfig-dev libjansson-dev \
-	libarchive-dev libpq-dev libxml2-dev libseccomp-dev libsqlite3-dev
+	libarchive-dev libpq-dev libxml2-dev libseccomp-dev libsqlite3-dev tzdata
 PACKAGES_DEMO := postgresql-15 bubblewrap
 PACKAGES_TEST := libcriterion-dev clang-format clang-tidy cppcheck shellcheck python3 \
 	python3-cryptography python3-jsonschema acl attr libcap2-bin e2fsprogs zstd util-linux
@@ -136,7 +136,7 @@ lane-unit: ## unit and contract tests
 	@$(MAKE) --no-print-directory unit
 lane-e2e: all tools ## the programs from outside, with real faults and kills
 	@tests/e2e/run.sh $(BUILD)
-lane-reference: all ## the independent Python reader and the known answers
+lane-reference: all tools ## the independent Python reader and the known answers
 	@tests/reference/run.sh $(BUILD)
 lane-asan: ## unit tests and a smoke run under ASan and UBSan
 	@$(MAKE) --no-print-directory -j$$(nproc) V=asan all unit-programs
@@ -147,7 +147,8 @@ lane-asan: ## unit tests and a smoke run under ASan and UBSan
 unit-programs: $(UNIT)
 
 # ---- programs that only tests use -----------------------------------------------------------
-TOOLS := $(BUILD)/tools/treecmp $(BUILD)/tools/nasty $(BUILD)/tools/faultshim.so
+TOOLS := $(BUILD)/tools/treecmp $(BUILD)/tools/nasty $(BUILD)/tools/duetimes \
+	$(BUILD)/tools/faultshim.so
 .PHONY: tools
 tools: $(TOOLS)
 $(BUILD)/tools/%.so: tests/tools/%.c

@@ -5,7 +5,8 @@
  *
  *	[weekdays] [date] [time[:seconds]] [zone]     "Mon..Fri *-*-* 06,18:00 Europe/Berlin"
  *	"*:0/15"  "Sat *-*-1..7 02:30:00"  "hourly" "daily" "weekly" "monthly" "quarterly"
- *	"semiannually" "yearly"            "15 calendar_months" (from a date; see calendar_from)
+ *	"semiannually" "yearly"            "15 calendar_months [from 2026-01-31 [06:00]]"
+ * Without "from", months count from the moment that is asked after.
  *
  * A local time that a change of the clocks leaves out is due at the next one that exists; a local
  * time that comes twice is due once, the first time.  Both are stated in docs/SCHEDULE.md.
@@ -38,7 +39,8 @@ const char *calendar_zone(const struct calendar *c);
 #define CALENDAR_TEXT_BYTES 64
 /* ${at_ms} in the calendar's zone: "2026-11-26 06:00:00 +01:00 CET". */
 const char *calendar_format(const struct calendar *c, int64_t at_ms, char out[CALENDAR_TEXT_BYTES]);
-/* The expression in its full form, as systemd-analyze calendar would show it ("Normalized form"). */
+/* The expression in its full form, as systemd-analyze calendar would show it ("Normalized form").
+ */
 int calendar_normal(const struct calendar *c, char *out, size_t size);
 
 #endif

@@ -52,6 +52,12 @@ int drivers_open(const struct cli *cli, enum drivers_mode mode, struct store **o
 		err_set(err, ERR_USAGE, "no vault is named");
 		return err_hint(err, "give --vault DIR or set HOLDFAST_VAULT");
 	}
+	return drivers_open_location(location, mode, out, err);
+}
+
+int drivers_open_location(
+	const char *location, enum drivers_mode mode, struct store **out, struct err *err)
+{
 	size_t n = scheme_length(location);
 	if (n == 0)
 		return open_local(location, mode, out, err);

@@ -25,6 +25,10 @@ enum drivers_mode {
 int drivers_open(
 	const struct cli *cli, enum drivers_mode mode, struct store **out, struct err *err);
 
+/* The same for a location that a configuration names. */
+int drivers_open_location(
+	const char *location, enum drivers_mode mode, struct store **out, struct err *err);
+
 /* The directory of --vault when it is a local store, else NULL. */
 const char *drivers_directory(const struct cli *cli);
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cmd/cli.h"
 #include "cmd/cmd_backup.h"
+#include "cmd/cmd_controller.h"
 #include "cmd/cmd_demo.h"
 #include "cmd/cmd_diff.h"
 #include "cmd/cmd_drill.h"
@@ -50,6 +51,9 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_report_key_verb,
 	&cmd_report_verify_verb,
 	&cmd_report_list_verb,
+	&cmd_controller_init_verb,
+	&cmd_controller_run_verb,
+	&cmd_controller_rebuild_verb,
 	&cmd_demo_verb,
 	&cmd_help_verb,
 	&cmd_help_version_verb,

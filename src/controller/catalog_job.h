@@ -45,7 +45,8 @@ struct catalog_job {
 	int64_t start_by_ms;           /* not started by then: missed; 0 = no limit */
 	int64_t deadline_ms;           /* longest run, 0 = none */
 	int64_t created_ms, started_ms, ended_ms; /* 0 = not yet */
-	int64_t retries, retry_after_ms; /* how many more tries; wait before the next */
+	int64_t retries, retry_after_ms; /* how many more tries (below 0: a running one is to stop);
+					    wait before the next */
 	int64_t attempt;                 /* number of the newest attempt; 0 = none */
 	int64_t lease_until_ms;
 	struct msg_progress progress;

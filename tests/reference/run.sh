@@ -24,6 +24,11 @@ step() { # name command...
 }
 step "known answers" python3 "$here/test_hf1.py"
 [ ! -e "$here/test_hf1_tree.py" ] || step "known answers of the tree" python3 "$here/test_hf1_tree.py"
+if command -v systemd-analyze >/dev/null; then
+	step "due times as systemd has them" python3 "$here/duetimes.py" "$build/tools/duetimes"
+else
+	echo "reference: no systemd-analyze here, due times are not compared"
+fi
 echo 'correct horse' >"$scratch/pass"
 mkdir "$scratch/src"
 cp -r "$tree/src" "$tree/docs" "$scratch/src"
