@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "cmd/cli.h"
+#include "cmd/cmd_agent.h"
 #include "cmd/cmd_backup.h"
 #include "cmd/cmd_controller.h"
 #include "cmd/cmd_demo.h"
@@ -18,8 +19,10 @@
 #include "cmd/cmd_find.h"
 #include "cmd/cmd_help.h"
 #include "cmd/cmd_init.h"
+#include "cmd/cmd_job.h"
 #include "cmd/cmd_key.h"
 #include "cmd/cmd_ls.h"
+#include "cmd/cmd_people.h"
 #include "cmd/cmd_plan.h"
 #include "cmd/cmd_report.h"
 #include "cmd/cmd_restore.h"
@@ -54,6 +57,20 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_controller_init_verb,
 	&cmd_controller_run_verb,
 	&cmd_controller_rebuild_verb,
+	&cmd_agent_token_verb,
+	&cmd_agent_list_verb,
+	&cmd_agent_show_verb,
+	&cmd_agent_approve_verb,
+	&cmd_agent_revoke_verb,
+	&cmd_job_run_verb,
+	&cmd_job_list_verb,
+	&cmd_job_show_verb,
+	&cmd_job_cancel_verb,
+	&cmd_job_schedule_verb,
+	&cmd_people_new_verb,
+	&cmd_people_list_verb,
+	&cmd_people_revoke_verb,
+	&cmd_people_audit_verb,
 	&cmd_demo_verb,
 	&cmd_help_verb,
 	&cmd_help_version_verb,

@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-#include "base/buf.h"
-#include "base/cleanup.h"
+#include "base/human.h"
 #include "codec/jsonx.h"
 #include "codec/text.h"
 #include "controller/audit.h"
@@ -29,8 +28,10 @@ static void set_text(json_t *o, const char *key, const char *text)
 
 static void set_time(json_t *o, const char *key, int64_t ms)
 {
+	char text[HUMAN_BYTES];
 	if (ms != 0)
-		(void)json_object_set_new(o, key, json_integer(ms));
+		(void)json_object_set_new(
+			o, key, json_string(human_time_utc(text, ms * 1000000)));
 }
 
 static void set_number(json_t *o, const char *key, int64_t v)

@@ -1,6 +1,6 @@
 /*
  * api_show: the catalog's rows as JSON objects (docs/API.md, Objects).  New references; NULL when
- * out of memory.  Times are ms since 1970 UTC, absent when they have not come.
+ * out of memory.  Times are RFC 3339 in UTC, absent when they have not come; durations ms.
  */
 #ifndef WEB_API_SHOW_H
 #define WEB_API_SHOW_H
