@@ -73,7 +73,7 @@ static int find_name(const struct cli *cli, struct made *m, struct err *err)
 		return err_hint(
 			err, "give one with --name: lower-case letters, digits, '.', '_', '-'");
 	}
-	(void)snprintf(m->name, sizeof(m->name), "%s", name); /* checked */
+	(void)snprintf(m->name, sizeof(m->name), "%.*s", MSG_NAME_BYTES - 1, name); /* fits */
 	return 0;
 }
 
