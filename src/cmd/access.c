@@ -261,6 +261,10 @@ int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, 
 		rc = load_keys(cli, need, out, &keys, err);
 	if (rc == 0)
 		rc = vault_open(out->store, &keys, &out->vault, err);
+	if (rc == 0 && vault_no_header(out->vault) != NULL)
+		console_warn(&cli->console, NULL, 0,
+			"the vault header is lost, continuing without it: %s",
+			vault_no_header(out->vault)->msg);
 	if (rc == 0 && out->has_content)
 		rc = fetch_new(out->vault, &out->fetch, err);
 	secret_wipe(&keys, sizeof(keys));

@@ -294,7 +294,9 @@ static int port_begin(void *self, const uint8_t agent_id[16], const uint8_t sour
 	s->is_begun = true;
 	if (store_is_read_only(s->vault->store))
 		return err_set(err, ERR_READONLY, "the store was opened for reading only");
-	int rc = check_collection(s, err);
+	int rc = vault_check_writable(s->vault, err);
+	if (rc == 0)
+		rc = check_collection(s, err);
 	if (rc != 0)
 		return rc;
 	memset(&s->mark, 0, sizeof(s->mark));

@@ -41,7 +41,8 @@ expect 3 "the chain of b goes on behind its rotten newest" "$HF" backup --source
 rot "$sn"
 expect 0 "the object is put back: the chain is whole" "$HF" verify
 cp -a "$SCRATCH/state" "$SCRATCH/kept"
-rot "$(newest sn)"
+sn=$(newest sn)
+rot "$sn"
 rm -rf "$SCRATCH/state"
 expect 14 "nobody remembers the newest of b: no fork" "$HF" backup --source b "$SCRATCH/src"
 says "no fork" "hint:"
@@ -49,4 +50,30 @@ expect 3 "a goes on all the same" "$HF" backup --source a "$SCRATCH/src"
 rm -rf "$SCRATCH/state"
 mv "$SCRATCH/kept" "$SCRATCH/state"
 expect 3 "b from the host that remembers" "$HF" backup --source b "$SCRATCH/src"
+rot "$sn"
+expect 0 "and the object is put back" "$HF" verify
+
+# the only header rots, then is gone: everything reads, nothing writes
+vh=$(newest vh)
+cp "$vh" "$SCRATCH/vh"
+for how in rotten gone; do
+	if [ $how = rotten ]; then rot "$vh"; else rm -f "$vh"; fi
+	expect 14 "verify, header $how" "$HF" verify
+	says "verify, header $how" "vh/"
+	expect 3 "snapshot list, header $how" "$HF" snapshot list
+	says "snapshot list, header $how" "header is lost"
+	for keys in writer none; do
+		[ $keys = writer ] || export HOLDFAST_CONFIG_DIR=$SCRATCH/nowhere
+		rm -rf "$SCRATCH/back"
+		expect 3 "restore, header $how, writer key: $keys" "$HF" restore latest --source a --to "$SCRATCH/back"
+		expect 0 "equal" cmp "$SCRATCH/src/shard.arc" "$SCRATCH/back$SCRATCH/src/shard.arc"
+		expect 3 "ls, header $how" "$HF" snapshot ls latest --source a
+		expect 3 "dump, header $how" "$HF" dump latest --source a "$SCRATCH/src/1.evt"
+	done
+	export HOLDFAST_CONFIG_DIR=$SCRATCH/config
+	expect 14 "backup, header $how" "$HF" backup --source a "$SCRATCH/src"
+	says "backup, header $how" "hint: put the vh/ object back"
+	expect 14 "key drill new, header $how" "$HF" key drill new x --out "$SCRATCH/x"
+done
+cp "$SCRATCH/vh" "$vh"
 finish
