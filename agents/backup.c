@@ -403,6 +403,10 @@ int backup_run(const struct backup_opts *opts, const struct source *source,
 		rc = opts->port->begin(
 			opts->port->self, opts->keys->agent_id, source_id, &base, err);
 	r.seq = base.is_there ? base.seq + 1 : 1;
+	if (rc == 0 && base.is_there && !base.is_whole && opts->on_warning != NULL)
+		opts->on_warning(opts->arg, NULL, 0,
+			"something of the last snapshot is damaged or missing in the vault: "
+			"every file is read, and what lacks is stored anew");
 	if (rc == 0)
 		rc = set_up(&r, find_known(opts, &base), err);
 	if (rc == 0)

@@ -52,7 +52,8 @@ struct source {
 	void (*close)(void *self, struct source_item *item);
 };
 
-/* Told for everything left out or odd: a path for people (bytes as given) and why. */
+/* Told for everything left out or odd: a path for people (bytes as given; NULL: of no path) and
+ * why. */
 typedef void (*source_warn_fn)(void *arg, const char *path, size_t path_len, const char *why);
 
 #endif

@@ -18,12 +18,14 @@
 #include "base/version.h"
 #include "cmd/access.h"
 #include "cmd/backup_source.h"
+#include "cmd/bad_packs.h"
 #include "cmd/paths.h"
 #include "cmd/rollback.h"
 #include "cmd/stop.h"
 #include "cmd/view.h"
 #include "codec/jsonx.h"
 #include "codec/text.h"
+#include "vault/id_set.h"
 #include "vault/session.h"
 #include "vault/vault.h"
 
@@ -176,9 +178,21 @@ static void find_memory(struct job *j, struct session_opts *out)
 		log_info("backup.memory", "%s, continuing", why.msg);
 }
 
+/* A list that cannot be read is told: the records it names are not stored anew. */
+static void find_bad_packs(struct job *j, struct id_set **out)
+{
+	char dir[PATH_MAX];
+	struct err why = ERR_INIT;
+	if (paths_dir(PATHS_STATE, j->access->vault_id, dir, NULL) != 0)
+		return; /* a host without a home remembers nothing */
+	if (bad_packs_load(dir, out, &why) != 0)
+		console_warn(&j->cli->console, NULL, 0, "%s", why.msg);
+}
+
 static int run_pipeline(struct job *j, struct err *err)
 {
 	struct session *session = NULL;
+	struct id_set *bad = NULL;
 	struct session_opts memory = { .memory = { .seq = 0 } };
 	bool is_dry = cli_is_set(j->cli, "dry-run");
 	struct label label = { .source = (char *)(uintptr_t)backup_source_name(j->source),
@@ -203,12 +217,15 @@ static int run_pipeline(struct job *j, struct err *err)
 	label.tags = (char **)(uintptr_t)backup_source_tags(j->source, &label.tag_count);
 	opts.truth = backup_source_truth(j->source, &opts.truth_len);
 	find_memory(j, &memory);
+	find_bad_packs(j, &bad);
+	memory.bad_packs = bad;
 	int rc = is_dry ? 0 : session_new(j->access->vault, &memory, &session, err);
 	if (rc == 0) {
 		opts.port = is_dry ? NULL : session_port(session);
 		rc = backup_run(&opts, backup_source_source(j->source), &j->result, err);
 	}
 	session_free(session);
+	id_set_free(bad);
 	return rc;
 }
 

@@ -35,7 +35,8 @@
  * (4) Collection (gc/, dd/) is not part of this version: a store that shows any is read, never
  *     written.
  * (5) The index alone proves nothing: a crash inside a barrier may leave an index segment without
- *     its packs.  A record counts as stored only in a pack that the store lists in full length.
+ *     its packs.  A record counts as stored only in a pack that the store lists in full length
+ *     and that is not known to be damaged.
  */
 
 #define BARRIER_BYTES (1u << 30)
@@ -163,6 +164,7 @@ static int put_mark(struct session *s, enum session_mark_state state, struct err
 
 struct packs_listing {
 	struct id_set *there;
+	const struct id_set *bad; /* NULL = none */
 	struct err *err;
 };
 
@@ -174,13 +176,15 @@ static int note_pack(void *arg, const char *name, uint64_t size)
 	if (size == 0 || size > PACK_MAX_BYTES || len < 64 ||
 		text_unhex(name + len - 64, sizeof(hash), hash) != 0)
 		return 0; /* no pack of this format */
+	if (l->bad != NULL && id_set_find(l->bad, hash) > 0)
+		return 0; /* it is there, and as good as not */
 	return id_set_add(l->there, hash, (uint32_t)size, NULL, l->err);
 }
 
 static int list_packs(struct session *s, struct err *err)
 {
 	int rc = id_set_new(&s->there, err);
-	struct packs_listing l = { .there = s->there, .err = err };
+	struct packs_listing l = { .there = s->there, .bad = s->opts.bad_packs, .err = err };
 	return rc != 0 ? rc : store_list(s->vault->store, "pk/", note_pack, &l, err);
 }
 

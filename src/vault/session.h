@@ -13,6 +13,7 @@
 #include "vault/session_base.h"
 
 struct err;
+struct id_set;
 struct session;
 struct vault;
 
@@ -22,6 +23,9 @@ struct session_stats {
 
 struct session_opts {
 	struct session_base_memory memory; /* of the host, of the source that will begin */
+	/* Hashes of packs known to be damaged: nothing in them counts as stored.  NULL = none.
+	 * Borrowed until session_free(). */
+	const struct id_set *bad_packs;
 };
 
 /* ${vault} is borrowed until session_free(); ${opts} may be NULL: nothing is remembered. */

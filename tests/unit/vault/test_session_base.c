@@ -82,8 +82,8 @@ static void flip(const char *object)
 
 static void remember(const struct backup_result *r)
 {
-	f.memory.seq = r->seq;
-	memcpy(f.memory.hash, r->snap_hash, sizeof(f.memory.hash));
+	f.host.memory.seq = r->seq;
+	memcpy(f.host.memory.hash, r->snap_hash, sizeof(f.host.memory.hash));
 }
 
 Test(session_base, a_rotten_snapshot_of_one_source_stops_no_backup_of_another)
@@ -213,9 +213,9 @@ Test(session_base, fewer_rotten_objects_than_snapshots_missing_is_a_rollback)
 	find("other", 1, object);
 	flip(object);
 	must_run("plant", day1);
-	f.memory.seq = 3;
+	f.host.memory.seq = 3;
 	cr_expect(eq(int, run("plant", day1, &r, &err), -ERR_ROLLBACK));
-	f.memory.seq = 1; /* of another hash */
+	f.host.memory.seq = 1; /* of another hash */
 	cr_expect(eq(int, run("plant", day1, &r, &err), -ERR_ROLLBACK));
 }
 
