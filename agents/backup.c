@@ -287,6 +287,8 @@ static int scan(struct run *r, struct err *err)
 	}
 	if (is_stopped(r)) /* what ended the input may be what stopped us */
 		return err_set(err, ERR_INTERRUPTED, "the backup was stopped");
+	if (r->source->lost != NULL)
+		r->result.left_out += r->source->lost(r->source->self);
 	return r->opts->is_dry_run ? 0 : close_bundle(r, err);
 }
 
