@@ -83,6 +83,25 @@ expect 0 "and the content of the old one" "$HF" restore "$id" --to "$SCRATCH/bac
 expect 0 "equal" cmp "$SCRATCH/src/shard.arc" "$SCRATCH/back$SCRATCH/src/shard.arc"
 expect 0 "a further backup has nothing to heal" "$HF" backup --source a "$SCRATCH/src"
 
+# the plain texts: any byte, also of the first line
+for text in README.txt FORMAT.txt; do
+	for at in 0 3 100 -2; do
+		cp "$V/$text" "$SCRATCH/text"
+		python3 - "$V/$text" $at <<'PY'
+import os, sys
+os.chmod(sys.argv[1], 0o644)
+with open(sys.argv[1], "r+b") as f:
+    b = bytearray(f.read())
+    b[int(sys.argv[2])] ^= 4
+    f.seek(0)
+    f.write(b)
+PY
+		expect 14 "verify, byte $at of $text changed" "$HF" verify
+		says "verify, byte $at of $text changed" "FAIL  $text"
+		cp "$SCRATCH/text" "$V/$text"
+	done
+done
+
 # the only header rots, then is gone: everything reads, nothing writes
 vh=$(newest vh)
 cp "$vh" "$SCRATCH/vh"
