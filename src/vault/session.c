@@ -259,9 +259,9 @@ static int load_own(struct session *s, struct err *err)
 	s->is_whole = s->base.snapshot != NULL;
 	for (size_t i = 0; rc == 0 && i < l->count; i++) {
 		struct err why = ERR_INIT;
-		bool is_base = &l->at[i] == s->base.snapshot;
 		if (memcmp(l->at[i].record.agent_id, s->mark.agent_id, 16) != 0)
 			continue;
+		bool is_base = &l->at[i] == s->base.snapshot;
 		rc = snapshot_refs(s->vault, &l->at[i], is_base ? add_base : add_own, s, &why);
 		if (vault_is_object_loss(rc)) {
 			log_debug("session.own", "snapshot=%s error=%s, continuing",
