@@ -30,6 +30,7 @@ static const struct {
 } notes[] = {
 	[RESTORE_NOTE_OWNER] = { "owner", "owners could not be set (that takes root)" },
 	[RESTORE_NOTE_MODE] = { "mode", "permissions could not be set" },
+	[RESTORE_NOTE_RIGHTS] = { "rights", "rights that only root can give were left out" },
 	[RESTORE_NOTE_XATTR] = { "xattr", "attributes could not be set" },
 	[RESTORE_NOTE_TIME] = { "time", "times could not be set" },
 	[RESTORE_NOTE_FLAGS] = { "flags", "inode flags could not be set" },
@@ -55,14 +56,20 @@ struct job {
 	int64_t start_ns;
 };
 
+/* What an ordinary user cannot set is no fault of the restore, and nothing he could mend. */
+static bool is_roots(enum restore_note_kind kind)
+{
+	return geteuid() != 0 && (kind == RESTORE_NOTE_OWNER || kind == RESTORE_NOTE_RIGHTS);
+}
+
 static void on_note(void *arg, enum restore_note_kind kind, const uint8_t *key, size_t key_len,
 	const char *text)
 {
 	CLEANUP(buf_done) struct buf path = BUF_INIT(ENTRY_MAX_KEY_BYTES + 2);
 	struct job *j = arg;
 	struct console *c = &j->cli->console;
-	if (kind == RESTORE_NOTE_OWNER && geteuid() != 0) {
-		j->note_counts[kind]++; /* an ordinary user cannot expect more: told in one line */
+	if (is_roots(kind)) {
+		j->note_counts[kind]++; /* told in one line */
 		return;
 	}
 	if (j->note_counts[kind]++ >= NOTES_SHOWN && !c->is_json) {
@@ -214,11 +221,20 @@ static void tell_text(struct job *j)
 	struct console *c = &j->cli->console;
 	const struct restore_run_result *r = &j->result;
 	for (size_t i = 0; i < NOTE_KINDS; i++) {
-		if (j->note_counts[i] >
-			(i == RESTORE_NOTE_OWNER && geteuid() != 0 ? 0 : NOTES_SHOWN))
+		if (!is_roots((enum restore_note_kind)i) && j->note_counts[i] > NOTES_SHOWN)
 			console_note(c, "%s: %llu times in all", notes[i].summary,
 				(unsigned long long)j->note_counts[i]);
 	}
+	uint64_t owners = j->note_counts[RESTORE_NOTE_OWNER];
+	uint64_t rights = j->note_counts[RESTORE_NOTE_RIGHTS];
+	if (geteuid() != 0 && owners + rights > 0)
+		console_note(c,
+			"only root can set owners: %llu entries are yours now, %llu set-id bits, "
+			"capabilities and the like were left out",
+			(unsigned long long)owners, (unsigned long long)rights);
+	if (j->stats.leftovers > 0)
+		console_note(c, "removed %llu temporary files that a killed restore had left",
+			(unsigned long long)j->stats.leftovers);
 	if (c->is_quiet)
 		return;
 	console_print(c, "%s %llu files, %llu directories, %llu others, %s",
@@ -249,13 +265,13 @@ static int tell(struct job *j, struct err *err)
 			(void)json_object_set_new(kinds, notes[i].name,
 				json_integer((json_int_t)j->note_counts[i])); /* NULL: seen below */
 	}
-	json_t *o = json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}",
+	json_t *o = json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}",
 		"snapshot_id", id, "dry_run", (int)cli_is_set(j->cli, "dry-run"), "files",
 		(json_int_t)r->files, "dirs", (json_int_t)r->dirs, "others", (json_int_t)r->others,
-		"bytes", (json_int_t)r->bytes, "kept", (json_int_t)j->stats.kept, "damaged",
-		(json_int_t)r->damaged, "failed", (json_int_t)r->failed, "warnings",
-		(json_int_t)c->warnings, "notes", kinds, "duration_s",
-		(double)(env_mono_ns() - j->start_ns) / 1e9);
+		"bytes", (json_int_t)r->bytes, "kept", (json_int_t)j->stats.kept, "leftovers",
+		(json_int_t)j->stats.leftovers, "damaged", (json_int_t)r->damaged, "failed",
+		(json_int_t)r->failed, "warnings", (json_int_t)c->warnings, "notes", kinds,
+		"duration_s", (double)(env_mono_ns() - j->start_ns) / 1e9);
 	if (console_object(c, "restore", "summary", o) != 0)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	return 0;
@@ -354,7 +370,7 @@ static const struct cli_option options[] = {
 		.help = "the source that 'latest' means" },
 	{ .name = "dry-run", .letter = 'n', .help = "only say how much would be restored" },
 	{ .name = "numeric-ids", .help = "set owners by number, never by name" },
-	{ .name = "no-owner", .help = "do not set owners" },
+	{ .name = "no-owner", .help = "do not set owners; what is restored is yours" },
 	{ .name = "no-sparse", .help = "write zeros instead of holes" },
 	{ .name = "no-sync", .help = "do not wait until everything is on the disk" },
 	{ .name = NULL },
@@ -368,8 +384,8 @@ const struct cli_verb cmd_restore_verb = {
 		"SNAP is 'latest' or the beginning of an id (4 digits or more).  Nothing outside "
 		"the directory is ever written, and nothing in the vault.  Every file's content is "
 		"compared with the digest taken at backup; one that differs is named, left out, "
-		"and the exit status is 14.  Owners that an ordinary user cannot set are "
-		"counted, and are no warning.",
+		"and the exit status is 14.  Owners, set-id bits and whatever else only root "
+		"can set are counted, and are no warning, when an ordinary user restores.",
 	.json = "JSON lines: warning, status, summary",
 	.options = options,
 	.groups = CLI_VAULT | CLI_CONTENT,

@@ -77,17 +77,32 @@ static int check_memory(struct run *r, struct access *a, struct verify_result *v
 	return 0;
 }
 
+/* What lies in the store and belongs to no snapshot: no fault, but it takes space. */
+static void tell_waiting(struct run *r, uint64_t files, uint64_t bytes)
+{
+	char size[HUMAN_BYTES];
+	if (files > 0)
+		console_note(&r->cli->console,
+			"%llu files (%s) in tmp/ are of backups that were killed or still run; the "
+			"next backup removes those older than a day",
+			(unsigned long long)files, human_size(size, bytes));
+}
+
 static int sum_up(struct run *r, const struct verify_result *v, bool has_data, struct err *err)
 {
 	char size[HUMAN_BYTES];
+	uint64_t waiting = 0, waiting_bytes = 0;
 	struct console *c = &r->cli->console;
+	drivers_waiting(r->cli, &waiting, &waiting_bytes);
+	tell_waiting(r, waiting, waiting_bytes);
 	if (c->is_json) {
-		json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "data",
-			(int)has_data, "objects", (json_int_t)v->objects, "packs",
+		json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			"data", (int)has_data, "objects", (json_int_t)v->objects, "packs",
 			(json_int_t)v->packs, "records", (json_int_t)v->records, "snapshots",
 			(json_int_t)v->snapshots, "files", (json_int_t)v->files, "bytes",
 			(json_int_t)v->bytes, "problems", (json_int_t)v->problems, "warnings",
-			(json_int_t)v->warnings);
+			(json_int_t)v->warnings, "tmp_files", (json_int_t)waiting, "tmp_bytes",
+			(json_int_t)waiting_bytes);
 		if (console_object(c, "verify", "summary", o) != 0)
 			return err_set(err, ERR_NOMEM, "out of memory");
 	} else {
