@@ -101,6 +101,9 @@ field "$SCRATCH/g/out" 'o["passphrase"]' >"$SCRATCH/g/pass"
 expect 0 "backup" "$HF" backup --vault "$SCRATCH/g/v" --source g "$TREE/docs/STYLE.md"
 expect 0 "the passphrase alone restores" "$HF" restore latest --vault "$SCRATCH/g/v" \
 	--passphrase-file "$SCRATCH/g/pass" --to "$SCRATCH/g/back"
+tr 'A-Z-' 'a-z ' <"$SCRATCH/g/pass" >"$SCRATCH/g/typed"
+expect 0 "in other writing too" "$HF" restore latest --vault "$SCRATCH/g/v" \
+	--passphrase-file "$SCRATCH/g/typed" --to "$SCRATCH/g/back2"
 mkdir -p "$SCRATCH/half/ks"
 cp "$SCRATCH/g/v/README.txt" "$SCRATCH/half/"
 expect 1 "init where one broke off" "$HF" init --vault "$SCRATCH/half"
@@ -300,6 +303,7 @@ expect 0 "exclude" test ! -e "$SCRATCH/r6$S/sub" -a ! -e "$SCRATCH/r6$S/large.bi
 json 0 restore "$HF" restore "$first" --dry-run
 expect 12 "wrong passphrase" "$HF" restore "$first" --to "$SCRATCH/r7" \
 	--passphrase-file "$SCRATCH/g/pass"
+says "wrong passphrase" "hint: it was tried on the recovery file $SCRATCH/recovery"
 expect 0 "nothing was made" test ! -e "$SCRATCH/r7"
 json 12 error "$HF" snapshot ls "$first" --passphrase-file "$SCRATCH/g/pass"
 OUT=$(env -u HOLDFAST_PASSPHRASE_FILE HOLDFAST_PASSPHRASE_COMMAND="sh -c 'echo own passphrase'" \
