@@ -1,5 +1,6 @@
 #include "cmd/cmd_restore.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -214,6 +215,23 @@ static int check_paths(struct job *j, struct err *err)
 	return 0;
 }
 
+/* What only root could have set, in one line. */
+static void tell_roots(struct job *j)
+{
+	char rights_text[96] = "";
+	uint64_t owners = j->note_counts[RESTORE_NOTE_OWNER];
+	uint64_t rights = j->note_counts[RESTORE_NOTE_RIGHTS];
+	if (geteuid() == 0 || owners + rights == 0)
+		return;
+	if (rights > 0)
+		(void)snprintf(rights_text, sizeof(rights_text),
+			"; set-id bits, capabilities or the like left out: %llu",
+			(unsigned long long)rights); /* fits */
+	console_note(&j->cli->console,
+		"only root can set owners; entries that are yours now instead: %llu%s",
+		(unsigned long long)owners, rights_text);
+}
+
 static void tell_text(struct job *j)
 {
 	char size[HUMAN_BYTES];
@@ -225,22 +243,17 @@ static void tell_text(struct job *j)
 			console_note(c, "%s: %llu times in all", notes[i].summary,
 				(unsigned long long)j->note_counts[i]);
 	}
-	uint64_t owners = j->note_counts[RESTORE_NOTE_OWNER];
-	uint64_t rights = j->note_counts[RESTORE_NOTE_RIGHTS];
-	if (geteuid() != 0 && owners + rights > 0)
-		console_note(c,
-			"only root can set owners: %llu entries are yours now, %llu set-id bits, "
-			"capabilities and the like were left out",
-			(unsigned long long)owners, (unsigned long long)rights);
+	tell_roots(j);
 	if (j->stats.leftovers > 0)
-		console_note(c, "removed %llu temporary files that a killed restore had left",
-			(unsigned long long)j->stats.leftovers);
+		console_note(c, "removed %llu temporary file%s that a killed restore had left",
+			(unsigned long long)j->stats.leftovers, j->stats.leftovers == 1 ? "" : "s");
 	if (c->is_quiet)
 		return;
-	console_print(c, "%s %llu files, %llu directories, %llu others, %s",
-		cli_is_set(j->cli, "dry-run") ? "would restore" : "restored",
-		(unsigned long long)r->files, (unsigned long long)r->dirs,
-		(unsigned long long)r->others, human_size(size, r->bytes));
+	console_print(c, "%s ", cli_is_set(j->cli, "dry-run") ? "would restore" : "restored");
+	console_count(c, r->files, "file, ", "files, ");
+	console_count(c, r->dirs, "directory, ", "directories, ");
+	console_count(c, r->others, "other, ", "others, ");
+	console_print(c, "%s", human_size(size, r->bytes));
 	if (j->stats.kept > 0)
 		console_print(c, "; %llu left as they were", (unsigned long long)j->stats.kept);
 	uint64_t left_out = r->damaged + r->failed;

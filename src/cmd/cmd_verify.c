@@ -83,9 +83,9 @@ static void tell_waiting(struct run *r, uint64_t files, uint64_t bytes)
 	char size[HUMAN_BYTES];
 	if (files > 0)
 		console_note(&r->cli->console,
-			"%llu files (%s) in tmp/ are of backups that were killed or still run; the "
-			"next backup removes those older than a day",
-			(unsigned long long)files, human_size(size, bytes));
+			"tmp/ holds %llu file%s (%s) of backups that were killed or still run; the "
+			"next backup removes what is older than a day",
+			(unsigned long long)files, files == 1 ? "" : "s", human_size(size, bytes));
 }
 
 static int sum_up(struct run *r, const struct verify_result *v, bool has_data, struct err *err)
@@ -106,21 +106,24 @@ static int sum_up(struct run *r, const struct verify_result *v, bool has_data, s
 		if (console_object(c, "verify", "summary", o) != 0)
 			return err_set(err, ERR_NOMEM, "out of memory");
 	} else {
-		console_print(c, "%llu objects, %llu packs, %llu records, %llu snapshots",
-			(unsigned long long)v->objects, (unsigned long long)v->packs,
-			(unsigned long long)v->records, (unsigned long long)v->snapshots);
+		console_count(c, v->objects, "object, ", "objects, ");
+		console_count(c, v->packs, "pack, ", "packs, ");
+		console_count(c, v->records, "record, ", "records, ");
+		console_count(c, v->snapshots, "snapshot, ", "snapshots, ");
 		if (has_data)
-			console_print(c, ", %llu files", (unsigned long long)v->files);
-		console_print(c, ", %s: ", human_size(size, v->bytes));
+			console_count(c, v->files, "file, ", "files, ");
+		console_print(c, "%s: ", human_size(size, v->bytes));
 		if (v->problems == 0 && v->warnings == 0)
 			console_print(c, "OK%s\n", has_data ? "" : " (content not opened)");
-		else
-			console_print(c, "%llu problems, %llu warnings\n",
-				(unsigned long long)v->problems, (unsigned long long)v->warnings);
+		else {
+			console_count(c, v->problems, "problem, ", "problems, ");
+			console_count(c, v->warnings, "warning\n", "warnings\n");
+		}
 	}
 	if (v->problems > 0) {
 		err_set(err, r->is_rolled_back ? ERR_ROLLBACK : ERR_CORRUPT,
-			"the vault has %llu problems", (unsigned long long)v->problems);
+			"the vault has %llu problem%s", (unsigned long long)v->problems,
+			v->problems == 1 ? "" : "s");
 		return err_hint(err, r->is_rolled_back
 					     ? "find out who replaced or cut the store; "
 					       "restore from another copy meanwhile"

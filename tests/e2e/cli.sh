@@ -227,6 +227,13 @@ expect 0 "nothing of it is visible" test -z "$("$HF" snapshot list -q | grep bus
 
 # ---- listing
 json 0 snapshot-list "$HF" snapshot list
+expect 0 "list" "$HF" snapshot list
+is "every SIZE ends in the column of its head" "" "$(awk '
+	/^ID / { end = index($0, "SIZE") + 3; next }
+	/^[0-9a-f]{8}  / && substr($0, end - 1, 3) !~ /B $/' <<<"$OUT")"
+expect 0 "list of one" "$HF" snapshot list --source s --latest 1
+says "list of one" "1 snapshot"
+if grep -q "1 snapshots" <<<"$OUT"; then not_ok "one is not many" "$OUT"; else ok; fi
 is "tags" 1 "$("$HF" snapshot list --tag second --tag daily --json | grep -o '"short_id"' | wc -l)"
 is "latest 1" 1 "$("$HF" snapshot list --source s --latest 1 --json | grep -o '"short_id"' | wc -l)"
 is "host" 1 "$("$HF" snapshot list --host plant1 --json | grep -o '"short_id"' | wc -l)"
