@@ -298,8 +298,9 @@ static int tell(struct job *j, struct err *err)
 	console_print(c, "\n  files     %llu: %llu %s, %llu unchanged\n",
 		(unsigned long long)r->files, (unsigned long long)r->new_files,
 		r->has_snapshot ? "read" : "to read", (unsigned long long)r->unchanged_files);
-	console_print(c, "  besides   %llu directories, %llu others\n", (unsigned long long)r->dirs,
-		(unsigned long long)r->others);
+	console_print(c, "  besides   ");
+	console_count(c, r->dirs, "directory, ", "directories, ");
+	console_count(c, r->others, "other\n", "others\n");
 	console_print(c, "  content   %s", human_size(all, r->bytes));
 	if (r->has_snapshot)
 		console_print(c, ", %s read, %s stored", human_size(in, r->read_bytes),

@@ -114,35 +114,53 @@ static int check_memory(struct run *r, struct access *a, struct verify_result *v
 	return 0;
 }
 
+/* What lies in the store and belongs to no snapshot: no fault, but it takes space. */
+static void tell_waiting(struct run *r, uint64_t files, uint64_t bytes)
+{
+	char size[HUMAN_BYTES];
+	if (files > 0)
+		console_note(&r->cli->console,
+			"tmp/ holds %llu file%s (%s) of backups that were killed or still run; the "
+			"next backup removes what is older than a day",
+			(unsigned long long)files, files == 1 ? "" : "s", human_size(size, bytes));
+}
+
 static int sum_up(struct run *r, const struct verify_result *v, bool has_data, struct err *err)
 {
 	char size[HUMAN_BYTES];
+	uint64_t waiting = 0, waiting_bytes = 0;
 	struct console *c = &r->cli->console;
+	drivers_waiting(r->cli, &waiting, &waiting_bytes);
+	tell_waiting(r, waiting, waiting_bytes);
 	if (c->is_json) {
-		json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "data",
-			(int)has_data, "objects", (json_int_t)v->objects, "packs",
+		json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			"data", (int)has_data, "objects", (json_int_t)v->objects, "packs",
 			(json_int_t)v->packs, "records", (json_int_t)v->records, "snapshots",
 			(json_int_t)v->snapshots, "files", (json_int_t)v->files, "bytes",
 			(json_int_t)v->bytes, "problems", (json_int_t)v->problems, "warnings",
-			(json_int_t)v->warnings);
+			(json_int_t)v->warnings, "tmp_files", (json_int_t)waiting, "tmp_bytes",
+			(json_int_t)waiting_bytes);
 		if (console_object(c, "verify", "summary", o) != 0)
 			return err_set(err, ERR_NOMEM, "out of memory");
 	} else {
-		console_print(c, "%llu objects, %llu packs, %llu records, %llu snapshots",
-			(unsigned long long)v->objects, (unsigned long long)v->packs,
-			(unsigned long long)v->records, (unsigned long long)v->snapshots);
+		console_count(c, v->objects, "object, ", "objects, ");
+		console_count(c, v->packs, "pack, ", "packs, ");
+		console_count(c, v->records, "record, ", "records, ");
+		console_count(c, v->snapshots, "snapshot, ", "snapshots, ");
 		if (has_data)
-			console_print(c, ", %llu files", (unsigned long long)v->files);
-		console_print(c, ", %s: ", human_size(size, v->bytes));
+			console_count(c, v->files, "file, ", "files, ");
+		console_print(c, "%s: ", human_size(size, v->bytes));
 		if (v->problems == 0 && v->warnings == 0)
 			console_print(c, "OK%s\n", has_data ? "" : " (content not opened)");
-		else
-			console_print(c, "%llu problems, %llu warnings\n",
-				(unsigned long long)v->problems, (unsigned long long)v->warnings);
+		else {
+			console_count(c, v->problems, "problem, ", "problems, ");
+			console_count(c, v->warnings, "warning\n", "warnings\n");
+		}
 	}
 	if (v->problems > 0) {
 		err_set(err, r->is_rolled_back ? ERR_ROLLBACK : ERR_CORRUPT,
-			"the vault has %llu problems", (unsigned long long)v->problems);
+			"the vault has %llu problem%s", (unsigned long long)v->problems,
+			v->problems == 1 ? "" : "s");
 		return err_hint(err, r->is_rolled_back
 					     ? "find out who replaced or cut the store; "
 					       "restore from another copy meanwhile"
