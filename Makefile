@@ -40,8 +40,8 @@ CFLAGS_ALL = -std=gnu17 $(WARN) $(WERROR) $(HARDEN) $(CFLAGS_$(V)) $(CFLAGS)
 LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS_$(V)) $(LDFLAGS)
 
 ROOMS := src/base src/codec src/crypto src/conf src/store src/store/local src/store/mem \
-	src/store/fault src/vault src/tlog src/db plans restore agents agents/sources src/controller \
-	src/cmd
+	src/store/fault src/vault src/tlog src/db src/msg plans restore agents agents/sources \
+	src/controller src/cmd
 MAINS := src/cmd/holdfast.c src/cmd/holdfast_verify.c
 SRC := $(filter-out $(MAINS),$(foreach r,$(ROOMS),$(sort $(wildcard $(r)/*.c))))
 OBJ := $(SRC:%.c=$(BUILD)/obj/%.o)
