@@ -61,11 +61,11 @@ int msg_enrol_token_format(
 
 static int bad(struct err *err, const char *why)
 {
-	(void)err_set(err, ERR_USAGE, "the enrolment token %s", why);
-	return err_hint(err,
-		"copy it whole as it was printed: %s and one line of letters and "
-		"digits 2 to 7",
-		TOKEN_PREFIX);
+	int rc = err_set(err, ERR_USAGE, "the enrolment token %s", why);
+	(void)err_hint(err,
+		"copy it whole as it was printed: %s and one line of letters and digits 2 to 7",
+		TOKEN_PREFIX); /* err may be NULL */
+	return rc;
 }
 
 int msg_enrol_token_parse(const char *text, struct msg_token *out, struct err *err)

@@ -135,8 +135,10 @@ int msg_vault_commit_decode(
 	struct wire w = { .p = data, .left = len };
 	struct port_commit c = { .record = NULL };
 	int rc = take_commit(&w, &c, err);
-	if (rc != 0)
-		return err_wrap(err, "commit");
+	if (rc != 0) {
+		(void)err_wrap(err, "commit"); /* nobody need want the text */
+		return rc;
+	}
 	*out = c;
 	return 0;
 }

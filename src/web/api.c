@@ -225,7 +225,7 @@ static int post_enrolment(struct request *r, json_t **out, struct err *err)
 		rc = optional_name(r, "group", &group, err);
 	if (rc == 0)
 		rc = fleet_token(controller_fleet(r->c), msg_enrol_role(role), name, group,
-			ttl > 0 ? ttl : 900000, token, err);
+			ttl > 0 ? ttl : 0, r->who.name, token, err);
 	if (rc == 0)
 		*out = json_pack("{s:s}", "token", token);
 	return rc;

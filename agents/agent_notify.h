@@ -1,0 +1,16 @@
+/*
+ * agent_notify: tells the service manager how the agent is: a datagram to NOTIFY_SOCKET.
+ */
+#ifndef AGENTS_AGENT_NOTIFY_H
+#define AGENTS_AGENT_NOTIFY_H
+
+#include <stdint.h>
+
+/* Send "READY=1", "STATUS=..", "WATCHDOG=1".. to ${socket} (the value of NOTIFY_SOCKET; NULL: there
+ * is no service manager).  Return 0 or -1: nobody listens, which is nobody's trouble. */
+int agent_notify_send(const char *socket, const char *state);
+/* Half of the watchdog's time in ms from the values of WATCHDOG_USEC and WATCHDOG_PID (may be
+ * NULL); 0 = none is asked of process ${pid}. */
+int64_t agent_notify_watchdog_ms(const char *usec, const char *watched, int64_t pid);
+
+#endif
