@@ -52,7 +52,7 @@ struct port_far {
 	uint64_t batches;
 	struct domain domain; /* owned */
 	bool has_domain, is_made;
-	uint8_t made[SNAPREC_BYTES];
+	uint8_t made[HASH_BYTES]; /* snap_hash */
 };
 
 static void wait_ms(const struct port_far *p, int ms)
@@ -110,37 +110,20 @@ static int drop_pending(const struct port_far *p, struct err *err)
 	return err_sys(err, ERR_IO, "unable to remove '%s'", p->pending_path);
 }
 
-/* Is ${record} what this job sent and got no answer for? */
-static bool is_pending(const struct port_far *p, const uint8_t record[SNAPREC_BYTES])
+/* Is the snapshot ${hash} what this job sent and got no answer for? */
+static bool is_pending(const struct port_far *p, const uint8_t hash[HASH_BYTES])
 {
 	CLEANUP(buf_done) struct buf text = BUF_INIT(PENDING_BYTES);
 	char want[PENDING_BYTES + 1];
 	char hex[65];
-	uint8_t hash[HASH_BYTES];
 	if (p->pending_path == NULL || fdio_read_file(AT_FDCWD, p->pending_path, &text, NULL) != 0)
 		return false;
-	snaprec_hash(record, hash);
-	text_hex(hash, sizeof(hash), hex);
+	text_hex(hash, HASH_BYTES, hex);
 	(void)snprintf(want, sizeof(want), "%s %s\n", p->who.job, hex); /* fits */
 	return text.len == PENDING_BYTES && memcmp(text.data, want, PENDING_BYTES) == 0;
 }
 
 /* ---- the port -------------------------------------------------------------------------------- */
-
-static int check_base(const struct port_base *base, const uint8_t agent_id[16],
-	const uint8_t source_id[16], struct err *err)
-{
-	struct snaprec rec;
-	if (!base->is_there)
-		return 0;
-	int rc = snaprec_decode(base->record, &rec, err);
-	if (rc == 0 && (memcmp(rec.agent_id, agent_id, 16) != 0 ||
-			       memcmp(rec.source_id, source_id, 16) != 0))
-		rc = err_set(err, ERR_CORRUPT,
-			"the newest snapshot that the controller names is of "
-			"another agent or source");
-	return rc;
-}
 
 static int take_config(struct port_far *p, const struct msg_begun *m, struct err *err)
 {
@@ -183,18 +166,15 @@ static void end_session(struct port_far *p)
 }
 
 /* What came with begin, looked at. */
-static int begin_with(struct port_far *p, const struct msg_begun *m, const uint8_t agent_id[16],
-	const uint8_t source_id[16], struct err *err)
+static int begin_with(struct port_far *p, const struct msg_begun *m, struct err *err)
 {
 	(void)snprintf(p->session, sizeof(p->session), "%s", m->session); /* same size */
 	p->batches = 0;
-	int rc = check_base(&m->base, agent_id, source_id, err);
-	if (rc == 0)
-		rc = take_config(p, m, err);
+	int rc = take_config(p, m, err);
 	if (rc != 0)
 		return rc;
-	if (m->base.is_there && is_pending(p, m->base.record)) {
-		memcpy(p->made, m->base.record, sizeof(p->made));
+	if (m->base.is_there && is_pending(p, m->base.hash)) {
+		memcpy(p->made, m->base.hash, sizeof(p->made));
 		p->is_made = true;
 	}
 	rc = drop_pending(p, err);
@@ -208,6 +188,8 @@ static int port_begin(void *self, const uint8_t agent_id[16], const uint8_t sour
 	struct port_base *base, struct err *err)
 {
 	struct port_far *p = self;
+	(void)agent_id; /* the certificate says who we are, the job which source */
+	(void)source_id;
 	CLEANUP(buf_done) struct buf body = BUF_INIT(4096);
 	CLEANUP(buf_done) struct buf answer = BUF_INIT(ANSWER_BYTES);
 	CLEANUP(msg_vault_begun_done) struct msg_begun m = { .config = NULL };
@@ -224,7 +206,7 @@ static int port_begin(void *self, const uint8_t agent_id[16], const uint8_t sour
 	if (rc == 0)
 		rc = msg_vault_begun_decode(answer.data, answer.len, &m, err);
 	if (rc == 0)
-		rc = begin_with(p, &m, agent_id, source_id, err);
+		rc = begin_with(p, &m, err);
 	if (rc == 0)
 		*base = m.base;
 	else

@@ -40,7 +40,7 @@ void port_far_free(struct port_far *p); /* aborts an open session */
 const struct port *port_far_port(struct port_far *p);
 /* The signed config that came with begin, checked; borrowed until free; NULL before. */
 const struct domain *port_far_domain(const struct port_far *p);
-/* The record that begin found to be made (SNAPREC_BYTES); NULL when it was not so. */
+/* The snapshot (snap_hash, 32 bytes) that begin found to be made; NULL when it was not so. */
 const uint8_t *port_far_made(const struct port_far *p);
 
 #endif

@@ -13,6 +13,7 @@
 #include "codec/text.h"
 #include "controller/audit.h"
 #include "controller/catalog_agent.h"
+#include "controller/catalog_snapshot.h"
 #include "controller/dispatch.h"
 #include "controller/drill_desk.h"
 #include "controller/fleet.h"
@@ -32,6 +33,7 @@
  */
 
 #define ROUTES_ANSWER_MAX ((size_t)24 << 20) /* base64 of 16 MiB, and its frame */
+#define ROUTES_NEWEST 64 /* snapshots of a name, by all agents that have one of that name */
 #define ROUTES_TICK_MS 5000
 #define ROUTES_POLL_MS 1000
 #define ROUTES_CLOCK_ALARM_MS 120000
@@ -500,15 +502,35 @@ static int begin_job(struct agent_routes *r, const struct catalog_agent *a,
 	return rc;
 }
 
+struct newest {
+	const uint8_t *agent_id;
+	struct session_base_memory *memory;
+};
+
+static int note_newest(void *arg, const struct catalog_snapshot *s)
+{
+	const struct newest *n = arg;
+	if (memcmp(s->agent_id, n->agent_id, 16) == 0 && s->seq > n->memory->seq) {
+		n->memory->seq = s->seq;
+		memcpy(n->memory->hash, s->hash, 32);
+	}
+	return 0;
+}
+
 static void do_begin(struct agent_routes *r, struct http_request *q, const struct catalog_agent *a)
 {
 	struct err why = ERR_INIT;
 	struct msg_begin m;
-	size_t len, config_len;
+	struct gateway_begin b = { .ask = &m };
+	struct newest newest = { .agent_id = a->id, .memory = &b.memory };
+	size_t len;
 	const uint8_t *data = http_request_body(q, &len);
 	int rc = msg_vault_begin_decode(data, len, &m, &why);
 	if (rc == 0)
 		rc = begin_job(r, a, &m, &why);
+	if (rc == 0)
+		rc = catalog_snapshot_each(
+			r->o.db, m.source, ROUTES_NEWEST, note_newest, &newest, &why);
 	struct call *c = rc == 0 ? call_new(r, q, a, JSON_TYPE) : NULL;
 	if (rc == 0 && c == NULL)
 		rc = err_set(&why, ERR_NOMEM, "out of memory");
@@ -518,10 +540,8 @@ static void do_begin(struct agent_routes *r, struct http_request *q, const struc
 	}
 	memcpy(c->job, m.job, sizeof(c->job));
 	c->attempt = m.attempt;
-	const void *config = fleet_config(r->o.fleet, &config_len);
-	call_check(c,
-		gateway_begin(r->o.gateway, a->id, &m, config, config_len, on_answer, c, &why),
-		&why);
+	b.config = fleet_config(r->o.fleet, &b.config_len);
+	call_check(c, gateway_begin(r->o.gateway, a->id, &b, on_answer, c, &why), &why);
 }
 
 /* A session's job must still be the newest attempt: what was given up writes nothing more. */

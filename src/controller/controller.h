@@ -1,8 +1,7 @@
 /*
- * controller: the daemon, put together: catalog, fleet, dispatch, schedule, gateway, drill desk, the
- * agents' port and the people's port, on one loop.
- * Knows: the order of starting and stopping, timers, signals, reload.  One thread, and the
- * gateway's.
+ * controller: the daemon, put together: catalog, fleet, dispatch, schedule, gateway, drill desk,
+ * the agents' port and the people's port, on one loop. Knows: the order of starting and stopping,
+ * timers, signals, reload.  One thread, and the gateway's.
  */
 #ifndef CONTROLLER_CONTROLLER_H
 #define CONTROLLER_CONTROLLER_H

@@ -93,6 +93,7 @@ struct request {
 	/* begin */
 	uint8_t *config; /* owned */
 	size_t config_len;
+	struct session_base_memory memory;
 	/* grant */
 	char **sources; /* owned */
 	size_t source_count;
@@ -369,22 +370,24 @@ static void fence(struct gateway *g, const uint8_t agent_id[16], const char *sou
 	}
 }
 
-int gateway_begin(struct gateway *g, const uint8_t agent_id[16], const struct msg_begin *m,
-	const void *config, size_t config_len, gateway_fn fn, void *arg, struct err *err)
+int gateway_begin(struct gateway *g, const uint8_t agent_id[16], const struct gateway_begin *b,
+	gateway_fn fn, void *arg, struct err *err)
 {
+	const struct msg_begin *m = b->ask;
 	struct visitor *v = NULL;
 	char id[MSG_ID_HEX];
 	int rc = random_id(id, err);
 	if (rc != 0)
 		return rc;
 	struct request *r = request_new((size_t)1 << 20, run_begin, NULL, 0);
-	if (r == NULL || (r->config = malloc(config_len + 1)) == NULL) {
+	if (r == NULL || (r->config = malloc(b->config_len + 1)) == NULL) {
 		if (r != NULL)
 			request_free(r);
 		return err_set(err, ERR_NOMEM, "out of memory");
 	}
-	memcpy(r->config, config, config_len);
-	r->config_len = config_len;
+	memcpy(r->config, b->config, b->config_len);
+	r->config_len = b->config_len;
+	r->memory = b->memory;
 	fence(g, agent_id, m->source);
 	rc = visitor_new(g, agent_id, m->source, false, &v, err);
 	if (rc != 0) {

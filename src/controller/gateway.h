@@ -14,6 +14,7 @@
 
 #include "controller/gateway_vault.h"
 #include "msg/msg_vault.h"
+#include "vault/session_base.h"
 
 struct err;
 struct gateway;
@@ -45,8 +46,14 @@ typedef void (*gateway_fn)(void *arg, int rc, const struct err *why, const void 
 /* Each hands a request over and returns 0 (then ${fn} is called once, later), or an error at once
  * (then it is not): -ERR_INTERRUPTED (no such session of this agent, or it is over: both look
  * alike), -ERR_BUSY (too many).  take_body is malloc'ed and taken over also on failure. */
-int gateway_begin(struct gateway *g, const uint8_t agent_id[16], const struct msg_begin *m,
-	const void *config, size_t config_len, gateway_fn fn, void *arg, struct err *err);
+struct gateway_begin {
+	const struct msg_begin *ask;
+	struct session_base_memory memory; /* what the catalog knows of the source's newest */
+	const void *config;                /* the newest signed one, for the answer */
+	size_t config_len;
+};
+int gateway_begin(struct gateway *g, const uint8_t agent_id[16], const struct gateway_begin *b,
+	gateway_fn fn, void *arg, struct err *err);
 int gateway_has(struct gateway *g, const uint8_t agent_id[16], const char *session,
 	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err);
 int gateway_put(struct gateway *g, const uint8_t agent_id[16], const char *session,

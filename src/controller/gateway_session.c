@@ -51,8 +51,9 @@ int gateway_session_new(const struct gateway_session_opts *o, struct gateway_ses
 	s->max_list = o->max_list;
 	s->list = (struct buf)BUF_INIT(o->max_list);
 	int rc = gateway_vault_open(o->vault, false, &s->store, &s->vault, err);
+	const struct session_opts session = { .memory = o->memory };
 	if (rc == 0)
-		rc = session_new(s->vault, &s->session, err);
+		rc = session_new(s->vault, &session, &s->session, err);
 	if (rc != 0)
 		return rc;
 	session_set_gateway(s->session, o->vault->keys->gateway);

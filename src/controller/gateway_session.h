@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "vault/port.h"
+#include "vault/session_base.h"
 
 struct err;
 struct gateway_session;
@@ -20,8 +21,9 @@ struct snapshot;
 struct gateway_session_opts {
 	const struct gateway_vault *vault; /* borrowed */
 	uint8_t agent_id[16];
-	const char *source; /* name; copied */
-	size_t max_list;    /* bytes of reference segments */
+	const char *source;                /* name; copied */
+	size_t max_list;                   /* bytes of reference segments */
+	struct session_base_memory memory; /* the catalog's, of this source */
 };
 
 /* Open the vault and begin; ${base} is filled.  Return 0 or as vault_open() and port begin. */

@@ -30,8 +30,7 @@ static void set_time(json_t *o, const char *key, int64_t ms)
 {
 	char text[HUMAN_BYTES];
 	if (ms != 0)
-		(void)json_object_set_new(
-			o, key, json_string(human_time_utc(text, ms * 1000000)));
+		(void)json_object_set_new(o, key, json_string(human_time_utc(text, ms * 1000000)));
 }
 
 static void set_number(json_t *o, const char *key, int64_t v)

@@ -47,7 +47,9 @@ Test(msg_vault, begun_survives_everything_with_and_without_a_base)
 		.config_len = sizeof(config) };
 	for (int i = 0; i < 2; i++) {
 		CLEANUP(buf_done) struct buf b = BUF_INIT(8192);
-		m.base.is_there = i == 1;
+		m.base = (struct port_base){
+			.is_there = i == 1, .is_whole = true, .seq = 7, .hash = { 1, 2 }
+		};
 		cr_assert(eq(int, msg_vault_begun_encode(&m, &b, NULL), 0));
 		msg_hostile_run(begun_again, &b);
 		msg_hostile_members(begun_again, &b, members);
