@@ -25,7 +25,7 @@ PKG_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 # no -Wpedantic: TAKE is a statement expression on purpose
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wformat=2 -Wundef -Wcast-qual -Wpointer-arith -Wswitch-enum -Wnull-dereference
-CFLAGS_release := -O2 -g
+CFLAGS_release := -O2 -g -ffunction-sections -fdata-sections
 CFLAGS_debug := -O0 -g3
 CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
@@ -44,11 +44,11 @@ LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS_$(V)) $(LDFLAGS)
 ROOMS := src/base src/codec src/crypto src/conf src/store src/store/local src/store/mem \
 	src/store/fault src/vault src/tlog src/net src/db src/msg plans restore agents agents/sources \
 	src/controller src/web src/cmd
-MAINS := src/cmd/holdfast.c src/cmd/holdfast_verify.c
+MAINS := src/cmd/holdfast.c src/cmd/holdfast_verify.c src/cmd/holdfast_agent.c
 SRC := $(filter-out $(MAINS),$(foreach r,$(ROOMS),$(sort $(wildcard $(r)/*.c))))
 OBJ := $(SRC:%.c=$(BUILD)/obj/%.o)
 LIB := $(BUILD)/libholdfast.a
-PROGRAMS := $(BUILD)/holdfast $(BUILD)/holdfast-verify
+PROGRAMS := $(BUILD)/holdfast $(BUILD)/holdfast-verify $(BUILD)/holdfast-agent
 UNIT_SRC := $(sort $(wildcard tests/unit/*/test_*.c tests/contract/test_*.c))
 UNIT := $(UNIT_SRC:tests/%.c=$(BUILD)/tests/%)
 TEST_HELPERS := $(sort $(wildcard tests/lib/*.c))
@@ -77,6 +77,12 @@ $(BUILD)/holdfast: $(BUILD)/obj/src/cmd/holdfast.o $(LIB)
 $(BUILD)/holdfast-verify: $(BUILD)/obj/src/cmd/holdfast_verify.o $(LIB)
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $< $(LIB) $$(pkg-config --libs libcrypto jansson)
+
+# a small program for other hosts: nothing but what it uses
+$(BUILD)/holdfast-agent: $(BUILD)/obj/src/cmd/holdfast_agent.o $(LIB)
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS_ALL) -Wl,--gc-sections -Wl,--as-needed -o $@ $< $(LIB) $(PKG_LIBS) \
+		-lpthread -lm
 
 # Criterion's macros trip -Wconversion and -Wcast-qual; everything else stays on.
 $(BUILD)/tests/%: tests/%.c $(LIB) $(TEST_HELPER_OBJ)

@@ -51,7 +51,7 @@ struct port_far {
 	char session[MSG_ID_HEX];
 	uint64_t batches;
 	struct domain domain; /* owned */
-	bool has_domain, is_made;
+	bool is_made;
 	uint8_t made[HASH_BYTES]; /* snap_hash */
 };
 
@@ -139,7 +139,6 @@ static int take_config(struct port_far *p, const struct msg_begun *m, struct err
 		return rc;
 	domain_done(&p->domain);
 	p->domain = d;
-	p->has_domain = true;
 	return 0;
 }
 
@@ -401,7 +400,7 @@ const struct port *port_far_port(struct port_far *p)
 
 const struct domain *port_far_domain(const struct port_far *p)
 {
-	return p->has_domain ? &p->domain : NULL;
+	return &p->domain;
 }
 
 const uint8_t *port_far_made(const struct port_far *p)

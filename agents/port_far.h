@@ -38,7 +38,7 @@ void port_far_free(struct port_far *p); /* aborts an open session */
  * the answer was lost: port_far_made() has it, and there is nothing left to do.
  */
 const struct port *port_far_port(struct port_far *p);
-/* The signed config that came with begin, checked; borrowed until free; NULL before. */
+/* Where begin puts the signed config, checked; borrowed until free; epoch 0 before. */
 const struct domain *port_far_domain(const struct port_far *p);
 /* The snapshot (snap_hash, 32 bytes) that begin found to be made; NULL when it was not so. */
 const uint8_t *port_far_made(const struct port_far *p);

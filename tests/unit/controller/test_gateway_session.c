@@ -48,6 +48,7 @@ static int note(void *arg, const struct snapshot *s, struct err *err)
 {
 	(void)err;
 	struct snapshot_body *last = arg;
+	memcpy(last->record, s->body.record, SNAPREC_BYTES);
 	memcpy(last->gateway, s->body.gateway, 16);
 	last->receipt_ns = s->body.receipt_ns;
 	last->log_index++;
@@ -81,11 +82,14 @@ Test(gateway_session, an_old_record_replayed_into_a_new_session_is_refused)
 	struct port_base base;
 	struct port_receipt receipt;
 	const struct snapshot *snap;
+	struct snapshot_body last = { .log_index = 0 };
+	size_t damaged;
 	CLEANUP(buf_done) struct buf body = BUF_INIT(65536);
 	cr_assert(eq(int, gateway_fixture_direct(&f, "a", files, COUNT(files), &made, &err), 0));
 	struct gateway_session *s = open_session(&base);
 	cr_assert(base.is_there);
-	const struct port_commit c = { .record = base.record };
+	cr_assert(eq(int, gateway_vault_snapshots(&f.vault, note, &last, &damaged, &err), 0));
+	const struct port_commit c = { .record = last.record };
 	cr_assert(eq(int, msg_vault_commit_encode(&c, &body, &err), 0), "%s", err.msg);
 	cr_expect(eq(int, gateway_session_commit(s, body.data, body.len, &receipt, &snap, &err),
 		-ERR_CORRUPT));
