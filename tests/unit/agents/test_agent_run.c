@@ -11,6 +11,7 @@
 
 #include "agents/agent_enrol.h"
 #include "agents/agent_state.h"
+#include "agents/sources/source_open.h"
 #include "base/env.h"
 #include "base/err.h"
 #include "lib/fake_controller.h"
@@ -118,7 +119,8 @@ static bool take_reload(void *arg)
 
 static int run(struct err *err)
 {
-	struct agent_run_opts o = { .config = conf,
+	struct agent_run_opts o = { .kinds = &source_open_kinds,
+		.config = conf,
 		.host = "host",
 		.is_stopped = is_done,
 		.take_reload = take_reload,
