@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "agents/agent_conf.h"
 #include "agents/agent_link.h"
@@ -13,7 +12,7 @@
 #include "agents/backup.h"
 #include "agents/pace.h"
 #include "agents/port_far.h"
-#include "agents/source_open.h"
+#include "agents/source_kinds.h"
 #include "agents/sources_conf.h"
 #include "base/env.h"
 #include "base/err.h"
@@ -31,7 +30,6 @@
 
 #define BEAT_MS 10000
 #define NS_PER_MS INT64_C(1000000)
-#define NS_PER_S INT64_C(1000000000)
 
 struct job {
 	const struct agent_backup_opts *opts;
@@ -142,27 +140,6 @@ static void take_result(struct job *j, const struct backup_result *r)
 		m->warnings = (int64_t)r->left_out;
 }
 
-/* The texts of a label are not const in its type, and only read here. */
-static size_t list_texts(
-	char **out, size_t max, const char *(*at)(const void *, size_t), const void *of)
-{
-	size_t n = 0;
-	for (; n < max && at(of, n) != NULL; n++)
-		out[n] = (char *)(uintptr_t)at(of, n);
-	return n;
-}
-
-static const char *path_at(const void *of, size_t i)
-{
-	return source_open_path(of, i);
-}
-
-static const char *tag_at(const void *of, size_t i)
-{
-	const struct sources_conf_source *s = of;
-	return i < s->tag_count ? s->tags[i] : NULL;
-}
-
 static int run_pipeline(
 	struct job *j, struct port_far *port, struct source_open *source, struct err *err)
 {
@@ -175,8 +152,16 @@ static int run_pipeline(
 		.tool = (char *)(uintptr_t)VERSION_TOOL,
 		.paths = paths,
 		.tags = tags };
-	label.path_count = list_texts(paths, LABEL_MAX_ITEMS, path_at, j->from);
-	label.tag_count = list_texts(tags, LABEL_MAX_ITEMS, tag_at, j->from);
+	/* the texts of a label are not const in its type, and only read here */
+	for (; label.path_count < LABEL_MAX_ITEMS; label.path_count++) {
+		const char *path = j->opts->kinds->path(j->from, label.path_count);
+		if (path == NULL)
+			break;
+		paths[label.path_count] = (char *)(uintptr_t)path;
+	}
+	for (; label.tag_count < j->from->tag_count && label.tag_count < LABEL_MAX_ITEMS;
+		label.tag_count++)
+		tags[label.tag_count] = (char *)(uintptr_t)j->from->tags[label.tag_count];
 	fill_writer(j->opts->state, &keys);
 	struct backup_opts opts = { .port = port_far_port(port),
 		.keys = &keys,
@@ -191,8 +176,8 @@ static int run_pipeline(
 		.on_warning = on_warning,
 		.on_progress = on_progress,
 		.is_stopped = is_stopped };
-	opts.truth = source_open_truth(source, &opts.truth_len);
-	int rc = backup_run(&opts, source_open_source(source), &result, err);
+	opts.truth = j->opts->kinds->truth(source, &opts.truth_len);
+	int rc = backup_run(&opts, j->opts->kinds->source(source), &result, err);
 	secret_wipe(&keys, sizeof(keys));
 	if (rc == -ERR_EXISTS && port_far_made(port) != NULL) {
 		memcpy(result.snap_hash, port_far_made(port), sizeof(result.snap_hash));
@@ -210,7 +195,7 @@ static int run(struct job *j, struct err *err)
 	const struct agent_backup_opts *o = j->opts;
 	struct source_open *source = NULL;
 	struct port_far *port = NULL;
-	struct source_open_opts open = { .from = j->from,
+	struct source_kinds_opts open = { .from = j->from,
 		.staging = j->staging,
 		.own = &o->conf->state,
 		.own_count = 1,
@@ -226,21 +211,21 @@ static int run(struct job *j, struct err *err)
 		.min_epoch = o->state->keys.config_epoch };
 	(void)snprintf(j->progress.phase, sizeof(j->progress.phase), "capture");
 	beat(j, env_mono_ns());
-	int rc = source_open_new(&open, &source, err);
+	int rc = o->kinds->open(&open, &source, err);
 	(void)snprintf(j->progress.phase, sizeof(j->progress.phase), "backup");
 	if (rc == 0)
 		rc = port_far_new(&far, &port, err);
 	if (rc == 0)
 		rc = run_pipeline(j, port, source, err);
 	port_far_free(port);
-	source_open_free(source);
+	if (source != NULL)
+		o->kinds->free(source);
 	return rc;
 }
 
 void agent_backup_run(
 	const struct agent_backup_opts *opts, const struct msg_order *order, struct msg_result *out)
 {
-	struct timespec cpu = { .tv_sec = 0 };
 	struct job j = { .opts = opts, .order = order, .result = out, .last_ns = env_mono_ns() };
 	*out = (struct msg_result){ .attempt = order->attempt };
 	j.progress.attempt = order->attempt;
@@ -252,8 +237,7 @@ void agent_backup_run(
 			"this agent's configuration has no source '%s'", order->source);
 		return;
 	}
-	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu); /* else the pace begins at 0 */
-	pace_init(&j.pace, opts->conf->cpu_percent, j.last_ns, cpu.tv_sec * NS_PER_S + cpu.tv_nsec);
+	pace_start(&j.pace, opts->conf->cpu_percent);
 	if (order->deadline_ms > 0 &&
 		order->deadline_ms < INT64_MAX / NS_PER_MS - j.last_ns / NS_PER_MS)
 		j.deadline_ns = j.last_ns + order->deadline_ms * NS_PER_MS;

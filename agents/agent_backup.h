@@ -12,11 +12,13 @@
 struct agent_conf_values;
 struct agent_link;
 struct agent_state;
+struct source_kinds;
 
 struct agent_backup_opts {
 	const struct agent_state *state;
 	const struct agent_conf_values *conf;
 	struct agent_link *link;
+	const struct source_kinds *kinds;
 	const char *host; /* for the label */
 	void *arg;
 	bool (*is_stopped)(void *arg); /* the agent is asked to end */

@@ -165,6 +165,7 @@ static void do_order(struct agent *a, const struct msg_order *order)
 		struct agent_backup_opts o = { .state = &a->state,
 			.conf = a->values,
 			.link = a->link,
+			.kinds = a->opts->kinds,
 			.host = a->opts->host,
 			.arg = a,
 			.is_stopped = is_stopped,

@@ -8,8 +8,10 @@
 #include <stdbool.h>
 
 struct err;
+struct source_kinds;
 
 struct agent_run_opts {
+	const struct source_kinds *kinds;
 	const char *config;        /* path of the configuration file */
 	const char *host;          /* for labels */
 	const char *notify_socket; /* NOTIFY_SOCKET, or NULL */

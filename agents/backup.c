@@ -27,7 +27,7 @@
  * (3) Every record an entry refers to was put to, or used on, the sink before its entry is added.
  */
 
-#define QUEUE_MAX_BYTES (24u << 20)
+#define QUEUE_MAX_BYTES (8u << 20)
 #define RECHECK_SHARE 64 /* one in this many unchanged files is read again in each run */
 #define NS_PER_S INT64_C(1000000000)
 

@@ -17,6 +17,8 @@ struct pace {
 
 /* Begin at these times. */
 void pace_init(struct pace *p, int percent, int64_t wall_ns, int64_t cpu_ns);
+/* Begin now, for this process. */
+void pace_start(struct pace *p, int percent);
 /* The rest that is due now, in ns; 0..PACE_REST_MAX_NS. */
 int64_t pace_due(struct pace *p, int64_t wall_ns, int64_t cpu_ns);
 /* Sleep as long as is due for this process. */

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agents/source_open.h"
 #include "agents/sources/files.h"
 #include "agents/sources/path_filter.h"
 #include "agents/sources/root_list.h"
+#include "agents/sources/source_open.h"
 #include "agents/sources/stdin_source.h"
 #include "agents/sources_conf.h"
 #include "base/buf.h"
@@ -318,7 +318,7 @@ static int open_configured(struct backup_source *s, const char *staging, const c
 	size_t own_count, struct err *err)
 {
 	const struct cli *cli = s->cli;
-	struct source_open_opts opts = { .from = s->from,
+	struct source_kinds_opts opts = { .from = s->from,
 		.staging = staging,
 		.own = own,
 		.own_count = own_count,

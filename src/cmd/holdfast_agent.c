@@ -3,10 +3,9 @@
  * else is a room's.
  */
 #include <ctype.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <poll.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include "agents/agent_conf.h"
 #include "agents/agent_enrol.h"
 #include "agents/agent_run.h"
+#include "agents/sources/source_open.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -54,6 +54,15 @@ static void install_signals(void)
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		(void)sigaction(signals[i], &act, NULL); /* fails for bad numbers only */
 	(void)sigaction(SIGPIPE, &ignore, NULL);         /* as above */
+}
+
+/* A guest on its host: large buffers go back to the system when they are freed, and the threads of
+ * name look-ups get no heaps of their own. */
+static void keep_memory_small(void)
+{
+	(void)mallopt(M_ARENA_MAX, 1); /* works as well without, only larger */
+	(void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
+	(void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 
 static bool is_stopped(void *arg)
@@ -221,7 +230,8 @@ static int run(const struct args *a, struct err *err)
 {
 	char host[HOST_BYTES];
 	find_host(host);
-	struct agent_run_opts o = { .config = a->config,
+	struct agent_run_opts o = { .kinds = &source_open_kinds,
+		.config = a->config,
 		.host = host,
 		.notify_socket = getenv("NOTIFY_SOCKET"),
 		.watchdog_usec = getenv("WATCHDOG_USEC"),
@@ -255,6 +265,7 @@ int main(int argc, char **argv)
 	struct args a = { .config = DEFAULT_CONFIG };
 	struct err err = ERR_INIT;
 	secret_harden_process();
+	keep_memory_small();
 	install_signals();
 	int rc = parse(argc, argv, &a, &err);
 	if (rc == 0)

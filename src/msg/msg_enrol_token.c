@@ -33,7 +33,7 @@ bool msg_enrol_token_is_address(const char *address)
 		return false;
 	size_t digits = strspn(port + 1, "0123456789");
 	return digits > 0 && digits <= 5 && port[1 + digits] == '\0' && port[1] != '0' &&
-	       atoi(port + 1) <= 65535;
+	       strtol(port + 1, NULL, 10) <= 65535;
 }
 
 int msg_enrol_token_format(

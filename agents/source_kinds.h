@@ -3,8 +3,8 @@
  * taken, a database copied to a directory of its own, its files found.  The kinds of source are
  * listed here and nowhere else.  Hides: staging and its lock.  One thread.
  */
-#ifndef AGENTS_SOURCE_OPEN_H
-#define AGENTS_SOURCE_OPEN_H
+#ifndef AGENTS_SOURCE_KINDS_H
+#define AGENTS_SOURCE_KINDS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@ struct path_filter;
 struct source_open;
 struct sources_conf_source;
 
-struct source_open_opts {
+struct source_kinds_opts {
 	const struct sources_conf_source *from; /* borrowed until free, as everything here */
 	const char *staging; /* made for a database's copy and removed at the end; its parent is
 				there */
@@ -37,20 +37,19 @@ struct source_open_opts {
 	bool (*is_stopped)(void *arg); /* may be NULL; true ends a capture with -ERR_INTERRUPTED */
 };
 
-/**
- * source_open_new(opts, out, err):
- * Return 0, -ERR_BUSY (the staging directory is in use), or what the kind of source says.
- */
-int source_open_new(const struct source_open_opts *opts, struct source_open **out, struct err *err);
-/* Remove what was staged; what cannot be removed is a warning. */
-void source_open_free(struct source_open *s);
-
-/* Borrowed until free. */
-const struct source *source_open_source(const struct source_open *s);
-/* The truth manifest as JSON; NULL = none. */
-const void *source_open_truth(const struct source_open *s, size_t *len);
-
-/* What the label shows as a source's paths: the ${i}th, or NULL. */
-const char *source_open_path(const struct sources_conf_source *from, size_t i);
+struct source_kinds {
+	/* Take the truth manifest, copy a database, find the files.  Return 0, -ERR_BUSY (the
+	 * staging directory is in use), or what the kind of source says. */
+	int (*open)(
+		const struct source_kinds_opts *opts, struct source_open **out, struct err *err);
+	/* Remove what was staged; what cannot be removed is a warning. */
+	void (*free)(struct source_open *s);
+	/* Borrowed until free. */
+	const struct source *(*source)(const struct source_open *s);
+	/* The truth manifest as JSON; NULL = none. */
+	const void *(*truth)(const struct source_open *s, size_t *len);
+	/* What the label shows as a source's paths: the ${i}th, or NULL. */
+	const char *(*path)(const struct sources_conf_source *from, size_t i);
+};
 
 #endif

@@ -1,4 +1,4 @@
-#include "agents/source_open.h"
+#include "agents/sources/source_open.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +37,7 @@
 #define OWN_MAX 8
 
 struct source_open {
-	struct source_open_opts opts;
+	struct source_kinds_opts opts;
 	const struct sources_conf_source *from;
 	struct root_list *roots;
 	struct path_filter *own_filter; /* owned; when the caller gave none */
@@ -184,7 +184,7 @@ static int find_roots(struct source_open *s, struct err *err)
 
 static int make_files(struct source_open *s, struct err *err)
 {
-	const struct source_open_opts *o = &s->opts;
+	const struct source_kinds_opts *o = &s->opts;
 	for (size_t i = 0; i < o->own_count && s->own_count < OWN_MAX; i++) {
 		if (o->own[i] != NULL &&
 			files_own_find(o->own[i], &s->own[s->own_count], NULL) == 0)
@@ -207,7 +207,7 @@ static int make_files(struct source_open *s, struct err *err)
 
 DEFINE_CLEANUP(struct source_open *, source_open_free)
 
-int source_open_new(const struct source_open_opts *opts, struct source_open **out, struct err *err)
+int source_open_new(const struct source_kinds_opts *opts, struct source_open **out, struct err *err)
 {
 	CLEANUP(source_open_free_p) struct source_open *s = calloc(1, sizeof(*s));
 	if (s == NULL)
@@ -266,3 +266,9 @@ const char *source_open_path(const struct sources_conf_source *from, size_t i)
 		return i == 0 ? PG_DIR_NAME : NULL;
 	return i < from->path_count ? from->paths[i] : NULL;
 }
+
+const struct source_kinds source_open_kinds = { .open = source_open_new,
+	.free = source_open_free,
+	.source = source_open_source,
+	.truth = source_open_truth,
+	.path = source_open_path };
