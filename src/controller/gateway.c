@@ -515,8 +515,9 @@ static int copy_sources(struct request *r, const char *const *sources, size_t n,
 	return 0;
 }
 
-int gateway_grant(struct gateway *g, const uint8_t agent_id[16], const char *job, int64_t at_ms,
-	const char *const *sources, size_t n, gateway_fn fn, void *arg, struct err *err)
+int gateway_open_grant(struct gateway *g, const uint8_t agent_id[16], const char *job,
+	int64_t at_ms, const char *const *sources, size_t n, gateway_fn fn, void *arg,
+	struct err *err)
 {
 	struct visitor *v = find(g, agent_id, job, true, NULL);
 	struct request *r = request_new(16, run_grant, NULL, 0);

@@ -74,8 +74,9 @@ void gateway_end_agent(struct gateway *g, const uint8_t agent_id[16]);
 /* Open the grant of a drill's job: the newest snapshots received at or before ${at_ms} of
  * ${sources}.  A grant is called by its job's id.  Opened already: answered at once.  Answered with
  * no data when it can be asked. */
-int gateway_grant(struct gateway *g, const uint8_t agent_id[16], const char *job, int64_t at_ms,
-	const char *const *sources, size_t count, gateway_fn fn, void *arg, struct err *err);
+int gateway_open_grant(struct gateway *g, const uint8_t agent_id[16], const char *job,
+	int64_t at_ms, const char *const *sources, size_t count, gateway_fn fn, void *arg,
+	struct err *err);
 /* Answered with encoded msg_points. */
 int gateway_points(struct gateway *g, const uint8_t agent_id[16], const char *grant, gateway_fn fn,
 	void *arg, struct err *err);
