@@ -5,6 +5,7 @@
 #include <criterion/new/assert.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -507,6 +508,150 @@ Test(drill, a_database_that_does_not_start_is_not_answered_for_by_another)
 	cr_expect(eq(int, check_of(r, "hist4", "samples")->status, REPORT_STATUS_SKIPPED));
 	cr_expect(eq(i64, r->systems[1]->timings.t_started, REPORT_NONE));
 	report_free(r);
+}
+
+/* ---- the negative control ---- */
+
+/* A plan of one system with these checks alone. */
+static const char *plan_of_checks(
+	const char *system, const char *type, bool is_started, const char *checks)
+{
+	static char plan[4096];
+	(void)snprintf(plan, sizeof(plan),
+		"plan = { id = \"p\"; version = 1; title = \"t\"; systems = (\n"
+		"{ id = \"%s\"; type = \"%s\"; tier = 1; mtpd = \"12h\"; rto = \"30m\";\n"
+		"  rpo = \"1h\"; source = \"source:%s\";\n"
+		"  steps = ( { name = \"restore\"; do = \"restore\"; }%s );\n"
+		"  checks = ( %s ); } );\n"
+		"cleanup = { on_success = \"erase\"; on_fail = \"erase\"; }; };\n",
+		system, type, system, is_started ? ", { name = \"start\"; do = \"start\"; }" : "",
+		checks);
+	return plan;
+}
+
+#define ROW_COUNT(id, mandatory, object)                                                           \
+	"{ id = \"" id "\"; type = \"row_count\"; mandatory = " mandatory "; object = \"" object   \
+	"\"; expect = \"==manifest\"; }"
+#define NEWEST                                                                                     \
+	"{ id = \"newest\"; type = \"newest_record\"; mandatory = true;"                           \
+	" object = \"sqlt_data_1*\"; expect = \"lag<=10m\"; }"
+
+static bool has_seen(const struct report *r, const char *id)
+{
+	const struct report_texts *t = &r->systems[0]->negative_control.checks_failed;
+	for (size_t i = 0; i < t->count; i++) {
+		if (strcmp(t->items[i], id) == 0)
+			return true;
+	}
+	return false;
+}
+
+static struct report *expect_seen(const char *plan, const char *damage)
+{
+	struct report *r = run(plan, NULL);
+	const struct report_negative_control *n = &r->systems[0]->negative_control;
+	cr_expect(eq(int, r->verdict.overall, REPORT_PASS), "%s", r->verdict.summary);
+	cr_expect(eq(int, n->verdict, REPORT_DETECTED));
+	cr_expect(n->damage != NULL && strstr(n->damage, damage) != NULL, "%s", n->damage);
+	return r;
+}
+
+Test(drill, every_row_count_is_shown_a_row_of_its_own_tables_missing)
+{
+	struct report *r =
+		expect_seen(plan_of_checks("hist3", "historian", true,
+				    ROW_COUNT("samples", "true", "sqlt_data_1*") ", " ROW_COUNT(
+					    "alarms", "true", "sqlt_data_alarms") ", " NEWEST),
+			"is gone from");
+	cr_expect(has_seen(r, "samples"));
+	cr_expect(has_seen(r, "alarms"));
+	report_free(r);
+}
+
+Test(drill, what_an_optional_check_reads_is_not_damaged)
+{
+	struct report *r =
+		expect_seen(plan_of_checks("hist3", "historian", true,
+				    ROW_COUNT("alarms", "false", "sqlt_data_alarms") ", " NEWEST),
+			"in the header of the page");
+	cr_expect(has_seen(r, "newest"));
+	cr_expect(not(has_seen(r, "alarms")));
+	report_free(r);
+}
+
+Test(drill, a_row_count_alone_sees_its_row_missing_every_time)
+{
+	for (int i = 0; i < 5; i++) {
+		struct report *r = expect_seen(plan_of_checks("hist3", "historian", true,
+						       ROW_COUNT("samples", "true", "sqlt_data_*")),
+			"is gone from");
+		cr_expect(has_finding(r, "") == false);
+		report_free(r);
+	}
+}
+
+Test(drill, checks_that_see_no_damage_make_the_drill_void)
+{
+	struct report *r = run(plan_of_checks("hist3", "historian", true,
+				       "{ id = \"one\"; type = \"sql\"; mandatory = true;"
+				       " query = \"SELECT 1\"; expect = \"==1\"; }"),
+		NULL);
+	expect_fail(r);
+	cr_expect(eq(int, check_of(r, "hist3", "one")->status, REPORT_STATUS_PASS));
+	cr_expect(eq(int, r->systems[0]->negative_control.verdict, REPORT_NOT_DETECTED));
+	cr_expect(has_finding(r, "they prove nothing, the drill is void"));
+	report_free(r);
+}
+
+/* Put the missing row back before the check looks: it is then as blind as can be. */
+static void repair_row(void *arg, const char *text)
+{
+	(void)arg;
+	unsigned row;
+	char file[256], pattern[PATH_MAX + 512];
+	unsigned long long page;
+	const char *at = strstr(text, "so that row ");
+	if (at == NULL || sscanf(at, "so that row %u of page %llu is gone from '%255[^']'", &row,
+				  &page, file) != 3)
+		return;
+	glob_t found;
+	(void)snprintf(pattern, sizeof(pattern), "%s/work/holdfast-drill-*/data/hist3.control/%s",
+		getenv("DRILL_FIXTURE_DIR"), file);
+	cr_assert(eq(int, glob(pattern, 0, NULL, &found), 0));
+	int fd = open(found.gl_pathv[0], O_RDWR | O_CLOEXEC);
+	const off_t where = (off_t)(page * 8192 + 24 + (row - 1) * 4 + 1);
+	unsigned char byte;
+	cr_assert(fd >= 0 && pread(fd, &byte, 1, where) == 1);
+	byte ^= 0x80;
+	cr_assert(pwrite(fd, &byte, 1, where) == 1);
+	(void)close(fd);
+	globfree(&found);
+}
+
+static void with_repaired_row(struct drill_opts *o)
+{
+	o->on_tell = repair_row;
+}
+
+Test(drill, one_blind_check_among_others_that_see_makes_the_drill_void)
+{
+	struct report *r = run(drill_fixture_plan("30m"), with_repaired_row);
+	expect_fail(r);
+	cr_expect(has_seen(r, "files"));
+	cr_expect(not(has_seen(r, "samples")));
+	cr_expect(has_finding(r, "negative control: check samples passed a damaged copy"));
+	report_free(r);
+}
+
+Test(drill, records_alone_are_shown_a_batch_missing_or_a_sampled_file_cut)
+{
+	static const char records[] =
+		"{ id = \"records\"; type = \"open_record\"; mandatory = true;"
+		" sample = 1000; expect = \"all\"; }";
+	report_free(expect_seen(
+		plan_of_checks("batch3", "batch_records", false, records), "removed 'srv/batch/"));
+	report_free(expect_seen(
+		plan_of_checks("plc3", "plc_project", false, records), "cut after its first byte"));
 }
 
 /* ---- interrupted, wherever it is ---- */
