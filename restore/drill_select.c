@@ -130,10 +130,68 @@ static char *tree_root(const struct snapshot_files *f, const struct truth *t)
 
 /* ---- */
 
+static bool is_of(const struct snapshot *snap, const char *source)
+{
+	return strcmp(snap->label.source, source) == 0;
+}
+
+/* There is none to restore; say so, and from when on there is one. */
+static int explain_none(const struct drill *d, const struct snapshot *first, struct err *err)
+{
+	char declared[HUMAN_BYTES], received[HUMAN_BYTES];
+	(void)human_time_utc(declared, d->r->exercise.t_declared * 1000000);
+	return err_set(err, ERR_NOT_FOUND,
+		"the vault held none yet when the disruption was declared (T0 %s): the oldest was "
+		"received at %s",
+		declared, human_time_utc(received, first->body.receipt_ns));
+}
+
+/*
+ * The newest snapshot there was at T0: what came later a disaster would not have left.  It is its
+ * receipt that says when the vault had it.  Where T0 is the drill's own beginning, every snapshot
+ * that could be listed was there, whatever the clock of the vault's host said.
+ */
+static int pick_point(
+	const struct drill *d, const char *source, const struct snapshot **out, struct err *err)
+{
+	const struct snapshot_list *all = d->o->snapshots;
+	struct snapshot_list then = { .at = all->at };
+	if (d->o->declared_ns == 0)
+		return snapshot_pick(all, "latest", source, out, err);
+	while (then.count < all->count && /* ascending by receipt */
+		report_ms(all->at[then.count].body.receipt_ns) <= d->r->exercise.t_declared)
+		then.count++;
+	int rc = snapshot_pick(&then, "latest", source, out, err);
+	for (size_t i = then.count; rc == -ERR_NOT_FOUND && i < all->count; i++) {
+		if (is_of(&all->at[i], source))
+			return explain_none(d, &all->at[i], err);
+	}
+	return rc;
+}
+
+/* What was received in this host's future: one of the two clocks is wrong. */
+static void look_at_clocks(struct drill *d, const struct drill_system *s)
+{
+	char received[HUMAN_BYTES];
+	const struct snapshot_list *all = d->o->snapshots;
+	for (size_t i = all->count; i > 0; i--) {
+		const struct snapshot *snap = &all->at[i - 1];
+		if (report_ms(snap->body.receipt_ns) <= s->report->timings.t_approved)
+			return;
+		if (!is_of(snap, s->plan->source))
+			continue;
+		drill_find(d, REPORT_OBSERVATION, s,
+			"a snapshot of source '%s' was received at %s, in the future of this host: "
+			"the clocks differ, so which snapshot there was at T0 is not certain",
+			s->plan->source, human_time_utc(received, snap->body.receipt_ns));
+		return;
+	}
+}
+
 static int open_point(struct drill *d, struct drill_system *s, struct err *err)
 {
 	const struct snapshot *snap = NULL;
-	int rc = snapshot_pick(d->o->snapshots, "latest", s->plan->source, &snap, err);
+	int rc = pick_point(d, s->plan->source, &snap, err);
 	if (rc != 0)
 		return rc;
 	rc = snapshot_open(d->o->vault, d->o->fetch, snap, d->o->drill_sk, &s->opened, err);
@@ -157,7 +215,8 @@ int drill_select_run(struct drill *d, struct drill_system *s, struct err *err)
 	char time[HUMAN_BYTES];
 	if (drill_is_stopped(d))
 		return err_set(err, ERR_INTERRUPTED, "interrupted");
-	int rc = open_point(d, s, &why);
+	look_at_clocks(d, s);
+	int rc = drill_settle(d, open_point(d, s, &why), &why);
 	if (drill_is_final(rc)) {
 		if (err != NULL)
 			*err = why;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agents/backup.h"
+#include "agents/demo_historian.h"
 #include "agents/demo_plant.h"
 #include "agents/demo_postgres.h"
 #include "agents/sources/pg_conn.h"
@@ -183,6 +184,20 @@ static struct truth *tree_facts(const char *dir, bool has_batches)
 	return t;
 }
 
+/* A second kind of business table beside the samples: what one check reads another does not. */
+static void add_alarms(const struct demo_postgres *pg)
+{
+	struct err err = ERR_INIT;
+	PGconn *c = NULL;
+	must(demo_historian_connect(pg, &c, &err), &err, "connect");
+	must(pg_conn_exec(c,
+		     "CREATE TABLE sqlt_data_alarms AS SELECT (1700000000000 + 1000 * i)::bigint "
+		     "AS t_stamp, 'alarm ' || i AS text FROM generate_series(1, 500) i",
+		     "alarms", &err),
+		&err, "alarms");
+	PQfinish(c);
+}
+
 static void back_up_plant(struct vault *v, const struct vault_init_result *keys)
 {
 	char dir[PATH_MAX], path[PATH_MAX + 16];
@@ -197,6 +212,7 @@ static void back_up_plant(struct vault *v, const struct vault_init_result *keys)
 	const struct pg_conn_opts role = { .conninfo = demo_postgres_backup(pg),
 		.passfile = demo_postgres_passfile(pg) };
 	struct truth *facts = truth_new();
+	add_alarms(pg);
 	must(postgres_truth_take(&role, NULL, facts, &err), &err, "facts");
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	must(postgres_dir_capture(&role, fd, "staged", NULL, &err), &err, "capture");
@@ -206,7 +222,8 @@ static void back_up_plant(struct vault *v, const struct vault_init_result *keys)
 	(void)snprintf(path, sizeof(path), "%s/" DEMO_PLANT_BATCH, dir);
 	back_up(v, keys, "batch3", path, "srv/batch", tree_facts(path, true));
 	(void)snprintf(path, sizeof(path), "%s/" DEMO_PLANT_PLC, dir);
-	back_up(v, keys, "plc3", path, "plc", tree_facts(path, false));
+	for (int i = 0; i < 2; i++) /* two snapshots to choose from */
+		back_up(v, keys, "plc3", path, "plc", tree_facts(path, false));
 	demo_plant_free(plant);
 }
 
