@@ -303,15 +303,22 @@ int access_snapshots(struct cli *cli, struct access *a, struct err *err)
 		return rc;
 	rc = paths_dir(PATHS_STATE, a->vault_id, dir, &why);
 	if (rc == 0) {
-		rc = rollback_check(dir, &a->list, &why);
+		rc = rollback_check(dir, &a->list, a->is_backup ? a->damaged : 0, &why);
 		if (rc == -ERR_ROLLBACK && is_accepted)
 			console_warn(&cli->console, NULL, 0, "%s; accepted", why.msg);
 		else if (rc == -ERR_ROLLBACK || rc == -ERR_CORRUPT) {
+			if (rc == -ERR_ROLLBACK && a->damaged > 0)
+				(void)err_hint(&why,
+					"snapshots named above cannot be read: put their objects "
+					"back from a copy of the store; --accept-rollback goes on "
+					"with what is left");
 			if (err != NULL)
 				*err = why;
 			return rc;
 		}
-		rc = rollback_update(dir, &a->list, is_accepted, &why);
+		/* what is only damaged is not forgotten: a backup goes on behind it */
+		rc = rollback_update(
+			dir, &a->list, is_accepted && (a->is_backup || a->damaged == 0), &why);
 	}
 	if (rc != 0) /* a host without a home can still restore */
 		log_info("access.snapshots", "%s, continuing without a memory of snapshots",

@@ -17,6 +17,7 @@
 #include "vault/id_set.h"
 #include "vault/pack.h"
 #include "vault/record.h"
+#include "vault/session_base.h"
 #include "vault/session_check.h"
 #include "vault/session_mark.h"
 #include "vault/snapshot.h"
@@ -46,10 +47,11 @@ struct session {
 	struct vault *vault; /* borrowed */
 	struct port port;
 	struct fetch *fetch;
-	struct index *index;       /* borrowed from fetch */
-	struct snapshot_list list; /* at begin */
+	struct index *index; /* borrowed from fetch */
+	struct session_opts opts;
+	struct session_base_sight sight; /* at begin */
 	struct session_mark mark;
-	struct id_set *own;   /* IDs of this agent's unpruned snapshots; NULL until asked */
+	struct id_set *own;   /* IDs of this agent's unpruned snapshots */
 	struct id_set *puts;  /* IDs put in this session */
 	struct id_set *there; /* packs on the store or staged, with their lengths */
 	struct pack *packs[2];
@@ -57,7 +59,8 @@ struct session {
 	size_t segment_entries;  /* their entries */
 	uint64_t unsynced_bytes; /* since the last barrier */
 	int64_t synced_at;
-	const struct snapshot *base; /* in list, or NULL */
+	struct session_base base;
+	bool is_whole; /* every record of the base is listed and stored */
 	struct session_stats stats;
 	bool is_begun, is_open;
 };
@@ -73,12 +76,15 @@ static int port_commit_snapshot(void *self, const struct port_commit *commit,
 	struct port_receipt *receipt, struct err *err);
 static void port_abort(void *self);
 
-int session_new(struct vault *vault, struct session **out, struct err *err)
+int session_new(
+	struct vault *vault, const struct session_opts *opts, struct session **out, struct err *err)
 {
 	CLEANUP(session_free_p) struct session *s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	s->vault = vault;
+	if (opts != NULL)
+		s->opts = *opts;
 	s->port = (struct port){ .self = s,
 		.begin = port_begin,
 		.has = port_has,
@@ -99,7 +105,7 @@ void session_free(struct session *s)
 	if (s == NULL)
 		return;
 	port_abort(s);
-	snapshot_list_done(&s->list);
+	session_base_forget(&s->sight);
 	id_set_free(s->own);
 	id_set_free(s->puts);
 	id_set_free(s->there);
@@ -155,30 +161,6 @@ static int put_mark(struct session *s, enum session_mark_state state, struct err
 	return rc;
 }
 
-/* The newest snapshot of the session's source; a fork holds the source. */
-static int find_base(struct session *s, struct err *err)
-{
-	s->base = NULL;
-	for (size_t i = 0; i < s->list.count; i++) {
-		const struct snapshot *x = &s->list.at[i];
-		if (memcmp(x->record.agent_id, s->mark.agent_id, 16) != 0 ||
-			memcmp(x->record.source_id, s->mark.source_id, 16) != 0)
-			continue;
-		if (x->is_forked) {
-			err_set(err, ERR_FORK,
-				"two snapshots of this source carry number %llu: a writer was "
-				"cloned or set back",
-				(unsigned long long)x->record.seq);
-			return err_hint(err,
-				"back up under another --source name until the cause is known; "
-				"both snapshots are kept");
-		}
-		if (s->base == NULL || x->record.seq > s->base->record.seq)
-			s->base = x;
-	}
-	return 0;
-}
-
 struct packs_listing {
 	struct id_set *there;
 	struct err *err;
@@ -213,6 +195,96 @@ static bool is_stored(const struct session *s, const uint8_t id[32])
 	return false;
 }
 
+/* Write the index entries of the packs that no segment lists yet. */
+static int flush_index(struct session *s, struct err *err)
+{
+	if (index_pack_count(s->index) == s->first_pack)
+		return 0;
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	char name[VAULT_NAME_BYTES];
+	int rc = index_encode(s->index, s->first_pack, &body, err);
+	if (rc == 0)
+		rc = vault_put_sealed(s->vault->store, &s->vault->key, SEALED_INDEX, "ix/",
+			body.data, body.len, name, NULL, err);
+	if (rc != 0)
+		return rc;
+	s->unsynced_bytes += body.len;
+	s->first_pack = index_pack_count(s->index);
+	s->segment_entries = 0;
+	return 0;
+}
+
+/* For session_check: 1 if the record is stored, else 0.  A damaged index segment must not make an
+ * unchanged file's records look lost: before a no, the packs that no segment lists are asked. */
+static int check_stored(void *arg, const uint8_t id[32], struct err *err)
+{
+	struct session *s = arg;
+	if (is_stored(s, id))
+		return 1;
+	int rc = flush_index(s, err); /* what is learned from footers is no news of this session */
+	if (rc == 0)
+		rc = fetch_footers(s->fetch, err);
+	if (rc != 0)
+		return rc;
+	s->first_pack = index_pack_count(s->index);
+	return is_stored(s, id);
+}
+
+static int add_own(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
+{
+	struct session *s = arg;
+	return id_set_add(s->own, id, cr_len, NULL, err);
+}
+
+static int add_base(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
+{
+	struct session *s = arg;
+	int rc = s->is_whole ? check_stored(s, id, err) : 0;
+	if (rc < 0)
+		return rc;
+	s->is_whole = rc > 0;
+	return add_own(arg, id, cr_len, err);
+}
+
+/* The agent's own references: never "exists in the vault", that would be a guessing oracle.  A list
+ * that cannot be read costs sending its records again. */
+static int load_own(struct session *s, struct err *err)
+{
+	const struct snapshot_list *l = &s->sight.list;
+	int rc = id_set_new(&s->own, err);
+	s->is_whole = s->base.snapshot != NULL;
+	for (size_t i = 0; rc == 0 && i < l->count; i++) {
+		struct err why = ERR_INIT;
+		bool is_base = &l->at[i] == s->base.snapshot;
+		if (memcmp(l->at[i].record.agent_id, s->mark.agent_id, 16) != 0)
+			continue;
+		rc = snapshot_refs(s->vault, &l->at[i], is_base ? add_base : add_own, s, &why);
+		if (vault_is_object_loss(rc)) {
+			log_debug("session.own", "snapshot=%s error=%s, continuing",
+				l->at[i].object, why.msg);
+			s->is_whole = s->is_whole && !is_base;
+			rc = 0;
+		} else if (rc != 0 && err != NULL) {
+			*err = why;
+		}
+	}
+	return rc;
+}
+
+/* What the session builds on, and the mark that tells everybody. */
+static int begin_on_base(struct session *s, struct err *err)
+{
+	const uint8_t *agent_id = s->mark.agent_id;
+	const uint8_t *source_id = s->mark.source_id;
+	int rc = session_base_look(s->vault, &s->sight, err);
+	if (rc == 0)
+		rc = session_base_find(
+			s->vault, &s->sight, agent_id, source_id, &s->opts.memory, &s->base, err);
+	if (rc == 0)
+		memcpy(s->mark.base, s->base.hash, sizeof(s->mark.base));
+	return rc != 0 ? rc : put_mark(s, SESSION_MARK_OPEN, err);
+}
+
 static int port_begin(void *self, const uint8_t agent_id[16], const uint8_t source_id[16],
 	struct port_base *base, struct err *err)
 {
@@ -230,51 +302,25 @@ static int port_begin(void *self, const uint8_t agent_id[16], const uint8_t sour
 	memcpy(s->mark.source_id, source_id, 16);
 	rc = env_random(s->mark.session, sizeof(s->mark.session), err);
 	if (rc == 0)
-		rc = snapshot_list(s->vault, NULL, NULL, &s->list, err);
-	if (rc == 0)
-		rc = find_base(s, err);
-	if (rc == 0 && s->base != NULL)
-		memcpy(s->mark.base, s->base->hash, sizeof(s->mark.base));
-	if (rc == 0)
-		rc = put_mark(s, SESSION_MARK_OPEN, err);
+		rc = begin_on_base(s, err);
 	if (rc == 0)
 		rc = fetch_index(s->fetch, &s->index, err);
 	if (rc == 0)
 		rc = list_packs(s, err);
+	if (rc != 0)
+		return rc;
+	s->first_pack = index_pack_count(s->index);
+	rc = load_own(s, err);
 	if (rc == 0)
 		rc = id_set_new(&s->puts, err);
 	if (rc != 0)
 		return rc;
-	s->first_pack = index_pack_count(s->index);
 	s->synced_at = env_mono_ns();
 	s->is_open = true;
-	base->is_there = s->base != NULL;
-	if (s->base != NULL)
-		memcpy(base->record, s->base->body.record, SNAPREC_BYTES);
-	return 0;
-}
-
-static int add_own(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
-{
-	return id_set_add(arg, id, cr_len, NULL, err);
-}
-
-/* The agent's own references: never "exists in the vault", that would be a guessing oracle. */
-static int load_own(struct session *s, struct err *err)
-{
-	if (s->own != NULL)
-		return 0;
-	struct id_set *own = NULL;
-	int rc = id_set_new(&own, err);
-	for (size_t i = 0; rc == 0 && i < s->list.count; i++) {
-		if (memcmp(s->list.at[i].record.agent_id, s->mark.agent_id, 16) == 0)
-			rc = snapshot_refs(s->vault, &s->list.at[i], add_own, own, err);
-	}
-	if (rc != 0) {
-		id_set_free(own);
-		return err_wrap(err, "unable to read what earlier snapshots refer to");
-	}
-	s->own = own;
+	base->is_there = s->base.is_there;
+	base->is_whole = s->is_whole;
+	base->seq = s->base.seq;
+	memcpy(base->hash, s->base.hash, sizeof(base->hash));
 	return 0;
 }
 
@@ -286,34 +332,12 @@ static int port_has(
 		return err_set(err, ERR_FAILED, "there is no open session");
 	if (count > PORT_HAS_IDS)
 		return err_set(err, ERR_LIMIT, "more than %d IDs asked at once", PORT_HAS_IDS);
-	int rc = load_own(s, err);
-	if (rc != 0)
-		return rc;
 	for (size_t i = 0; i < count; i++) {
 		if (id_set_find(s->puts, ids[i]) > 0)
 			present[i] = 1;
 		else
 			present[i] = id_set_find(s->own, ids[i]) > 0 && is_stored(s, ids[i]);
 	}
-	return 0;
-}
-
-/* Write the index entries of the packs that no segment lists yet. */
-static int flush_index(struct session *s, struct err *err)
-{
-	if (index_pack_count(s->index) == s->first_pack)
-		return 0;
-	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
-	char name[VAULT_NAME_BYTES];
-	int rc = index_encode(s->index, s->first_pack, &body, err);
-	if (rc == 0)
-		rc = vault_put_sealed(s->vault->store, &s->vault->key, SEALED_INDEX, "ix/",
-			body.data, body.len, name, NULL, err);
-	if (rc != 0)
-		return rc;
-	s->unsynced_bytes += body.len;
-	s->first_pack = index_pack_count(s->index);
-	s->segment_entries = 0;
 	return 0;
 }
 
@@ -514,42 +538,6 @@ static int put_snapshot(struct session *s, struct snapshot_body *b, struct err *
 	return rc != 0 ? rc : store_barrier(s->vault->store, err);
 }
 
-/* For session_check: 1 if the record is stored, else 0.  A damaged index segment must not make an
- * unchanged file's records look lost: before a no, the packs that no segment lists are asked. */
-static int check_stored(void *arg, const uint8_t id[32], struct err *err)
-{
-	struct session *s = arg;
-	if (is_stored(s, id))
-		return 1;
-	int rc = flush_index(s, err); /* what is learned from footers is no news of this session */
-	if (rc == 0)
-		rc = fetch_footers(s->fetch, err);
-	if (rc != 0)
-		return rc;
-	s->first_pack = index_pack_count(s->index);
-	return is_stored(s, id);
-}
-
-/* Did another session of this source commit meanwhile?  Asked last, because the writing before may
- * take minutes, and two snapshots with one number hold the source until someone looks. */
-static int check_base(struct session *s, struct err *err)
-{
-	struct snapshot_list now = { .at = NULL };
-	int rc = snapshot_list(s->vault, NULL, NULL, &now, err);
-	for (size_t i = 0; rc == 0 && i < now.count; i++) {
-		const struct snaprec *r = &now.at[i].record;
-		if (memcmp(r->agent_id, s->mark.agent_id, 16) == 0 &&
-			memcmp(r->source_id, s->mark.source_id, 16) == 0 &&
-			r->seq > (s->base == NULL ? 0 : s->base->record.seq)) {
-			rc = err_set(
-				err, ERR_BUSY, "another backup of this source finished meanwhile");
-			(void)err_hint(err, "run the backup again; nothing was lost");
-		}
-	}
-	snapshot_list_done(&now);
-	return rc;
-}
-
 /* Everything a snapshot needs, durable; then the snapshot itself. */
 static int write_all(
 	struct session *s, const struct port_commit *c, struct snapshot_body *b, struct err *err)
@@ -566,7 +554,8 @@ static int write_all(
 	if (rc == 0)
 		rc = store_barrier(s->vault->store, err);
 	if (rc == 0)
-		rc = check_base(s, err);
+		rc = session_base_check(s->vault, &s->sight, &s->base, s->mark.agent_id,
+			s->mark.source_id, err); /* last: the writing before may take minutes */
 	if (rc == 0)
 		rc = put_snapshot(s, b, err);
 	return rc;
@@ -582,14 +571,12 @@ static int port_commit_snapshot(
 	struct session_check check = { .domain = vault_domain(s->vault),
 		.agent_id = s->mark.agent_id,
 		.source_id = s->mark.source_id,
-		.base = s->base == NULL ? NULL : s->base->body.record,
+		.base = &s->base,
+		.own = s->own,
 		.puts = s->puts,
 		.is_stored = check_stored,
 		.arg = s };
-	int rc = load_own(s, err);
-	check.own = s->own;
-	if (rc == 0)
-		rc = session_check_commit(&check, c, err);
+	int rc = session_check_commit(&check, c, err);
 	memcpy(body.record, c->record, SNAPREC_BYTES);
 	memcpy(body.session, s->mark.session, sizeof(body.session));
 	if (rc == 0 && c->label_len > 0) {

@@ -10,6 +10,7 @@
 #define VAULT_SESSION_H
 
 #include "vault/port.h"
+#include "vault/session_base.h"
 
 struct err;
 struct session;
@@ -19,8 +20,13 @@ struct session_stats {
 	uint64_t records, packs, data_bytes, metadata_bytes; /* stored by this session */
 };
 
-/* ${vault} is borrowed until session_free(). */
-int session_new(struct vault *vault, struct session **out, struct err *err);
+struct session_opts {
+	struct session_base_memory memory; /* of the host, of the source that will begin */
+};
+
+/* ${vault} is borrowed until session_free(); ${opts} may be NULL: nothing is remembered. */
+int session_new(struct vault *vault, const struct session_opts *opts, struct session **out,
+	struct err *err);
 void session_free(struct session *s); /* aborts an open session */
 /* The port to hand to a pipeline; valid until free. */
 const struct port *session_port(struct session *s);

@@ -279,7 +279,7 @@ static void hostile_begin(struct hostile *h)
 	struct err err = ERR_INIT;
 	struct port_base base;
 	keyring_source_id(f.keys.writer.domain_id, f.keys.writer.agent_id, "plant", h->source_id);
-	cr_assert(eq(int, session_new(f.vault, &h->session, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, session_new(f.vault, NULL, &h->session, &err), 0), "%s", err.msg);
 	h->port = session_port(h->session);
 	cr_assert(eq(int,
 			  h->port->begin(
@@ -437,7 +437,7 @@ Test(session, has_never_tells_of_records_that_another_agent_stored)
 	uint8_t stranger[16] = { 0xee };
 	struct port_base base;
 	memset(h.source_id, 7, sizeof(h.source_id));
-	cr_assert(eq(int, session_new(f.vault, &h.session, &err), 0));
+	cr_assert(eq(int, session_new(f.vault, NULL, &h.session, &err), 0));
 	h.port = session_port(h.session);
 	cr_assert(eq(int, h.port->begin(h.port->self, stranger, h.source_id, &base, &err), 0));
 	struct snapshot_list list;
@@ -551,7 +551,7 @@ Test(session, a_second_session_that_commits_first_makes_the_other_fail_busy)
 	struct port_base base;
 	struct port_receipt receipt;
 
-	cr_assert(eq(int, session_new(f.vault, &h.session, &err), 0));
+	cr_assert(eq(int, session_new(f.vault, NULL, &h.session, &err), 0));
 	h.port = session_port(h.session);
 	keyring_source_id(f.keys.writer.domain_id, f.keys.writer.agent_id, "plant", h.source_id);
 	cr_assert(eq(int,
