@@ -4,6 +4,7 @@
 #include <criterion/hooks.h>
 #include <criterion/new/assert.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 
 #include "base/env.h"
 #include "base/err.h"
+#include "restore/drill_points.h"
 #include "restore/report_judge.h"
 #include "tests/lib/drill_fixture.h"
 
@@ -69,6 +71,12 @@ static const struct report_content_check *check_of(
 	}
 	cr_assert(false, "no check %s of %s", id, system);
 	return NULL;
+}
+
+static void expect_not_pass(const struct report *r)
+{
+	cr_expect(eq(int, report_judge_exit_status(r), EXIT_STATUS_OBJECTIVE));
+	cr_expect(eq(int, drill_fixture_left(), 0));
 }
 
 static void expect_fail(const struct report *r)
@@ -265,18 +273,102 @@ Test(drill, a_sandbox_that_can_reach_the_canary_fails_and_starts_nothing)
 	report_free(r);
 }
 
+#define HOUR_NS INT64_C(3600000000000)
+
 static void declared_an_hour_ago(struct drill_opts *o)
 {
-	o->declared_ns = env_now_ns() - INT64_C(3600000000000);
+	o->declared_ns = env_now_ns() - HOUR_NS;
+}
+
+/* Points that were there an hour ago already. */
+static const struct drill_points *real_points;
+
+static int open_older(
+	void *self, const char *source, int64_t at_ns, struct drill_point *out, struct err *err)
+{
+	(void)self;
+	return real_points->open(real_points->self, source, at_ns + HOUR_NS, out, err);
+}
+
+static void backed_up_before(struct drill_opts *o)
+{
+	static struct drill_points older;
+	real_points = o->points;
+	older = (struct drill_points){ .open = open_older, .content = o->points->content };
+	o->points = &older;
+	o->since_declared_ms = HOUR_NS / 1000000;
 }
 
 Test(drill, a_recovery_time_that_is_over_is_missed)
 {
-	struct report *r = run(drill_fixture_plan("30m"), declared_an_hour_ago);
+	struct report *r = run(drill_fixture_plan("30m"), backed_up_before);
 	expect_fail(r);
 	cr_expect(eq(int, r->systems[0]->result.rto_met, REPORT_MISSED));
 	cr_expect(ge(i64, r->systems[0]->result.rta_total_ms, 3600000));
 	cr_expect(has_finding(r, "the objective (RTO) is"));
+	report_free(r);
+}
+
+Test(drill, a_snapshot_that_came_after_the_disruption_is_no_recovery_point)
+{
+	struct report *r = run(drill_fixture_plan("30m"), declared_an_hour_ago);
+	expect_not_pass(r);
+	cr_expect(has_finding(r, "came after the disruption"));
+	cr_expect(eq(ptr, (void *)r->systems[0]->recovery_point.snapshot_id, NULL));
+	report_free(r);
+}
+
+#define EXERCISE "0b0e3e52-6a3f-4a6e-9d3b-6f1c2d3e4f50"
+
+static void ordered_from_elsewhere(struct drill_opts *o)
+{
+	static const struct report_agent agent = { .name = "sandbox1",
+		.agent_id = "00112233445566778899aabbccddeeff",
+		.keyid = "1111111111111111111111111111111111111111111111111111111111111111" };
+	static const struct report_controller controller = { .name = "plant3",
+		.keyid = "2222222222222222222222222222222222222222222222222222222222222222" };
+	char path[PATH_MAX];
+	o->exercise = EXERCISE;
+	o->since_declared_ms = 5;
+	o->ordered_by = "schedule weekly";
+	o->approved_by = "shift lead";
+	o->agent = &agent;
+	o->controller = &controller;
+	/* what a try at the same exercise left that was killed */
+	(void)snprintf(path, sizeof(path), "%s/" EXERCISE, o->reports);
+	cr_assert(mkdir(path, 0700) == 0 || errno == EEXIST);
+	(void)snprintf(path, sizeof(path), "%s/holdfast-drill-" EXERCISE, o->work);
+	cr_assert(eq(int, mkdir(path, 0700), 0));
+}
+
+Test(drill, an_exercise_ordered_from_elsewhere_bears_its_id_its_parties_and_its_t0)
+{
+	struct report *r = run(drill_fixture_plan("30m"), ordered_from_elsewhere);
+	cr_expect(eq(int, r->verdict.overall, REPORT_PASS), "%s", r->verdict.summary);
+	cr_expect(eq(str, (char *)r->exercise.exercise_id, EXERCISE));
+	cr_expect(eq(i64, r->exercise.started - r->exercise.t_declared, 5));
+	cr_expect(eq(str, (char *)r->exercise.ordered_by, "schedule weekly"));
+	cr_expect(eq(str, (char *)r->exercise.approved_by, "shift lead"));
+	cr_expect(eq(str, (char *)r->environment.agent.name, "sandbox1"));
+	cr_expect(eq(str, (char *)r->environment.controller.name, "plant3"));
+	cr_expect(eq(int, strncmp(r->evidence[0]->ref, EXERCISE "/", 37), 0));
+	cr_expect(eq(int, drill_fixture_left(), 0));
+	report_free(r);
+}
+
+static void with_a_path_for_an_id(struct drill_opts *o)
+{
+	o->exercise = "../../../../../../../../../../../etc";
+}
+
+Test(drill, an_exercise_id_that_is_no_uuid_is_refused)
+{
+	struct report *r = NULL;
+	struct err err = ERR_INIT;
+	cr_expect(eq(int,
+		drill_fixture_run(drill_fixture_plan("30m"), with_a_path_for_an_id, &r, &err),
+		-ERR_USAGE));
+	cr_expect(eq(int, drill_fixture_left(), 0));
 	report_free(r);
 }
 
