@@ -254,12 +254,16 @@ static int run(struct control *c, struct err *err)
 							    : damage_tree(c, err);
 	if (rc != 0)
 		return rc;
-	c->s->report->negative_control.damage = report_text(d->r, c->damage.text);
 	drill_tell(d, "negative control: %s: %s", c->s->plan->id, c->damage.text);
 	rc = run_checks(c, true, err);
 	if (rc == 0)
 		rc = start_damaged(c, err);
-	return rc == 0 ? run_checks(c, false, err) : rc;
+	if (rc == 0)
+		rc = run_checks(c, false, err);
+	/* only now has every check had its look: a control that was broken off says nothing */
+	if (rc == 0)
+		c->s->report->negative_control.damage = report_text(d->r, c->damage.text);
+	return rc;
 }
 
 int drill_control_run(struct drill *d, struct drill_system *s, struct err *err)
@@ -269,7 +273,9 @@ int drill_control_run(struct drill *d, struct drill_system *s, struct err *err)
 	if (!s->is_recovered)
 		return 0; /* its checks failed already: there is nothing more to show */
 	(void)snprintf(c.name, sizeof(c.name), "%s.control", s->plan->id); /* fits */
-	int rc = run(&c, &why);
+	int rc = drill_settle(d, run(&c, &why), &why);
+	if (rc != 0)
+		s->report->negative_control.checks_failed.count = 0;
 	if (drill_is_final(rc)) {
 		if (err != NULL)
 			*err = why;

@@ -83,6 +83,13 @@ void drill_find(struct drill *d, enum report_grade grade, const struct drill_sys
 bool drill_is_stopped(const struct drill *d);
 /* These end a drill early: out of memory, interrupted, or the sandbox is gone. */
 bool drill_is_final(int rc);
+/*
+ * ${rc} of a phase, or -ERR_INTERRUPTED in its place (and in ${err}) when it failed after somebody
+ * asked to stop: a call that a signal broke off has not failed.
+ */
+int drill_settle(const struct drill *d, int rc, struct err *err);
+/* The drill is aborted: note it in the report, once. */
+void drill_note_stop(struct drill *d);
 
 /* drill_begin.c */
 

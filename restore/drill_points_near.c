@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/human.h"
+#include "restore/report.h"
 #include "vault/fetch.h"
 
 /*
@@ -11,41 +12,39 @@
  * (1) A snapshot that came after the disruption is no recovery point, however it is asked for.
  */
 
-static bool is_same_source(const struct snapshot *a, const struct snapshot *b)
+static bool is_of(const struct snapshot *snap, const char *source)
 {
-	return memcmp(a->record.agent_id, b->record.agent_id, sizeof(a->record.agent_id)) == 0 &&
-	       memcmp(a->record.source_id, b->record.source_id, sizeof(a->record.source_id)) == 0;
+	return strcmp(snap->label.source, source) == 0;
 }
 
-/* The list ascends by receipt time. */
-static int choose(const struct snapshot_list *list, const char *source, int64_t at_ns,
+/* There is none to restore; say so, and from when on there is one. */
+static int explain_none(const struct snapshot *first, int64_t at_ns, struct err *err)
+{
+	char declared[HUMAN_BYTES], received[HUMAN_BYTES];
+	(void)human_time_utc(declared, at_ns);
+	return err_set(err, ERR_NOT_FOUND,
+		"the vault held none yet when the disruption was declared (T0 %s): the oldest was "
+		"received at %s",
+		declared, human_time_utc(received, first->body.receipt_ns));
+}
+
+/*
+ * The newest snapshot there was at T0: what came later a disaster would not have left.  It is its
+ * receipt that says when the vault had it, compared in the report's ms.
+ */
+static int choose(const struct snapshot_list *all, const char *source, int64_t at_ns,
 	const struct snapshot **out, struct err *err)
 {
-	const struct snapshot *found = NULL;
-	size_t later = 0;
-	for (size_t i = 0; i < list->count; i++) {
-		const struct snapshot *s = &list->at[i];
-		if (strcmp(s->label.source, source) != 0)
-			continue;
-		if (s->body.receipt_ns > at_ns) {
-			later++;
-			continue;
-		}
-		if (found != NULL && !is_same_source(found, s))
-			return err_set(err, ERR_USAGE,
-				"it is ambiguous: two agents have a source of this name");
-		found = s;
+	struct snapshot_list then = { .at = all->at };
+	while (then.count < all->count && /* ascending by receipt */
+		report_ms(all->at[then.count].body.receipt_ns) <= report_ms(at_ns))
+		then.count++;
+	int rc = snapshot_pick(&then, "latest", source, out, err);
+	for (size_t i = then.count; rc == -ERR_NOT_FOUND && i < all->count; i++) {
+		if (is_of(&all->at[i], source))
+			return explain_none(&all->at[i], at_ns, err);
 	}
-	if (found == NULL && later == 0)
-		return err_set(err, ERR_NOT_FOUND, "there is no snapshot of it");
-	if (found == NULL) {
-		char time[HUMAN_BYTES];
-		return err_set(err, ERR_NOT_FOUND,
-			"all %zu snapshots of it came after the disruption at %s", later,
-			human_time_utc(time, at_ns));
-	}
-	*out = found;
-	return 0;
+	return rc;
 }
 
 static int near_open(
@@ -66,9 +65,22 @@ static int near_open(
 	return 0;
 }
 
+static int64_t near_newest(void *self, const char *source)
+{
+	const struct drill_points_near *n = self;
+	for (size_t i = n->snapshots->count; i > 0; i--) {
+		if (is_of(&n->snapshots->at[i - 1], source))
+			return n->snapshots->at[i - 1].body.receipt_ns;
+	}
+	return 0;
+}
+
 struct drill_points drill_points_near_make(struct drill_points_near *n)
 {
 	return (struct drill_points){
-		.self = n, .open = near_open, .content = fetch_source(n->fetch)
+		.self = n,
+		.open = near_open,
+		.newest = near_newest,
+		.content = fetch_source(n->fetch),
 	};
 }

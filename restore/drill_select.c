@@ -129,11 +129,28 @@ static char *tree_root(const struct snapshot_files *f, const struct truth *t)
 
 /* ---- */
 
+/* What was received in this host's future: one of the two clocks is wrong. */
+static void look_at_clocks(struct drill *d, const struct drill_system *s)
+{
+	char received[HUMAN_BYTES];
+	const struct drill_points *points = d->o->points;
+	const int64_t newest = points->newest(points->self, s->plan->source);
+	if (report_ms(newest) <= s->report->timings.t_approved)
+		return;
+	drill_find(d, REPORT_OBSERVATION, s,
+		"a snapshot of source '%s' was received at %s, in the future of this host: "
+		"the clocks differ, so which snapshot there was at T0 is not certain",
+		s->plan->source, human_time_utc(received, newest));
+}
+
+/* The newest point there was at T0.  Where T0 is the drill's own beginning, every one that could be
+ * listed was there, whatever the clock of the vault's host said. */
 static int open_point(struct drill *d, struct drill_system *s, struct err *err)
 {
 	const struct drill_points *points = d->o->points;
-	int rc = points->open(
-		points->self, s->plan->source, d->r->exercise.t_declared * 1000000, &s->point, err);
+	const bool is_now = d->o->declared_ns == 0 && d->o->since_declared_ms == 0;
+	int rc = points->open(points->self, s->plan->source,
+		is_now ? INT64_MAX : d->r->exercise.t_declared * 1000000, &s->point, err);
 	if (rc != 0)
 		return rc;
 	s->snap = &s->point;
@@ -154,7 +171,8 @@ int drill_select_run(struct drill *d, struct drill_system *s, struct err *err)
 	char time[HUMAN_BYTES];
 	if (drill_is_stopped(d))
 		return err_set(err, ERR_INTERRUPTED, "interrupted");
-	int rc = open_point(d, s, &why);
+	look_at_clocks(d, s);
+	int rc = drill_settle(d, open_point(d, s, &why), &why);
 	if (drill_is_final(rc)) {
 		if (err != NULL)
 			*err = why;

@@ -162,7 +162,7 @@ static int run_step(struct drill *d, struct drill_system *s, size_t i, struct er
 		step->budget_ms = plan->budget_ns / 1000000;
 	step->status = REPORT_STATUS_FAIL;
 	step->started = clock_now_ms(&d->clock);
-	int rc = do_action(d, s, plan->action, step, &why);
+	int rc = drill_settle(d, do_action(d, s, plan->action, step, &why), &why);
 	step->ended = clock_now_ms(&d->clock);
 	if (rc == 0) {
 		char took[HUMAN_BYTES];

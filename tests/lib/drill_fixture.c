@@ -207,7 +207,8 @@ static void back_up_plant(struct vault *v, const struct vault_init_result *keys)
 	(void)snprintf(path, sizeof(path), "%s/" DEMO_PLANT_BATCH, dir);
 	back_up(v, keys, "batch3", path, "srv/batch", tree_facts(path, true));
 	(void)snprintf(path, sizeof(path), "%s/" DEMO_PLANT_PLC, dir);
-	back_up(v, keys, "plc3", path, "plc", tree_facts(path, false));
+	for (int i = 0; i < 2; i++) /* two snapshots to choose from */
+		back_up(v, keys, "plc3", path, "plc", tree_facts(path, false));
 	demo_plant_free(plant);
 }
 

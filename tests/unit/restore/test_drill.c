@@ -15,9 +15,10 @@
 
 #include "base/env.h"
 #include "base/err.h"
-#include "restore/drill_points.h"
+#include "restore/drill_points_near.h"
 #include "restore/report_judge.h"
 #include "tests/lib/drill_fixture.h"
+#include "vault/snapshot.h"
 
 __attribute__((constructor)) static void start(int argc, char **argv)
 {
@@ -71,12 +72,6 @@ static const struct report_content_check *check_of(
 	}
 	cr_assert(false, "no check %s of %s", id, system);
 	return NULL;
-}
-
-static void expect_not_pass(const struct report *r)
-{
-	cr_expect(eq(int, report_judge_exit_status(r), EXIT_STATUS_OBJECTIVE));
-	cr_expect(eq(int, drill_fixture_left(), 0));
 }
 
 static void expect_fail(const struct report *r)
@@ -273,48 +268,141 @@ Test(drill, a_sandbox_that_can_reach_the_canary_fails_and_starts_nothing)
 	report_free(r);
 }
 
-#define HOUR_NS INT64_C(3600000000000)
+/* ---- the disruption was declared before the drill ---- */
+
+#define HOUR INT64_C(3600000000000)
+
+static struct drill_points_near *near_of(const struct drill_opts *o)
+{
+	return o->points->self;
+}
+
+/* The fixture's snapshots as if taken and received at other times. */
+static struct snapshot_list then;
+
+static void move_snapshot(struct snapshot *s, int64_t to_ns)
+{
+	s->record.t_start_ns = s->record.t_end_ns = s->body.receipt_ns = to_ns;
+}
+
+/* Every snapshot ${ago_ns} before now, and the second one of plc3 ${second_ns} from now. */
+static void move_all(struct drill_opts *o, int64_t ago_ns, int64_t second_ns)
+{
+	const int64_t now = env_now_ns();
+	then.at = calloc(near_of(o)->snapshots->count, sizeof(*then.at));
+	cr_assert(then.at != NULL);
+	for (then.count = 0; then.count < near_of(o)->snapshots->count; then.count++) {
+		struct snapshot *s = &then.at[then.count];
+		*s = near_of(o)->snapshots->at[then.count];
+		const bool is_second = strcmp(s->label.source, "plc3") == 0 && s->record.seq == 2;
+		move_snapshot(s, is_second ? now + second_ns : now - ago_ns);
+	}
+	near_of(o)->snapshots = &then;
+}
 
 static void declared_an_hour_ago(struct drill_opts *o)
 {
-	o->declared_ns = env_now_ns() - HOUR_NS;
+	move_all(o, HOUR + HOUR / 4, -HOUR / 2);
+	o->declared_ns = env_now_ns() - HOUR;
 }
 
-/* Points that were there an hour ago already. */
-static const struct drill_points *real_points;
-
-static int open_older(
-	void *self, const char *source, int64_t at_ns, struct drill_point *out, struct err *err)
+/* Received before, but of now by their own times. */
+static void received_before(struct drill_opts *o)
 {
-	(void)self;
-	return real_points->open(real_points->self, source, at_ns + HOUR_NS, out, err);
-}
-
-static void backed_up_before(struct drill_opts *o)
-{
-	static struct drill_points older;
-	real_points = o->points;
-	older = (struct drill_points){ .open = open_older, .content = o->points->content };
-	o->points = &older;
-	o->since_declared_ms = HOUR_NS / 1000000;
+	const struct snapshot_list *real = near_of(o)->snapshots;
+	declared_an_hour_ago(o);
+	for (size_t i = 0; i < then.count; i++)
+		then.at[i].record = real->at[i].record;
 }
 
 Test(drill, a_recovery_time_that_is_over_is_missed)
 {
-	struct report *r = run(drill_fixture_plan("30m"), backed_up_before);
+	struct report *r = run(drill_fixture_plan("30m"), received_before);
 	expect_fail(r);
 	cr_expect(eq(int, r->systems[0]->result.rto_met, REPORT_MISSED));
 	cr_expect(ge(i64, r->systems[0]->result.rta_total_ms, 3600000));
 	cr_expect(has_finding(r, "the objective (RTO) is"));
+	free(then.at);
 	report_free(r);
 }
 
-Test(drill, a_snapshot_that_came_after_the_disruption_is_no_recovery_point)
+static const char *plan_of_projects(const char *target)
 {
-	struct report *r = run(drill_fixture_plan("30m"), declared_an_hour_ago);
-	expect_not_pass(r);
-	cr_expect(has_finding(r, "came after the disruption"));
-	cr_expect(eq(ptr, (void *)r->systems[0]->recovery_point.snapshot_id, NULL));
+	static char plan[4096];
+	(void)snprintf(plan, sizeof(plan),
+		"plan = { id = \"p\"; version = 1; title = \"t\"; systems = (\n"
+		"{ id = \"plc3\"; type = \"plc_project\"; tier = 2; mtpd = \"12h\"; rto = \"4h\";\n"
+		"  rpo = \"7d\"; source = \"source:plc3\";\n"
+		"  steps = ( { name = \"restore\"; do = \"restore\"; } );\n"
+		"  checks = (\n"
+		"  { id = \"files\"; type = \"hash_manifest\"; mandatory = true; expect = \"all\"; "
+		"} ); } );\n"
+		"sandbox = { must_not_reach = ( { host = \"%s\"; port = 502; } ); };\n"
+		"cleanup = { on_success = \"erase\"; on_fail = \"erase\"; }; };\n",
+		target);
+	return plan;
+}
+
+Test(drill, the_newest_snapshot_that_existed_at_the_disruption_is_chosen)
+{
+	struct report *r = run(plan_of_projects("192.0.2.10"), declared_an_hour_ago);
+	cr_expect(eq(int, r->verdict.overall, REPORT_PASS), "%s", r->verdict.summary);
+	cr_expect(eq(i64, r->systems[0]->recovery_point.seq, 1));
+	cr_expect(ge(i64, r->systems[0]->result.rpa_ms, 900000 - 60000));
+	cr_expect(le(i64, r->systems[0]->result.rpa_ms, 900000 + 60000));
+	free(then.at);
+	report_free(r);
+}
+
+static void declared_before_all(struct drill_opts *o)
+{
+	move_all(o, HOUR / 4, -HOUR / 8);
+	o->declared_ns = env_now_ns() - HOUR;
+}
+
+Test(drill, a_disruption_before_the_first_snapshot_leaves_nothing_to_restore)
+{
+	struct report *r = run(plan_of_projects("192.0.2.10"), declared_before_all);
+	expect_fail(r);
+	cr_expect(has_finding(r, "no recovery point of source 'plc3' can be used: the vault held "
+				 "none yet when the disruption was declared"));
+	cr_expect(r->systems[0]->recovery_point.snapshot_id == NULL);
+	cr_expect(eq(i64, r->systems[0]->result.rpa_ms, REPORT_NONE));
+	cr_expect(eq(int, r->systems[0]->steps[0]->status, REPORT_STATUS_SKIPPED));
+	free(then.at);
+	report_free(r);
+}
+
+static void with_store_ahead(struct drill_opts *o)
+{
+	move_all(o, HOUR / 4, HOUR);
+	o->declared_ns = env_now_ns() - HOUR / 8;
+}
+
+Test(drill, a_snapshot_received_in_the_future_is_not_taken_for_an_earlier_disruption)
+{
+	struct report *r = run(plan_of_projects("192.0.2.10"), with_store_ahead);
+	cr_expect(eq(int, r->verdict.overall, REPORT_PASS_WITH_FINDINGS));
+	cr_expect(eq(i64, r->systems[0]->recovery_point.seq, 1));
+	cr_expect(has_finding(r, "in the future of this host"));
+	free(then.at);
+	report_free(r);
+}
+
+static void with_store_ahead_now(struct drill_opts *o)
+{
+	move_all(o, HOUR / 4, HOUR);
+}
+
+Test(drill, without_a_declared_time_every_snapshot_listed_was_there)
+{
+	struct report *r = run(plan_of_projects("192.0.2.10"), with_store_ahead_now);
+	/* its own times are in the future too: its age is not known, and none is shown */
+	cr_expect(eq(int, r->verdict.overall, REPORT_NOT_DEMONSTRATED));
+	cr_expect(eq(i64, r->systems[0]->recovery_point.seq, 2));
+	cr_expect(eq(i64, r->systems[0]->result.rpa_ms, REPORT_NONE));
+	cr_expect(has_finding(r, "in the future of this host"));
+	free(then.at);
 	report_free(r);
 }
 
@@ -329,7 +417,7 @@ static void ordered_from_elsewhere(struct drill_opts *o)
 		.keyid = "2222222222222222222222222222222222222222222222222222222222222222" };
 	char path[PATH_MAX];
 	o->exercise = EXERCISE;
-	o->since_declared_ms = 5;
+	o->since_declared_ms = 5; /* the fixture was made long before */
 	o->ordered_by = "schedule weekly";
 	o->approved_by = "shift lead";
 	o->agent = &agent;
@@ -482,33 +570,75 @@ Test(drill, a_database_that_does_not_start_is_not_answered_for_by_another)
 	report_free(r);
 }
 
-static bool is_asked;
+/* ---- interrupted, wherever it is ---- */
+
+static int stop_phase, is_asked;
 
 static void ask_to_stop(void *arg, enum drill_phase phase, const char *system, const char *dir)
 {
 	(void)arg, (void)system, (void)dir;
-	is_asked |= phase == DRILL_STARTED;
+	is_asked |= (int)phase == stop_phase;
+}
+
+/* The drill's own words tell where it is. */
+static const char *stop_text;
+
+static void ask_when_told(void *arg, const char *text)
+{
+	(void)arg;
+	is_asked |= stop_text != NULL && strstr(text, stop_text) != NULL;
 }
 
 static bool is_stopped(void *arg)
 {
 	(void)arg;
-	return is_asked;
+	return is_asked != 0;
 }
 
 static void with_stop(struct drill_opts *o)
 {
 	o->on_phase = ask_to_stop;
+	o->on_tell = ask_when_told;
 	o->is_stopped = is_stopped;
 }
 
-Test(drill, an_interruption_aborts_and_cleans_up)
+static void expect_aborted(const char *where)
 {
+	is_asked = 0;
 	struct report *r = run(drill_fixture_plan("30m"), with_stop);
-	cr_expect(eq(int, r->verdict.overall, REPORT_ABORTED), "%s", r->verdict.summary);
+	cr_expect(eq(int, is_asked, 1), "%s: was not reached", where);
+	cr_expect(eq(int, r->verdict.overall, REPORT_ABORTED), "%s: %s", where, r->verdict.summary);
 	cr_expect(eq(int, report_judge_exit_status(r), EXIT_STATUS_OBJECTIVE));
 	cr_expect(eq(int, r->cleanup.is_completed, 1));
 	cr_expect(eq(i64, r->cleanup.processes_left, 0));
+	cr_expect(eq(int, r->cleanup.rule, REPORT_ERASE));
 	cr_expect(eq(int, drill_fixture_left(), 0));
 	report_free(r);
+}
+
+Test(drill, an_interruption_between_phases_aborts_and_cleans_up)
+{
+	static const enum drill_phase phases[] = { DRILL_RESTORED, DRILL_HASHED, DRILL_STARTED,
+		DRILL_CHECKED };
+	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
+		char where[32];
+		(void)snprintf(where, sizeof(where), "phase %d", (int)phases[i]);
+		stop_phase = (int)phases[i];
+		expect_aborted(where);
+	}
+}
+
+Test(drill, an_interruption_anywhere_aborts_and_cleans_up)
+{
+	static const char *const texts[] = { " begins", "opened with the drill key",
+		"the canary is alive", "from inside: unreachable",
+		"hist3: restore:", "check files: passed", "hist3: start:", "check tags: passed",
+		"hist3: recovered", "batch3: restore:", "plc3: recovered",
+		"negative control: hist3", "hist3: check samples saw it", "negative control: plc3",
+		"cleanup: left", "' is gone" };
+	stop_phase = -1;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		stop_text = texts[i];
+		expect_aborted(texts[i]);
+	}
 }
