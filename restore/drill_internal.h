@@ -11,9 +11,9 @@
 #include "base/buf.h"
 #include "restore/clock.h"
 #include "restore/drill.h"
+#include "restore/drill_points.h"
 #include "restore/sandbox.h"
 #include "restore/snapshot_files.h"
-#include "vault/snapshot.h"
 
 struct canary;
 struct err;
@@ -37,8 +37,8 @@ struct drill_target {
 struct drill_system {
 	const struct plan_system *plan;
 	struct report_system *report;
-	const struct snapshot *snap; /* NULL = none was chosen */
-	struct snapshot_opened opened;
+	struct drill_point point;
+	const struct drill_point *snap;    /* the point, or NULL = none was chosen */
 	struct snapshot_files files;       /* owned */
 	struct truth *truth;               /* owned; NULL = none */
 	char *root;                        /* owned: where the content begins, relative */

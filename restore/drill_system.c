@@ -17,7 +17,6 @@
 #include "restore/restore_writer.h"
 #include "restore/service_postgres.h"
 #include "restore/tree_walk.h"
-#include "vault/fetch.h"
 
 /*
  * INVARIANTS
@@ -62,8 +61,8 @@ static int write_tree(struct drill *d, const struct drill_system *s, int dirfd,
 	int rc = restore_writer_new(dirfd, &opts, &writer, err);
 	if (rc != 0)
 		return rc;
-	const struct restore_run_opts run = { .source = fetch_source(d->o->fetch),
-		.top = &s->opened.root.top,
+	const struct restore_run_opts run = { .source = d->o->points->content,
+		.top = &s->point.opened.root.top,
 		.writer = writer,
 		.arg = arg,
 		.on_problem = on_problem,

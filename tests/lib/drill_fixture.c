@@ -23,6 +23,7 @@
 #include "codec/truth_json.h"
 #include "conf/conf_problems.h"
 #include "plans/plan.h"
+#include "restore/drill_points_near.h"
 #include "restore/erase_tree.h"
 #include "restore/sandbox_init.h"
 #include "restore/tree_truth.h"
@@ -322,11 +323,12 @@ int drill_fixture_run(
 	must(fetch_new(v, &f, err), err, "fetch");
 	must(snapshot_list(v, NULL, NULL, &list, err), err, "list");
 	must(plan_parse("test.plan", text, strlen(text), &plan, &problems, err), err, "plan");
+	struct drill_points_near near = {
+		.vault = v, .fetch = f, .snapshots = &list, .drill_sk = keys.dk_sk
+	};
+	const struct drill_points points = drill_points_near_make(&near);
 	struct drill_opts o = { .plan = plan,
-		.vault = v,
-		.fetch = f,
-		.snapshots = &list,
-		.drill_sk = keys.dk_sk,
+		.points = &points,
 		.work = place("work", work),
 		.reports = place("reports", reports),
 		.tool = "holdfast test",

@@ -4,6 +4,7 @@
 #include <criterion/hooks.h>
 #include <criterion/new/assert.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
@@ -15,6 +16,7 @@
 
 #include "base/env.h"
 #include "base/err.h"
+#include "restore/drill_points_near.h"
 #include "restore/report_judge.h"
 #include "tests/lib/drill_fixture.h"
 #include "vault/snapshot.h"
@@ -271,6 +273,11 @@ Test(drill, a_sandbox_that_can_reach_the_canary_fails_and_starts_nothing)
 
 #define HOUR INT64_C(3600000000000)
 
+static struct drill_points_near *near_of(const struct drill_opts *o)
+{
+	return o->points->self;
+}
+
 /* The fixture's snapshots as if taken and received at other times. */
 static struct snapshot_list then;
 
@@ -283,15 +290,15 @@ static void move_snapshot(struct snapshot *s, int64_t to_ns)
 static void move_all(struct drill_opts *o, int64_t ago_ns, int64_t second_ns)
 {
 	const int64_t now = env_now_ns();
-	then.at = calloc(o->snapshots->count, sizeof(*then.at));
+	then.at = calloc(near_of(o)->snapshots->count, sizeof(*then.at));
 	cr_assert(then.at != NULL);
-	for (then.count = 0; then.count < o->snapshots->count; then.count++) {
+	for (then.count = 0; then.count < near_of(o)->snapshots->count; then.count++) {
 		struct snapshot *s = &then.at[then.count];
-		*s = o->snapshots->at[then.count];
+		*s = near_of(o)->snapshots->at[then.count];
 		const bool is_second = strcmp(s->label.source, "plc3") == 0 && s->record.seq == 2;
 		move_snapshot(s, is_second ? now + second_ns : now - ago_ns);
 	}
-	o->snapshots = &then;
+	near_of(o)->snapshots = &then;
 }
 
 static void declared_an_hour_ago(struct drill_opts *o)
@@ -303,7 +310,7 @@ static void declared_an_hour_ago(struct drill_opts *o)
 /* Received before, but of now by their own times. */
 static void received_before(struct drill_opts *o)
 {
-	const struct snapshot_list *real = o->snapshots;
+	const struct snapshot_list *real = near_of(o)->snapshots;
 	declared_an_hour_ago(o);
 	for (size_t i = 0; i < then.count; i++)
 		then.at[i].record = real->at[i].record;
@@ -397,6 +404,60 @@ Test(drill, without_a_declared_time_every_snapshot_listed_was_there)
 	cr_expect(eq(i64, r->systems[0]->result.rpa_ms, REPORT_NONE));
 	cr_expect(has_finding(r, "in the future of this host"));
 	free(then.at);
+	report_free(r);
+}
+
+#define EXERCISE "0b0e3e52-6a3f-4a6e-9d3b-6f1c2d3e4f50"
+
+static void ordered_from_elsewhere(struct drill_opts *o)
+{
+	static const struct report_agent agent = { .name = "sandbox1",
+		.agent_id = "00112233445566778899aabbccddeeff",
+		.keyid = "1111111111111111111111111111111111111111111111111111111111111111" };
+	static const struct report_controller controller = { .name = "plant3",
+		.keyid = "2222222222222222222222222222222222222222222222222222222222222222" };
+	char path[PATH_MAX];
+	o->exercise = EXERCISE;
+	o->since_declared_ms = 5; /* the fixture was made long before */
+	o->ordered_by = "schedule weekly";
+	o->approved_by = "shift lead";
+	o->agent = &agent;
+	o->controller = &controller;
+	/* what a try at the same exercise left that was killed */
+	(void)snprintf(path, sizeof(path), "%s/" EXERCISE, o->reports);
+	cr_assert(mkdir(path, 0700) == 0 || errno == EEXIST);
+	(void)snprintf(path, sizeof(path), "%s/holdfast-drill-" EXERCISE, o->work);
+	cr_assert(eq(int, mkdir(path, 0700), 0));
+}
+
+Test(drill, an_exercise_ordered_from_elsewhere_bears_its_id_its_parties_and_its_t0)
+{
+	struct report *r = run(drill_fixture_plan("30m"), ordered_from_elsewhere);
+	cr_expect(eq(int, r->verdict.overall, REPORT_PASS), "%s", r->verdict.summary);
+	cr_expect(eq(str, (char *)r->exercise.exercise_id, EXERCISE));
+	cr_expect(eq(i64, r->exercise.started - r->exercise.t_declared, 5));
+	cr_expect(eq(str, (char *)r->exercise.ordered_by, "schedule weekly"));
+	cr_expect(eq(str, (char *)r->exercise.approved_by, "shift lead"));
+	cr_expect(eq(str, (char *)r->environment.agent.name, "sandbox1"));
+	cr_expect(eq(str, (char *)r->environment.controller.name, "plant3"));
+	cr_expect(eq(int, strncmp(r->evidence[0]->ref, EXERCISE "/", 37), 0));
+	cr_expect(eq(int, drill_fixture_left(), 0));
+	report_free(r);
+}
+
+static void with_a_path_for_an_id(struct drill_opts *o)
+{
+	o->exercise = "../../../../../../../../../../../etc";
+}
+
+Test(drill, an_exercise_id_that_is_no_uuid_is_refused)
+{
+	struct report *r = NULL;
+	struct err err = ERR_INIT;
+	cr_expect(eq(int,
+		drill_fixture_run(drill_fixture_plan("30m"), with_a_path_for_an_id, &r, &err),
+		-ERR_USAGE));
+	cr_expect(eq(int, drill_fixture_left(), 0));
 	report_free(r);
 }
 
