@@ -6,7 +6,8 @@ MAKEFLAGS += --no-builtin-rules
 
 # ---- the one package list (Debian 12); tests/setup.sh installs what is missing --------------
 PACKAGES_BUILD := gcc libc6-dev pkg-config libssl-dev libzstd-dev libconfig-dev libjansson-dev \
-	libarchive-dev libpq-dev libxml2-dev libseccomp-dev
+	libarchive-dev libpq-dev libxml2-dev libseccomp-dev libsqlite3-dev libevent-dev \
+	libcurl4-openssl-dev
 PACKAGES_DEMO := postgresql-15 bubblewrap
 PACKAGES_TEST := libcriterion-dev clang-format clang-tidy cppcheck shellcheck python3 \
 	python3-cryptography python3-jsonschema acl attr libcap2-bin e2fsprogs zstd util-linux
@@ -16,7 +17,8 @@ VERSION := 0.1.0
 V ?= release
 BUILD := build/$(V)
 CC ?= gcc
-PKGS := libcrypto libzstd libconfig jansson libarchive libpq libxml-2.0 libseccomp
+PKGS := libcrypto libssl libzstd libconfig jansson libarchive libpq libxml-2.0 libseccomp sqlite3 \
+	libevent libevent_openssl libevent_pthreads libcurl
 # asked only when something is compiled, so that `make setup` works before they are installed
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 PKG_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
@@ -39,8 +41,9 @@ CPPFLAGS_ALL := -D_GNU_SOURCE -DHOLDFAST_VERSION='"$(VERSION)"' -D_FILE_OFFSET_B
 CFLAGS_ALL = -std=gnu17 $(WARN) $(WERROR) $(HARDEN) $(CFLAGS_$(V)) $(CFLAGS)
 LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS_$(V)) $(LDFLAGS)
 
-ROOMS := src/base src/codec src/crypto src/conf src/store src/store/local src/store/mem \
-	src/store/fault src/vault src/tlog plans restore agents agents/sources src/cmd
+ROOMS := src/base src/codec src/crypto src/net src/conf src/store src/store/local src/store/mem \
+	src/store/fault src/vault src/tlog src/db src/msg plans restore agents agents/sources \
+	src/controller src/cmd
 MAINS := src/cmd/holdfast.c src/cmd/holdfast_verify.c
 SRC := $(filter-out $(MAINS),$(foreach r,$(ROOMS),$(sort $(wildcard $(r)/*.c))))
 OBJ := $(SRC:%.c=$(BUILD)/obj/%.o)

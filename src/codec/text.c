@@ -146,3 +146,40 @@ int text_base32(const void *data, size_t len, struct buf *out, struct err *err)
 		out->data[out->len++] = (uint8_t)base32_digits[v << (5 - bits) & 31];
 	return 0;
 }
+
+static int base32_value(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	return c >= '2' && c <= '7' ? c - '2' + 26 : -1;
+}
+
+int text_unbase32(const char *text, size_t len, struct buf *out, struct err *err)
+{
+	size_t before = out->len;
+	uint32_t v = 0;
+	unsigned bits = 0; /* how many of the low bits of v were not given out yet */
+	int rc = buf_reserve(out, len / 8 * 5 + len % 8 * 5 / 8, err);
+	if (rc != 0)
+		return rc;
+	for (size_t i = 0; i < len; i++) {
+		int value = base32_value(text[i]);
+		if (value < 0) {
+			out->len = before;
+			return err_set(
+				err, ERR_CORRUPT, "base32 text has a bad character at %zu", i + 1);
+		}
+		v = (v << 5 | (uint32_t)value) & 0xfff;
+		bits += 5;
+		if (bits >= 8) {
+			bits -= 8;
+			out->data[out->len++] = (uint8_t)(v >> bits);
+		}
+	}
+	/* no digit that gives no bits, no bits that belong to no byte */
+	if (bits >= 5 || (v & ((1U << bits) - 1)) != 0) {
+		out->len = before;
+		return err_set(err, ERR_CORRUPT, "base32 text is not canonical");
+	}
+	return 0;
+}

@@ -26,4 +26,8 @@ int text_unbase64(const char *text, size_t len, struct buf *out, struct err *err
 /* Append base32 without padding.  Return as buf_add(). */
 int text_base32(const void *data, size_t len, struct buf *out, struct err *err);
 
+/* Append the decoded bytes; only canonical base32 is taken.  Return 0, -ERR_CORRUPT or as
+ * buf_add(). */
+int text_unbase32(const char *text, size_t len, struct buf *out, struct err *err);
+
 #endif

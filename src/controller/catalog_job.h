@@ -24,7 +24,7 @@ enum catalog_job_state {
 	JOB_WARNINGS,  /* done, with entries left out or findings */
 	JOB_OBJECTIVE, /* a drill that was carried out and did not meet its objectives */
 	JOB_FAILED,
-	JOB_MISSED,    /* its time passed before it could start */
+	JOB_MISSED, /* its time passed before it could start */
 	JOB_CANCELED,
 };
 const char *catalog_job_state_name(enum catalog_job_state s);
@@ -36,17 +36,17 @@ struct catalog_job {
 	enum msg_verb verb;
 	enum catalog_job_state state;
 	uint8_t agent_id[16];
-	char source[MSG_NAME_BYTES];   /* backup */
-	char schedule[MSG_NAME_BYTES]; /* who ordered it; "" = a person */
-	char person[MSG_NAME_BYTES];   /* who, when ordered by hand */
-	char reason[512];              /* why it is in this state, for people */
-	int64_t due_ms;                /* when it was to begin */
-	int64_t not_before_ms;         /* retries wait until then */
-	int64_t start_by_ms;           /* not started by then: missed; 0 = no limit */
-	int64_t deadline_ms;           /* longest run, 0 = none */
+	char source[MSG_NAME_BYTES];              /* backup */
+	char schedule[MSG_NAME_BYTES];            /* who ordered it; "" = a person */
+	char person[MSG_NAME_BYTES];              /* who, when ordered by hand */
+	char reason[512];                         /* why it is in this state, for people */
+	int64_t due_ms;                           /* when it was to begin */
+	int64_t not_before_ms;                    /* retries wait until then */
+	int64_t start_by_ms;                      /* not started by then: missed; 0 = no limit */
+	int64_t deadline_ms;                      /* longest run, 0 = none */
 	int64_t created_ms, started_ms, ended_ms; /* 0 = not yet */
-	int64_t retries, retry_after_ms; /* how many more tries; wait before the next */
-	int64_t attempt;                 /* number of the newest attempt; 0 = none */
+	int64_t retries, retry_after_ms;          /* how many more tries; wait before the next */
+	int64_t attempt;                          /* number of the newest attempt; 0 = none */
 	int64_t lease_until_ms;
 	struct msg_progress progress;
 	struct msg_result result; /* of the newest attempt that ended */
@@ -60,12 +60,12 @@ int catalog_job_get(struct db *db, const char *id, struct catalog_job *out, stru
 int catalog_job_set(struct db *db, const struct catalog_job *j, struct err *err);
 
 struct catalog_job_query {
-	uint32_t states;         /* bit 1 << state; 0 = all */
-	const uint8_t *agent_id; /* NULL = all */
+	uint32_t states;               /* bit 1 << state; 0 = all */
+	const uint8_t *agent_id;       /* NULL = all */
 	const char *source, *schedule; /* NULL = all */
-	enum msg_verb verb;      /* 0 = all */
-	int64_t limit;           /* 0 = all */
-	bool is_oldest_first;    /* by due time; else the newest first */
+	enum msg_verb verb;            /* 0 = all */
+	int64_t limit;                 /* 0 = all */
+	bool is_oldest_first;          /* by due time; else the newest first */
 };
 int catalog_job_each(struct db *db, const struct catalog_job_query *q,
 	int (*fn)(void *arg, const struct catalog_job *j), void *arg, struct err *err);
@@ -86,7 +86,6 @@ int catalog_job_each_attempt(struct db *db, const char *job,
 /* The last due time that a schedule has fired for. */
 int catalog_job_mark(struct db *db, const char *schedule, int64_t due_ms, struct err *err);
 /* Return 0 (0 in *${due_ms} when it never fired). */
-int catalog_job_get_mark(
-	struct db *db, const char *schedule, int64_t *due_ms, struct err *err);
+int catalog_job_get_mark(struct db *db, const char *schedule, int64_t *due_ms, struct err *err);
 
 #endif

@@ -36,7 +36,7 @@ struct db_value db_bytes(const void *data, size_t len);
 
 /* One step of the schema; applied once, in ascending order, each in a transaction of its own. */
 struct db_migration {
-	int number; /* from 1 without gaps */
+	int number;      /* from 1 without gaps */
 	const char *sql; /* statements; "DB_BLOB" stands for the driver's word for bytes */
 };
 

@@ -62,8 +62,7 @@ int msg_enrol_answer_decode(
 
 /* What the two sides compare; csr_key_hash: SHA-256 of the TLS public key. */
 void msg_enrol_fingerprint(const struct msg_enrol *m, const struct msg_enrol_answer *a,
-	const uint8_t csr_key_hash[32], const uint8_t ca_hash[32],
-	char out[MSG_FINGERPRINT_BYTES]);
+	const uint8_t csr_key_hash[32], const uint8_t ca_hash[32], char out[MSG_FINGERPRINT_BYTES]);
 
 struct msg_collect {
 	uint8_t agent_id[16];
@@ -72,13 +71,15 @@ struct msg_collect {
 };
 int msg_enrol_collect_encode(
 	const struct msg_collect *m, const uint8_t ik_seed[32], struct buf *out, struct err *err);
-int msg_enrol_collect_decode(const void *data, size_t len, struct msg_collect *out, struct err *err);
+int msg_enrol_collect_decode(
+	const void *data, size_t len, struct msg_collect *out, struct err *err);
 
-/* What an approved agent gets; the texts and bytes are owned by the struct (msg_enrol_grant_done). */
+/* What an approved agent gets; the texts and bytes are owned by the struct (msg_enrol_grant_done).
+ */
 struct msg_enrol_grant {
-	char *certificate, *ca; /* PEM */
+	char *certificate, *ca;          /* PEM */
 	char address[MSG_ADDRESS_BYTES]; /* of the agents' port */
-	uint8_t *config;        /* signed domain config */
+	uint8_t *config;                 /* signed domain config */
 	size_t config_len;
 	uint8_t *keys; /* sealed: enc 32 | ct */
 	size_t keys_len;
@@ -95,8 +96,8 @@ struct msg_keys {
 	uint8_t rk_pk[32], k_mle[32], k_cdc[32];
 };
 /* Append enc 32 | ct. */
-int msg_enrol_keys_seal(const struct msg_keys *k, const uint8_t delivery_pk[32], struct buf *out,
-	struct err *err);
+int msg_enrol_keys_seal(
+	const struct msg_keys *k, const uint8_t delivery_pk[32], struct buf *out, struct err *err);
 int msg_enrol_keys_open(const void *data, size_t len, const uint8_t delivery_sk[32],
 	const uint8_t domain_id[16], const uint8_t agent_id[16], struct msg_keys *out,
 	struct err *err);

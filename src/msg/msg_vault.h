@@ -34,7 +34,8 @@ int msg_vault_begun_encode(const struct msg_begun *m, struct buf *out, struct er
 int msg_vault_begun_decode(const void *data, size_t len, struct msg_begun *out, struct err *err);
 void msg_vault_begun_done(struct msg_begun *m);
 
-/* Commit without its segments, which were sent before.  Pointers of a decoded one lie in ${data}. */
+/* Commit without its segments, which were sent before.  Pointers of a decoded one lie in ${data}.
+ */
 int msg_vault_commit_encode(const struct port_commit *c, struct buf *out, struct err *err);
 int msg_vault_commit_decode(
 	const uint8_t *data, size_t len, struct port_commit *out, struct err *err);
@@ -43,7 +44,8 @@ int msg_vault_receipt_encode(const struct port_receipt *m, struct buf *out, stru
 int msg_vault_receipt_decode(
 	const void *data, size_t len, struct port_receipt *out, struct err *err);
 
-/* One recovery point of a grant: the bodies of its sn/ and ev/ objects, as they lie on the store. */
+/* One recovery point of a grant: the bodies of its sn/ and ev/ objects, as they lie on the store.
+ */
 struct msg_point {
 	char source[MSG_NAME_BYTES];
 	uint8_t *snapshot;
@@ -64,8 +66,8 @@ void msg_vault_points_done(struct msg_points *m);
 /* The answer of the read port: add one record (whole CR); take the next one off ${data}: return 1
  * and borrowed bytes, 0 at the end, or -ERR_CORRUPT. */
 int msg_vault_records_add(struct buf *out, const void *cr, size_t len, struct err *err);
-int msg_vault_records_next(const uint8_t **data, size_t *len, const uint8_t **cr, size_t *cr_len,
-	struct err *err);
+int msg_vault_records_next(
+	const uint8_t **data, size_t *len, const uint8_t **cr, size_t *cr_len, struct err *err);
 
 /* {report: base64} */
 int msg_vault_report_encode(const void *envelope, size_t len, struct buf *out, struct err *err);

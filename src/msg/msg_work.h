@@ -62,7 +62,7 @@ struct msg_order {
 	char job[MSG_ID_HEX];
 	int64_t attempt; /* from 1 */
 	enum msg_verb verb;
-	int64_t deadline_ms; /* from now; 0 = none */
+	int64_t deadline_ms;         /* from now; 0 = none */
 	char source[MSG_NAME_BYTES]; /* backup */
 	/* drill */
 	char *plan; /* owned: the file's text */
@@ -113,7 +113,7 @@ int msg_work_result_decode(const void *data, size_t len, struct msg_result *out,
 
 /* {csr} and {certificate}, for renewal. */
 int msg_work_pem_encode(const char *member, const char *pem, struct buf *out, struct err *err);
-int msg_work_pem_decode(const void *data, size_t len, const char *member, char out[MSG_PEM_BYTES],
-	struct err *err);
+int msg_work_pem_decode(
+	const void *data, size_t len, const char *member, char out[MSG_PEM_BYTES], struct err *err);
 
 #endif

@@ -38,6 +38,11 @@ Test(text, rfc4648_vectors)
 		cr_expect_str_eq(buf_cstr(&b64), vectors[i].base64);
 		cr_expect_str_eq(buf_cstr(&b32), vectors[i].base32);
 		cr_expect_str_eq(buf_cstr(&back), plain);
+		CLEANUP(buf_done) struct buf again = BUF_INIT(100);
+		cr_assert(eq(int,
+			text_unbase32(vectors[i].base32, strlen(vectors[i].base32), &again, NULL),
+			0));
+		cr_expect_str_eq(buf_cstr(&again), plain);
 	}
 }
 
@@ -140,4 +145,16 @@ Test(text, unhex_takes_lower_case_digits_only_and_touches_nothing_else)
 	cr_expect(eq(u8, out[0], 7));
 	cr_expect(eq(u8, out[1], 7));
 	cr_expect(eq(int, text_unhex("0aff77", 2, out), 0), "what follows is the caller's");
+}
+
+Test(text, base32_that_is_not_canonical_is_refused_and_leaves_nothing)
+{
+	static const char *const bad[] = { "M", "MZ2", "MZXW7", "my", "MY======", "M1", "MZXW6YTBO",
+		"M Y" };
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		CLEANUP(buf_done) struct buf out = BUF_INIT(100);
+		cr_expect(eq(int, text_unbase32(bad[i], strlen(bad[i]), &out, NULL), -ERR_CORRUPT),
+			"%s", bad[i]);
+		cr_expect(eq(sz, out.len, 0));
+	}
 }
