@@ -179,7 +179,7 @@ static int carry_out(struct job *j, struct err *err)
 	const struct agent_state *s = j->opts->state;
 	char keyid[DSSE_KEYID_BYTES], other[DSSE_KEYID_BYTES], id[33];
 	dsse_keyid(s->request.report, keyid);
-	text_hex(j->order->controller_key, 32, other);
+	dsse_keyid(j->order->controller_key, other);
 	text_hex(s->answer.agent_id, 16, id);
 	const struct report_agent agent = {
 		.name = s->request.name, .agent_id = id, .keyid = keyid
