@@ -511,7 +511,8 @@ int dispatch_result(struct dispatch *d, const uint8_t agent_id[16], const char *
 	int rc = read_own(d, agent_id, job, &j, err);
 	if (rc != 0)
 		return rc;
-	if (j.state != JOB_RUNNING && j.attempt == r->attempt && j.result.attempt == r->attempt)
+	if (j.state != JOB_RUNNING && r->attempt > 0 && j.attempt == r->attempt &&
+		j.result.attempt == r->attempt)
 		return 0; /* said before: the answer was lost */
 	if (j.state != JOB_RUNNING || j.attempt != r->attempt)
 		return refuse_attempt(&j, r->attempt, err);
