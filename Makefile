@@ -6,7 +6,8 @@ MAKEFLAGS += --no-builtin-rules
 
 # ---- the one package list (Debian 12); tests/setup.sh installs what is missing --------------
 PACKAGES_BUILD := gcc libc6-dev pkg-config libssl-dev libzstd-dev libconfig-dev libjansson-dev \
-	libarchive-dev libpq-dev libxml2-dev libseccomp-dev libsqlite3-dev tzdata
+	libarchive-dev libpq-dev libxml2-dev libseccomp-dev libevent-dev \
+	libcurl4-openssl-dev libsqlite3-dev tzdata
 PACKAGES_DEMO := postgresql-15 bubblewrap
 PACKAGES_TEST := libcriterion-dev clang-format clang-tidy cppcheck shellcheck python3 \
 	python3-cryptography python3-jsonschema acl attr libcap2-bin e2fsprogs zstd util-linux
@@ -16,14 +17,15 @@ VERSION := 0.1.0
 V ?= release
 BUILD := build/$(V)
 CC ?= gcc
-PKGS := libcrypto libzstd libconfig jansson libarchive libpq libxml-2.0 libseccomp sqlite3
+PKGS := libcrypto libssl libzstd libconfig jansson libarchive libpq libxml-2.0 libseccomp \
+	libevent libevent_openssl libevent_pthreads libcurl sqlite3
 # asked only when something is compiled, so that `make setup` works before they are installed
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 PKG_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 # no -Wpedantic: TAKE is a statement expression on purpose
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wformat=2 -Wundef -Wcast-qual -Wpointer-arith -Wswitch-enum -Wnull-dereference
-CFLAGS_release := -O2 -g
+CFLAGS_release := -O2 -g -ffunction-sections -fdata-sections
 CFLAGS_debug := -O0 -g3
 CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
@@ -40,13 +42,13 @@ CFLAGS_ALL = -std=gnu17 $(WARN) $(WERROR) $(HARDEN) $(CFLAGS_$(V)) $(CFLAGS)
 LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS_$(V)) $(LDFLAGS)
 
 ROOMS := src/base src/codec src/crypto src/conf src/store src/store/local src/store/mem \
-	src/store/fault src/vault src/tlog src/db src/msg plans restore agents agents/sources \
-	src/controller src/cmd
-MAINS := src/cmd/holdfast.c src/cmd/holdfast_verify.c
+	src/store/fault src/vault src/tlog src/net src/db src/msg plans restore agents agents/sources \
+	src/controller src/web src/cmd
+MAINS := src/cmd/holdfast.c src/cmd/holdfast_verify.c src/cmd/holdfast_agent.c
 SRC := $(filter-out $(MAINS),$(foreach r,$(ROOMS),$(sort $(wildcard $(r)/*.c))))
 OBJ := $(SRC:%.c=$(BUILD)/obj/%.o)
 LIB := $(BUILD)/libholdfast.a
-PROGRAMS := $(BUILD)/holdfast $(BUILD)/holdfast-verify
+PROGRAMS := $(BUILD)/holdfast $(BUILD)/holdfast-verify $(BUILD)/holdfast-agent
 UNIT_SRC := $(sort $(wildcard tests/unit/*/test_*.c tests/contract/test_*.c))
 UNIT := $(UNIT_SRC:tests/%.c=$(BUILD)/tests/%)
 TEST_HELPERS := $(sort $(wildcard tests/lib/*.c))
@@ -75,6 +77,12 @@ $(BUILD)/holdfast: $(BUILD)/obj/src/cmd/holdfast.o $(LIB)
 $(BUILD)/holdfast-verify: $(BUILD)/obj/src/cmd/holdfast_verify.o $(LIB)
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $< $(LIB) $$(pkg-config --libs libcrypto jansson)
+
+# a small program for other hosts: nothing but what it uses
+$(BUILD)/holdfast-agent: $(BUILD)/obj/src/cmd/holdfast_agent.o $(LIB)
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS_ALL) -Wl,--gc-sections -Wl,--as-needed -o $@ $< $(LIB) $(PKG_LIBS) \
+		-lpthread -lm
 
 # Criterion's macros trip -Wconversion and -Wcast-qual; everything else stays on.
 $(BUILD)/tests/%: tests/%.c $(LIB) $(TEST_HELPER_OBJ)

@@ -27,7 +27,7 @@
  * (3) Every record an entry refers to was put to, or used on, the sink before its entry is added.
  */
 
-#define QUEUE_MAX_BYTES (24u << 20)
+#define QUEUE_MAX_BYTES (8u << 20)
 #define RECHECK_SHARE 64 /* one in this many unchanged files is read again in each run */
 #define NS_PER_S INT64_C(1000000000)
 
@@ -287,6 +287,8 @@ static int scan(struct run *r, struct err *err)
 	}
 	if (is_stopped(r)) /* what ended the input may be what stopped us */
 		return err_set(err, ERR_INTERRUPTED, "the backup was stopped");
+	if (r->source->lost != NULL)
+		r->result.left_out += r->source->lost(r->source->self);
 	return r->opts->is_dry_run ? 0 : close_bundle(r, err);
 }
 
@@ -382,19 +384,12 @@ static int finish(struct run *r, const struct port_base *base, struct err *err)
 	return 0;
 }
 
-/* The number the snapshot will carry, and the hash of the one before (NULL = none). */
-static int read_base(struct run *r, const struct port_base *base, uint8_t hash[32], struct err *err)
+/* The snapshot whose remembered files may be used, or NULL. */
+static const uint8_t *find_known(const struct backup_opts *opts, const struct port_base *base)
 {
-	r->seq = 1;
-	if (!base->is_there)
-		return 0;
-	struct snaprec rec;
-	int rc = snaprec_decode(base->record, &rec, err);
-	if (rc != 0)
-		return rc;
-	r->seq = rec.seq + 1;
-	snaprec_hash(base->record, hash);
-	return 0;
+	if (opts->is_dry_run)
+		return opts->dry_base;
+	return base->is_there && base->is_whole ? base->hash : NULL;
 }
 
 int backup_run(const struct backup_opts *opts, const struct source *source,
@@ -403,21 +398,19 @@ int backup_run(const struct backup_opts *opts, const struct source *source,
 	struct run r = { .opts = opts, .source = source, .scan_start_ns = env_now_ns() };
 	struct port_base base = { .is_there = false };
 	uint8_t source_id[16];
-	uint8_t base_hash[32];
 	int rc = 0;
 	keyring_source_id(
 		opts->keys->domain_id, opts->keys->agent_id, opts->source_name, source_id);
 	if (!opts->is_dry_run)
 		rc = opts->port->begin(
 			opts->port->self, opts->keys->agent_id, source_id, &base, err);
+	r.seq = base.is_there ? base.seq + 1 : 1;
+	if (rc == 0 && base.is_there && !base.is_whole && opts->on_warning != NULL)
+		opts->on_warning(opts->arg, NULL, 0,
+			"something of the last snapshot is damaged or missing in the vault: "
+			"every file is read, and what lacks is stored anew");
 	if (rc == 0)
-		rc = read_base(&r, &base, base_hash, err);
-	if (rc == 0)
-		rc = set_up(&r,
-			base.is_there      ? base_hash
-			: opts->is_dry_run ? opts->dry_base
-					   : NULL,
-			err);
+		rc = set_up(&r, find_known(opts, &base), err);
 	if (rc == 0)
 		rc = scan(&r, err);
 	if (rc == 0 && !opts->is_dry_run)

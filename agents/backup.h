@@ -55,8 +55,9 @@ struct backup_result {
 	uint64_t new_files, unchanged_files; /* read, and taken from the cache */
 	uint64_t bytes, read_bytes;
 	uint64_t sent_records, sent_bytes, sent_data_records, sent_data_bytes;
-	uint64_t left_out; /* entries that could not be read or changed identity: named as warnings
-			    */
+	/* Names that should be in the snapshot and are not, each named as a warning: vanished,
+	 * replaced, unreadable, a directory that cannot be listed.  Any makes it partial. */
+	uint64_t left_out;
 };
 
 /**

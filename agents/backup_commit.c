@@ -99,7 +99,7 @@ static void fill_record(const struct backup_commit *c, const struct ref *root,
 	r->t_end_ns = env_now_ns();
 	r->raw_bytes = c->summary->raw_bytes;
 	if (c->base->is_there)
-		snaprec_hash(c->base->record, r->prev);
+		memcpy(r->prev, c->base->hash, sizeof(r->prev));
 	memcpy(r->root_id, root->id, sizeof(r->root_id));
 	root_commit(root, r->root_commit);
 	hash_sha256("", 0, r->log_root); /* log_size 0: there is no log yet */

@@ -50,9 +50,14 @@ struct source {
 	/* End reading.  ${item}: its entry's metadata is brought up to date when it changed while
 	 * it was read, and notes are set. */
 	void (*close)(void *self, struct source_item *item);
+	/* At the end: how many names should be in the backup and were never given (vanished,
+	 * cannot be looked at or listed, given and not there); each was told.  May be NULL: none.
+	 */
+	uint64_t (*lost)(void *self);
 };
 
-/* Told for everything left out or odd: a path for people (bytes as given) and why. */
+/* Told for everything left out or odd: a path for people (bytes as given; NULL: of no path) and
+ * why. */
 typedef void (*source_warn_fn)(void *arg, const char *path, size_t path_len, const char *why);
 
 #endif

@@ -25,7 +25,7 @@ static const char *const types[] = { "files", "postgres", NULL };
 static const char *const consistencies[] = { "fuzzy", "quiesced", "crash", "application", NULL };
 static const char *const truths[] = { "none", "files", "batches", "tables", NULL };
 
-static const struct conf_option source_options[] = {
+const struct conf_option sources_conf_members[] = {
 	{ .key = "name",
 		.type = CONF_STRING,
 		.is_required = true,
@@ -77,13 +77,13 @@ static const struct conf_option file_options[] = {
 		.is_required = true,
 		.min = 1,
 		.max = SOURCES_MAX,
-		.members = source_options,
+		.members = sources_conf_members,
 		.help = "what this host backs up" },
 	{ .key = NULL },
 };
 
 struct sources_conf {
-	struct conf *conf; /* owned: every text lies in it */
+	struct conf *conf; /* owned: every text lies in it; NULL = the caller keeps it */
 	struct sources_conf_source *at;
 	size_t count;
 };
@@ -198,7 +198,7 @@ static int fill(const struct conf_node *g, struct sources_conf_source *s, struct
 	return 0;
 }
 
-static void check_all(const struct conf_node *root, struct conf_problems *problems)
+void sources_conf_check(const struct conf_node *root, struct conf_problems *problems)
 {
 	for (size_t i = 0; i < conf_count(root, "sources"); i++) {
 		const struct conf_node *g = conf_item(root, "sources", i);
@@ -222,6 +222,27 @@ static void check_all(const struct conf_node *root, struct conf_problems *proble
 
 DEFINE_CLEANUP(struct sources_conf *, sources_conf_free)
 
+static int fill_all(struct sources_conf *c, const struct conf_node *root, struct err *err)
+{
+	size_t count = conf_count(root, "sources");
+	int rc = 0;
+	c->at = calloc(count + 1, sizeof(*c->at));
+	if (c->at == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (; rc == 0 && c->count < count; c->count++)
+		rc = fill(conf_item(root, "sources", c->count), &c->at[c->count], err);
+	return rc;
+}
+
+int sources_conf_of(const struct conf_node *root, struct sources_conf **out, struct err *err)
+{
+	CLEANUP(sources_conf_free_p) struct sources_conf *c = calloc(1, sizeof(*c));
+	int rc = c == NULL ? err_set(err, ERR_NOMEM, "out of memory") : fill_all(c, root, err);
+	if (rc == 0)
+		*out = TAKE(c);
+	return rc;
+}
+
 int sources_conf_load(const char *path, struct sources_conf **out, struct conf_problems *problems,
 	struct err *err)
 {
@@ -236,17 +257,12 @@ int sources_conf_load(const char *path, struct sources_conf **out, struct conf_p
 	if (rc != 0)
 		return rc;
 	const struct conf_node *root = conf_root(c->conf);
-	check_all(root, problems);
+	sources_conf_check(root, problems);
 	conf_problems_sort(problems);
 	rc = conf_problems_verdict(problems, "configuration", err);
 	if (rc != 0)
 		return rc;
-	size_t count = conf_count(root, "sources");
-	c->at = calloc(count, sizeof(*c->at));
-	if (c->at == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	for (c->count = 0; rc == 0 && c->count < count; c->count++)
-		rc = fill(conf_item(root, "sources", c->count), &c->at[c->count], err);
+	rc = fill_all(c, root, err);
 	if (rc == 0)
 		*out = TAKE(c);
 	return rc;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/conf.h"
 #include "vault/root.h"
 
 struct conf_problems;
@@ -54,6 +55,14 @@ struct sources_conf_source {
  */
 int sources_conf_load(const char *path, struct sources_conf **out, struct conf_problems *problems,
 	struct err *err);
+
+/* For a file that has a list `sources` among other things: the table of its members; what goes
+ * beyond the table (${root}: the group with the list); and the list itself, whose texts lie in the
+ * caller's configuration.  Return 0 or -ERR_NOMEM. */
+extern const struct conf_option sources_conf_members[];
+void sources_conf_check(const struct conf_node *root, struct conf_problems *problems);
+int sources_conf_of(const struct conf_node *root, struct sources_conf **out, struct err *err);
+
 void sources_conf_free(struct sources_conf *c);
 
 size_t sources_conf_count(const struct sources_conf *c);

@@ -15,7 +15,7 @@
  * (2) sent holds every ID that this run sealed: none is sealed into a batch twice.
  */
 
-#define BATCH_FLUSH_BYTES (8u << 20)
+#define BATCH_FLUSH_BYTES (2u << 20) /* what waits in memory, here and on its way to a gateway */
 
 struct uploader {
 	const struct port *port; /* borrowed */

@@ -347,6 +347,7 @@ static int build_source(const struct conf_node *n, struct plan_system *s,
 			text);
 		return 0;
 	}
+	s->source_line = conf_line(n, "source");
 	s->source = strdup(text + prefix);
 	return s->source != NULL ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 }

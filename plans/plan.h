@@ -107,6 +107,7 @@ struct plan_system {
 	size_t check_count;
 	int line;
 	int rto_line;
+	int source_line;
 	int steps_line;
 };
 

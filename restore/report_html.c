@@ -1,5 +1,7 @@
 #include "restore/report_html.h"
 
+#include <stdio.h>
+
 #include <string.h>
 
 #include "base/buf.h"
@@ -108,15 +110,17 @@ static void put_facts(const struct report *r, struct report_markup *m)
 			"unreachable from the sandbox");
 	if (controls > 0)
 		put_fact(m, "Damage detected", caught, controls, "when put in on purpose");
-	report_markup_rawf(m,
-		"<div><dt>Findings</dt><dd>%zu<small>listed below</small></dd></div>\n</dl>\n",
-		r->findings_count);
+	report_markup_rawf(m, "<div><dt>Findings</dt><dd>%zu<small>%s</small></dd></div>\n</dl>\n",
+		r->findings_count, r->findings_count == 0 ? "nothing to mend" : "listed below");
 }
+
+#define TYPE_BYTES 128
 
 static void put_objective(
 	struct report_markup *m, const char *name, int64_t actual, int64_t limit, unsigned met)
 {
-	report_markup_raw(m, "<td>");
+	report_markup_rawf(
+		m, "<td data-is=\"%s\">", name[1] == 'T' ? "Recovery time" : "Age of the data");
 	if (actual != REPORT_NONE && limit != REPORT_NONE)
 		report_svg_bar(actual, limit, m);
 	report_markup_raw(m, "<div class=\"goal\"><span><strong>");
@@ -132,11 +136,24 @@ static void put_objective(
 	report_markup_raw(m, "</div></td>\n");
 }
 
+/* A word of the plan language for people: "batch_records" is "batch records". */
+static void put_type(struct report_markup *m, const char *type)
+{
+	char words[TYPE_BYTES];
+	(void)snprintf(words, sizeof(words), "%s", type == NULL ? "" : type); /* cut is fine */
+	for (char *c = words; *c != '\0'; c++) {
+		if (*c == '_')
+			*c = ' ';
+	}
+	report_markup_text(m, words);
+}
+
 static void put_objectives(const struct report *r, struct report_markup *m)
 {
 	report_markup_raw(m,
-		"<section class=\"card\"><h2>Objectives</h2>\n<div class=\"scroll\"><table>"
-		"<caption>Measured recovery against what the plan demands. The mark in each bar is "
+		"<section class=\"card\"><h2>Objectives</h2>\n<div class=\"scroll\"><table "
+		"class=\"stack\"><caption>Measured recovery against what the plan demands. The "
+		"mark in each bar is "
 		"the objective.</caption><thead><tr><th scope=\"col\">System</th>"
 		"<th scope=\"col\">Recovery time</th><th scope=\"col\">Age of the data</th>"
 		"<th scope=\"col\">Result</th></tr></thead>\n<tbody>\n");
@@ -145,11 +162,11 @@ static void put_objectives(const struct report *r, struct report_markup *m)
 		report_markup_raw(m, "<tr><th scope=\"row\">");
 		report_markup_text(m, s->system_id);
 		report_markup_raw(m, "<br><small>");
-		report_markup_text(m, s->type);
+		put_type(m, s->type);
 		report_markup_rawf(m, ", tier %lld</small></th>\n", (long long)s->tier);
 		put_objective(m, "RTO", s->result.rta_total_ms, s->rto_ms, s->result.rto_met);
 		put_objective(m, "RPO", s->result.rpa_ms, s->rpo_ms, s->result.rpo_met);
-		report_markup_raw(m, "<td>");
+		report_markup_raw(m, "<td data-is=\"Result\">");
 		report_sections_verdict(m, s->result.verdict);
 		report_markup_raw(m, "</td></tr>\n");
 	}
@@ -263,7 +280,7 @@ int report_html_render(const struct report *r, const struct report_html_opts *op
 	report_sections_evidence(r, &m);
 	put_verify(opts, &m);
 	report_sections_limits(r, &m);
-	report_markup_raw(&m, "<footer>Made by Holdfast ");
+	report_markup_raw(&m, "<footer>Made by ");
 	report_markup_text(&m, r->environment.tool_version);
 	report_markup_raw(&m, ". Rendering of the file with SHA-256 <code>");
 	report_markup_text(&m, opts->json_sha256);

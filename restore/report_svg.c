@@ -17,8 +17,10 @@
 #define ROW 52.0
 #define BAR_H 26.0
 #define BAR_TOP 16.0 /* within a row; the objective's name stands above */
+#define THIN_H 6.0   /* of what is no work on the system: waiting, and all that follows T6 */
 #define MIN_W 2.0    /* what is there is seen */
 #define NAME_W 58.0  /* a block this wide carries its name */
+#define LAST (REPORT_T_COUNT - 1) /* the phase that ends with the drill */
 #define TICKS_MAX 8
 #define NAME_CHARS 18
 
@@ -117,12 +119,13 @@ static void draw_block(const struct axis *a, size_t phase, int64_t from, int64_t
 	report_markup_rawf(m,
 		"<rect class=\"p%zu\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.0f\" "
 		"rx=\"2\"><title>T%zu ",
-		phase, x, y, w, BAR_H, phase);
+		phase, x, phase == LAST ? y + (BAR_H - THIN_H) / 2 : y, w,
+		phase == LAST ? THIN_H : BAR_H, phase);
 	report_markup_text(m, report_words_phase((unsigned)phase));
 	report_markup_raw(m, ": ");
 	report_markup_duration(m, to - from);
 	report_markup_raw(m, "</title></rect>");
-	if (w >= NAME_W && phase != 2) {
+	if (w >= NAME_W && phase != 2 && phase != LAST) {
 		report_markup_rawf(m,
 			"<text class=\"in\" x=\"%.1f\" y=\"%.1f\" "
 			"text-anchor=\"middle\">",
@@ -131,6 +134,51 @@ static void draw_block(const struct axis *a, size_t phase, int64_t from, int64_t
 		report_markup_raw(m, "</text>");
 	}
 	report_markup_raw(m, "\n");
+}
+
+/* Between T3 and the first step other systems were restored: that is no restoring of this one. */
+static int64_t waited_until(const struct report_system *s, int64_t from, int64_t to)
+{
+	int64_t first = to;
+	for (size_t i = 0; i < s->steps_count; i++) {
+		int64_t started = s->steps[i]->started;
+		if (started != REPORT_NONE && started < first)
+			first = started;
+	}
+	return s->steps_count > 0 && first > from && first < to ? first : from;
+}
+
+static void draw_wait(
+	const struct axis *a, int64_t from, int64_t to, double y, struct report_markup *m)
+{
+	double x = x_at(a, from), w = x_at(a, to) - x;
+	if (w < MIN_W)
+		return;
+	report_markup_rawf(m,
+		"<rect class=\"wait\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.0f\" "
+		"rx=\"2\"><title>waiting for its turn: ",
+		x, y + (BAR_H - THIN_H) / 2, w, THIN_H);
+	report_markup_duration(m, to - from);
+	report_markup_raw(m, "</title></rect>");
+	if (w >= NAME_W * 2)
+		report_markup_rawf(m,
+			"<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">"
+			"waiting for its turn</text>",
+			x + w / 2, y + 5);
+	report_markup_raw(m, "\n");
+}
+
+/* How long it took, behind the last block of the recovery. */
+static void draw_recovered(
+	const struct axis *a, const struct report_system *s, double y, struct report_markup *m)
+{
+	double x = x_at(a, s->timings.t_verified);
+	if (s->result.rta_total_ms == REPORT_NONE || x > RIGHT - NAME_W * 2)
+		return;
+	report_markup_rawf(
+		m, "<text class=\"done\" x=\"%.1f\" y=\"%.1f\">recovered after ", x + 6, y + 6);
+	report_markup_duration(m, s->result.rta_total_ms);
+	report_markup_raw(m, "</text>\n");
 }
 
 /* The time after the last phase that was reached. */
@@ -165,9 +213,10 @@ static void draw_objective(
 			"y2=\"%.1f\"/>",
 			x, y + 2, x, y + BAR_TOP + BAR_H + 4);
 	report_markup_rawf(m,
-		"<text class=\"rto-name\" x=\"%.1f\" y=\"%.1f\" "
+		"<text class=\"%s\" x=\"%.1f\" y=\"%.1f\" "
 		"text-anchor=\"%s\">RTO ",
-		x + (is_left ? -5 : 5), y + 12, is_left ? "end" : "start");
+		is_inside ? "rto-name" : "rto-far", x + (is_left ? -5 : 5), y + 12,
+		is_left ? "end" : "start");
 	report_markup_duration(m, s->rto_ms);
 	report_markup_raw(m, is_inside ? "</text>\n" : " →</text>\n");
 }
@@ -186,13 +235,18 @@ static void draw_row(
 		if (t[i] == REPORT_NONE)
 			continue;
 		/* cleanup begins at T6; without T6 it is no part of a recovery */
-		if ((i < REPORT_T_COUNT - 1 || t[i - 1] != REPORT_NONE) && t[i] > last)
-			draw_block(a, i, last, t[i], y + BAR_TOP, m);
+		int64_t begin = i == 4 ? waited_until(s, last, t[i]) : last;
+		if (begin > last)
+			draw_wait(a, last, begin, y + BAR_TOP, m);
+		if ((i < LAST || t[i - 1] != REPORT_NONE) && t[i] > begin)
+			draw_block(a, i, begin, t[i], y + BAR_TOP, m);
 		if (i < REPORT_T_COUNT - 1)
 			last = t[i];
 	}
 	if (t[6] == REPORT_NONE && last != REPORT_NONE && r->exercise.ended != REPORT_NONE)
 		draw_lost(a, last, r->exercise.ended, y + BAR_TOP, m);
+	if (t[6] != REPORT_NONE)
+		draw_recovered(a, s, y + BAR_TOP, m);
 	draw_objective(a, s, y, m);
 }
 

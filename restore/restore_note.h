@@ -11,6 +11,8 @@
 enum restore_note_kind {
 	RESTORE_NOTE_OWNER,   /* user or group not set */
 	RESTORE_NOTE_MODE,    /* permission bits not set, or set-id bits left out on purpose */
+	RESTORE_NOTE_RIGHTS,  /* not root: set-id bits of another owner, capabilities, trusted
+				 attributes, flags against change */
 	RESTORE_NOTE_XATTR,   /* attribute, ACL or capability not set */
 	RESTORE_NOTE_TIME,    /* not set, or the file system cannot hold it */
 	RESTORE_NOTE_FLAGS,   /* inode flags not set */
@@ -41,7 +43,6 @@ void restore_note_add(struct restore_note *n, enum restore_note_kind kind, const
  * restore_note_path(key, len, out):
  * Write the key as a relative path ("." for none), safe to show, cut at the end of ${out}.
  * Return ${out}.
- * ${out}.
  */
 const char *restore_note_path(
 	const uint8_t *key, size_t len, char out[static RESTORE_NOTE_PATH_BYTES]);

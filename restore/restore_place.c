@@ -11,6 +11,7 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "restore/target_dirs.h"
+#include "restore/target_sweep.h"
 #include "vault/entry.h"
 
 /*
@@ -343,6 +344,9 @@ int restore_place_dir(struct restore_place *p, const uint8_t *component, size_t 
 	if (rc != 0)
 		return rc;
 	target_dirs_top(p->dirs)->meta = TAKE(meta);
+	int fd;
+	if (is_dir && target_dirs_fd(p->dirs, &fd, NULL) == 0)
+		p->stats.leftovers += target_sweep(fd);
 	if (keep && e != NULL)
 		p->stats.kept++;
 	*step = keep ? RESTORE_STEP_KEPT : RESTORE_STEP_DONE;

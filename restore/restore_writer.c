@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "restore/target_dirs.h"
 #include "restore/target_meta.h"
 #include "restore/target_name.h"
+#include "restore/target_sweep.h"
 #include "vault/entry.h"
 
 /*
@@ -107,6 +109,7 @@ int restore_writer_new(int dirfd, const struct restore_writer_opts *opts,
 	place->note.arg = opts->note_arg;
 	place->note.key = w->key;
 	place->how.no_owner = opts->no_owner;
+	place->stats.leftovers = target_sweep(dirfd);
 	int rc = opts->overwrite == RESTORE_REFUSE ? check_empty(dirfd, err) : 0;
 	if (rc == 0)
 		rc = target_dirs_new(dirfd, &place->dirs, err);
@@ -214,6 +217,7 @@ static int open_file(struct restore_writer *w, const struct restore_put *put, st
 		put->dirfd, f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(err, ERR_IO, "unable to create it");
+	(void)flock(fd, LOCK_EX | LOCK_NB); /* where there are locks: it is no leftover */
 	f->fd = fd;
 	f->put = *put;
 	f->pos = 0;

@@ -40,6 +40,7 @@ struct restore_stats {
 	uint64_t links;                           /* further names of hard-link groups */
 	uint64_t bytes;                           /* of content that was given */
 	uint64_t kept;                            /* existing names left alone by the rule */
+	uint64_t leftovers;                       /* of a killed restore, removed (target_sweep) */
 	uint64_t notes;                           /* more than 0: exit status "warnings" */
 };
 

@@ -81,13 +81,21 @@ static bool is_own_xattr(const char *name)
 	       starts_with(name, len, ACL_PREFIX) || strcmp(name, "security.capability") == 0;
 }
 
+/* What failed is only root's to set, and we are not: nobody can have expected it. */
+static bool is_roots(int error)
+{
+	return geteuid() != 0 && (error == EPERM || error == EACCES);
+}
+
 static void note_xattr(const struct object *o, const char *verb, const char *name, size_t len)
 {
 	char text[NAME_TEXT_BYTES];
 	int saved = errno;
+	bool is_user = starts_with(name, len, "user.") || starts_with(name, len, ACL_PREFIX);
 	(void)escape_text(text, sizeof(text), name, len); /* the length is not needed */
-	restore_note_add(o->note, RESTORE_NOTE_XATTR, "unable to %s the attribute '%s': %s", verb,
-		text, strerror(saved));
+	restore_note_add(o->note,
+		!is_user && is_roots(saved) ? RESTORE_NOTE_RIGHTS : RESTORE_NOTE_XATTR,
+		"unable to %s the attribute '%s': %s", verb, text, strerror(saved));
 }
 
 /* A new object can inherit ACLs, an existing directory can have anything. */
@@ -180,7 +188,7 @@ static void apply_mode(const struct object *o, uint32_t left_out)
 {
 	uint32_t mode = o->entry->mode & 07777;
 	if ((mode & left_out) != 0) {
-		restore_note_add(o->note, RESTORE_NOTE_MODE,
+		restore_note_add(o->note, geteuid() == 0 ? RESTORE_NOTE_MODE : RESTORE_NOTE_RIGHTS,
 			"set-id bits left out, since the owner is another one");
 		mode &= ~left_out;
 	}
@@ -224,8 +232,8 @@ void target_meta_flags(int fd, uint32_t want, uint32_t mask, struct restore_note
 	}
 	unsigned then = (now & ~mask) | (want & mask);
 	if (then != now && ioctl(fd, FS_IOC_SETFLAGS, &then) != 0)
-		restore_note_add(note, RESTORE_NOTE_FLAGS, "unable to set the inode flags 0x%x: %s",
-			want & mask, strerror(errno));
+		restore_note_add(note, is_roots(errno) ? RESTORE_NOTE_RIGHTS : RESTORE_NOTE_FLAGS,
+			"unable to set the inode flags 0x%x: %s", want & mask, strerror(errno));
 }
 
 void target_meta_apply(const struct target_meta_how *how, int fd, bool is_path,

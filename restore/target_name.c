@@ -20,6 +20,11 @@
 
 #define TEXT_BYTES (NAME_MAX * 4 + 1)
 
+/* A temporary name: digits between the two. */
+#define TEMP_BEFORE ".holdfast-"
+#define TEMP_BEHIND ".new"
+#define TEMP_DIGITS 16
+
 int target_name_check(const uint8_t *component, size_t len, struct err *err)
 {
 	if (len == 0)
@@ -88,9 +93,17 @@ int target_name_temp(char out[static TARGET_NAME_TEMP_BYTES], struct err *err)
 	int rc = env_random(&r, sizeof(r), err);
 	if (rc != 0)
 		return rc;
-	(void)snprintf(out, TARGET_NAME_TEMP_BYTES, ".holdfast-%016llx.new",
+	(void)snprintf(out, TARGET_NAME_TEMP_BYTES, TEMP_BEFORE "%016llx" TEMP_BEHIND,
 		(unsigned long long)r); /* fits */
 	return 0;
+}
+
+bool target_name_is_temp(const char *name)
+{
+	size_t before = strlen(TEMP_BEFORE);
+	return strncmp(name, TEMP_BEFORE, before) == 0 &&
+	       strspn(name + before, "0123456789abcdef") == TEMP_DIGITS &&
+	       strcmp(name + before + TEMP_DIGITS, TEMP_BEHIND) == 0;
 }
 
 int target_name_take(int dirfd, const char *temp, const char *name, bool replace, struct err *err)

@@ -51,6 +51,9 @@ int target_name_choose(int dirfd, const char *component, const struct target_nam
 /* Write a name that nothing has.  Return 0 or -ERR_IO (no randomness). */
 int target_name_temp(char out[static TARGET_NAME_TEMP_BYTES], struct err *err);
 
+/* Return true if target_name_temp() could have written ${name}. */
+bool target_name_is_temp(const char *name);
+
 /**
  * target_name_take(dirfd, temp, name, replace, err):
  * Rename ${temp} to ${name} in one step.  Return 0, -ERR_EXISTS (not ${replace}, and the name is

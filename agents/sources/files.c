@@ -136,6 +136,12 @@ static void close_content(void *self, struct source_item *item)
 	update_item(f, item);
 }
 
+static uint64_t count_lost(void *self)
+{
+	struct files *f = self;
+	return f->lost + root_list_missing(f->opts.roots);
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static int init(struct files *f, struct err *err)
@@ -165,7 +171,8 @@ int files_new(const struct files_opts *opts, struct files **out, struct err *err
 		.open = open_content,
 		.read = read_content,
 		.again = read_again,
-		.close = close_content };
+		.close = close_content,
+		.lost = count_lost };
 	f->path = (struct buf)BUF_INIT(FILES_MAX_PATH_BYTES);
 	f->key = (struct buf)BUF_INIT(ENTRY_MAX_KEY_BYTES);
 	f->fd = -1;

@@ -36,6 +36,7 @@ struct files {
 	struct source_item item;
 	int fd;
 	struct files_content content;
+	uint64_t lost; /* names told and never given, as lost() of a source */
 };
 
 /* Tell of f->path. */

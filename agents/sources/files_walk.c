@@ -69,6 +69,19 @@ void files_walk_warn_sys(struct files *f, const char *what)
 	files_walk_warn(f, why.msg);
 }
 
+/* The same of what will not be given, and should. */
+static void lose(struct files *f, const char *why)
+{
+	f->lost++;
+	files_walk_warn(f, why);
+}
+
+static void lose_sys(struct files *f, const char *what)
+{
+	f->lost++;
+	files_walk_warn_sys(f, what);
+}
+
 /* ---- names ----------------------------------------------------------------------------------- */
 
 static void rewind_names(struct files *f)
@@ -114,7 +127,7 @@ static bool look(struct files *f, struct visit *v)
 {
 	if (statx(v->dirfd, v->name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS,
 		    &v->sx) != 0) {
-		files_walk_warn_sys(f, "unable to look at it");
+		lose_sys(f, "unable to look at it");
 		return false;
 	}
 	return true;
@@ -136,7 +149,7 @@ static bool is_wanted(struct files *f, const struct visit *v)
 	bool is_dir = S_ISDIR(v->sx.stx_mode);
 	if (v->how == HOW_ANCESTOR) {
 		if (!is_dir)
-			files_walk_warn(f, "replaced while the backup ran");
+			lose(f, "replaced while the backup ran");
 		return is_dir;
 	}
 	if (v->how == HOW_BELOW && path_filter_is_excluded(f->opts.filter,
@@ -147,7 +160,10 @@ static bool is_wanted(struct files *f, const struct visit *v)
 		return false;
 	}
 	if (file_meta_kind(v->sx.stx_mode) == 0) {
-		files_walk_warn(f, "a socket, not kept");
+		if (S_ISSOCK(v->sx.stx_mode)) /* whoever listens makes it anew */
+			note(f, "a socket, not kept");
+		else
+			lose(f, "of no known kind, not kept");
 		return false;
 	}
 	if (v->how == HOW_BELOW && S_ISREG(v->sx.stx_mode) && f->opts.max_file_bytes > 0 &&
@@ -173,15 +189,15 @@ static bool open_visit(struct files *f, struct visit *v)
 		v->is_path_only = true;
 		if (v->fd >= 0 && is_unreadable) {
 			errno = saved;
-			files_walk_warn_sys(f, "unable to open the directory");
+			lose_sys(f, "unable to open the directory");
 		}
 	}
 	if (v->fd < 0 || file_meta_stat(v->fd, &v->sx) != 0) {
-		files_walk_warn_sys(f, "unable to open it");
+		lose_sys(f, "unable to open it");
 		return false;
 	}
 	if ((v->sx.stx_mode & S_IFMT) != before) {
-		files_walk_warn(f, "replaced while the backup ran");
+		lose(f, "replaced while the backup ran");
 		return false;
 	}
 	return true;
@@ -272,7 +288,7 @@ static int enter(struct files *f, struct visit *v, struct err *err)
 		return err_set(err, ERR_NOMEM, "%s", why.msg);
 	}
 	if (rc != 0)
-		files_walk_warn(f, why.msg);
+		lose(f, why.msg);
 	if (frame.is_listed)
 		apply_tags(f, v->fd, &frame.names);
 	frame.fd = TAKE_FD(v->fd);
@@ -286,7 +302,7 @@ static int visit_open(struct files *f, struct visit *v, struct err *err)
 	uint64_t dev = makedev(v->sx.stx_dev_major, v->sx.stx_dev_minor);
 	int rc = fs_table_find(f->fs_table, v->fd, dev, &v->fs, &why);
 	if (rc != 0) {
-		files_walk_warn(f, why.msg);
+		lose(f, why.msg);
 		return rc == -ERR_NOMEM ? err_set(err, ERR_NOMEM, "%s", why.msg) : 0;
 	}
 	bool is_given = f->key.len > 0 && !(v->how == HOW_ANCESTOR && v->root->is_mapped);
@@ -315,8 +331,7 @@ static int visit(struct files *f, struct visit *v, struct err *err)
 	v->dirfd = dir_stack_fd(f->stack, (const char *)f->path.data);
 	if (v->dirfd < 0) {
 		struct dir_frame *lost = dir_stack_top(f->stack);
-		files_walk_warn_sys(
-			f, "unable to come back to the directory, its rest is not kept");
+		lose_sys(f, "unable to come back to the directory, its rest is not kept");
 		lost->next = lost->names.count;
 		return 0;
 	}
@@ -324,7 +339,7 @@ static int visit(struct files *f, struct visit *v, struct err *err)
 	if (rc == -ERR_NOMEM)
 		return err_set(err, ERR_NOMEM, "%s", why.msg);
 	if (rc != 0) {
-		files_walk_warn(f, "the path is longer than a backup can hold, not kept");
+		lose(f, "the path is longer than a backup can hold, not kept");
 		return 0;
 	}
 	if (!look(f, v) || !is_wanted(f, v))
@@ -363,7 +378,7 @@ static int step_root(struct files *f, struct err *err)
 	size_t len = strcspn(rest, "/");
 	char name[NAME_MAX + 1] = ".";
 	if (len > NAME_MAX) { /* it was found by this path a moment ago */
-		files_walk_warn(f, "vanished while the backup ran");
+		lose(f, "vanished while the backup ran");
 		f->root_at++;
 		return 0;
 	}

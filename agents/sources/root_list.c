@@ -19,6 +19,7 @@
  */
 
 struct root_list {
+	size_t missing;               /* given paths that were not there */
 	struct root_list_root *roots; /* owned */
 	size_t count, cap;
 	uint64_t *devs; /* owned, ascending */
@@ -272,6 +273,7 @@ int root_list_resolve(struct root_list *l, source_warn_fn on_missing, void *arg,
 		if (kept == 0 && i + 1 == l->count)
 			rc = err_set(err, ERR_USAGE, "none of the given paths exists");
 		root_done(r);
+		l->missing++;
 	}
 	l->count = kept;
 	if (rc == 0)
@@ -283,6 +285,11 @@ int root_list_resolve(struct root_list *l, source_warn_fn on_missing, void *arg,
 size_t root_list_count(const struct root_list *l)
 {
 	return l->count;
+}
+
+size_t root_list_missing(const struct root_list *l)
+{
+	return l->missing;
 }
 
 const struct root_list_root *root_list_at(const struct root_list *l, size_t i)

@@ -50,6 +50,9 @@ int root_list_resolve(struct root_list *l, source_warn_fn on_missing, void *arg,
 
 size_t root_list_count(const struct root_list *l);
 
+/* How many given paths were not there. */
+size_t root_list_missing(const struct root_list *l);
+
 /* Borrowed until free. */
 const struct root_list_root *root_list_at(const struct root_list *l, size_t i);
 

@@ -119,6 +119,15 @@ const char *err_id(int code)
 	return table[find(code)].id;
 }
 
+int err_code_of_id(const char *id)
+{
+	for (size_t i = 0; i < table_count; i++) {
+		if (strcmp(table[i].id, id) == 0)
+			return table[i].code;
+	}
+	return 0;
+}
+
 int err_exit_status(int code)
 {
 	return code == 0 ? EXIT_STATUS_OK : table[find(code)].status;

@@ -96,6 +96,9 @@ void err_clear(struct err *err);
 /* Return the stable id ("no-space") of ${code}, positive or negative; "failed" when unknown. */
 const char *err_id(int code);
 
+/* Return the code of the stable ${id} ("no-space"), positive; 0 when there is no such id. */
+int err_code_of_id(const char *id);
+
 /* Return the exit status of ${code}, positive or negative; 0 for 0. */
 int err_exit_status(int code);
 

@@ -95,6 +95,7 @@ struct slots {
 	struct store *store;
 	uint8_t at[SLOTS_MAX][SLOT_HFBG_BYTES];
 	size_t count;
+	char from[PATH_MAX]; /* the recovery file; "": the copies in the vault */
 };
 
 static int keep_slot(void *arg, const char *name, uint64_t size)
@@ -121,6 +122,7 @@ static int read_recovery_file(const char *path, struct slots *s, struct err *err
 			"the recovery file '%s' has %zu bytes instead of %d", path, raw.len,
 			SLOT_HFBG_BYTES);
 	memcpy(s->at[s->count++], raw.data, SLOT_HFBG_BYTES);
+	(void)snprintf(s->from, sizeof(s->from), "%s", path); /* for a text */
 	return 0;
 }
 
@@ -145,7 +147,7 @@ static int find_slots(const struct cli *cli, struct access *a, struct slots *s, 
 	return rc;
 }
 
-static int open_slots(
+static int try_slots(
 	const struct slots *s, const struct secret *pass, uint8_t rk_sk[32], struct err *err)
 {
 	int rc = -ERR_AUTH;
@@ -154,6 +156,23 @@ static int open_slots(
 		if (rc == 0)
 			return 0;
 	}
+	return rc;
+}
+
+/* With the passphrase as it was said; else, if it is a generated one, as it was shown. */
+static int open_slots(
+	const struct slots *s, const struct secret *pass, uint8_t rk_sk[32], struct err *err)
+{
+	struct secret shown = SECRET_INIT;
+	int rc = try_slots(s, pass, rk_sk, err);
+	if (rc == -ERR_AUTH && passphrase_as_generated(pass, &shown, NULL) == 1)
+		rc = try_slots(s, &shown, rk_sk, err);
+	secret_done(&shown);
+	if (rc == -ERR_AUTH)
+		(void)err_hint(err,
+			"it was tried on the recovery %s%s; another one is named with "
+			"--recovery-file",
+			s->from[0] == '\0' ? "copy in the vault" : "file ", s->from);
 	return rc;
 }
 
@@ -261,6 +280,10 @@ int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, 
 		rc = load_keys(cli, need, out, &keys, err);
 	if (rc == 0)
 		rc = vault_open(out->store, &keys, &out->vault, err);
+	if (rc == 0 && vault_no_header(out->vault) != NULL)
+		console_warn(&cli->console, NULL, 0,
+			"the vault header is lost, continuing without it: %s",
+			vault_no_header(out->vault)->msg);
 	if (rc == 0 && out->has_content)
 		rc = fetch_new(out->vault, &out->fetch, err);
 	secret_wipe(&keys, sizeof(keys));
@@ -303,15 +326,22 @@ int access_snapshots(struct cli *cli, struct access *a, struct err *err)
 		return rc;
 	rc = paths_dir(PATHS_STATE, a->vault_id, dir, &why);
 	if (rc == 0) {
-		rc = rollback_check(dir, &a->list, &why);
+		rc = rollback_check(dir, &a->list, a->is_backup ? a->damaged : 0, &why);
 		if (rc == -ERR_ROLLBACK && is_accepted)
 			console_warn(&cli->console, NULL, 0, "%s; accepted", why.msg);
 		else if (rc == -ERR_ROLLBACK || rc == -ERR_CORRUPT) {
+			if (rc == -ERR_ROLLBACK && a->damaged > 0)
+				(void)err_hint(&why,
+					"snapshots named above cannot be read: put their objects "
+					"back from a copy of the store; --accept-rollback goes on "
+					"with what is left");
 			if (err != NULL)
 				*err = why;
 			return rc;
 		}
-		rc = rollback_update(dir, &a->list, is_accepted, &why);
+		/* what is only damaged is not forgotten: a backup goes on behind it */
+		rc = rollback_update(
+			dir, &a->list, is_accepted && (a->is_backup || a->damaged == 0), &why);
 	}
 	if (rc != 0) /* a host without a home can still restore */
 		log_info("access.snapshots", "%s, continuing without a memory of snapshots",

@@ -41,6 +41,9 @@ struct access {
 	char group[KEYRING_GROUP_BYTES]; /* drill group of content_sk, or "" */
 	struct snapshot_list list;       /* access_snapshots() */
 	uint64_t damaged;                /* snapshot objects passed over */
+	bool is_backup; /* set before access_snapshots(): objects that cannot be read may be what
+			 * is missing, the session decides.  A reader is not given an older
+			 * snapshot for the newest */
 };
 
 #define ACCESS_INIT                                                                                \

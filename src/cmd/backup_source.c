@@ -1,21 +1,16 @@
 #include "cmd/backup_source.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agents/sources/files.h"
 #include "agents/sources/path_filter.h"
-#include "agents/sources/pg_conn.h"
-#include "agents/sources/postgres_dir.h"
-#include "agents/sources/postgres_truth.h"
 #include "agents/sources/root_list.h"
+#include "agents/sources/source_open.h"
 #include "agents/sources/stdin_source.h"
 #include "agents/sources_conf.h"
 #include "base/buf.h"
@@ -32,21 +27,17 @@
 #include "codec/truth_json.h"
 #include "conf/conf_problems.h"
 #include "crypto/hash.h"
-#include "restore/erase_tree.h"
-#include "restore/tree_truth.h"
 #include "vault/label.h"
 
 /*
- *   new (names, filters) --> capture (truth, staging) --> source --> free (staging removed)
+ *   new (names, filters) --> capture --> source --> free
  *
  * INVARIANTS
- * (1) staged is not empty exactly while a directory of ours may be there.
- * (2) staging_lock is held from before the directory is touched until it is removed.
+ * (1) source is set exactly when there is something to read.
  */
 
 #define LIST_FILE_MAX_BYTES ((size_t)256 << 20)
 #define NAME_MAX_BYTES 1024
-#define PG_DIR_NAME "pgdata"
 #define OWN_MAX 8
 #define PRESENT_MAX 64
 
@@ -58,17 +49,16 @@ struct backup_source {
 	const struct sources_conf_source *from; /* in conf; NULL = from the command line */
 	struct root_list *roots;
 	struct path_filter *filter;
+	struct source_open *opened; /* owned; a source of a configuration file */
 	struct files *files;
 	struct stdin_source *input;
-	const struct source *source; /* of files or input */
+	const struct source *source; /* of opened, files or input */
 	struct files_own own[OWN_MAX];
 	size_t own_count;
 	const char *present[PRESENT_MAX];
 	size_t present_count;
 	struct buf truth;
-	char staged[PATH_MAX]; /* invariant 1 */
-	int staging_lock;      /* owned; -1 = none */
-	char **paths, **tags;  /* owned, for the label */
+	char **paths, **tags; /* owned, for the label */
 	size_t path_count, tag_count;
 };
 
@@ -142,17 +132,12 @@ static int add_roots(struct backup_source *s, struct err *err)
 static int make_files(struct backup_source *s, struct err *err)
 {
 	const struct cli *cli = s->cli;
-	bool is_conf = s->from != NULL;
-	for (size_t i = 0; i < PRESENT_MAX && cli_nth(cli, "exclude-if-present", i) != NULL; i++)
-		s->present[s->present_count++] = cli_nth(cli, "exclude-if-present", i);
 	struct files_opts opts = { .roots = s->roots,
 		.filter = s->filter,
-		.is_exclude_caches = cli_is_set(cli, "exclude-caches") ||
-				     (is_conf && s->from->is_exclude_caches),
+		.is_exclude_caches = cli_is_set(cli, "exclude-caches"),
 		.exclude_if_present = s->present,
 		.exclude_if_present_count = s->present_count,
-		.is_one_file_system = cli_is_set(cli, "one-file-system") ||
-				      (is_conf && s->from->is_one_file_system),
+		.is_one_file_system = cli_is_set(cli, "one-file-system"),
 		.max_file_bytes = (uint64_t)cli_number(cli, "exclude-larger-than", 0),
 		.own = s->own,
 		.own_count = s->own_count,
@@ -245,20 +230,6 @@ static int find_in_conf(struct backup_source *s, const char *path, struct err *e
 	return err_set(err, ERR_USAGE, "there is no source '%s' in '%s'", name, path);
 }
 
-static int conf_filter(struct backup_source *s, struct err *err)
-{
-	int rc = 0;
-	if (s->from->exclude_count > 0 && s->filter == NULL)
-		rc = path_filter_new(&s->filter, err);
-	for (size_t i = 0; rc == 0 && i < s->from->exclude_count; i++) {
-		rc = path_filter_add(s->filter, s->from->exclude[i], err);
-		if (rc != 0)
-			rc = err_wrap(err, "source '%s': exclude '%s'", s->from->name,
-				s->from->exclude[i]);
-	}
-	return rc;
-}
-
 /* A base backup is complete or it is none: nothing may be left out of its copy. */
 static int check_database_usage(const struct cli *cli, struct err *err)
 {
@@ -290,19 +261,11 @@ static int from_conf(struct backup_source *s, struct err *err)
 	s->consistency = s->from->consistency;
 	for (size_t i = 0; rc == 0 && i < s->from->tag_count; i++)
 		rc = add_text(&s->tags, &s->tag_count, s->from->tags[i], err);
-	for (size_t i = 0; rc == 0 && i < s->from->path_count; i++)
-		rc = add_text(&s->paths, &s->path_count, s->from->paths[i], err);
-	if (rc == 0 && s->from->type == SOURCES_CONF_POSTGRES) {
+	for (size_t i = 0; rc == 0 && source_open_path(s->from, i) != NULL; i++)
+		rc = add_text(&s->paths, &s->path_count, source_open_path(s->from, i), err);
+	if (rc == 0 && s->from->type == SOURCES_CONF_POSTGRES)
 		rc = check_database_usage(s->cli, err);
-		return rc != 0 ? rc : add_text(&s->paths, &s->path_count, PG_DIR_NAME, err);
-	}
-	if (rc == 0)
-		rc = conf_filter(s, err);
-	if (rc == 0)
-		rc = root_list_new(&s->roots, err);
-	for (size_t i = 0; rc == 0 && i < s->from->path_count; i++)
-		rc = root_list_add(s->roots, s->from->paths[i], s->from->prefix, err);
-	return rc != 0 ? rc : root_list_resolve(s->roots, on_warning, s, err);
+	return rc;
 }
 
 static int read_truth_file(struct backup_source *s, struct err *err)
@@ -330,7 +293,6 @@ int backup_source_new(
 	if (s == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	s->cli = cli;
-	s->staging_lock = -1;
 	s->consistency = ROOT_FUZZY;
 	s->truth = (struct buf)BUF_INIT(TRUTH_JSON_MAX_BYTES);
 	rc = filter_options_exclude(cli, &s->filter, err);
@@ -352,129 +314,47 @@ int backup_source_new(
 	return rc;
 }
 
-static int keep_truth(struct backup_source *s, const struct truth *t, struct err *err)
+static int open_configured(struct backup_source *s, const char *staging, const char *const *own,
+	size_t own_count, struct err *err)
 {
-	if (s->truth.len > 0)
-		return 0; /* the user's own wins */
-	return truth_json_format(t, &s->truth, err);
-}
-
-/* Facts of the trees, taken at the source before they are read for the backup. */
-static int take_tree_truth(struct backup_source *s, struct err *err)
-{
-	struct truth *t = truth_new();
-	int rc = t == NULL ? err_set(err, ERR_NOMEM, "out of memory") : 0;
-	for (size_t i = 0; rc == 0 && i < root_list_count(s->roots); i++) {
-		const struct root_list_root *root = root_list_at(s->roots, i);
-		struct tree_truth_opts opts = {
-			.prefix = s->from->prefix != NULL ? s->from->prefix
-							  : root->path + strspn(root->path, "/"),
-			.has_batches = s->from->truth == SOURCES_CONF_TRUTH_BATCHES
-		};
-		CLEANUP(cleanup_close_p)
-		int fd = open(root->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0)
-			rc = err_sys(err, ERR_IO, "unable to read '%s'", root->path);
-		else
-			rc = tree_truth_add(fd, &opts, t, err);
-	}
-	if (rc == 0)
-		rc = truth_seal(t, err);
-	if (rc == 0)
-		rc = keep_truth(s, t, err);
-	truth_free(t);
-	return rc == 0 ? 0 : err_wrap(err, "unable to take the truth manifest");
-}
-
-static int take_table_truth(
-	struct backup_source *s, const struct pg_conn_opts *conn, struct err *err)
-{
-	struct postgres_truth_opts what = { .tables = s->from->tables, .margin_ms = -1 };
-	struct truth *t = truth_new();
-	int rc = t == NULL ? err_set(err, ERR_NOMEM, "out of memory")
-			   : postgres_truth_take(conn, &what, t, err);
-	if (rc == 0)
-		rc = keep_truth(s, t, err);
-	truth_free(t);
-	return rc == 0 ? 0 : err_wrap(err, "unable to take the truth manifest");
-}
-
-/* Invariant 2: the cache's lock is no help when another run has another cache, or none. */
-static int lock_staging(struct backup_source *s, const char *staging, struct err *err)
-{
-	char path[PATH_MAX];
-	int rc = paths_make(staging, err);
-	if (rc != 0)
-		return rc;
-	if (snprintf(path, sizeof(path), "%s.lock", staging) >= (int)sizeof(path))
-		return err_set(err, ERR_LIMIT, "path '%s' is too long", staging);
-	s->staging_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (s->staging_lock < 0)
-		return err_sys(err, ERR_IO, "unable to open '%s'", path);
-	if (flock(s->staging_lock, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	if (errno != EWOULDBLOCK)
-		return err_sys(err, ERR_IO, "unable to lock '%s'", path);
-	err_set(err, ERR_BUSY, "another backup of source '%s' uses '%s'", s->name, staging);
-	return err_hint(err, "wait until it has ended, or give another --staging");
-}
-
-/* Only a directory that we have just made is ours alone: one that was there may be anybody's. */
-static int make_staging(struct backup_source *s, const char *staging, struct err *err)
-{
-	int rc = erase_tree_run(AT_FDCWD, staging, NULL, err);
-	if (rc == 0 && mkdir(staging, 0700) != 0)
-		rc = err_sys(err, ERR_IO, "unable to make directory '%s'", staging);
-	if (rc == 0)
-		(void)snprintf(s->staged, sizeof(s->staged), "%s", staging); /* same size */
-	return rc;
-}
-
-/* The copy goes to a directory of ours; what a killed run left there is removed first. */
-static int stage_postgres(struct backup_source *s, const char *staging, struct err *err)
-{
-	struct pg_conn_opts conn = { .conninfo = s->from->conninfo,
-		.passfile = s->from->passfile,
+	const struct cli *cli = s->cli;
+	struct source_kinds_opts opts = { .from = s->from,
+		.staging = staging,
+		.own = own,
+		.own_count = own_count,
+		.has_truth = s->truth.len > 0, /* the user's own wins */
+		.filter = s->filter,
+		.is_exclude_caches = cli_is_set(cli, "exclude-caches"),
+		.is_one_file_system = cli_is_set(cli, "one-file-system"),
+		.exclude_if_present = s->present,
+		.exclude_if_present_count = s->present_count,
+		.max_file_bytes = (uint64_t)cli_number(cli, "exclude-larger-than", 0),
+		.arg = s,
+		.on_warning = on_warning,
+		.on_note = on_note,
 		.is_stopped = stop_is_asked };
-	int rc = s->from->truth == SOURCES_CONF_TRUTH_TABLES ? take_table_truth(s, &conn, err) : 0;
+	int rc = s->from->type == SOURCES_CONF_POSTGRES ? paths_make(staging, err) : 0;
 	if (rc == 0)
-		rc = lock_staging(s, staging, err);
+		rc = source_open_new(&opts, &s->opened, err);
 	if (rc == 0)
-		rc = make_staging(s, staging, err);
-	if (rc != 0)
-		return rc;
-	CLEANUP(cleanup_close_p)
-	int fd = open(staging, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return err_sys(err, ERR_IO, "unable to open '%s'", staging);
-	rc = postgres_dir_capture(&conn, fd, PG_DIR_NAME, NULL, err);
-	if (rc != 0)
-		return err_wrap(err, "unable to copy the database of source '%s'", s->name);
-	char path[PATH_MAX];
-	(void)snprintf(path, sizeof(path), "%s", staging); /* same size */
-	rc = paths_join(path, PG_DIR_NAME, err);
-	if (rc == 0)
-		rc = root_list_new(&s->roots, err);
-	if (rc == 0)
-		rc = root_list_add(s->roots, path, PG_DIR_NAME, err);
-	return rc != 0 ? rc : root_list_resolve(s->roots, on_warning, s, err);
+		s->source = source_open_source(s->opened);
+	return rc;
 }
 
 int backup_source_capture(struct backup_source *s, const char *staging, const char *const *own,
 	size_t own_count, struct err *err)
 {
-	int rc = 0;
 	if (s->source != NULL)
 		return 0; /* standard input */
+	for (size_t i = 0; i < PRESENT_MAX && cli_nth(s->cli, "exclude-if-present", i) != NULL; i++)
+		s->present[s->present_count++] = cli_nth(s->cli, "exclude-if-present", i);
+	if (s->from != NULL)
+		return open_configured(s, staging, own, own_count, err);
 	for (size_t i = 0; i < own_count && s->own_count < OWN_MAX; i++) {
 		if (own[i] != NULL && files_own_find(own[i], &s->own[s->own_count], NULL) == 0)
 			s->own_count++; /* one that is not there cannot be met */
 	}
-	if (s->from != NULL && s->from->type == SOURCES_CONF_POSTGRES)
-		rc = stage_postgres(s, staging, err);
-	else if (s->from != NULL && s->from->truth != SOURCES_CONF_TRUTH_NONE)
-		rc = take_tree_truth(s, err);
-	return rc != 0 ? rc : make_files(s, err);
+	return make_files(s, err);
 }
 
 static void free_list(char **list, size_t count)
@@ -488,17 +368,12 @@ void backup_source_free(struct backup_source *s)
 {
 	if (s == NULL)
 		return;
+	source_open_free(s->opened); /* may warn */
 	files_free(s->files);
 	stdin_source_free(s->input);
 	path_filter_free(s->filter);
 	root_list_free(s->roots);
 	sources_conf_free(s->conf);
-	struct err why = ERR_INIT;
-	if (s->staged[0] != '\0' && erase_tree_run(AT_FDCWD, s->staged, NULL, &why) != 0)
-		console_warn(&s->cli->console, s->staged, strlen(s->staged),
-			"the staging directory is left: %s", why.msg);
-	if (s->staging_lock >= 0)
-		(void)close(s->staging_lock); /* ends the lock */
 	free_list(s->paths, s->path_count);
 	free_list(s->tags, s->tag_count);
 	buf_done(&s->truth);
@@ -523,6 +398,8 @@ enum root_consistency backup_source_consistency(const struct backup_source *s)
 
 const void *backup_source_truth(const struct backup_source *s, size_t *len)
 {
+	if (s->truth.len == 0 && s->opened != NULL)
+		return source_open_truth(s->opened, len);
 	*len = s->truth.len;
 	return s->truth.len > 0 ? s->truth.data : NULL;
 }

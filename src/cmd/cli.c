@@ -49,6 +49,8 @@ size_t cli_tables(const struct cli_verb *verb, const struct cli_option *tables[C
 		tables[n++] = verb->options;
 	if (verb != NULL && (verb->groups & CLI_VAULT) != 0)
 		tables[n++] = cli_options_vault;
+	if (verb != NULL && (verb->groups & CLI_SERVER) != 0)
+		tables[n++] = cli_options_server;
 	if (verb != NULL && (verb->groups & CLI_CONTENT) != 0)
 		tables[n++] = cli_options_content;
 	if (verb != NULL && (verb->groups & (CLI_CONTENT | CLI_PASS)) != 0)

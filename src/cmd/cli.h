@@ -44,6 +44,7 @@ enum cli_group {
 	CLI_VAULT = 1 << 0,   /* --vault and what finds its keys */
 	CLI_PASS = 1 << 1,    /* a passphrase */
 	CLI_CONTENT = 1 << 2, /* a key that opens content: recovery file or drill key */
+	CLI_SERVER = 1 << 3,  /* a controller and a token for it */
 };
 
 struct cli_verb {

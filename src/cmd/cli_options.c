@@ -57,3 +57,22 @@ const struct cli_option cli_options_content[] = {
 		.help = "open snapshots with this drill key instead of a passphrase" },
 	{ .name = NULL },
 };
+
+const struct cli_option cli_options_server[] = {
+	{ .name = "server",
+		.kind = CLI_TEXT,
+		.argument = "HOST:PORT",
+		.env = "HOLDFAST_SERVER",
+		.help = "the controller's people port" },
+	{ .name = "token-file",
+		.kind = CLI_TEXT,
+		.argument = "FILE",
+		.env = "HOLDFAST_TOKEN_FILE",
+		.help = "the token that says who you are" },
+	{ .name = "ca",
+		.kind = CLI_TEXT,
+		.argument = "FILE",
+		.env = "HOLDFAST_CA",
+		.help = "the controller's CA certificate (keys/ca.pem)" },
+	{ .name = NULL },
+};

@@ -10,5 +10,6 @@ extern const struct cli_option cli_options_common[];  /* every verb */
 extern const struct cli_option cli_options_vault[];   /* CLI_VAULT */
 extern const struct cli_option cli_options_pass[];    /* CLI_PASS, CLI_CONTENT */
 extern const struct cli_option cli_options_content[]; /* CLI_CONTENT */
+extern const struct cli_option cli_options_server[];  /* CLI_SERVER */
 
 #endif

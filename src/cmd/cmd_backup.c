@@ -14,15 +14,18 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "base/human.h"
+#include "base/log.h"
 #include "base/version.h"
 #include "cmd/access.h"
 #include "cmd/backup_source.h"
+#include "cmd/bad_packs.h"
 #include "cmd/paths.h"
 #include "cmd/rollback.h"
 #include "cmd/stop.h"
 #include "cmd/view.h"
 #include "codec/jsonx.h"
 #include "codec/text.h"
+#include "vault/id_set.h"
 #include "vault/session.h"
 #include "vault/vault.h"
 
@@ -162,9 +165,35 @@ static int capture(struct job *j, struct err *err)
 	return backup_source_capture(j->source, j->staging, own, 3, err);
 }
 
+/* What this host remembers of the source, for the case that its newest snapshot cannot be read. */
+static void find_memory(struct job *j, struct session_opts *out)
+{
+	char dir[PATH_MAX];
+	struct err why = ERR_INIT;
+	int rc = paths_dir(PATHS_STATE, j->access->vault_id, dir, &why);
+	if (rc == 0)
+		rc = rollback_newest(dir, j->access->writer.agent_id, j->source_id,
+			&out->memory.seq, out->memory.hash, &why);
+	if (rc != 0) /* as on a host that remembers nothing */
+		log_info("backup.memory", "%s, continuing", why.msg);
+}
+
+/* A list that cannot be read is told: the records it names are not stored anew. */
+static void find_bad_packs(struct job *j, struct id_set **out)
+{
+	char dir[PATH_MAX];
+	struct err why = ERR_INIT;
+	if (paths_dir(PATHS_STATE, j->access->vault_id, dir, NULL) != 0)
+		return; /* a host without a home remembers nothing */
+	if (bad_packs_load(dir, out, &why) != 0)
+		console_warn(&j->cli->console, NULL, 0, "%s", why.msg);
+}
+
 static int run_pipeline(struct job *j, struct err *err)
 {
 	struct session *session = NULL;
+	struct id_set *bad = NULL;
+	struct session_opts memory = { .memory = { .seq = 0 } };
 	bool is_dry = cli_is_set(j->cli, "dry-run");
 	struct label label = { .source = (char *)(uintptr_t)backup_source_name(j->source),
 		.host = j->host,
@@ -187,12 +216,16 @@ static int run_pipeline(struct job *j, struct err *err)
 	label.paths = (char **)(uintptr_t)backup_source_paths(j->source, &label.path_count);
 	label.tags = (char **)(uintptr_t)backup_source_tags(j->source, &label.tag_count);
 	opts.truth = backup_source_truth(j->source, &opts.truth_len);
-	int rc = is_dry ? 0 : session_new(j->access->vault, &session, err);
+	find_memory(j, &memory);
+	find_bad_packs(j, &bad);
+	memory.bad_packs = bad;
+	int rc = is_dry ? 0 : session_new(j->access->vault, &memory, &session, err);
 	if (rc == 0) {
 		opts.port = is_dry ? NULL : session_port(session);
 		rc = backup_run(&opts, backup_source_source(j->source), &j->result, err);
 	}
 	session_free(session);
+	id_set_free(bad);
 	return rc;
 }
 
@@ -265,8 +298,9 @@ static int tell(struct job *j, struct err *err)
 	console_print(c, "\n  files     %llu: %llu %s, %llu unchanged\n",
 		(unsigned long long)r->files, (unsigned long long)r->new_files,
 		r->has_snapshot ? "read" : "to read", (unsigned long long)r->unchanged_files);
-	console_print(c, "  besides   %llu directories, %llu others\n", (unsigned long long)r->dirs,
-		(unsigned long long)r->others);
+	console_print(c, "  besides   ");
+	console_count(c, r->dirs, "directory, ", "directories, ");
+	console_count(c, r->others, "other\n", "others\n");
 	console_print(c, "  content   %s", human_size(all, r->bytes));
 	if (r->has_snapshot)
 		console_print(c, ", %s read, %s stored", human_size(in, r->read_bytes),
@@ -303,6 +337,7 @@ static int run(struct cli *cli, struct err *err)
 	struct job j = { .cli = cli, .access = &a, .lock = -1, .start_ns = env_mono_ns() };
 	bool is_dry = cli_is_set(cli, "dry-run");
 	int rc = access_open(cli, ACCESS_WRITER, is_dry ? DRIVERS_READ : DRIVERS_WRITE, &a, err);
+	a.is_backup = true;
 	if (rc == 0)
 		rc = access_snapshots(cli, &a, err);
 	if (rc == 0)

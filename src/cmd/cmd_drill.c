@@ -16,6 +16,7 @@
 #include "cmd/stop.h"
 #include "codec/jsonx.h"
 #include "conf/conf_problems.h"
+#include "conf/conf_suggest.h"
 #include "crypto/secret.h"
 #include "plans/plan.h"
 #include "restore/drill.h"
@@ -107,6 +108,52 @@ static int read_declared(const struct cli *cli, int64_t *out, struct err *err)
 			"--declared %s lies in the future: a disruption has happened already",
 			text);
 	return 0;
+}
+
+static bool has_source(const struct snapshot_list *l, const char *name)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		if (strcmp(l->at[i].label.source, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The source in the vault that ${name} may be a slip of, or NULL. */
+static const char *near_source(const struct snapshot_list *l, const char *name)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		if (conf_suggest_is_near(name, l->at[i].label.source))
+			return l->at[i].label.source;
+	}
+	return NULL;
+}
+
+/* A source that was never backed up cannot be drilled: told for all systems before T0. */
+static int check_sources(const struct job *j, const struct snapshot_list *l, struct err *err)
+{
+	struct conf_problems problems = CONF_PROBLEMS_INIT;
+	conf_problems_set_file(&problems, j->plan->file);
+	for (size_t i = 0; i < j->plan->system_count; i++) {
+		const struct plan_system *s = &j->plan->systems[i];
+		const char *near = near_source(l, s->source);
+		if (has_source(l, s->source))
+			continue;
+		if (near != NULL)
+			conf_problems_add(&problems, CONF_ERROR, s->source_line,
+				"there is no snapshot of source '%s'; did you mean '%s'?",
+				s->source, near);
+		else
+			conf_problems_add(&problems, CONF_ERROR, s->source_line,
+				"there is no snapshot of source '%s': expected a name that "
+				"'holdfast snapshot list' shows",
+				s->source);
+	}
+	if (problems.errors > 0)
+		conf_problems_print(&problems, stderr);
+	int rc = conf_problems_verdict(&problems, "plan", err);
+	conf_problems_done(&problems);
+	return rc;
 }
 
 static void on_tell(void *arg, const char *text)
@@ -282,6 +329,8 @@ static int drill(struct job *j, struct access *a, struct err *err)
 		rc = access_open(j->cli, ACCESS_CONTENT, DRIVERS_READ, a, err);
 	if (rc == 0)
 		rc = access_snapshots(j->cli, a, err);
+	if (rc == 0)
+		rc = check_sources(j, &a->list, err);
 	if (rc == 0)
 		rc = carry_out(j, a, declared_ns, err);
 	return rc == 0 ? tell(j, err) : rc;

@@ -1,5 +1,6 @@
 #include "cmd/cmd_restore.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@ static const struct {
 } notes[] = {
 	[RESTORE_NOTE_OWNER] = { "owner", "owners could not be set (that takes root)" },
 	[RESTORE_NOTE_MODE] = { "mode", "permissions could not be set" },
+	[RESTORE_NOTE_RIGHTS] = { "rights", "rights that only root can give were left out" },
 	[RESTORE_NOTE_XATTR] = { "xattr", "attributes could not be set" },
 	[RESTORE_NOTE_TIME] = { "time", "times could not be set" },
 	[RESTORE_NOTE_FLAGS] = { "flags", "inode flags could not be set" },
@@ -55,14 +57,20 @@ struct job {
 	int64_t start_ns;
 };
 
+/* What an ordinary user cannot set is no fault of the restore, and nothing he could mend. */
+static bool is_roots(enum restore_note_kind kind)
+{
+	return geteuid() != 0 && (kind == RESTORE_NOTE_OWNER || kind == RESTORE_NOTE_RIGHTS);
+}
+
 static void on_note(void *arg, enum restore_note_kind kind, const uint8_t *key, size_t key_len,
 	const char *text)
 {
 	CLEANUP(buf_done) struct buf path = BUF_INIT(ENTRY_MAX_KEY_BYTES + 2);
 	struct job *j = arg;
 	struct console *c = &j->cli->console;
-	if (kind == RESTORE_NOTE_OWNER && geteuid() != 0) {
-		j->note_counts[kind]++; /* an ordinary user cannot expect more: told in one line */
+	if (is_roots(kind)) {
+		j->note_counts[kind]++; /* told in one line */
 		return;
 	}
 	if (j->note_counts[kind]++ >= NOTES_SHOWN && !c->is_json) {
@@ -207,6 +215,23 @@ static int check_paths(struct job *j, struct err *err)
 	return 0;
 }
 
+/* What only root could have set, in one line. */
+static void tell_roots(struct job *j)
+{
+	char rights_text[96] = "";
+	uint64_t owners = j->note_counts[RESTORE_NOTE_OWNER];
+	uint64_t rights = j->note_counts[RESTORE_NOTE_RIGHTS];
+	if (geteuid() == 0 || owners + rights == 0)
+		return;
+	if (rights > 0)
+		(void)snprintf(rights_text, sizeof(rights_text),
+			"; set-id bits, capabilities or the like left out: %llu",
+			(unsigned long long)rights); /* fits */
+	console_note(&j->cli->console,
+		"only root can set owners; entries that are yours now instead: %llu%s",
+		(unsigned long long)owners, rights_text);
+}
+
 static void tell_text(struct job *j)
 {
 	char size[HUMAN_BYTES];
@@ -214,17 +239,21 @@ static void tell_text(struct job *j)
 	struct console *c = &j->cli->console;
 	const struct restore_run_result *r = &j->result;
 	for (size_t i = 0; i < NOTE_KINDS; i++) {
-		if (j->note_counts[i] >
-			(i == RESTORE_NOTE_OWNER && geteuid() != 0 ? 0 : NOTES_SHOWN))
+		if (!is_roots((enum restore_note_kind)i) && j->note_counts[i] > NOTES_SHOWN)
 			console_note(c, "%s: %llu times in all", notes[i].summary,
 				(unsigned long long)j->note_counts[i]);
 	}
+	tell_roots(j);
+	if (j->stats.leftovers > 0)
+		console_note(c, "removed %llu temporary file%s that a killed restore had left",
+			(unsigned long long)j->stats.leftovers, j->stats.leftovers == 1 ? "" : "s");
 	if (c->is_quiet)
 		return;
-	console_print(c, "%s %llu files, %llu directories, %llu others, %s",
-		cli_is_set(j->cli, "dry-run") ? "would restore" : "restored",
-		(unsigned long long)r->files, (unsigned long long)r->dirs,
-		(unsigned long long)r->others, human_size(size, r->bytes));
+	console_print(c, "%s ", cli_is_set(j->cli, "dry-run") ? "would restore" : "restored");
+	console_count(c, r->files, "file, ", "files, ");
+	console_count(c, r->dirs, "directory, ", "directories, ");
+	console_count(c, r->others, "other, ", "others, ");
+	console_print(c, "%s", human_size(size, r->bytes));
 	if (j->stats.kept > 0)
 		console_print(c, "; %llu left as they were", (unsigned long long)j->stats.kept);
 	uint64_t left_out = r->damaged + r->failed;
@@ -249,13 +278,13 @@ static int tell(struct job *j, struct err *err)
 			(void)json_object_set_new(kinds, notes[i].name,
 				json_integer((json_int_t)j->note_counts[i])); /* NULL: seen below */
 	}
-	json_t *o = json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}",
+	json_t *o = json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}",
 		"snapshot_id", id, "dry_run", (int)cli_is_set(j->cli, "dry-run"), "files",
 		(json_int_t)r->files, "dirs", (json_int_t)r->dirs, "others", (json_int_t)r->others,
-		"bytes", (json_int_t)r->bytes, "kept", (json_int_t)j->stats.kept, "damaged",
-		(json_int_t)r->damaged, "failed", (json_int_t)r->failed, "warnings",
-		(json_int_t)c->warnings, "notes", kinds, "duration_s",
-		(double)(env_mono_ns() - j->start_ns) / 1e9);
+		"bytes", (json_int_t)r->bytes, "kept", (json_int_t)j->stats.kept, "leftovers",
+		(json_int_t)j->stats.leftovers, "damaged", (json_int_t)r->damaged, "failed",
+		(json_int_t)r->failed, "warnings", (json_int_t)c->warnings, "notes", kinds,
+		"duration_s", (double)(env_mono_ns() - j->start_ns) / 1e9);
 	if (console_object(c, "restore", "summary", o) != 0)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	return 0;
@@ -354,7 +383,7 @@ static const struct cli_option options[] = {
 		.help = "the source that 'latest' means" },
 	{ .name = "dry-run", .letter = 'n', .help = "only say how much would be restored" },
 	{ .name = "numeric-ids", .help = "set owners by number, never by name" },
-	{ .name = "no-owner", .help = "do not set owners" },
+	{ .name = "no-owner", .help = "do not set owners; what is restored is yours" },
 	{ .name = "no-sparse", .help = "write zeros instead of holes" },
 	{ .name = "no-sync", .help = "do not wait until everything is on the disk" },
 	{ .name = NULL },
@@ -368,8 +397,8 @@ const struct cli_verb cmd_restore_verb = {
 		"SNAP is 'latest' or the beginning of an id (4 digits or more).  Nothing outside "
 		"the directory is ever written, and nothing in the vault.  Every file's content is "
 		"compared with the digest taken at backup; one that differs is named, left out, "
-		"and the exit status is 14.  Owners that an ordinary user cannot set are "
-		"counted, and are no warning.",
+		"and the exit status is 14.  Owners, set-id bits and whatever else only root "
+		"can set are counted, and are no warning, when an ordinary user restores.",
 	.json = "JSON lines: warning, status, summary",
 	.options = options,
 	.groups = CLI_VAULT | CLI_CONTENT,

@@ -61,7 +61,12 @@ static int show_list(struct cli *cli, const struct snapshot_list *l, struct err 
 	int64_t latest = cli_number(cli, "latest", INT64_MAX);
 	json_t *rows = json_array();
 	uint64_t shown = 0;
-	snapshot_show_head(c);
+	struct snapshot_show_columns columns = SNAPSHOT_SHOW_COLUMNS_INIT;
+	for (size_t i = 0; i < l->count; i++) {
+		if (is_wanted(cli, &l->at[i]) && is_recent(cli, l, i, latest))
+			snapshot_show_fit(&columns, &l->at[i]);
+	}
+	snapshot_show_head(c, &columns);
 	for (size_t i = 0; i < l->count; i++) {
 		if (!is_wanted(cli, &l->at[i]) || !is_recent(cli, l, i, latest))
 			continue;
@@ -69,11 +74,12 @@ static int show_list(struct cli *cli, const struct snapshot_list *l, struct err 
 		if (c->is_json)
 			(void)json_array_append_new(rows, snapshot_show_object(&l->at[i]));
 		else
-			snapshot_show_line(c, &l->at[i]);
+			snapshot_show_line(c, &columns, &l->at[i]);
 	}
 	if (!c->is_json) {
 		json_decref(rows);
-		console_note(c, "%llu snapshots", (unsigned long long)shown);
+		console_note(
+			c, "%llu snapshot%s", (unsigned long long)shown, shown == 1 ? "" : "s");
 		return 0;
 	}
 	if (json_array_size(rows) != shown) {

@@ -1,18 +1,25 @@
 #include "cmd/cmd_verify.h"
 
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/escape.h"
 #include "base/human.h"
 #include "cmd/access.h"
+#include "cmd/bad_packs.h"
+#include "cmd/paths.h"
 #include "cmd/stop.h"
+#include "codec/text.h"
 #include "vault/verify.h"
 
 struct run {
 	struct cli *cli;
 	uint64_t done, total;
 	bool is_rolled_back;
+	uint8_t (*bad)[32]; /* packs found damaged; owned */
+	size_t bad_count;
 };
 
 static void tell_finding(struct run *r, bool is_warning, const char *object, const char *what)
@@ -33,9 +40,39 @@ static void tell_finding(struct run *r, bool is_warning, const char *object, con
 	console_print(c, ": %s\n", safe);
 }
 
+/* A damaged pack is kept for remember(); without memory for it the next verify does. */
+static void keep_bad(struct run *r, const char *object)
+{
+	size_t len = strlen(object);
+	uint8_t hash[32];
+	if (strncmp(object, "pk/", 3) != 0 || len < 64 || r->bad_count == BAD_PACKS_MAX ||
+		text_unhex(object + len - 64, sizeof(hash), hash) != 0)
+		return;
+	uint8_t(*grown)[32] = reallocarray(r->bad, r->bad_count + 1, sizeof(*grown));
+	if (grown == NULL)
+		return;
+	r->bad = grown;
+	memcpy(r->bad[r->bad_count++], hash, sizeof(hash));
+}
+
 static void on_finding(void *arg, const struct verify_finding *f)
 {
 	tell_finding(arg, f->is_warning, f->object, f->what);
+	if (!f->is_warning)
+		keep_bad(arg, f->object);
+}
+
+/* So that the next backup of this host stores anew what it needs of them. */
+static void remember(struct run *r, const struct access *a)
+{
+	char dir[PATH_MAX];
+	struct err why = ERR_INIT;
+	int rc = paths_dir(PATHS_STATE, a->vault_id, dir, &why);
+	if (rc == 0)
+		rc = bad_packs_store(dir, (const uint8_t(*)[32])r->bad, r->bad_count, &why);
+	if (rc != 0)
+		console_note(&r->cli->console,
+			"holdfast: %s, continuing without a memory of damaged packs", why.msg);
 }
 
 static void on_progress(void *arg, uint64_t done, uint64_t total)
@@ -77,40 +114,59 @@ static int check_memory(struct run *r, struct access *a, struct verify_result *v
 	return 0;
 }
 
+/* What lies in the store and belongs to no snapshot: no fault, but it takes space. */
+static void tell_waiting(struct run *r, uint64_t files, uint64_t bytes)
+{
+	char size[HUMAN_BYTES];
+	if (files > 0)
+		console_note(&r->cli->console,
+			"tmp/ holds %llu file%s (%s) of backups that were killed or still run; the "
+			"next backup removes what is older than a day",
+			(unsigned long long)files, files == 1 ? "" : "s", human_size(size, bytes));
+}
+
 static int sum_up(struct run *r, const struct verify_result *v, bool has_data, struct err *err)
 {
 	char size[HUMAN_BYTES];
+	uint64_t waiting = 0, waiting_bytes = 0;
 	struct console *c = &r->cli->console;
+	drivers_waiting(r->cli, &waiting, &waiting_bytes);
+	tell_waiting(r, waiting, waiting_bytes);
 	if (c->is_json) {
-		json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "data",
-			(int)has_data, "objects", (json_int_t)v->objects, "packs",
+		json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			"data", (int)has_data, "objects", (json_int_t)v->objects, "packs",
 			(json_int_t)v->packs, "records", (json_int_t)v->records, "snapshots",
 			(json_int_t)v->snapshots, "files", (json_int_t)v->files, "bytes",
 			(json_int_t)v->bytes, "problems", (json_int_t)v->problems, "warnings",
-			(json_int_t)v->warnings);
+			(json_int_t)v->warnings, "tmp_files", (json_int_t)waiting, "tmp_bytes",
+			(json_int_t)waiting_bytes);
 		if (console_object(c, "verify", "summary", o) != 0)
 			return err_set(err, ERR_NOMEM, "out of memory");
 	} else {
-		console_print(c, "%llu objects, %llu packs, %llu records, %llu snapshots",
-			(unsigned long long)v->objects, (unsigned long long)v->packs,
-			(unsigned long long)v->records, (unsigned long long)v->snapshots);
+		console_count(c, v->objects, "object, ", "objects, ");
+		console_count(c, v->packs, "pack, ", "packs, ");
+		console_count(c, v->records, "record, ", "records, ");
+		console_count(c, v->snapshots, "snapshot, ", "snapshots, ");
 		if (has_data)
-			console_print(c, ", %llu files", (unsigned long long)v->files);
-		console_print(c, ", %s: ", human_size(size, v->bytes));
+			console_count(c, v->files, "file, ", "files, ");
+		console_print(c, "%s: ", human_size(size, v->bytes));
 		if (v->problems == 0 && v->warnings == 0)
 			console_print(c, "OK%s\n", has_data ? "" : " (content not opened)");
-		else
-			console_print(c, "%llu problems, %llu warnings\n",
-				(unsigned long long)v->problems, (unsigned long long)v->warnings);
+		else {
+			console_count(c, v->problems, "problem, ", "problems, ");
+			console_count(c, v->warnings, "warning\n", "warnings\n");
+		}
 	}
 	if (v->problems > 0) {
 		err_set(err, r->is_rolled_back ? ERR_ROLLBACK : ERR_CORRUPT,
-			"the vault has %llu problems", (unsigned long long)v->problems);
+			"the vault has %llu problem%s", (unsigned long long)v->problems,
+			v->problems == 1 ? "" : "s");
 		return err_hint(err, r->is_rolled_back
 					     ? "find out who replaced or cut the store; "
 					       "restore from another copy meanwhile"
-					     : "keep the store as it is, and back up what "
-					       "the named snapshots hold again");
+					     : "keep the store as it is, and back up the "
+					       "sources again from this host: what damaged "
+					       "packs held is stored anew");
 	}
 	if (v->warnings > 0)
 		r->cli->status = EXIT_STATUS_WARNINGS;
@@ -127,8 +183,11 @@ static int verify(struct cli *cli, struct access *a, struct err *err)
 		.on_progress = on_progress,
 		.is_stopped = stop_is_asked };
 	int rc = verify_run(a->vault, &opts, &result, err);
-	if (rc == 0)
+	if (rc == 0) {
+		remember(&r, a);
 		rc = check_memory(&r, a, &result, err);
+	}
+	free(r.bad);
 	return rc != 0 ? rc : sum_up(&r, &result, a->has_content, err);
 }
 
@@ -159,7 +218,9 @@ const struct cli_verb cmd_verify_verb = {
 	.about =
 		"Every object is read: it must hash to its name and open; every record, reference, "
 		"chain and signature is checked; and what this host remembers of the vault is "
-		"compared.  Findings are results: they are on standard output.",
+		"compared.  Findings are results: they are on standard output.  Packs found "
+		"damaged are remembered on this host: its next backup reads every file and stores "
+		"anew what it needs of them; older snapshots get back what they share with it.",
 	.json = "JSON lines: finding, status, summary",
 	.options = options,
 	.groups = CLI_VAULT | CLI_CONTENT,

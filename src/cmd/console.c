@@ -50,6 +50,11 @@ void console_print_name(struct console *c, const char *name, size_t len)
 	(void)fputs(safe, stdout);                /* console_flush() tells */
 }
 
+void console_count(struct console *c, uint64_t n, const char *one, const char *many)
+{
+	console_print(c, "%llu %s", (unsigned long long)n, n == 1 ? one : many);
+}
+
 void console_note(struct console *c, const char *fmt, ...)
 {
 	if (c->is_json || c->is_quiet)

@@ -37,6 +37,9 @@ void console_print(struct console *c, const char *fmt, ...) __attribute__((forma
 /* ${len} bytes of a name in result text, made safe to show. */
 void console_print_name(struct console *c, const char *name, size_t len);
 
+/* "1 file" or "2 files" in result text. */
+void console_count(struct console *c, uint64_t n, const char *one, const char *many);
+
 /* A remark on standard error; nothing with --json or --quiet. */
 void console_note(struct console *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,10 +1,16 @@
 #include "cmd/drivers.h"
 
 #include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "cmd/cli.h"
+#include "store/local/local_tree.h"
 #include "store/local/store_local.h"
 #include "store/store.h"
 
@@ -45,6 +51,29 @@ const char *drivers_directory(const struct cli *cli)
 	return n == 4 && strncmp(location, "file", n) == 0 ? location + n + 1 : NULL;
 }
 
+void drivers_waiting(const struct cli *cli, uint64_t *files, uint64_t *bytes)
+{
+	const char *path = drivers_directory(cli);
+	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	CLEANUP(cleanup_close_p) int root = path == NULL ? -1 : open(path, flags);
+	*files = *bytes = 0;
+	int fd = root < 0 ? -1 : openat(root, LOCAL_TREE_TMP, flags | O_NOFOLLOW);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	if (dir == NULL) {
+		if (fd >= 0)
+			(void)close(fd); /* read side */
+		return;
+	}
+	for (const struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
+		struct stat st;
+		if (fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode)) {
+			++*files;
+			*bytes += (uint64_t)st.st_size;
+		}
+	}
+	(void)closedir(dir); /* read side */
+}
+
 int drivers_open(const struct cli *cli, enum drivers_mode mode, struct store **out, struct err *err)
 {
 	const char *location = drivers_location(cli);
@@ -52,6 +81,12 @@ int drivers_open(const struct cli *cli, enum drivers_mode mode, struct store **o
 		err_set(err, ERR_USAGE, "no vault is named");
 		return err_hint(err, "give --vault DIR or set HOLDFAST_VAULT");
 	}
+	return drivers_open_location(location, mode, out, err);
+}
+
+int drivers_open_location(
+	const char *location, enum drivers_mode mode, struct store **out, struct err *err)
+{
 	size_t n = scheme_length(location);
 	if (n == 0)
 		return open_local(location, mode, out, err);

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct cli;
 struct err;
@@ -25,8 +26,20 @@ enum drivers_mode {
 int drivers_open(
 	const struct cli *cli, enum drivers_mode mode, struct store **out, struct err *err);
 
+/* The same for a location that a configuration names. */
+int drivers_open_location(
+	const char *location, enum drivers_mode mode, struct store **out, struct err *err);
+
 /* The directory of --vault when it is a local store, else NULL. */
 const char *drivers_directory(const struct cli *cli);
+
+/**
+ * drivers_waiting(cli, files, bytes):
+ * How many files of a local store wait in its tmp/ for a backup that is running, or for one that
+ * was killed: both, since only the next backup can tell.  0 when there are none, or when it cannot
+ * be seen.
+ */
+void drivers_waiting(const struct cli *cli, uint64_t *files, uint64_t *bytes);
 
 /* What --vault names, or NULL. */
 const char *drivers_location(const struct cli *cli);

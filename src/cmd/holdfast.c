@@ -9,7 +9,9 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "cmd/cli.h"
+#include "cmd/cmd_agent.h"
 #include "cmd/cmd_backup.h"
+#include "cmd/cmd_controller.h"
 #include "cmd/cmd_demo.h"
 #include "cmd/cmd_diff.h"
 #include "cmd/cmd_drill.h"
@@ -17,8 +19,10 @@
 #include "cmd/cmd_find.h"
 #include "cmd/cmd_help.h"
 #include "cmd/cmd_init.h"
+#include "cmd/cmd_job.h"
 #include "cmd/cmd_key.h"
 #include "cmd/cmd_ls.h"
+#include "cmd/cmd_people.h"
 #include "cmd/cmd_plan.h"
 #include "cmd/cmd_report.h"
 #include "cmd/cmd_restore.h"
@@ -50,6 +54,23 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_report_key_verb,
 	&cmd_report_verify_verb,
 	&cmd_report_list_verb,
+	&cmd_controller_init_verb,
+	&cmd_controller_run_verb,
+	&cmd_controller_rebuild_verb,
+	&cmd_agent_token_verb,
+	&cmd_agent_list_verb,
+	&cmd_agent_show_verb,
+	&cmd_agent_approve_verb,
+	&cmd_agent_revoke_verb,
+	&cmd_job_run_verb,
+	&cmd_job_list_verb,
+	&cmd_job_show_verb,
+	&cmd_job_cancel_verb,
+	&cmd_job_schedule_verb,
+	&cmd_people_new_verb,
+	&cmd_people_list_verb,
+	&cmd_people_revoke_verb,
+	&cmd_people_audit_verb,
 	&cmd_demo_verb,
 	&cmd_help_verb,
 	&cmd_help_version_verb,

@@ -1,5 +1,6 @@
 #include "cmd/passphrase.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,6 +19,7 @@
 #include "cmd/stop.h"
 #include "crypto/hash.h"
 #include "crypto/secret.h"
+#include "vault/keyring.h"
 
 /*
  * INVARIANTS
@@ -27,6 +29,10 @@
 
 #define COMMAND_MAX_WORDS 64
 #define COMMAND_MAX_BYTES 4096
+/* What keyring_passphrase() writes: groups of these digits, with '-' between. */
+#define GENERATED_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+#define GENERATED_GROUP 4
+
 #define COMMAND_TIMEOUT_MS 300000 /* it may ask a person or a token */
 
 /* The first line of ${b} as a secret. */
@@ -199,6 +205,29 @@ int passphrase_get(const struct cli *cli, struct secret *out, struct err *err)
 	if (command != NULL && *command != '\0')
 		return of_command(command, out, err);
 	return ask("passphrase: ", out, err);
+}
+
+int passphrase_as_generated(const struct secret *said, struct secret *out, struct err *err)
+{
+	char text[KEYRING_PASSPHRASE_BYTES] = "";
+	size_t at = 0;
+	bool is_form = true;
+	for (size_t i = 0; i < said->len && is_form; i++) {
+		int c = toupper(said->data[i]);
+		if (c == '-' || c == ' ' || c == '\t')
+			continue;
+		if (at % (GENERATED_GROUP + 1) == GENERATED_GROUP && at + 1 < sizeof(text))
+			text[at++] = '-';
+		is_form = c != '\0' && strchr(GENERATED_DIGITS, c) != NULL && at + 1 < sizeof(text);
+		if (is_form)
+			text[at++] = (char)c;
+	}
+	int rc = 0;
+	if (is_form && at + 1 == sizeof(text) &&
+		(said->len != at || memcmp(said->data, text, at) != 0))
+		rc = secret_set(out, text, at, err) == 0 ? 1 : -ERR_NOMEM;
+	secret_wipe(text, sizeof(text));
+	return rc;
 }
 
 int passphrase_ask_new(struct secret *out, struct err *err)

@@ -20,6 +20,14 @@ struct secret;
  */
 int passphrase_get(const struct cli *cli, struct secret *out, struct err *err);
 
+/**
+ * passphrase_as_generated(said, out, err):
+ * Read ${said} as a generated passphrase in other writing: small letters, blanks or hyphens
+ * elsewhere or nowhere.  Return 1 and the form keyring_passphrase() gives, 0 when it can be none or
+ * is in that form already, or -ERR_NOMEM.
+ */
+int passphrase_as_generated(const struct secret *said, struct secret *out, struct err *err);
+
 /* True if a file or command is named, so that no person is asked. */
 bool passphrase_is_given(const struct cli *cli);
 

@@ -138,7 +138,9 @@ static int went_back(
 		"yourself, repeat with --accept-rollback");
 }
 
-static int check_one(const struct seen *s, const struct snapshot_list *list, struct err *err)
+/* ${unreadable} is lessened by what is missing. */
+static int check_one(const struct seen *s, const struct snapshot_list *list, uint64_t *unreadable,
+	struct err *err)
 {
 	uint64_t newest = 0;
 	bool has_number = false;
@@ -154,17 +156,40 @@ static int check_one(const struct seen *s, const struct snapshot_list *list, str
 		has_number |= snap->record.seq == s->seq;
 		has_hash |= snap->record.seq == s->seq && memcmp(snap->hash, s->hash, 32) == 0;
 	}
+	if (newest < s->seq && s->seq - newest <= *unreadable) {
+		*unreadable -= s->seq - newest;
+		return 0;
+	}
 	if (newest < s->seq || (has_number && !has_hash))
 		return went_back(s, source, newest, newest >= s->seq, err);
 	return 0;
 }
 
-int rollback_check(const char *dir, const struct snapshot_list *list, struct err *err)
+int rollback_check(
+	const char *dir, const struct snapshot_list *list, uint64_t unreadable, struct err *err)
 {
 	struct memory m = { .at = NULL };
 	int rc = load(dir, &m, err);
 	for (size_t i = 0; rc == 0 && i < m.count; i++)
-		rc = check_one(&m.at[i], list, err);
+		rc = check_one(&m.at[i], list, &unreadable, err);
+	free(m.at);
+	return rc;
+}
+
+int rollback_newest(const char *dir, const uint8_t agent_id[16], const uint8_t source_id[16],
+	uint64_t *seq, uint8_t hash[32], struct err *err)
+{
+	struct memory m = { .at = NULL };
+	int rc = load(dir, &m, err);
+	if (rc == 0)
+		*seq = 0;
+	for (size_t i = 0; rc == 0 && i < m.count; i++) {
+		if (memcmp(m.at[i].agent_id, agent_id, 16) == 0 &&
+			memcmp(m.at[i].source_id, source_id, 16) == 0) {
+			*seq = m.at[i].seq;
+			memcpy(hash, m.at[i].hash, 32);
+		}
+	}
 	free(m.at);
 	return rc;
 }

@@ -2,12 +2,15 @@
 
 #include <string.h>
 
+#include "base/escape.h"
 #include "base/human.h"
 #include "cmd/console.h"
 #include "cmd/view.h"
 #include "codec/jsonx.h"
 #include "codec/text.h"
 #include "vault/snapshot.h"
+
+#define COLUMN_MAX 60 /* a longer name moves its own line only */
 
 static json_t *name_of(const char *text)
 {
@@ -80,9 +83,20 @@ void snapshot_show_record(json_t *o, const struct snapshot *s)
 	(void)json_object_set_new(o, "derived", json_boolean((r->flags & SNAPREC_DERIVED) != 0));
 }
 
+/* How many columns a name takes when shown: escapes count, further bytes of a character do not. */
+static int width_of(const char *text)
+{
+	char safe[4 * LABEL_MAX_TEXT + 1];
+	int width = 0;
+	(void)escape_str(safe, sizeof(safe), text); /* there is room for every byte as \xHH */
+	for (const char *c = safe; *c != '\0'; c++)
+		width += ((unsigned char)*c & 0xc0) != 0x80;
+	return width;
+}
+
 static void print_padded(struct console *c, const char *text, int width)
 {
-	int len = (int)strlen(text);
+	int len = width_of(text);
 	console_print_name(c, text, strlen(text));
 	console_print(c, "%*s  ", len < width ? width - len : 0, "");
 }
@@ -95,21 +109,34 @@ static void print_list(struct console *c, char *const *texts, size_t count, cons
 	}
 }
 
-void snapshot_show_head(struct console *c)
+static int wider(int width, const char *text)
 {
-	console_print(c, "%-8s  %-26s  %-20s  %-12s  %10s  %10s  %s\n", "ID", "TIME", "SOURCE",
-		"HOST", "FILES", "SIZE", "TAGS");
+	int len = width_of(text);
+	return len <= width ? width : len < COLUMN_MAX ? len : COLUMN_MAX;
 }
 
-void snapshot_show_line(struct console *c, const struct snapshot *s)
+void snapshot_show_fit(struct snapshot_show_columns *columns, const struct snapshot *s)
+{
+	columns->source = wider(columns->source, s->label.source);
+	columns->host = wider(columns->host, s->label.host);
+}
+
+void snapshot_show_head(struct console *c, const struct snapshot_show_columns *columns)
+{
+	console_print(c, "%-8s  %-26s  %-*s  %-*s  %10s  %10s  %s\n", "ID", "TIME", columns->source,
+		"SOURCE", columns->host, "HOST", "FILES", "SIZE", "TAGS");
+}
+
+void snapshot_show_line(
+	struct console *c, const struct snapshot_show_columns *columns, const struct snapshot *s)
 {
 	char id[VIEW_ID_BYTES];
 	char when[HUMAN_BYTES];
 	char size[HUMAN_BYTES];
 	view_id(s, id);
 	console_print(c, "%.8s  %-26s  ", id, human_time_local(when, s->body.receipt_ns));
-	print_padded(c, s->label.source, 20);
-	print_padded(c, s->label.host, 12);
+	print_padded(c, s->label.source, columns->source);
+	print_padded(c, s->label.host, columns->host);
 	console_print(c, "%10llu  %10s  ", (unsigned long long)s->label.files,
 		human_size(size, s->record.raw_bytes));
 	print_list(c, s->label.tags, s->label.tag_count, ",");

@@ -13,11 +13,11 @@ struct err;
 
 struct audit_record {
 	int64_t number, at_ms;
-	char who[96];      /* "person:anna", "agent:line3", "controller" */
-	char address[64];  /* "" = none */
-	char action[64];   /* "agent.approve", "grant.refused" */
-	char object[128];  /* what it was done to */
-	char outcome[32];  /* "ok" or an error id */
+	char who[96];     /* "person:anna", "agent:line3", "controller" */
+	char address[64]; /* "" = none */
+	char action[64];  /* "agent.approve", "grant.refused" */
+	char object[128]; /* what it was done to */
+	char outcome[32]; /* "ok" or an error id */
 	char detail[512];
 	uint8_t prev[32], hash[32];
 };
@@ -28,7 +28,8 @@ int audit_add(struct db *db, const char *who, const char *address, const char *a
 /* Newest first. */
 int audit_each(struct db *db, int64_t limit, int (*fn)(void *arg, const struct audit_record *r),
 	void *arg, struct err *err);
-/* Check the whole chain.  Return 0 or -ERR_CORRUPT (which record). */
+/* Check the whole chain.  Return 0 or -ERR_CORRUPT (which record).  Records cut off at its end are
+ * not found. */
 int audit_check(struct db *db, struct err *err);
 
 #endif

@@ -17,7 +17,8 @@ static const char first[] =
 
 	"CREATE TABLE agent (id TEXT PRIMARY KEY, name TEXT NOT NULL, role BIGINT NOT NULL,"
 	" state BIGINT NOT NULL, version TEXT NOT NULL, csr TEXT NOT NULL,"
-	" tls_key_hash DB_BLOB NOT NULL, ik DB_BLOB NOT NULL, delivery DB_BLOB NOT NULL,"
+	" tls_key_hash DB_BLOB NOT NULL, next_key_hash DB_BLOB NOT NULL, ik DB_BLOB NOT NULL, "
+	"delivery DB_BLOB NOT NULL,"
 	" dk DB_BLOB NOT NULL, report DB_BLOB NOT NULL, fingerprint TEXT NOT NULL,"
 	" drill_group TEXT NOT NULL, address TEXT NOT NULL, enrolled_ms BIGINT NOT NULL,"
 	" approved_ms BIGINT NOT NULL, seen_ms BIGINT NOT NULL, clock_off_ms BIGINT NOT NULL,"

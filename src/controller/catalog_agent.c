@@ -27,6 +27,7 @@ static const struct catalog_row_field agent_fields[] = {
 	FIELD(version, ROW_TEXT, ROW_VALUE),
 	FIELD(csr, ROW_TEXT, ROW_VALUE),
 	FIELD(tls_key_hash, ROW_BYTES, ROW_VALUE),
+	FIELD(next_key_hash, ROW_BYTES, ROW_VALUE),
 	FIELD(ik, ROW_BYTES, ROW_VALUE),
 	FIELD(delivery, ROW_BYTES, ROW_VALUE),
 	FIELD(dk, ROW_BYTES, ROW_VALUE),

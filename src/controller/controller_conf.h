@@ -20,13 +20,13 @@ enum controller_catch_up {
 
 struct controller_schedule {
 	const char *name;
-	const char *agent;  /* name */
-	const char *source; /* backup; NULL = a drill */
-	const char *plan;   /* drill: absolute path of a plan; NULL = a backup */
+	const char *agent;         /* name */
+	const char *source;        /* backup; NULL = a drill */
+	const char *plan;          /* drill: absolute path of a plan; NULL = a backup */
 	struct calendar *calendar; /* owned by the configuration */
 	const char *at;            /* as written */
 	enum controller_catch_up catch_up;
-	int64_t splay_ms;       /* due times are moved by up to so much, the same for a schedule */
+	int64_t splay_ms;        /* due times are moved by up to so much, the same for a schedule */
 	int64_t start_within_ms; /* else missed; 0 = until the next due time */
 	int64_t deadline_ms;     /* longest run */
 	int64_t retries, retry_after_ms;
@@ -35,16 +35,16 @@ struct controller_schedule {
 };
 
 struct controller_conf {
-	const char *name;      /* of the controller, for reports */
-	const char *vault;     /* location, as --vault takes it */
-	const char *state;     /* directory: catalog, reports, evidence */
-	const char *keys;      /* directory: controller.key, ca.key, ca.pem, report.key */
+	const char *name;  /* of the controller, for reports */
+	const char *vault; /* location, as --vault takes it */
+	const char *state; /* directory: catalog, reports, evidence */
+	const char *keys;  /* directory: controller.key, ca.key, ca.pem, report.key */
 	const char *agents_host, *people_host;
 	int agents_port, people_port;
 	const char *const *hosts; /* names and addresses for the server certificate */
 	size_t host_count;
 	const char *agents_address, *people_address; /* what is told to agents; host:port */
-	int64_t max_running;   /* jobs at once */
+	int64_t max_running;                         /* jobs at once */
 	int64_t max_connections;
 	const struct controller_schedule *schedules;
 	size_t schedule_count;

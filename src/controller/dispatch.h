@@ -21,8 +21,8 @@ struct dispatch_opts {
 	int64_t max_running;
 	/* Fill the drill's part of an order (plan, grant, ..): the drill desk.  An error fails the
 	 * attempt with its reason. */
-	int (*fill_drill)(void *arg, const struct catalog_job *j, struct msg_order *out,
-		struct err *err);
+	int (*fill_drill)(
+		void *arg, const struct catalog_job *j, struct msg_order *out, struct err *err);
 	/* The attempt is over, whatever the outcome: sessions and grants of it are to be closed. */
 	void (*on_end)(void *arg, const struct catalog_job *j);
 	/* Somebody should look: a job failed for good, was missed, an agent was lost. */
@@ -40,16 +40,16 @@ void dispatch_set_max_running(struct dispatch *d, int64_t max_running);
 int dispatch_order(struct dispatch *d, struct catalog_job *j, struct err *err);
 
 /* The next order for an agent: 1 and *${out} (owned: msg_work_order_done), 0 when there is none. */
-int dispatch_next(struct dispatch *d, const uint8_t agent_id[16], struct msg_order *out,
-	struct err *err);
+int dispatch_next(
+	struct dispatch *d, const uint8_t agent_id[16], struct msg_order *out, struct err *err);
 
 /* An agent said hello: whatever it was running is lost, and tried again if tries are left. */
 int dispatch_hello(struct dispatch *d, const uint8_t agent_id[16], struct err *err);
 
 /* Check that ${attempt} of ${job} is what this agent runs now, and renew its lease.  Return 0,
  * -ERR_NOT_FOUND (not its job), -ERR_INTERRUPTED (given up or canceled: the text says why). */
-int dispatch_touch(struct dispatch *d, const uint8_t agent_id[16], const char *job,
-	int64_t attempt, struct catalog_job *out, struct err *err);
+int dispatch_touch(struct dispatch *d, const uint8_t agent_id[16], const char *job, int64_t attempt,
+	struct catalog_job *out, struct err *err);
 int dispatch_progress(struct dispatch *d, const uint8_t agent_id[16], const char *job,
 	const struct msg_progress *p, struct msg_go *go, struct err *err);
 /* The snapshot of the running attempt is durable: if its agent is lost now, the job is done. */

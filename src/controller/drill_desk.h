@@ -19,10 +19,10 @@ struct drill_desk;
 struct err;
 
 struct drill_desk_opts {
-	struct db *db;             /* borrowed, as all here */
-	const char *name;          /* of the controller, for the report */
-	const char *reports;       /* directory of reports and evidence */
-	const uint8_t *report_seed; /* 32: the controller's report key */
+	struct db *db;                                     /* borrowed, as all here */
+	const char *name;                                  /* of the controller, for the report */
+	const char *reports;                               /* directory of reports and evidence */
+	const uint8_t *report_seed;                        /* 32: the controller's report key */
 	bool (*has_source)(void *arg, const char *source); /* is any snapshot of it known? */
 	void *arg;
 };
@@ -48,8 +48,8 @@ int drill_desk_prepare(struct drill_desk *d, const struct drill_desk_order *o,
 int drill_desk_fill(
 	struct drill_desk *d, const struct catalog_job *j, struct msg_order *out, struct err *err);
 /* The sources of the plan of ${j} and T0, for the grant; texts borrowed until the next call. */
-int drill_desk_sources(struct drill_desk *d, const struct catalog_job *j,
-	const char *const **out, size_t *count, int64_t *declared_ms, struct err *err);
+int drill_desk_sources(struct drill_desk *d, const struct catalog_job *j, const char *const **out,
+	size_t *count, int64_t *declared_ms, struct err *err);
 
 /* A file of the evidence. */
 int drill_desk_evidence(struct drill_desk *d, const struct catalog_job *j, const char *name,

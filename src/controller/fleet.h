@@ -22,7 +22,7 @@ struct fleet;
 struct http_peer;
 
 struct fleet_opts {
-	struct db *db;                       /* borrowed, as all here */
+	struct db *db; /* borrowed, as all here */
 	const struct controller_keys *keys;
 	const char *ca_pem, *ca_key_pem;
 	const char *agents_address, *people_address;
@@ -38,33 +38,44 @@ void fleet_free(struct fleet *f);
 const void *fleet_config(const struct fleet *f, size_t *len);
 const struct domain *fleet_domain(const struct fleet *f);
 
-/* A token for ${role}; ${name} "" = the agent names itself; ${group}: the drill group of a sandbox.
- * Return 0, -ERR_USAGE (a name) or -ERR_EXISTS (the name is taken). */
+#define FLEET_TOKEN_TTL_MS ((int64_t)15 * 60 * 1000)
+#define FLEET_TOKEN_TTL_MAX_MS ((int64_t)7 * 24 * 3600 * 1000)
+/* A token for ${role}; ${name} "" = the agent names itself; ${group}: the drill group of a sandbox,
+ * "" for a capture; ${ttl_ms} 0 = FLEET_TOKEN_TTL_MS; ${who} for the audit record: "person:anna".
+ * Return 0, -ERR_USAGE (name, group, role, time) or -ERR_EXISTS (the name is taken). */
 int fleet_token(struct fleet *f, enum msg_role role, const char *name, const char *group,
-	int64_t ttl_ms, char out[MSG_TOKEN_TEXT_BYTES], struct err *err);
+	int64_t ttl_ms, const char *who, char out[MSG_TOKEN_TEXT_BYTES], struct err *err);
 
-/* POST /v1/enrol.  -ERR_AUTH: no such token, spent by other keys, past its time, wrong role or
- * name; the text that goes out never says which, the audit record does. */
+/* POST /v1/enrol.  ${address}: where from.  Return 0, -ERR_AUTH (no such token, spent by other
+ * keys, past its time, wrong role or name; the text that goes out never says which, the audit
+ * record does), -ERR_EXISTS (the name is taken, or a key was used before) or -ERR_CORRUPT (the
+ * request for the certificate).  The token is spent only by 0. */
 int fleet_enrol(struct fleet *f, const struct msg_enrol *m, const char *address,
 	struct msg_enrol_answer *out, struct err *err);
-/* POST /v1/enrol/collect.  Return 0, -ERR_BUSY (not approved yet) or -ERR_AUTH. */
-int fleet_collect(struct fleet *f, const struct msg_collect *m, struct msg_enrol_grant *out,
-	struct err *err);
+/* POST /v1/enrol/collect, for who holds the IK (checked by msg_enrol_collect_decode()).  ${out} is
+ * owned: msg_enrol_grant_done().  Return 0, -ERR_BUSY (not approved yet) or -ERR_AUTH (unknown,
+ * revoked, its clock). */
+int fleet_collect(
+	struct fleet *f, const struct msg_collect *m, struct msg_enrol_grant *out, struct err *err);
 
 /**
  * fleet_approve(f, agent, config, len, who, err):
  * Take ${config}, the next epoch signed by the officer: it must be the one before plus exactly
  * this agent's IK (capture) or its group's DK (sandbox), nothing else changed.
  * Return 0, -ERR_CONFIG (what differs), -ERR_AUTH (the officer), -ERR_BUSY (another epoch came
- * first: fetch and sign again) or -ERR_NOT_FOUND.
+ * first: fetch and sign again) or -ERR_NOT_FOUND (also: it was revoked).  The same config once more
+ * is fine.  An agent whose key is in the config already is approved with that config, or with a
+ * next one that changes nothing but the epoch.
  */
 int fleet_approve(struct fleet *f, const uint8_t agent[16], const void *config, size_t len,
 	const char *who, struct err *err);
 /* The config an officer is to sign for ${agent}: decoded from ${config}, one epoch on, with its key
- * added.  Used by whoever approves, off the controller. */
+ * added.  Used by whoever approves, off the controller; domain_done() ends it.  Return 0,
+ * -ERR_CONFIG (the key is there as another's), -ERR_USAGE (its group) or as domain_decode(). */
 int fleet_next_config(const void *config, size_t len, const uint8_t officer_pk[32],
 	const struct catalog_agent *agent, struct domain *out, struct err *err);
-/* At once.  Its key stays in the config, so that its snapshots stay readable. */
+/* At once; once more is fine.  Return 0 or -ERR_NOT_FOUND.  Its key stays in the config, so that
+ * its snapshots stay readable. */
 int fleet_revoke(struct fleet *f, const uint8_t agent[16], const char *who, struct err *err);
 
 /**
@@ -74,7 +85,9 @@ int fleet_revoke(struct fleet *f, const uint8_t agent[16], const char *who, stru
  */
 int fleet_identify(struct fleet *f, const struct http_peer *peer, enum msg_role need,
 	struct catalog_agent *out, struct err *err);
-/* A new certificate for the same key or another.  ${csr} from the agent itself. */
+/* A new certificate for the same key or another, appended.  ${csr} from the agent itself, ${a} as
+ * fleet_identify() told.  Another key counts from its first use on, which strikes the one before:
+ * so an answer that was lost locks nobody out.  Return 0, -ERR_CORRUPT (${csr}) or -ERR_AUTH. */
 int fleet_renew(struct fleet *f, const struct catalog_agent *a, const char *csr, struct buf *pem,
 	struct err *err);
 

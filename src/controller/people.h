@@ -35,8 +35,8 @@ struct people_token {
 int people_add(struct db *db, const struct people_token *t, char text[PEOPLE_TOKEN_TEXT_BYTES],
 	struct err *err);
 /* Who holds ${text} at ${now_ms}.  Return 0 or -ERR_AUTH (unknown, revoked or past its time). */
-int people_find(struct db *db, const char *text, int64_t now_ms, struct people_token *out,
-	struct err *err);
+int people_find(
+	struct db *db, const char *text, int64_t now_ms, struct people_token *out, struct err *err);
 int people_revoke(struct db *db, const char *name, int64_t now_ms, struct err *err);
 int people_each(struct db *db, int (*fn)(void *arg, const struct people_token *t), void *arg,
 	struct err *err);

@@ -18,8 +18,8 @@ struct err;
 struct schedule;
 
 struct schedule_opts {
-	struct db *db;              /* borrowed */
-	struct dispatch *dispatch;  /* borrowed */
+	struct db *db;             /* borrowed */
+	struct dispatch *dispatch; /* borrowed */
 	/* Prepare a job for a drill's schedule (reads and lints the plan, makes the exercise). */
 	int (*prepare_drill)(void *arg, const struct controller_schedule *s, struct catalog_job *j,
 		struct err *err);

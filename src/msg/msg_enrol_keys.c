@@ -80,8 +80,10 @@ int msg_enrol_keys_open(const void *data, size_t len, const uint8_t delivery_sk[
 	make_info(domain_id, agent_id, info);
 	int rc = hpke_open(delivery_sk, sealed, info, sizeof(info), NULL, 0,
 		sealed + HPKE_KEY_BYTES, len - HPKE_KEY_BYTES, plain, err);
-	if (rc != 0)
-		return err_wrap(err, "the delivered keys cannot be opened");
+	if (rc != 0) {
+		(void)err_wrap(err, "the delivered keys cannot be opened"); /* err may be NULL */
+		return rc;
+	}
 	if (memcmp(plain + 16, domain_id, 16) != 0 || memcmp(plain + 32, agent_id, 16) != 0)
 		rc = err_set(err, ERR_CORRUPT, "the delivered keys are for another agent");
 	else

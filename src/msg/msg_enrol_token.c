@@ -33,7 +33,7 @@ bool msg_enrol_token_is_address(const char *address)
 		return false;
 	size_t digits = strspn(port + 1, "0123456789");
 	return digits > 0 && digits <= 5 && port[1 + digits] == '\0' && port[1] != '0' &&
-	       atoi(port + 1) <= 65535;
+	       strtol(port + 1, NULL, 10) <= 65535;
 }
 
 int msg_enrol_token_format(
@@ -61,11 +61,11 @@ int msg_enrol_token_format(
 
 static int bad(struct err *err, const char *why)
 {
-	(void)err_set(err, ERR_USAGE, "the enrolment token %s", why);
-	return err_hint(err,
-		"copy it whole as it was printed: %s and one line of letters and "
-		"digits 2 to 7",
-		TOKEN_PREFIX);
+	int rc = err_set(err, ERR_USAGE, "the enrolment token %s", why);
+	(void)err_hint(err,
+		"copy it whole as it was printed: %s and one line of letters and digits 2 to 7",
+		TOKEN_PREFIX); /* err may be NULL */
+	return rc;
 }
 
 int msg_enrol_token_parse(const char *text, struct msg_token *out, struct err *err)

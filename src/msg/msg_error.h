@@ -9,11 +9,10 @@ struct err;
 
 /* The HTTP status that goes with ${err}. */
 int msg_error_status(const struct err *err);
-/* The code of an id of base/err.def; ERR_FAILED for one that this version does not know. */
-int msg_error_code(const char *id);
 /* Append the JSON object. */
 int msg_error_encode(const struct err *err, struct buf *out, struct err *why);
-/* Fill ${err} from an answer of ${status}; a body that is none of ours is told by its status. */
+/* Fill ${err} from an answer of ${status}; a body that is none of ours is told by its status
+ * (-ERR_FAILED). */
 int msg_error_decode(int status, const void *data, unsigned long len, struct err *err);
 
 #endif

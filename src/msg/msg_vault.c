@@ -18,6 +18,7 @@
  * (1) Form only: that a record is signed and a list is true is the vault's work.
  */
 
+#define BASE_SEQ_MAX ((INT64_C(1) << 53) - 1)
 #define SMALL_MAX ((size_t)64 << 10)
 #define BEGUN_MAX ((size_t)2 << 20)
 #define CONFIG_MAX ((size_t)1 << 20)
@@ -55,8 +56,11 @@ int msg_vault_begun_encode(const struct msg_begun *m, struct buf *out, struct er
 	struct msg_json_out o;
 	msg_json_begin(&o);
 	msg_json_put_text(&o, "session", MSG_JSON_LINE, m->session, sizeof(m->session));
-	if (m->base.is_there)
-		msg_json_put_base64(&o, "base", m->base.record, sizeof(m->base.record));
+	if (m->base.is_there) {
+		msg_json_put_hex(&o, "base", m->base.hash, sizeof(m->base.hash));
+		msg_json_put_number(&o, "seq", (int64_t)m->base.seq);
+		msg_json_put_bool(&o, "whole", m->base.is_whole);
+	}
 	msg_json_put_base64(&o, "config", m->config, m->config_len);
 	return msg_json_write(&o, out, err);
 }
@@ -68,8 +72,13 @@ int msg_vault_begun_decode(const void *data, size_t len, struct msg_begun *out, 
 	msg_json_open(&in, data, len, BEGUN_MAX, "answer to begin", err);
 	msg_json_id(&in, "session", m.session);
 	m.base.is_there = msg_json_has(&in, "base");
-	if (m.base.is_there)
-		msg_json_fixed(&in, "base", m.base.record, sizeof(m.base.record));
+	if (m.base.is_there) {
+		int64_t seq = 0;
+		msg_json_hex(&in, "base", m.base.hash, sizeof(m.base.hash));
+		msg_json_number(&in, "seq", 1, BASE_SEQ_MAX, &seq);
+		msg_json_bool(&in, "whole", &m.base.is_whole);
+		m.base.seq = (uint64_t)seq;
+	}
 	msg_json_bytes(&in, "config", CONFIG_MAX, &m.config, &m.config_len);
 	int rc = msg_json_close(&in);
 	if (rc == 0)
@@ -135,8 +144,10 @@ int msg_vault_commit_decode(
 	struct wire w = { .p = data, .left = len };
 	struct port_commit c = { .record = NULL };
 	int rc = take_commit(&w, &c, err);
-	if (rc != 0)
-		return err_wrap(err, "commit");
+	if (rc != 0) {
+		(void)err_wrap(err, "commit"); /* nobody need want the text */
+		return rc;
+	}
 	*out = c;
 	return 0;
 }

@@ -3,7 +3,6 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "codec/text.h"
-#include "msg/msg_error.h"
 #include "msg/msg_json_internal.h"
 #include "msg/msg_work.h"
 
@@ -62,7 +61,7 @@ static void take_error(struct msg_json_in *in, struct err *error)
 	if (msg_json_has(in, "hint"))
 		msg_json_text(in, "hint", MSG_JSON_LINE, error->hint, sizeof(error->hint));
 	if (in->rc == 0)
-		error->code = msg_error_code(id);
+		error->code = err_code_of_id(id) != 0 ? err_code_of_id(id) : ERR_FAILED;
 }
 
 static void take_stats(struct msg_json_in *in, struct msg_result *m)

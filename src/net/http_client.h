@@ -22,18 +22,17 @@ struct http_client_opts {
 	const char *ca_pem;   /* NULL: any certificate is taken (only to fetch the CA itself) */
 	const char *cert_pem; /* with key_pem; NULL = none */
 	const char *key_pem;
-	const char *bearer;   /* token, or NULL */
-	int connect_ms;       /* 0 = 10 s */
-	int stall_ms;         /* no byte for so long ends a request; 0 = 60 s */
-	int retry_ms;         /* total time a request is tried again for; 0 = not */
-	int connections;      /* at once; 0 = 4 */
-	int64_t bytes_per_s;  /* sent, over all connections; 0 = no limit */
+	const char *bearer;            /* token, or NULL */
+	int connect_ms;                /* 0 = 10 s */
+	int stall_ms;                  /* no byte for so long ends a request; 0 = 60 s */
+	int retry_ms;                  /* total time a request is tried again for; 0 = not */
+	int connections;               /* at once; 0 = 4 */
+	int64_t bytes_per_s;           /* sent, over all connections; 0 = no limit */
 	bool (*is_stopped)(void *arg); /* may be NULL; true ends calls with -ERR_INTERRUPTED */
 	void *arg;
 };
 
-int http_client_new(
-	const struct http_client_opts *opts, struct http_client **out, struct err *err);
+int http_client_new(const struct http_client_opts *opts, struct http_client **out, struct err *err);
 void http_client_free(struct http_client *c);
 
 struct http_call {

@@ -20,24 +20,24 @@ enum http_method { HTTP_GET = 1, HTTP_POST, HTTP_PUT, HTTP_DELETE };
 
 /* Who is at the other end. */
 struct http_peer {
-	char address[64];    /* numeric, without the port */
-	bool has_cert;       /* checked by the handshake against opts.client_ca */
+	char address[64];     /* numeric, without the port */
+	bool has_cert;        /* checked by the handshake against opts.client_ca */
 	uint8_t key_hash[32]; /* SHA-256 of its public key (SubjectPublicKeyInfo) */
-	char uri[128];       /* the first SAN URI, or "" */
+	char uri[128];        /* the first SAN URI, or "" */
 };
 
 struct http_server_opts {
-	struct loop *loop;     /* borrowed */
-	const char *host;      /* address to listen on: "0.0.0.0", "::", "127.0.0.1" */
-	int port;              /* 0 = any free one */
-	const char *cert_pem;  /* chain; all texts are copied */
+	struct loop *loop;    /* borrowed */
+	const char *host;     /* address to listen on: "0.0.0.0", "::", "127.0.0.1" */
+	int port;             /* 0 = any free one */
+	const char *cert_pem; /* chain; all texts are copied */
 	const char *key_pem;
 	const char *client_ca; /* PEM: clients must show a certificate of it; NULL = none asked */
 	size_t max_body;       /* bytes; more is answered with 413 */
 	int max_connections;   /* more are closed at once */
 	int max_per_address;
-	int idle_s;            /* a request must arrive whole, and a connection not be silent for
-				* longer: slow senders are cut off */
+	int idle_s; /* a request must arrive whole, and a connection not be silent for
+		     * longer: slow senders are cut off */
 	/* Called for each whole request.  It is answered by http_request_reply() now or later, on
 	 * the loop's thread, exactly once. */
 	void (*on_request)(void *arg, struct http_request *r);

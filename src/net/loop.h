@@ -29,8 +29,7 @@ int loop_post(struct loop *l, loop_fn fn, void *arg, struct err *err);
 int loop_signal(struct loop *l, int sig, loop_fn fn, void *arg, struct err *err);
 
 /* A timer, not set yet; freed before its loop. */
-int loop_timer_new(
-	struct loop *l, loop_fn fn, void *arg, struct loop_timer **out, struct err *err);
+int loop_timer_new(struct loop *l, loop_fn fn, void *arg, struct loop_timer **out, struct err *err);
 /* Fire once in ${ms} (>= 0) from now; replaces what was set.  < 0: unset. */
 void loop_timer_set(struct loop_timer *t, int64_t ms);
 void loop_timer_free(struct loop_timer *t);

@@ -20,7 +20,10 @@ struct err;
 /* The source's newest unpruned snapshot, or none. */
 struct port_base {
 	bool is_there;
-	uint8_t record[SNAPREC_BYTES];
+	bool is_whole; /* every record of it is known to be there: an unchanged file needs no
+			* reading.  False: nothing remembered of it may be used, read everything */
+	uint64_t seq;
+	uint8_t hash[32]; /* snap_hash */
 };
 
 struct port_commit {
@@ -40,7 +43,8 @@ struct port_receipt {
 
 struct port {
 	void *self;
-	/* Open a session for one source.  -ERR_BUSY when the source is held (fork). */
+	/* Open a session for one source.  -ERR_FORK when the source is held, -ERR_ROLLBACK when its
+	 * newest snapshot cannot be named. */
 	int (*begin)(void *self, const uint8_t agent_id[16], const uint8_t source_id[16],
 		struct port_base *base, struct err *err);
 	/* For each of ${count} <= PORT_HAS_IDS record IDs: is it in this agent's own unpruned

@@ -17,6 +17,7 @@
 #include "vault/id_set.h"
 #include "vault/pack.h"
 #include "vault/record.h"
+#include "vault/session_base.h"
 #include "vault/session_check.h"
 #include "vault/session_mark.h"
 #include "vault/snapshot.h"
@@ -34,7 +35,8 @@
  * (4) Collection (gc/, dd/) is not part of this version: a store that shows any is read, never
  *     written.
  * (5) The index alone proves nothing: a crash inside a barrier may leave an index segment without
- *     its packs.  A record counts as stored only in a pack that the store lists in full length.
+ *     its packs.  A record counts as stored only in a pack that the store lists in full length
+ *     and that is not known to be damaged.
  */
 
 #define BARRIER_BYTES (1u << 30)
@@ -46,10 +48,11 @@ struct session {
 	struct vault *vault; /* borrowed */
 	struct port port;
 	struct fetch *fetch;
-	struct index *index;       /* borrowed from fetch */
-	struct snapshot_list list; /* at begin */
+	struct index *index; /* borrowed from fetch */
+	struct session_opts opts;
+	struct session_base_sight sight; /* at begin */
 	struct session_mark mark;
-	struct id_set *own;   /* IDs of this agent's unpruned snapshots; NULL until asked */
+	struct id_set *own;   /* IDs of this agent's unpruned snapshots */
 	struct id_set *puts;  /* IDs put in this session */
 	struct id_set *there; /* packs on the store or staged, with their lengths */
 	struct pack *packs[2];
@@ -57,8 +60,10 @@ struct session {
 	size_t segment_entries;  /* their entries */
 	uint64_t unsynced_bytes; /* since the last barrier */
 	int64_t synced_at;
-	const struct snapshot *base; /* in list, or NULL */
+	struct session_base base;
+	bool is_whole; /* every record of the base is listed and stored */
 	struct session_stats stats;
+	uint8_t gateway[16];
 	bool is_begun, is_open;
 };
 
@@ -73,12 +78,15 @@ static int port_commit_snapshot(void *self, const struct port_commit *commit,
 	struct port_receipt *receipt, struct err *err);
 static void port_abort(void *self);
 
-int session_new(struct vault *vault, struct session **out, struct err *err)
+int session_new(
+	struct vault *vault, const struct session_opts *opts, struct session **out, struct err *err)
 {
 	CLEANUP(session_free_p) struct session *s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	s->vault = vault;
+	if (opts != NULL)
+		s->opts = *opts;
 	s->port = (struct port){ .self = s,
 		.begin = port_begin,
 		.has = port_has,
@@ -99,7 +107,7 @@ void session_free(struct session *s)
 	if (s == NULL)
 		return;
 	port_abort(s);
-	snapshot_list_done(&s->list);
+	session_base_forget(&s->sight);
 	id_set_free(s->own);
 	id_set_free(s->puts);
 	id_set_free(s->there);
@@ -107,6 +115,11 @@ void session_free(struct session *s)
 	pack_free(s->packs[1]);
 	fetch_free(s->fetch);
 	free(s);
+}
+
+void session_set_gateway(struct session *s, const uint8_t gateway[16])
+{
+	memcpy(s->gateway, gateway, sizeof(s->gateway));
 }
 
 const struct port *session_port(struct session *s)
@@ -155,32 +168,9 @@ static int put_mark(struct session *s, enum session_mark_state state, struct err
 	return rc;
 }
 
-/* The newest snapshot of the session's source; a fork holds the source. */
-static int find_base(struct session *s, struct err *err)
-{
-	s->base = NULL;
-	for (size_t i = 0; i < s->list.count; i++) {
-		const struct snapshot *x = &s->list.at[i];
-		if (memcmp(x->record.agent_id, s->mark.agent_id, 16) != 0 ||
-			memcmp(x->record.source_id, s->mark.source_id, 16) != 0)
-			continue;
-		if (x->is_forked) {
-			err_set(err, ERR_FORK,
-				"two snapshots of this source carry number %llu: a writer was "
-				"cloned or set back",
-				(unsigned long long)x->record.seq);
-			return err_hint(err,
-				"back up under another --source name until the cause is known; "
-				"both snapshots are kept");
-		}
-		if (s->base == NULL || x->record.seq > s->base->record.seq)
-			s->base = x;
-	}
-	return 0;
-}
-
 struct packs_listing {
 	struct id_set *there;
+	const struct id_set *bad; /* NULL = none */
 	struct err *err;
 };
 
@@ -192,13 +182,15 @@ static int note_pack(void *arg, const char *name, uint64_t size)
 	if (size == 0 || size > PACK_MAX_BYTES || len < 64 ||
 		text_unhex(name + len - 64, sizeof(hash), hash) != 0)
 		return 0; /* no pack of this format */
+	if (l->bad != NULL && id_set_find(l->bad, hash) > 0)
+		return 0; /* it is there, and as good as not */
 	return id_set_add(l->there, hash, (uint32_t)size, NULL, l->err);
 }
 
 static int list_packs(struct session *s, struct err *err)
 {
 	int rc = id_set_new(&s->there, err);
-	struct packs_listing l = { .there = s->there, .err = err };
+	struct packs_listing l = { .there = s->there, .bad = s->opts.bad_packs, .err = err };
 	return rc != 0 ? rc : store_list(s->vault->store, "pk/", note_pack, &l, err);
 }
 
@@ -211,91 +203,6 @@ static bool is_stored(const struct session *s, const uint8_t id[32])
 			return true;
 	}
 	return false;
-}
-
-static int port_begin(void *self, const uint8_t agent_id[16], const uint8_t source_id[16],
-	struct port_base *base, struct err *err)
-{
-	struct session *s = self;
-	if (s->is_begun) /* what it knows belongs to one agent and one source */
-		return err_set(err, ERR_FAILED, "a session begins once");
-	s->is_begun = true;
-	if (store_is_read_only(s->vault->store))
-		return err_set(err, ERR_READONLY, "the store was opened for reading only");
-	int rc = check_collection(s, err);
-	if (rc != 0)
-		return rc;
-	memset(&s->mark, 0, sizeof(s->mark));
-	memcpy(s->mark.agent_id, agent_id, 16);
-	memcpy(s->mark.source_id, source_id, 16);
-	rc = env_random(s->mark.session, sizeof(s->mark.session), err);
-	if (rc == 0)
-		rc = snapshot_list(s->vault, NULL, NULL, &s->list, err);
-	if (rc == 0)
-		rc = find_base(s, err);
-	if (rc == 0 && s->base != NULL)
-		memcpy(s->mark.base, s->base->hash, sizeof(s->mark.base));
-	if (rc == 0)
-		rc = put_mark(s, SESSION_MARK_OPEN, err);
-	if (rc == 0)
-		rc = fetch_index(s->fetch, &s->index, err);
-	if (rc == 0)
-		rc = list_packs(s, err);
-	if (rc == 0)
-		rc = id_set_new(&s->puts, err);
-	if (rc != 0)
-		return rc;
-	s->first_pack = index_pack_count(s->index);
-	s->synced_at = env_mono_ns();
-	s->is_open = true;
-	base->is_there = s->base != NULL;
-	if (s->base != NULL)
-		memcpy(base->record, s->base->body.record, SNAPREC_BYTES);
-	return 0;
-}
-
-static int add_own(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
-{
-	return id_set_add(arg, id, cr_len, NULL, err);
-}
-
-/* The agent's own references: never "exists in the vault", that would be a guessing oracle. */
-static int load_own(struct session *s, struct err *err)
-{
-	if (s->own != NULL)
-		return 0;
-	struct id_set *own = NULL;
-	int rc = id_set_new(&own, err);
-	for (size_t i = 0; rc == 0 && i < s->list.count; i++) {
-		if (memcmp(s->list.at[i].record.agent_id, s->mark.agent_id, 16) == 0)
-			rc = snapshot_refs(s->vault, &s->list.at[i], add_own, own, err);
-	}
-	if (rc != 0) {
-		id_set_free(own);
-		return err_wrap(err, "unable to read what earlier snapshots refer to");
-	}
-	s->own = own;
-	return 0;
-}
-
-static int port_has(
-	void *self, const uint8_t (*ids)[32], size_t count, uint8_t *present, struct err *err)
-{
-	struct session *s = self;
-	if (!s->is_open)
-		return err_set(err, ERR_FAILED, "there is no open session");
-	if (count > PORT_HAS_IDS)
-		return err_set(err, ERR_LIMIT, "more than %d IDs asked at once", PORT_HAS_IDS);
-	int rc = load_own(s, err);
-	if (rc != 0)
-		return rc;
-	for (size_t i = 0; i < count; i++) {
-		if (id_set_find(s->puts, ids[i]) > 0)
-			present[i] = 1;
-		else
-			present[i] = id_set_find(s->own, ids[i]) > 0 && is_stored(s, ids[i]);
-	}
-	return 0;
 }
 
 /* Write the index entries of the packs that no segment lists yet. */
@@ -314,6 +221,135 @@ static int flush_index(struct session *s, struct err *err)
 	s->unsynced_bytes += body.len;
 	s->first_pack = index_pack_count(s->index);
 	s->segment_entries = 0;
+	return 0;
+}
+
+/* For session_check: 1 if the record is stored, else 0.  A damaged index segment must not make an
+ * unchanged file's records look lost: before a no, the packs that no segment lists are asked. */
+static int check_stored(void *arg, const uint8_t id[32], struct err *err)
+{
+	struct session *s = arg;
+	if (is_stored(s, id))
+		return 1;
+	int rc = flush_index(s, err); /* what is learned from footers is no news of this session */
+	if (rc == 0)
+		rc = fetch_footers(s->fetch, err);
+	if (rc != 0)
+		return rc;
+	s->first_pack = index_pack_count(s->index);
+	return is_stored(s, id);
+}
+
+static int add_own(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
+{
+	struct session *s = arg;
+	return id_set_add(s->own, id, cr_len, NULL, err);
+}
+
+static int add_base(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
+{
+	struct session *s = arg;
+	int rc = s->is_whole ? check_stored(s, id, err) : 0;
+	if (rc < 0)
+		return rc;
+	s->is_whole = rc > 0;
+	return add_own(arg, id, cr_len, err);
+}
+
+/* The agent's own references: never "exists in the vault", that would be a guessing oracle.  A list
+ * that cannot be read costs sending its records again. */
+static int load_own(struct session *s, struct err *err)
+{
+	const struct snapshot_list *l = &s->sight.list;
+	int rc = id_set_new(&s->own, err);
+	s->is_whole = s->base.snapshot != NULL;
+	for (size_t i = 0; rc == 0 && i < l->count; i++) {
+		struct err why = ERR_INIT;
+		if (memcmp(l->at[i].record.agent_id, s->mark.agent_id, 16) != 0)
+			continue;
+		bool is_base = &l->at[i] == s->base.snapshot;
+		rc = snapshot_refs(s->vault, &l->at[i], is_base ? add_base : add_own, s, &why);
+		if (vault_is_object_loss(rc)) {
+			log_debug("session.own", "snapshot=%s error=%s, continuing",
+				l->at[i].object, why.msg);
+			s->is_whole = s->is_whole && !is_base;
+			rc = 0;
+		} else if (rc != 0 && err != NULL) {
+			*err = why;
+		}
+	}
+	return rc;
+}
+
+/* What the session builds on, and the mark that tells everybody. */
+static int begin_on_base(struct session *s, struct err *err)
+{
+	const uint8_t *agent_id = s->mark.agent_id;
+	const uint8_t *source_id = s->mark.source_id;
+	int rc = session_base_look(s->vault, &s->sight, err);
+	if (rc == 0)
+		rc = session_base_find(
+			s->vault, &s->sight, agent_id, source_id, &s->opts.memory, &s->base, err);
+	if (rc == 0)
+		memcpy(s->mark.base, s->base.hash, sizeof(s->mark.base));
+	return rc != 0 ? rc : put_mark(s, SESSION_MARK_OPEN, err);
+}
+
+static int port_begin(void *self, const uint8_t agent_id[16], const uint8_t source_id[16],
+	struct port_base *base, struct err *err)
+{
+	struct session *s = self;
+	if (s->is_begun) /* what it knows belongs to one agent and one source */
+		return err_set(err, ERR_FAILED, "a session begins once");
+	s->is_begun = true;
+	if (store_is_read_only(s->vault->store))
+		return err_set(err, ERR_READONLY, "the store was opened for reading only");
+	int rc = vault_check_writable(s->vault, err);
+	if (rc == 0)
+		rc = check_collection(s, err);
+	if (rc != 0)
+		return rc;
+	memset(&s->mark, 0, sizeof(s->mark));
+	memcpy(s->mark.agent_id, agent_id, 16);
+	memcpy(s->mark.source_id, source_id, 16);
+	rc = env_random(s->mark.session, sizeof(s->mark.session), err);
+	if (rc == 0)
+		rc = begin_on_base(s, err);
+	if (rc == 0)
+		rc = fetch_index(s->fetch, &s->index, err);
+	if (rc == 0)
+		rc = list_packs(s, err);
+	if (rc != 0)
+		return rc;
+	s->first_pack = index_pack_count(s->index);
+	rc = load_own(s, err);
+	if (rc == 0)
+		rc = id_set_new(&s->puts, err);
+	if (rc != 0)
+		return rc;
+	s->synced_at = env_mono_ns();
+	s->is_open = true;
+	base->is_there = s->base.is_there;
+	base->is_whole = s->is_whole;
+	base->seq = s->base.seq;
+	memcpy(base->hash, s->base.hash, sizeof(base->hash));
+	return 0;
+}
+
+static int port_has(
+	void *self, const uint8_t (*ids)[32], size_t count, uint8_t *present, struct err *err)
+{
+	struct session *s = self;
+	if (!s->is_open)
+		return err_set(err, ERR_FAILED, "there is no open session");
+	if (count > PORT_HAS_IDS)
+		return err_set(err, ERR_LIMIT, "more than %d IDs asked at once", PORT_HAS_IDS);
+	for (size_t i = 0; i < count; i++) {
+		if (id_set_find(s->puts, ids[i]) > 0)
+			present[i] = 1;
+		else
+			present[i] = id_set_find(s->own, ids[i]) > 0 && is_stored(s, ids[i]);
+	}
 	return 0;
 }
 
@@ -514,42 +550,6 @@ static int put_snapshot(struct session *s, struct snapshot_body *b, struct err *
 	return rc != 0 ? rc : store_barrier(s->vault->store, err);
 }
 
-/* For session_check: 1 if the record is stored, else 0.  A damaged index segment must not make an
- * unchanged file's records look lost: before a no, the packs that no segment lists are asked. */
-static int check_stored(void *arg, const uint8_t id[32], struct err *err)
-{
-	struct session *s = arg;
-	if (is_stored(s, id))
-		return 1;
-	int rc = flush_index(s, err); /* what is learned from footers is no news of this session */
-	if (rc == 0)
-		rc = fetch_footers(s->fetch, err);
-	if (rc != 0)
-		return rc;
-	s->first_pack = index_pack_count(s->index);
-	return is_stored(s, id);
-}
-
-/* Did another session of this source commit meanwhile?  Asked last, because the writing before may
- * take minutes, and two snapshots with one number hold the source until someone looks. */
-static int check_base(struct session *s, struct err *err)
-{
-	struct snapshot_list now = { .at = NULL };
-	int rc = snapshot_list(s->vault, NULL, NULL, &now, err);
-	for (size_t i = 0; rc == 0 && i < now.count; i++) {
-		const struct snaprec *r = &now.at[i].record;
-		if (memcmp(r->agent_id, s->mark.agent_id, 16) == 0 &&
-			memcmp(r->source_id, s->mark.source_id, 16) == 0 &&
-			r->seq > (s->base == NULL ? 0 : s->base->record.seq)) {
-			rc = err_set(
-				err, ERR_BUSY, "another backup of this source finished meanwhile");
-			(void)err_hint(err, "run the backup again; nothing was lost");
-		}
-	}
-	snapshot_list_done(&now);
-	return rc;
-}
-
 /* Everything a snapshot needs, durable; then the snapshot itself. */
 static int write_all(
 	struct session *s, const struct port_commit *c, struct snapshot_body *b, struct err *err)
@@ -566,7 +566,8 @@ static int write_all(
 	if (rc == 0)
 		rc = store_barrier(s->vault->store, err);
 	if (rc == 0)
-		rc = check_base(s, err);
+		rc = session_base_check(s->vault, &s->sight, &s->base, s->mark.agent_id,
+			s->mark.source_id, err); /* last: the writing before may take minutes */
 	if (rc == 0)
 		rc = put_snapshot(s, b, err);
 	return rc;
@@ -582,16 +583,15 @@ static int port_commit_snapshot(
 	struct session_check check = { .domain = vault_domain(s->vault),
 		.agent_id = s->mark.agent_id,
 		.source_id = s->mark.source_id,
-		.base = s->base == NULL ? NULL : s->base->body.record,
+		.base = &s->base,
+		.own = s->own,
 		.puts = s->puts,
 		.is_stored = check_stored,
 		.arg = s };
-	int rc = load_own(s, err);
-	check.own = s->own;
-	if (rc == 0)
-		rc = session_check_commit(&check, c, err);
+	int rc = session_check_commit(&check, c, err);
 	memcpy(body.record, c->record, SNAPREC_BYTES);
 	memcpy(body.session, s->mark.session, sizeof(body.session));
+	memcpy(body.gateway, s->gateway, sizeof(body.gateway));
 	if (rc == 0 && c->label_len > 0) {
 		body.label = malloc(c->label_len);
 		if (body.label == NULL) {

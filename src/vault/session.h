@@ -10,8 +10,10 @@
 #define VAULT_SESSION_H
 
 #include "vault/port.h"
+#include "vault/session_base.h"
 
 struct err;
+struct id_set;
 struct session;
 struct vault;
 
@@ -19,9 +21,19 @@ struct session_stats {
 	uint64_t records, packs, data_bytes, metadata_bytes; /* stored by this session */
 };
 
-/* ${vault} is borrowed until session_free(). */
-int session_new(struct vault *vault, struct session **out, struct err *err);
+struct session_opts {
+	struct session_base_memory memory; /* of the host, of the source that will begin */
+	/* Hashes of packs known to be damaged: nothing in them counts as stored.  NULL = none.
+	 * Borrowed until session_free(). */
+	const struct id_set *bad_packs;
+};
+
+/* ${vault} is borrowed until session_free(); ${opts} may be NULL: nothing is remembered. */
+int session_new(struct vault *vault, const struct session_opts *opts, struct session **out,
+	struct err *err);
 void session_free(struct session *s); /* aborts an open session */
+/* Who receives snapshots (docs/FORMAT.md section 5, gateway); without it zeros: stand-alone use. */
+void session_set_gateway(struct session *s, const uint8_t gateway[16]);
 /* The port to hand to a pipeline; valid until free. */
 const struct port *session_port(struct session *s);
 const struct session_stats *session_stats(const struct session *s);

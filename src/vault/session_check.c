@@ -8,6 +8,7 @@
 #include "vault/id_set.h"
 #include "vault/keyring.h"
 #include "vault/label.h"
+#include "vault/session_base.h"
 #include "vault/snapshot_body.h"
 
 static int check_record(const struct session_check *s, const struct port_commit *c,
@@ -34,17 +35,10 @@ static int check_record(const struct session_check *s, const struct port_commit 
 
 static int check_chain(const struct session_check *s, const struct snaprec *r, struct err *err)
 {
-	uint8_t prev[HASH_BYTES] = { 0 };
-	uint64_t seq = 1;
-	if (s->base != NULL) {
-		struct snaprec base;
-		int rc = snaprec_decode(s->base, &base, err);
-		if (rc != 0)
-			return rc;
-		snaprec_hash(s->base, prev);
-		seq = base.seq + 1;
-	}
-	if (r->seq != seq || memcmp(r->prev, prev, sizeof(prev)) != 0)
+	static const uint8_t none[HASH_BYTES];
+	const struct session_base *base = s->base;
+	uint64_t seq = base->is_there ? base->seq + 1 : 1;
+	if (r->seq != seq || memcmp(r->prev, base->is_there ? base->hash : none, HASH_BYTES) != 0)
 		return err_set(err, ERR_CORRUPT,
 			"the snapshot does not continue the chain: number %llu "
 			"instead of %llu, or another predecessor",

@@ -12,11 +12,12 @@
 
 struct err;
 struct id_set;
+struct session_base;
 
 struct session_check {
 	const struct domain *domain;
 	const uint8_t *agent_id, *source_id; /* of the session */
-	const uint8_t *base;                 /* SNAPREC_BYTES of the newest snapshot, or NULL */
+	const struct session_base *base;     /* what the snapshot must continue */
 	const struct id_set *own;            /* references of this agent's unpruned snapshots */
 	const struct id_set *puts;           /* records put in this session */
 	/* Is a record of own still in a pack?  1, 0 or an error. */

@@ -12,7 +12,8 @@
 struct buf;
 struct err;
 
-#define SESSION_MARK_NAME_BYTES 64 /* "se/" 32 hex "-" 8 hex NUL */
+#define SESSION_MARK_NAME_CHARS 44 /* "se/" 32 hex "-" 8 hex */
+#define SESSION_MARK_NAME_BYTES 64 /* with NUL */
 
 enum session_mark_state {
 	SESSION_MARK_OPEN = 1,

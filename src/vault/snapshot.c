@@ -262,6 +262,16 @@ static int read_envelopes(struct vault *v, const struct snapshot *s, struct buf 
 	return 0;
 }
 
+int snapshot_envelopes(
+	struct vault *v, const struct snapshot *snap, struct buf *out, struct err *err)
+{
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	const uint8_t *first;
+	size_t count;
+	int rc = read_envelopes(v, snap, &body, &first, &count, err);
+	return rc != 0 ? rc : buf_add(out, body.data, body.len, err);
+}
+
 /* The public key whose rkid is ${rkid}, from the config or NULL, and what it is for: an envelope's
  * own recipient byte is under no key, so it is compared with this, never believed. */
 static const uint8_t *find_recipient(

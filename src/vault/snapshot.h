@@ -14,6 +14,7 @@
 #include "vault/snaprec.h"
 #include "vault/snapshot_body.h"
 
+struct buf;
 struct err;
 struct fetch;
 struct vault;
@@ -77,6 +78,10 @@ int snapshot_open(struct vault *v, struct fetch *f, const struct snapshot *snap,
  * one is for a recovery key of the config.  Return 0, -ERR_NOT_FOUND, -ERR_CORRUPT.
  */
 int snapshot_check_envelopes(struct vault *v, const struct snapshot *snap, struct err *err);
+
+/* Append the body of the snapshot's ev/ object, as a sandbox gets it. */
+int snapshot_envelopes(
+	struct vault *v, const struct snapshot *snap, struct buf *out, struct err *err);
 
 /* Walk the reference list in order; segments and refs_root are checked against the record. */
 int snapshot_refs(struct vault *v, const struct snapshot *snap, snaprec_ref_fn fn, void *arg,

@@ -15,13 +15,15 @@
 #include "crypto/hpke.h"
 #include "crypto/secret.h"
 #include "store/store.h"
+#include "vault/header_loss.h"
 #include "vault/slot.h"
 #include "vault/vault_header.h"
 #include "vault/vault_internal.h"
 
 /*
  * INVARIANTS
- * (1) key was checked against the header's HMAC before anything else is believed.
+ * (1) key was checked against the header's HMAC before anything else is believed; without a header
+ *     against the tag of another object, and then nothing is written.
  * (2) domain is the highest epoch that is signed by a trusted officer, or epoch 0 and empty.
  */
 
@@ -73,6 +75,10 @@ int vault_peek_id(struct store *store, uint8_t out[16], struct err *err)
 		rc = vault_get_hashed(store, newest.name, &raw, err);
 	if (rc == 0)
 		rc = vault_header_decode(raw.data, raw.len, &header, err);
+	if (header_loss_is(rc) && header_loss_id(store, header.vault_id, NULL) == 0) {
+		err_clear(err);
+		rc = 0;
+	}
 	if (rc != 0)
 		return rc;
 	memcpy(out, header.vault_id, sizeof(header.vault_id));
@@ -156,7 +162,9 @@ int vault_put_slot(struct store *store, const void *slot, size_t len, char name[
 int vault_add_recovery(struct vault *v, const void *slot, size_t len, struct err *err)
 {
 	char name[VAULT_NAME_BYTES];
-	int rc = vault_put_slot(v->store, slot, len, name, err);
+	int rc = vault_check_writable(v, err);
+	if (rc == 0)
+		rc = vault_put_slot(v->store, slot, len, name, err);
 	return rc != 0 ? rc : store_barrier(v->store, err);
 }
 
@@ -208,10 +216,11 @@ int vault_keys_of_recovery(struct store *store, const uint8_t rk_sk[32], struct 
 	struct vault_keys *out, struct err *err)
 {
 	bool is_there = false;
+	uint8_t id[16];
 	int rc = vault_is_there(store, &is_there, err);
 	if (rc != 0)
 		return rc;
-	if (!is_there)
+	if (!is_there && header_loss_id(store, id, NULL) != 0)
 		return err_set(err, ERR_NOT_FOUND, "there is no vault here");
 	struct vault_keys keys = { .kv_epoch = 0 };
 	struct slot_search search = { .store = store, .rk_sk = rk_sk, .keys = &keys, .err = err };
@@ -257,7 +266,29 @@ static int load_header(struct vault *v, const struct vault_keys *keys, struct er
 		return err_set(err, ERR_AUTH, "the vault key was changed (epoch %u, ours is %u)",
 			header.kv_epoch, keys->kv_epoch);
 	rc = vault_header_verify(raw.data, raw.len, keys->k_vault, err);
+	v->ro_compat = header.ro_compat;
 	return rc == 0 ? 0 : err_wrap(err, "vault header '%s'", newest.name);
+}
+
+const struct err *vault_no_header(const struct vault *v)
+{
+	return v->header.code == 0 ? NULL : &v->header;
+}
+
+int vault_check_writable(const struct vault *v, struct err *err)
+{
+	if (v->header.code != 0) {
+		err_set(err, ERR_CORRUPT, "without a whole vault header nothing is written: %s",
+			v->header.msg);
+		return err_hint(err,
+			"put the vh/ object back from a copy of the store; restore, verify and "
+			"every listing work without it");
+	}
+	if (v->ro_compat != 0)
+		return err_set(err, ERR_UNSUPPORTED,
+			"the vault asks for a newer version to write to it (features %016llx)",
+			(unsigned long long)v->ro_compat);
+	return 0;
 }
 
 struct config_search {
@@ -304,13 +335,26 @@ int vault_open(
 		return err_set(err, ERR_NOMEM, "out of memory");
 	v->store = store;
 	sealed_key_init(&v->key, keys->vault_id, keys->kv_epoch, keys->k_vault);
-	int rc = load_header(v, keys, err);
-	if (rc != 0)
+	struct err why = ERR_INIT;
+	int rc = load_header(v, keys, &why);
+	if (rc == -ERR_NOT_FOUND)
+		err_set(&v->header, ERR_NOT_FOUND, "there is no vh/ object");
+	else if (header_loss_is(rc))
+		v->header = why;
+	else if (rc != 0) {
+		if (err != NULL)
+			*err = why;
 		return rc;
+	}
 	struct config_search search = {
 		.v = v, .officer_pk = keys->has_officer ? keys->officer_pk : NULL, .err = err
 	};
 	rc = store_list(store, "cf/", try_config, &search, err);
+	if (rc == 0 && v->header.code != 0 && header_loss_prove(v, err) != 0) {
+		if (err != NULL)
+			*err = why;
+		return -v->header.code;
+	}
 	if (rc != 0)
 		return rc;
 	*out = TAKE(v);
@@ -377,10 +421,13 @@ static void ensure_config(struct vault *v, const struct keyring_root *root)
 /* Sign the config in memory as the next epoch and make it durable. */
 static int put_config(struct vault *v, const struct keyring_root *root, struct err *err)
 {
-	v->domain.epoch++;
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
 	char name[VAULT_NAME_BYTES];
-	int rc = domain_encode(&v->domain, root->officer_seed, &body, err);
+	int rc = vault_check_writable(v, err);
+	if (rc != 0)
+		return rc;
+	v->domain.epoch++;
+	rc = domain_encode(&v->domain, root->officer_seed, &body, err);
 	if (rc == 0)
 		rc = vault_put_sealed(v->store, &v->key, SEALED_CONFIG, "cf/", body.data, body.len,
 			name, NULL, err);

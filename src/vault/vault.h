@@ -24,7 +24,8 @@ int vault_is_there(struct store *store, bool *out, struct err *err);
 
 /**
  * vault_peek_id(store, out, err):
- * Read the vault's id from its header, unchecked: it only says which keys to look for.
+ * Read the vault's id from its header, or when that is lost from its key slots, unchecked: it only
+ * says which keys to look for.
  * Return 0, -ERR_NOT_FOUND (no vault here), -ERR_CORRUPT or -ERR_UNSUPPORTED.
  */
 int vault_peek_id(struct store *store, uint8_t out[16], struct err *err);
@@ -52,13 +53,18 @@ int vault_keys_of_recovery(struct store *store, const uint8_t rk_sk[32], struct 
  * vault_open(store, keys, out, err):
  * ${store} is borrowed until vault_close().  Checks the header's HMAC and the newest config.  A
  * damaged config object is passed over here (verify names it); without any the vault opens with
- * vault_domain()->epoch 0, so that a stranger can still restore.
- * Return 0, -ERR_NOT_FOUND (no vault here), -ERR_AUTH (keys of another vault), -ERR_CORRUPT or
+ * vault_domain()->epoch 0, so that a stranger can still restore.  A vault whose header is damaged
+ * or gone opens for reading when the keys open anything else of it; see vault_no_header(). Return
+ * 0, -ERR_NOT_FOUND (no vault here), -ERR_AUTH (keys of another vault), -ERR_CORRUPT or
  * -ERR_UNSUPPORTED.
  */
 int vault_open(
 	struct store *store, const struct vault_keys *keys, struct vault **out, struct err *err);
 void vault_close(struct vault *v);
+
+/* Why the vault's header cannot be had, or NULL when it is whole.  Without it nothing is written:
+ * begin of a session and vault_add_*() answer -ERR_CORRUPT. */
+const struct err *vault_no_header(const struct vault *v);
 
 struct store *vault_store(struct vault *v);
 const struct sealed_key *vault_sealed_key(const struct vault *v);

@@ -89,12 +89,17 @@ static int check_slot(struct store *store, const char *name, const uint8_t *slot
 	return rc;
 }
 
+static int put_text(struct store *store, const char *name, const char *text, struct err *err)
+{
+	CLEANUP(buf_done) struct buf sealed = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	int rc = store_text_seal(text, &sealed, err);
+	return rc != 0 ? rc : store_put(store, name, sealed.data, sealed.len, err);
+}
+
 static int put_texts(struct store *store, struct err *err)
 {
-	int rc = store_put(store, "README.txt", store_text_readme, strlen(store_text_readme), err);
-	return rc != 0 ? rc
-		       : store_put(store, "FORMAT.txt", store_text_format,
-				 strlen(store_text_format), err);
+	int rc = put_text(store, "README.txt", store_text_readme, err);
+	return rc != 0 ? rc : put_text(store, "FORMAT.txt", store_text_format, err);
 }
 
 static int put_header(struct vault *v, struct err *err)

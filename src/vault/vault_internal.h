@@ -4,6 +4,7 @@
 #ifndef VAULT_VAULT_INTERNAL_H
 #define VAULT_VAULT_INTERNAL_H
 
+#include "base/err.h"
 #include "vault/vault.h"
 
 struct buf;
@@ -15,7 +16,13 @@ struct vault {
 	struct store *store; /* borrowed */
 	struct sealed_key key;
 	struct domain domain; /* epoch 0 = no config was readable */
+	struct err header;    /* why the header cannot be had; code 0 = it is whole */
+	uint64_t ro_compat;   /* of the header: a bit we do not know forbids writing */
 };
+
+/* May this version write to the vault?  Return 0, -ERR_UNSUPPORTED (the header asks for a newer
+ * version to write) or -ERR_CORRUPT (without a header nobody knows what it asks for). */
+int vault_check_writable(const struct vault *v, struct err *err);
 
 /* Give the config in memory a new drill group; errors as vault_add_group(). */
 int vault_make_group(struct vault *v, const char *name, uint8_t dk_sk[32], struct err *err);

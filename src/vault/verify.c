@@ -234,6 +234,9 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 	if (rc == 0)
 		rc = store_list(vault_store(vault), "", keep_name, &names, err);
 	v.total = names.bytes;
+	const struct err *header = vault_no_header(vault);
+	if (rc == 0 && header != NULL && header->code == ERR_NOT_FOUND)
+		verify_problem(&v, "vh/", header); /* one that is there is named below */
 	if (rc == 0)
 		rc = check_objects(&v, &names, err);
 	if (rc == 0)

@@ -24,8 +24,6 @@
  * (1) Every check_* gets the bytes as they lie on the store and says nothing of other objects.
  */
 
-#define TEXT_FIRST_LINE_BYTES 128
-
 typedef int (*check_fn)(
 	struct verify *v, const char *name, const struct buf *object, struct err *why);
 
@@ -197,19 +195,20 @@ static bool has_prefix(const char *name, const char *prefix)
 	return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
-/* A text of another version of the program differs in its first line: that only warns. */
+/* An intact text of another version of the program only warns. */
 static void check_text(
 	struct verify *v, const char *name, const struct buf *object, const char *ours)
 {
 	struct err why = ERR_INIT;
-	size_t line = strcspn(ours, "\n");
-	if (object->len == strlen(ours) && memcmp(object->data, ours, object->len) == 0)
+	switch (store_text_check(object->data, object->len, ours)) {
+	case STORE_TEXT_OURS:
 		return;
-	if (object->len > line && memcmp(object->data, ours, line) == 0) {
-		err_set(&why, ERR_CORRUPT, "the text differs from the program's own");
+	case STORE_TEXT_OTHER:
+		verify_warning(v, name, "the text is intact, and of another version");
+		return;
+	case STORE_TEXT_DAMAGED:
+		err_set(&why, ERR_CORRUPT, "the text does not have the SHA-256 in its last line");
 		verify_problem(v, name, &why);
-	} else {
-		verify_warning(v, name, "the text is of another version, or was changed");
 	}
 }
 

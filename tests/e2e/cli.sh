@@ -101,6 +101,9 @@ field "$SCRATCH/g/out" 'o["passphrase"]' >"$SCRATCH/g/pass"
 expect 0 "backup" "$HF" backup --vault "$SCRATCH/g/v" --source g "$TREE/docs/STYLE.md"
 expect 0 "the passphrase alone restores" "$HF" restore latest --vault "$SCRATCH/g/v" \
 	--passphrase-file "$SCRATCH/g/pass" --to "$SCRATCH/g/back"
+tr 'A-Z-' 'a-z ' <"$SCRATCH/g/pass" >"$SCRATCH/g/typed"
+expect 0 "in other writing too" "$HF" restore latest --vault "$SCRATCH/g/v" \
+	--passphrase-file "$SCRATCH/g/typed" --to "$SCRATCH/g/back2"
 mkdir -p "$SCRATCH/half/ks"
 cp "$SCRATCH/g/v/README.txt" "$SCRATCH/half/"
 expect 1 "init where one broke off" "$HF" init --vault "$SCRATCH/half"
@@ -224,6 +227,13 @@ expect 0 "nothing of it is visible" test -z "$("$HF" snapshot list -q | grep bus
 
 # ---- listing
 json 0 snapshot-list "$HF" snapshot list
+expect 0 "list" "$HF" snapshot list
+is "every SIZE ends in the column of its head" "" "$(awk '
+	/^ID / { end = index($0, "SIZE") + 3; next }
+	/^[0-9a-f]{8}  / && substr($0, end - 1, 3) !~ /B $/' <<<"$OUT")"
+expect 0 "list of one" "$HF" snapshot list --source s --latest 1
+says "list of one" "1 snapshot"
+if grep -q "1 snapshots" <<<"$OUT"; then not_ok "one is not many" "$OUT"; else ok; fi
 is "tags" 1 "$("$HF" snapshot list --tag second --tag daily --json | grep -o '"short_id"' | wc -l)"
 is "latest 1" 1 "$("$HF" snapshot list --source s --latest 1 --json | grep -o '"short_id"' | wc -l)"
 is "host" 1 "$("$HF" snapshot list --host plant1 --json | grep -o '"short_id"' | wc -l)"
@@ -300,6 +310,7 @@ expect 0 "exclude" test ! -e "$SCRATCH/r6$S/sub" -a ! -e "$SCRATCH/r6$S/large.bi
 json 0 restore "$HF" restore "$first" --dry-run
 expect 12 "wrong passphrase" "$HF" restore "$first" --to "$SCRATCH/r7" \
 	--passphrase-file "$SCRATCH/g/pass"
+says "wrong passphrase" "hint: it was tried on the recovery file $SCRATCH/recovery"
 expect 0 "nothing was made" test ! -e "$SCRATCH/r7"
 json 12 error "$HF" snapshot ls "$first" --passphrase-file "$SCRATCH/g/pass"
 OUT=$(env -u HOLDFAST_PASSPHRASE_FILE HOLDFAST_PASSPHRASE_COMMAND="sh -c 'echo own passphrase'" \

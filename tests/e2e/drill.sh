@@ -143,8 +143,9 @@ expect 4 "checks that examine nothing" drill "$SCRATCH/nothing.plan"
 says "it is not demonstrated" "not demonstrated"
 
 sed 's/source:plc3/source:plc4/' "$SCRATCH/small.plan" >"$SCRATCH/lost.plan"
-expect 4 "a source without a backup" drill "$SCRATCH/lost.plan"
-says "it names the source" "no recovery point of source 'plc4'"
+expect 2 "a source without a backup" drill "$SCRATCH/lost.plan"
+says "it names the line" "lost.plan:5: error: there is no snapshot of source 'plc4'"
+says "it knows a source of a similar name" "did you mean 'plc3'"
 
 sed 's/host = "192.0.2.10"/host = "nowhere.invalid"/' "$SCRATCH/small.plan" >"$SCRATCH/name.plan"
 expect 4 "a target that cannot be tried" drill "$SCRATCH/name.plan"

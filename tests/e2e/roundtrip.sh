@@ -17,8 +17,14 @@ expect 0 "nasty tree is equal" "$TOOLS/treecmp" "$SCRATCH/nasty" "$SCRATCH/back$
 mkdir "$SCRATCH/sockets"
 python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' \
 	"$SCRATCH/sockets/plc.sock"
-expect 3 "backup of a socket" "$HF" backup --source sockets "$SCRATCH/sockets"
+expect 0 "backup of a socket" "$HF" backup --source sockets "$SCRATCH/sockets"
 says "backup of a socket names it" "plc.sock"
+expect 0 "it is whole" "$HF" snapshot show latest --source sockets --json
+says "it is whole" '"partial":false'
+expect 3 "a given path that is not there" "$HF" backup --source lacking "$SCRATCH/sockets" \
+	"$SCRATCH/not-there"
+expect 0 "that one is partial" "$HF" snapshot show latest --source lacking --json
+says "that one is partial" '"partial":true'
 expect 0 "verify" "$HF" verify
 expect 0 "verify --data" "$HF" verify --data
 

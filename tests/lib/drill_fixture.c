@@ -151,7 +151,7 @@ static void back_up(struct vault *v, const struct vault_init_result *keys, const
 	struct label label = { .source = name, .host = (char *)"srv3", .tool = (char *)"test" };
 	must(truth_json_format(facts, &json, &err), &err, "truth");
 	load(&t, dir, prefix);
-	must(session_new(v, &session, &err), &err, "session");
+	must(session_new(v, NULL, &session, &err), &err, "session");
 	const struct backup_opts opts = { .port = session_port(session),
 		.keys = &keys->writer,
 		.domain = vault_domain(v),

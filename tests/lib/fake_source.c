@@ -89,6 +89,12 @@ static bool read_again(void *self)
 	return true;
 }
 
+static uint64_t count_lost(void *self)
+{
+	const struct fake_source *s = self;
+	return s->lost;
+}
+
 void fake_source_init(struct fake_source *s, const struct fake_file *files, size_t count)
 {
 	memset(s, 0, sizeof(*s));
@@ -99,5 +105,6 @@ void fake_source_init(struct fake_source *s, const struct fake_file *files, size
 		.open = open_content,
 		.read = read_content,
 		.again = read_again,
-		.close = close_content };
+		.close = close_content,
+		.lost = count_lost };
 }

@@ -33,6 +33,7 @@ struct fake_source {
 	bool is_again;       /* the content is read once more */
 	uint32_t last_notes; /* of the item closed last */
 	uint64_t opened;     /* how often content was opened */
+	uint64_t lost;       /* what the source's lost() says */
 	size_t fail_next_at; /* next() fails before this entry (1-based), 0 = never */
 	uint8_t key[8192];
 	struct source source;

@@ -67,7 +67,7 @@ int vault_fixture_run(struct vault_fixture *f, struct backup_opts *opts,
 		.tool = (char *)"test",
 		.paths = paths,
 		.path_count = 1 };
-	int rc = session_new(f->vault, &session, err);
+	int rc = session_new(f->vault, &f->host, &session, err);
 	if (rc != 0)
 		return rc;
 	opts->port = session_port(session);

@@ -9,6 +9,7 @@
 #include "store/mem/store_mem.h"
 #include "store/store.h"
 #include "tests/lib/fake_source.h"
+#include "vault/session.h"
 #include "vault/vault.h"
 #include "vault/vault_init.h"
 
@@ -22,6 +23,7 @@ struct vault_fixture {
 	struct vault_init_result keys;
 	uint8_t rk_sk[32];
 	struct vault *vault;
+	struct session_opts host; /* what the host remembers; a test fills it */
 };
 
 /* Make a vault with drill group "line3".  Asserts on failure. */

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "tests/lib/store_scratch.h"
 #include "tests/lib/vault_fixture.h"
+#include "vault/snapshot.h"
 
 static struct vault_fixture f;
 
@@ -207,6 +208,38 @@ Test(backup, a_file_that_cannot_be_read_is_left_out_and_the_rest_saved)
 	cr_expect(eq(u64, r.left_out, 1));
 	cr_expect(eq(u64, r.files, 2));
 	expect_equal(0, files, COUNT(files));
+}
+
+static unsigned newest_flags(void)
+{
+	struct err err = ERR_INIT;
+	struct snapshot_list list;
+	cr_assert(eq(int, snapshot_list(f.vault, NULL, NULL, &list, &err), 0), "%s", err.msg);
+	cr_assert(gt(sz, list.count, 0));
+	unsigned flags = list.at[list.count - 1].record.flags;
+	snapshot_list_done(&list);
+	return flags;
+}
+
+Test(backup, names_that_the_source_lost_make_the_snapshot_partial)
+{
+	static const uint8_t data[] = "readable";
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	const struct fake_file files[] = {
+		{ .path = "a", .kind = ENTRY_FILE, .data = data, .len = sizeof(data) },
+	};
+	struct fake_source source;
+	struct backup_opts opts = { .source_name = "plant" };
+	fake_source_init(&source, files, COUNT(files));
+	cr_assert(eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0));
+	cr_expect(eq(u64, r.left_out, 0));
+	cr_expect(eq(uint, newest_flags() & SNAPREC_PARTIAL, 0));
+	fake_source_init(&source, files, COUNT(files));
+	source.lost = 2;
+	cr_assert(eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0));
+	cr_expect(eq(u64, r.left_out, 2));
+	cr_expect(eq(uint, newest_flags() & SNAPREC_PARTIAL, SNAPREC_PARTIAL));
 }
 
 Test(backup, a_source_that_breaks_makes_no_snapshot)

@@ -161,6 +161,7 @@ Test(files, a_missing_path_is_named_and_none_at_all_is_an_error)
 	cr_expect(eq(str, w->warned,
 		"gone: unable to find it: No such file or directory\n"
 		"nowhere/at/all: unable to find it: No such file or directory\n"));
+	cr_expect(eq(u64, w->source->lost(w->source->self), 2));
 
 	struct root_list *l = NULL;
 	struct files *none = NULL;
@@ -320,7 +321,9 @@ Test(files, a_socket_is_named_and_left_out)
 	walker_put("x", "");
 	walker_walk_dir();
 	cr_expect(eq(str, (char *)walker_walk(), "d d/x "));
-	cr_expect(eq(str, w->warned, "/sock: a socket, not kept\n"));
+	cr_expect(eq(str, w->noted, "/sock: a socket, not kept\n"));
+	cr_expect(eq(str, w->warned, ""));
+	cr_expect(eq(u64, w->source->lost(w->source->self), 0));
 }
 
 /* A mount of its own under ${name}, gone with the test's process; false where that is not allowed.

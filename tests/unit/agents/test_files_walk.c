@@ -107,6 +107,7 @@ Test(files_walk, a_directory_that_cannot_be_read_keeps_its_entry_and_is_named)
 	walker_walk_dir();
 	cr_expect(eq(str, (char *)walker_walk(), "d d/locked d/x "));
 	cr_expect(eq(str, w->warned, "/locked: unable to open the directory: Permission denied\n"));
+	cr_expect(eq(u64, w->source->lost(w->source->self), 1));
 	cr_assert(eq(int, seteuid(getuid()), 0));
 	cr_assert(eq(int, chmod("locked", 0700), 0));
 }
@@ -182,6 +183,7 @@ Test(files_walk, a_name_that_vanishes_behind_the_listing_is_named)
 	cr_assert(eq(int, unlink("b"), 0));
 	cr_expect(eq(str, (char *)walker_walk(), "d/c "));
 	cr_expect(eq(str, w->warned, "/b: vanished while the backup ran\n"));
+	cr_expect(eq(u64, w->source->lost(w->source->self), 1));
 }
 
 /* Stand at the bottom of a well below m/ so deep that the descriptor of m/ is closed. */
@@ -224,6 +226,7 @@ Test(files_walk, a_directory_replaced_while_it_is_walked_loses_its_rest_and_is_n
 	cr_expect(eq(str, w->warned,
 		"/m: unable to come back to the directory, its rest is not kept: Stale file "
 		"handle\n"));
+	cr_expect(eq(u64, w->source->lost(w->source->self), 1));
 }
 
 Test(files_walk, the_whole_corpus_is_read_without_a_warning)

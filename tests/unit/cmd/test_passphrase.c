@@ -93,3 +93,33 @@ Test(passphrase, an_open_quote_and_an_unknown_program_are_refused)
 	setenv("HOLDFAST_PASSPHRASE_COMMAND", "no-such-program-anywhere", 1);
 	cr_expect(eq(int, passphrase_get(&cli, &pass, &err), -ERR_NOT_FOUND));
 }
+
+static int as_generated(const char *said)
+{
+	struct secret in = SECRET_INIT;
+	secret_done(&pass);
+	cr_assert(eq(int, secret_set(&in, said, strlen(said), &err), 0));
+	int rc = passphrase_as_generated(&in, &pass, &err);
+	secret_done(&in);
+	return rc;
+}
+
+Test(passphrase, a_generated_one_may_be_typed_in_small_letters_and_with_blanks)
+{
+	static const char shown[] = "FZF6-JR6C-DEHP-27ZW-TEN4-AT6W-IE";
+	cr_expect(eq(int, as_generated("fzf6-jr6c-dehp-27zw-ten4-at6w-ie"), 1));
+	is(shown);
+	cr_expect(eq(int, as_generated(" FZF6JR6C DEHP27ZW\tten4at6w ie "), 1));
+	is(shown);
+}
+
+Test(passphrase, one_of_another_form_is_taken_as_it_is_only)
+{
+	cr_expect(eq(int, as_generated("FZF6-JR6C-DEHP-27ZW-TEN4-AT6W-IE"), 0));
+	cr_expect(eq(int, as_generated("fzf6-jr6c-dehp-27zw-ten4-at6w-i"), 0));
+	cr_expect(eq(int, as_generated("fzf6-jr6c-dehp-27zw-ten4-at6w-iea"), 0));
+	cr_expect(eq(int, as_generated("fzf6-jr6c-dehp-27zw-ten4-at6w-ie!"), 0));
+	cr_expect(eq(int, as_generated("fzf6-jr6c-dehp-27zw-ten4-at6w-i1"), 0));
+	cr_expect(eq(int, as_generated("correct horse battery staple"), 0));
+	cr_expect(pass.data == NULL);
+}

@@ -44,7 +44,7 @@ static struct snapshot snap(uint8_t source, uint64_t seq, uint8_t mark)
 static int check(struct snapshot *at, size_t count)
 {
 	struct snapshot_list list = { .at = at, .count = count };
-	return rollback_check(dir, &list, &err);
+	return rollback_check(dir, &list, 0, &err);
 }
 
 static int learn(struct snapshot *at, size_t count, bool is_all)
@@ -76,6 +76,27 @@ Test(rollback, a_source_that_is_gone_is_noticed)
 	struct snapshot seen[] = { snap(1, 1, 1), snap(2, 1, 9) };
 	cr_assert(eq(int, learn(seen, 2, false), 0), "%s", err.msg);
 	cr_expect(eq(int, check(seen, 1), -ERR_ROLLBACK));
+}
+
+Test(rollback, what_as_many_unreadable_objects_explain_is_none)
+{
+	struct snapshot seen[] = { snap(1, 1, 1), snap(1, 3, 3), snap(2, 1, 9) };
+	struct snapshot_list list = { .at = seen, .count = 1 };
+	uint8_t agent[16];
+	uint8_t source[16];
+	uint8_t hash[32];
+	uint64_t seq = 9;
+	memset(agent, 1, sizeof(agent));
+	memset(source, 1, sizeof(source));
+	cr_assert(eq(int, learn(seen, 3, false), 0), "%s", err.msg);
+	cr_expect(eq(int, rollback_check(dir, &list, 3, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, rollback_check(dir, &list, 2, &err), -ERR_ROLLBACK));
+	cr_assert(eq(int, rollback_newest(dir, agent, source, &seq, hash, &err), 0));
+	cr_expect(eq(u64, seq, 3));
+	cr_expect(eq(u8, hash[31], 3));
+	source[0] = 7;
+	cr_assert(eq(int, rollback_newest(dir, agent, source, &seq, hash, &err), 0));
+	cr_expect(eq(u64, seq, 0));
 }
 
 Test(rollback, another_snapshot_under_the_same_number_is_noticed)

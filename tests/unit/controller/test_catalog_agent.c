@@ -42,6 +42,7 @@ static struct catalog_agent agent_of(uint8_t first, const char *name)
 	};
 	memset(a.id, first, sizeof(a.id));
 	memset(a.tls_key_hash, 1, 32);
+	memset(a.next_key_hash, 6, 32);
 	memset(a.ik, 2, 32);
 	memset(a.delivery, 3, 32);
 	memset(a.dk, 4, 32);

@@ -9,11 +9,6 @@
 #include "db/db.h"
 #include "tests/lib/catalog_fixture.h"
 
-__attribute__((weak)) bool msg_enrol_is_name(const char *name)
-{
-	return name[0] >= 'a' && name[0] <= 'z' && strchr(name, ' ') == NULL;
-}
-
 static struct catalog_fixture f;
 static struct err err = ERR_INIT;
 

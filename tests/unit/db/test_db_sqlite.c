@@ -3,10 +3,12 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -52,6 +54,7 @@ static void teardown(void)
 {
 	char command[128];
 	close_db();
+	(void)umount(dir); /* where it was made small */
 	snprintf(command, sizeof(command), "rm -rf %s", dir);
 	cr_assert(eq(int, system(command), 0));
 }
@@ -229,34 +232,84 @@ Test(db_sqlite, every_cut_of_the_file_is_an_error_or_a_clean_read)
 	cr_expect(gt(int, damaged, 5));
 }
 
+/* Run the disk full: a small file system of its own for root, a limit on files for others. */
+static struct rlimit before;
+
+static void make_room_scarce(void)
+{
+	close_db();
+	if (geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
+		mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+		mount("none", dir, "tmpfs", 0, "size=1m") == 0) {
+		open_db();
+		return;
+	}
+	struct rlimit small;
+	signal(SIGXFSZ, SIG_IGN);
+	cr_assert(eq(int, getrlimit(RLIMIT_FSIZE, &before), 0));
+	small = before;
+	small.rlim_cur = 1 << 20;
+	cr_assert(eq(int, setrlimit(RLIMIT_FSIZE, &small), 0));
+	open_db();
+}
+
+static int fill(int64_t from, int64_t to)
+{
+	int rc = 0;
+	for (int64_t i = from; rc == 0 && i < to; i++)
+		rc = add(i, 60000);
+	return rc;
+}
+
 Test(db_sqlite, a_full_disk_undoes_what_was_not_committed)
+{
+	int64_t sum = 0;
+	make_room_scarce();
+	for (int64_t i = 1; i <= 5; i++)
+		cr_assert(eq(int, add(i, 1000), 0));
+	cr_assert(eq(int, db_begin(d, &err), 0));
+	int rc = fill(100, 1100);
+	if (rc == 0)
+		rc = db_commit(d, &err);
+	else
+		db_rollback(d);
+	cr_expect(eq(int, rc, -ERR_NOSPACE), "%s", err.msg);
+	cr_expect(ne(str, err.hint, ""));
+	cr_assert(eq(int, read_all(&sum), 0), "%s", err.msg);
+	cr_expect(eq(i64, sum, 15));
+	/* one by one: what was acknowledged is there, the one that was not is not */
+	int64_t next = 100, want = 15;
+	while ((rc = add(next, 60000)) == 0)
+		want += next++;
+	cr_expect(eq(int, rc, -ERR_NOSPACE), "%s", err.msg);
+	cr_expect(gt(i64, next, 100));
+	cr_assert(eq(int, read_all(&sum), 0), "%s", err.msg);
+	cr_expect(eq(i64, sum, want));
+	close_db();
+	cr_assert(eq(int, db_open(location, &d, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, read_all(&sum), 0), "%s", err.msg);
+	cr_expect(eq(i64, sum, want));
+}
+
+Test(db_sqlite, after_a_full_disk_it_goes_on_when_there_is_room)
 {
 	for (int64_t i = 1; i <= 5; i++)
 		cr_assert(eq(int, add(i, 1000), 0));
+	struct rlimit small;
 	signal(SIGXFSZ, SIG_IGN);
-	struct rlimit before, small;
 	cr_assert(eq(int, getrlimit(RLIMIT_FSIZE, &before), 0));
 	small = before;
 	small.rlim_cur = 200000;
 	cr_assert(eq(int, setrlimit(RLIMIT_FSIZE, &small), 0));
 	cr_assert(eq(int, db_begin(d, &err), 0));
-	int rc = 0;
-	for (int64_t i = 100; rc == 0 && i < 1100; i++)
-		rc = add(i, 60000);
-	if (rc == 0)
-		rc = db_commit(d, &err);
-	else
-		db_rollback(d);
+	int rc = fill(100, 1100);
+	rc == 0 ? (void)(rc = db_commit(d, &err)) : db_rollback(d);
 	cr_assert(eq(int, setrlimit(RLIMIT_FSIZE, &before), 0));
 	cr_expect(eq(int, rc, -ERR_NOSPACE), "%s", err.msg);
-	cr_expect(ne(str, err.hint, ""));
-	int64_t sum = 0;
-	cr_assert(eq(int, read_all(&sum), 0), "%s", err.msg);
-	cr_expect(eq(i64, sum, 15));
-	/* and with room it goes on */
 	cr_expect(eq(int, add(6, 60000), 0), "%s", err.msg);
 	close_db();
 	open_db();
+	int64_t sum = 0;
 	cr_assert(eq(int, read_all(&sum), 0));
 	cr_expect(eq(i64, sum, 21));
 }
@@ -268,7 +321,7 @@ Test(db_sqlite, a_copy_that_does_not_fit_is_taken_away)
 	for (int64_t i = 1; i <= 10; i++)
 		cr_assert(eq(int, add(i, 60000), 0));
 	signal(SIGXFSZ, SIG_IGN);
-	struct rlimit before, small;
+	struct rlimit small;
 	cr_assert(eq(int, getrlimit(RLIMIT_FSIZE, &before), 0));
 	/* the log is already as long as it gets, the copy is not */
 	small = before;

@@ -65,6 +65,26 @@ Test(report_html, the_page_says_its_verdict_and_what_the_evidence_is)
 	expect("No findings");
 	expect("log: none");
 	expect("openssl pkeyutl -verify");
+	expect("nothing to mend");
+}
+
+Test(report_html, words_of_the_plan_language_are_words_for_people)
+{
+	struct report *good = report_fixture_good();
+	good->systems[1]->type = report_text(good, "batch_records");
+	render(good);
+	expect("batch records, tier 1");
+}
+
+Test(report_html, on_a_phone_the_objectives_carry_the_names_of_their_columns)
+{
+	render(report_fixture_good());
+	expect("<td data-is=\"Recovery time\">");
+	expect("<td data-is=\"Age of the data\">");
+	expect("<td data-is=\"Result\">");
+	expect(".stack td::before{content:attr(data-is)");
+	/* paper is no phone, however narrow */
+	expect("@media screen and (max-width:760px)");
 }
 
 Test(report_html, a_failed_drill_shows_what_failed)

@@ -77,6 +77,33 @@ Test(report_svg, every_phase_of_every_system_is_a_block)
 		NULL));
 }
 
+Test(report_svg, waiting_for_other_systems_is_not_drawn_as_restoring)
+{
+	cr_expect(eq(sz, count(draw(), "class=\"wait\""), (size_t)0));
+	r->systems[1]->steps[0]->started += 9000; /* of 12.2 s and more to T4 */
+	const char *svg = draw();
+	cr_expect(eq(sz, count(svg, "class=\"wait\""), (size_t)1));
+	cr_expect(ne(ptr, strstr(svg, "waiting for its turn: 9"), NULL));
+	r->systems[1]->steps[0]->started = r->systems[1]->timings.t_restored + 1;
+	cr_expect(eq(sz, count(draw(), "class=\"wait\""), (size_t)0));
+}
+
+Test(report_svg, the_recovery_time_stands_where_it_ends)
+{
+	cr_expect(ne(ptr, strstr(draw(), ">recovered after 33.1 s</text>"), NULL));
+	r->systems[0]->timings.t_verified = REPORT_NONE;
+	cr_expect(eq(ptr, strstr(draw(), ">recovered after 33.1 s</text>"), NULL));
+}
+
+Test(report_svg, only_an_objective_within_reach_is_drawn_as_a_limit)
+{
+	cr_expect(eq(sz, count(draw(), "class=\"rto-far\""), (size_t)3));
+	r->systems[0]->rto_ms = 60000;
+	const char *svg = draw();
+	cr_expect(eq(sz, count(svg, "class=\"rto-far\""), (size_t)2));
+	cr_expect(eq(sz, count(svg, "class=\"rto-name\""), (size_t)1));
+}
+
 Test(report_svg, a_far_objective_is_pointed_at_and_a_near_one_is_a_line)
 {
 	cr_expect(eq(sz, count(draw(), "<line class=\"rto\""), (size_t)0));

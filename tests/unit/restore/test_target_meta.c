@@ -441,8 +441,9 @@ Test(target_meta, an_ordinary_user_gets_what_he_may_have_and_notes_for_the_rest)
 	cr_expect(eq(int, put_entry("f", e), RESTORE_STEP_DATA), "%s", err.msg);
 	cr_expect(eq(uint, mode_of("f"), 0711));
 	cr_expect(eq(uint, notes[RESTORE_NOTE_OWNER], 1));
-	cr_expect(eq(uint, notes[RESTORE_NOTE_MODE], 1));
-	cr_expect(eq(uint, notes[RESTORE_NOTE_XATTR], 1));
+	cr_expect(eq(uint, notes[RESTORE_NOTE_RIGHTS], 2)); /* set-id bits and the attribute */
+	cr_expect(eq(uint, notes[RESTORE_NOTE_MODE], 0));
+	cr_expect(eq(uint, notes[RESTORE_NOTE_XATTR], 0));
 
 	e = entry_of(ENTRY_CHAR);
 	e.dev_major = 1;

@@ -1,14 +1,18 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "codec/text.h"
 #include "crypto/hash.h"
 #include "tests/lib/vault_fixture.h"
 #include "vault/fetch.h"
+#include "vault/id_set.h"
 #include "vault/record.h"
 #include "vault/session.h"
 #include "vault/snapshot.h"
@@ -263,6 +267,53 @@ Test(session, records_whose_pack_is_gone_are_stored_anew)
 	cr_expect(eq(ptr, (void *)why, NULL), "%s", why);
 }
 
+static int flip_pack(void *arg, const char *name, uint64_t size)
+{
+	struct err err = ERR_INIT;
+	uint8_t hash[32];
+	(void)size;
+	cr_assert(eq(int, text_unhex(name + strlen(name) - 64, sizeof(hash), hash), 0));
+	cr_assert(eq(int, id_set_add(arg, hash, 1, NULL, &err), 0));
+	return store_mem_flip(f.mem, name, 100, &err); /* in its first record */
+}
+
+Test(session, records_of_a_pack_known_to_be_rotten_are_stored_anew)
+{
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	struct id_set *bad = NULL;
+	char cache[] = "/tmp/test-session.XXXXXX";
+	struct fake_source source;
+	struct backup_opts opts = { .source_name = "plant", .cache_path = cache };
+	int fd = mkstemp(cache);
+	cr_assert(fd >= 0);
+	(void)close(fd);
+	cr_assert(eq(int, id_set_new(&bad, &err), 0));
+	fake_source_init(&source, day1, COUNT(day1));
+	cr_assert(eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0));
+	fake_source_init(&source, day1, COUNT(day1));
+	cr_assert(eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0));
+	cr_assert(gt(u64, r.unchanged_files, 0), "the cache is in use");
+	cr_assert(eq(int, store_list(f.store, "pk/", flip_pack, bad, &err), 0));
+	cr_expect(vault_fixture_differs(f.store, f.rk_sk, 0, day1, COUNT(day1)) != NULL);
+
+	f.host.bad_packs = bad;
+	fake_source_init(&source, day1, COUNT(day1));
+	cr_assert(
+		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s", err.msg);
+	cr_expect(gt(u64, r.sent_data_records, 0));
+	cr_expect(eq(u64, r.unchanged_files, 0));
+	const char *why = vault_fixture_differs(f.store, f.rk_sk, 2, day1, COUNT(day1));
+	cr_expect(eq(ptr, (void *)why, NULL), "%s", why);
+	/* once stored anew nothing is sent again */
+	fake_source_init(&source, day1, COUNT(day1));
+	cr_assert(eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0));
+	cr_expect(eq(u64, r.sent_data_records, 0));
+	cr_expect(gt(u64, r.unchanged_files, 0));
+	id_set_free(bad);
+	(void)unlink(cache);
+}
+
 /* A label that says nothing but the source's name, "plant". */
 static const uint8_t plant_label[] = { 1, 5, 'p', 'l', 'a', 'n', 't' };
 #define PLANT_LABEL_BYTES sizeof(plant_label)
@@ -279,7 +330,7 @@ static void hostile_begin(struct hostile *h)
 	struct err err = ERR_INIT;
 	struct port_base base;
 	keyring_source_id(f.keys.writer.domain_id, f.keys.writer.agent_id, "plant", h->source_id);
-	cr_assert(eq(int, session_new(f.vault, &h->session, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, session_new(f.vault, NULL, &h->session, &err), 0), "%s", err.msg);
 	h->port = session_port(h->session);
 	cr_assert(eq(int,
 			  h->port->begin(
@@ -437,7 +488,7 @@ Test(session, has_never_tells_of_records_that_another_agent_stored)
 	uint8_t stranger[16] = { 0xee };
 	struct port_base base;
 	memset(h.source_id, 7, sizeof(h.source_id));
-	cr_assert(eq(int, session_new(f.vault, &h.session, &err), 0));
+	cr_assert(eq(int, session_new(f.vault, NULL, &h.session, &err), 0));
 	h.port = session_port(h.session);
 	cr_assert(eq(int, h.port->begin(h.port->self, stranger, h.source_id, &base, &err), 0));
 	struct snapshot_list list;
@@ -551,7 +602,7 @@ Test(session, a_second_session_that_commits_first_makes_the_other_fail_busy)
 	struct port_base base;
 	struct port_receipt receipt;
 
-	cr_assert(eq(int, session_new(f.vault, &h.session, &err), 0));
+	cr_assert(eq(int, session_new(f.vault, NULL, &h.session, &err), 0));
 	h.port = session_port(h.session);
 	keyring_source_id(f.keys.writer.domain_id, f.keys.writer.agent_id, "plant", h.source_id);
 	cr_assert(eq(int,

@@ -1,0 +1,331 @@
+#include "controller/controller_conf.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/fdio.h"
+#include "conf/conf.h"
+#include "conf/conf_problems.h"
+#include "msg/msg_enrol.h"
+#include "plans/calendar.h"
+
+/*
+ * INVARIANTS
+ * (1) A configuration that was returned has no schedule twice, each has exactly one of source and
+ *     plan and a calendar that parsed.
+ */
+
+#define CONF_SCHEDULES_MAX 1000
+#define CONF_HOSTS_MAX 30
+#define SECOND_NS INT64_C(1000000000)
+
+static const char *const catch_ups[] = { "once", "skip", NULL };
+
+static const struct conf_option schedule_options[] = {
+	{ .key = "name",
+		.type = CONF_STRING,
+		.is_required = true,
+		.max = MSG_NAME_BYTES - 1,
+		.help = "what the schedule is called; its memory goes by the name" },
+	{ .key = "agent",
+		.type = CONF_STRING,
+		.is_required = true,
+		.max = MSG_NAME_BYTES - 1,
+		.help = "the agent that does it" },
+	{ .key = "source",
+		.type = CONF_STRING,
+		.max = MSG_NAME_BYTES - 1,
+		.help = "back up this source of the agent" },
+	{ .key = "plan", .type = CONF_STRING, .help = "drill this continuity plan" },
+	{ .key = "at",
+		.type = CONF_STRING,
+		.is_required = true,
+		.max = 256,
+		.help = "when: an OnCalendar expression, or daily, weekly, .. (docs/SCHEDULE.md)" },
+	{ .key = "zone", .type = CONF_STRING, .max = 64, .help = "time zone when 'at' names none" },
+	{ .key = "catch_up",
+		.type = CONF_WORD,
+		.words = catch_ups,
+		.fallback = "once",
+		.help = "what was missed while the controller was down: once or skip" },
+	{ .key = "splay", .type = CONF_DURATION, .fallback = "0s", .help = "move due times" },
+	{ .key = "start_within",
+		.type = CONF_DURATION,
+		.fallback = "0s",
+		.help = "not started by then: missed; 0s = until the next due time" },
+	{ .key = "deadline",
+		.type = CONF_DURATION,
+		.fallback = "0s",
+		.help = "longest run; 0s = none" },
+	{ .key = "retries", .type = CONF_INT, .min = 0, .max = 100, .fallback = "2" },
+	{ .key = "retry_after", .type = CONF_DURATION, .fallback = "1m" },
+	{ .key = "paused", .type = CONF_BOOL, .fallback = "false", .help = "orders nothing" },
+	{ .key = NULL },
+};
+
+static const struct conf_option options[] = {
+	{ .key = "name",
+		.type = CONF_STRING,
+		.is_required = true,
+		.max = MSG_NAME_BYTES - 1,
+		.help = "what the controller is called in reports" },
+	{ .key = "vault",
+		.type = CONF_STRING,
+		.is_required = true,
+		.help = "where the vault lies, as --vault takes it" },
+	{ .key = "state", .type = CONF_STRING, .fallback = "state", .help = "directory" },
+	{ .key = "keys", .type = CONF_STRING, .fallback = "keys", .help = "directory" },
+	{ .key = "hosts",
+		.type = CONF_STRINGS,
+		.is_required = true,
+		.min = 1,
+		.max = CONF_HOSTS_MAX,
+		.help = "names and addresses in the certificate" },
+	{ .key = "agents_host", .type = CONF_STRING, .fallback = "0.0.0.0" },
+	{ .key = "agents_port", .type = CONF_INT, .min = 1, .max = 65535, .fallback = "7443" },
+	{ .key = "people_host", .type = CONF_STRING, .fallback = "0.0.0.0" },
+	{ .key = "people_port", .type = CONF_INT, .min = 1, .max = 65535, .fallback = "7444" },
+	{ .key = "agents_address",
+		.type = CONF_STRING,
+		.max = MSG_ADDRESS_BYTES - 1,
+		.help = "host:port that agents call; default: the first of hosts and agents_port" },
+	{ .key = "people_address",
+		.type = CONF_STRING,
+		.max = MSG_ADDRESS_BYTES - 1,
+		.help = "host:port in enrolment tokens; default as above with people_port" },
+	{ .key = "max_running", .type = CONF_INT, .min = 1, .max = 64, .fallback = "4" },
+	{ .key = "max_connections", .type = CONF_INT, .min = 8, .max = 8192, .fallback = "512" },
+	{ .key = "schedules",
+		.type = CONF_GROUPS,
+		.max = CONF_SCHEDULES_MAX,
+		.members = schedule_options,
+		.help = "what runs when" },
+	{ .key = NULL },
+};
+
+struct loaded {
+	struct controller_conf c;              /* first: what callers hold */
+	struct conf *conf;                     /* owned: most texts lie in it */
+	const char **hosts;                    /* owned */
+	struct controller_schedule *schedules; /* owned, with calendars and plans */
+	char *state, *keys, *vault, *agents_address, *people_address; /* owned */
+	char **plans; /* owned, one for each schedule or NULL */
+};
+
+/* ${name} seen from the directory of ${file}. */
+static char *from_file(const char *file, const char *name)
+{
+	const char *slash = strrchr(file, '/');
+	char *out = NULL;
+	if (name[0] == '/')
+		return strdup(name);
+	int dir = slash == NULL ? 1 : (int)(slash - file);
+	if (asprintf(&out, "%.*s/%s", dir, slash == NULL ? "." : file, name) < 0)
+		return NULL;
+	return out;
+}
+
+/* The same, made absolute when the directory is there. */
+static char *absolute(const char *file, const char *name)
+{
+	char dir[PATH_MAX];
+	CLEANUP(cleanup_free_p) char *top = from_file(file, ".");
+	if (name[0] == '/' || top == NULL || realpath(top, dir) == NULL)
+		return from_file(file, name);
+	char *out = NULL;
+	return asprintf(&out, "%s/%s", dir, name) < 0 ? NULL : out;
+}
+
+/* A vault may be named "scheme:rest"; only a plain relative path is taken from the file. */
+static char *vault_of(const char *file, const char *name)
+{
+	return strchr(name, ':') != NULL ? strdup(name) : absolute(file, name);
+}
+
+static void check_name(const struct conf_node *g, const char *key, struct conf_problems *p)
+{
+	const char *text = conf_text(g, key);
+	if (text != NULL && !msg_enrol_is_name(text))
+		conf_problems_add(p, CONF_ERROR, conf_line(g, key),
+			"'%s' is no %s: lower-case letters, digits, '.', '_', '-' are allowed",
+			text, key);
+}
+
+static void take_calendar(
+	const struct conf_node *g, struct controller_schedule *s, struct conf_problems *p)
+{
+	struct err why = ERR_INIT;
+	if (s->at == NULL || calendar_parse(s->at, conf_text(g, "zone"), &s->calendar, &why) == 0)
+		return;
+	conf_problems_add(p, CONF_ERROR, conf_line(g, "at"), "%s", why.msg);
+}
+
+static int take_schedule(struct loaded *l, const char *file, size_t i, const struct conf_node *g,
+	struct conf_problems *p, struct err *err)
+{
+	struct controller_schedule *s = &l->schedules[i];
+	s->name = conf_text(g, "name");
+	s->agent = conf_text(g, "agent");
+	s->source = conf_text(g, "source");
+	s->at = conf_text(g, "at");
+	s->catch_up = (enum controller_catch_up)conf_number(g, "catch_up", CATCH_UP_ONCE);
+	s->splay_ms = conf_number(g, "splay", 0) / 1000000;
+	s->start_within_ms = conf_number(g, "start_within", 0) / 1000000;
+	s->deadline_ms = conf_number(g, "deadline", 0) / 1000000;
+	s->retries = conf_number(g, "retries", 2);
+	s->retry_after_ms = conf_number(g, "retry_after", 60 * SECOND_NS) / 1000000;
+	s->is_paused = conf_number(g, "paused", 0) != 0;
+	s->line = conf_node_line(g);
+	check_name(g, "name", p);
+	check_name(g, "agent", p);
+	check_name(g, "source", p);
+	if ((s->source != NULL) == conf_has(g, "plan"))
+		conf_problems_add(p, CONF_ERROR, s->line,
+			"a schedule has either 'source' (a backup) or 'plan' (a drill)");
+	if (conf_has(g, "plan")) {
+		l->plans[i] = absolute(file, conf_text(g, "plan"));
+		if (l->plans[i] == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		s->plan = l->plans[i];
+	}
+	for (size_t k = 0; k < i; k++) {
+		if (s->name != NULL && l->schedules[k].name != NULL &&
+			strcmp(s->name, l->schedules[k].name) == 0)
+			conf_problems_add(p, CONF_ERROR, conf_line(g, "name"),
+				"the schedule '%s' is there twice, first in line %d", s->name,
+				l->schedules[k].line);
+	}
+	take_calendar(g, s, p);
+	return 0;
+}
+
+static int take_schedules(
+	struct loaded *l, const char *file, struct conf_problems *p, struct err *err)
+{
+	const struct conf_node *root = conf_root(l->conf);
+	const size_t n = conf_count(root, "schedules");
+	int rc = 0;
+	l->schedules = calloc(n + 1, sizeof(*l->schedules));
+	l->plans = calloc(n + 1, sizeof(*l->plans));
+	if (l->schedules == NULL || l->plans == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (; rc == 0 && l->c.schedule_count < n; l->c.schedule_count++)
+		rc = take_schedule(l, file, l->c.schedule_count,
+			conf_item(root, "schedules", l->c.schedule_count), p, err);
+	l->c.schedules = l->schedules;
+	return rc;
+}
+
+static char *address_of(const struct loaded *l, const char *key, int port)
+{
+	const char *text = conf_text(conf_root(l->conf), key);
+	const char *host = l->c.host_count > 0 ? l->hosts[0] : "localhost";
+	char *out = NULL;
+	if (text != NULL)
+		return strdup(text);
+	return asprintf(&out, strchr(host, ':') != NULL ? "[%s]:%d" : "%s:%d", host, port) < 0
+		       ? NULL
+		       : out;
+}
+
+static void check_address(const struct conf_node *root, const char *key, struct conf_problems *p)
+{
+	const char *text = conf_text(root, key);
+	const char *colon = text == NULL ? NULL : strrchr(text, ':');
+	if (text != NULL &&
+		(colon == NULL || colon == text ||
+			strspn(colon + 1, "0123456789") != strlen(colon + 1) || colon[1] == '\0'))
+		conf_problems_add(p, CONF_ERROR, conf_line(root, key),
+			"'%s' is no address such as backup.plant.example:7443", text);
+}
+
+static int take(struct loaded *l, const char *file, struct conf_problems *p, struct err *err)
+{
+	const struct conf_node *root = conf_root(l->conf);
+	struct controller_conf *c = &l->c;
+	c->name = conf_text(root, "name");
+	c->agents_host = conf_text(root, "agents_host");
+	c->people_host = conf_text(root, "people_host");
+	c->agents_port = (int)conf_number(root, "agents_port", 0);
+	c->people_port = (int)conf_number(root, "people_port", 0);
+	c->max_running = conf_number(root, "max_running", 4);
+	c->max_connections = conf_number(root, "max_connections", 512);
+	check_name(root, "name", p);
+	check_address(root, "agents_address", p);
+	check_address(root, "people_address", p);
+	if (c->agents_port == c->people_port && c->agents_port != 0)
+		conf_problems_add(p, CONF_ERROR, conf_line(root, "people_port"),
+			"agents and people cannot share port %d", c->people_port);
+	const size_t n = conf_count(root, "hosts");
+	l->hosts = calloc(n + 1, sizeof(*l->hosts));
+	for (size_t i = 0; l->hosts != NULL && i < n; i++)
+		l->hosts[i] = conf_item_text(root, "hosts", i);
+	c->hosts = l->hosts;
+	c->host_count = l->hosts == NULL ? 0 : n;
+	if (conf_has(root, "vault"))
+		c->vault = l->vault = vault_of(file, conf_text(root, "vault"));
+	c->state = l->state = absolute(file, conf_text(root, "state"));
+	c->keys = l->keys = absolute(file, conf_text(root, "keys"));
+	c->agents_address = l->agents_address = address_of(l, "agents_address", c->agents_port);
+	c->people_address = l->people_address = address_of(l, "people_address", c->people_port);
+	if (l->hosts == NULL || l->state == NULL || l->keys == NULL || l->agents_address == NULL ||
+		l->people_address == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	return take_schedules(l, file, p, err);
+}
+
+void controller_conf_free(struct controller_conf *c)
+{
+	struct loaded *l = (struct loaded *)c;
+	if (l == NULL)
+		return;
+	for (size_t i = 0; i < l->c.schedule_count; i++) {
+		calendar_free(l->schedules[i].calendar);
+		free(l->plans[i]);
+	}
+	free(l->schedules);
+	free(l->plans);
+	free(l->hosts);
+	free(l->vault);
+	free(l->state);
+	free(l->keys);
+	free(l->agents_address);
+	free(l->people_address);
+	conf_free(l->conf);
+	free(l);
+}
+
+static void free_loaded(struct loaded *l)
+{
+	controller_conf_free(&l->c);
+}
+
+DEFINE_CLEANUP(struct loaded *, free_loaded)
+
+int controller_conf_load(const char *path, struct controller_conf **out,
+	struct conf_problems *problems, struct err *err)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT(CONF_MAX_BYTES);
+	CLEANUP(free_loaded_p) struct loaded *l = calloc(1, sizeof(*l));
+	if (l == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	int rc = fdio_read_file(AT_FDCWD, path, &text, err);
+	if (rc == 0)
+		rc = conf_parse(
+			path, (const char *)text.data, text.len, options, &l->conf, problems, err);
+	if (rc == 0)
+		rc = take(l, path, problems, err);
+	conf_problems_sort(problems);
+	if (rc == 0 && conf_problems_has_errors(problems))
+		rc = err_set(err, ERR_CONFIG, "'%s' has %zu errors", path, problems->errors);
+	if (rc != 0)
+		return rc;
+	*out = &TAKE(l)->c;
+	return 0;
+}

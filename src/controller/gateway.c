@@ -1,0 +1,660 @@
+#include "controller/gateway.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/env.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "codec/text.h"
+#include "controller/gateway_grant.h"
+#include "controller/gateway_session.h"
+#include "controller/gateway_worker.h"
+#include "net/loop.h"
+
+/*
+ *	begin --> (desk's thread) opening --> open --> has, put, list, commit .. --> over --> freed
+ *	                                       |                                      ^
+ *	                                       +-- fenced by a newer begin, job ended, idle --+
+ *
+ * INVARIANTS
+ * (1) A desk is one thread for one source of one agent (or for one grant).  Sessions of a source
+ *     follow each other on it, so that the one before has ended before the next one reads the
+ *     chain: two commits of a source never run at once.
+ * (2) is_over is the loop's: nothing more is handed over.  is_fenced is read by the thread: what
+ *     waits in its queue is answered with "interrupted" and does nothing.
+ * (3) A visitor (session or grant) is freed on the loop when it is over and nothing of it is
+ *     pending; a desk when it has no visitor and nothing pending.
+ */
+
+#define GATEWAY_MAX_DEFAULT 16
+#define GATEWAY_TICK_MS 10000
+
+struct desk {
+	struct desk *next;
+	uint8_t agent_id[16];
+	char source[MSG_NAME_BYTES]; /* "" = of a grant */
+	struct gateway_worker *worker;
+	size_t visitors;
+};
+
+struct visitor;
+struct closing {
+	struct gateway_task task; /* first: see gateway_worker.h */
+	struct visitor *v;
+};
+
+struct visitor {
+	struct visitor *next;
+	struct closing closing;
+	struct gateway *gateway;
+	struct desk *desk;
+	bool is_grant;
+	char id[MSG_ID_HEX]; /* session id, or the job's of a grant */
+	uint8_t agent_id[16];
+	char source[MSG_NAME_BYTES];
+	char job[MSG_ID_HEX];
+	int64_t attempt;
+	int64_t used_ms;
+	int pending;
+	bool is_open, is_over;
+	atomic_bool is_fenced;
+	/* the thread's */
+	struct gateway_session *session;
+	struct gateway_grant *grant;
+	/* of a grant: what was chosen, for the loop */
+	const char **snapshots; /* owned; texts belong to the grant */
+	size_t snapshot_count;
+};
+
+struct gateway {
+	struct gateway_opts o;
+	struct gateway_home *home; /* owned */
+	struct desk *desks;
+	struct visitor *visitors;
+};
+
+/* One request on its way. */
+struct request {
+	struct gateway_task task;
+	struct visitor *v;
+	int (*run)(struct request *r, struct err *err);
+	gateway_fn fn;
+	void *arg;
+	uint8_t *body; /* owned */
+	size_t len;
+	uint64_t offset;
+	struct buf out;
+	const struct snapshot *made;
+	/* begin */
+	uint8_t *config; /* owned */
+	size_t config_len;
+	struct session_base_memory memory;
+	/* grant */
+	char **sources; /* owned */
+	size_t source_count;
+	int64_t at_ms;
+};
+
+static int64_t now_ms(void)
+{
+	return env_mono_ns() / 1000000;
+}
+
+/* ---- visitors and desks (the loop's) ---- */
+
+static void desk_release(struct gateway *g, struct desk *d)
+{
+	if (--d->visitors > 0)
+		return;
+	for (struct desk **p = &g->desks; *p != NULL; p = &(*p)->next) {
+		if (*p == d) {
+			*p = d->next;
+			break;
+		}
+	}
+	gateway_worker_free(d->worker);
+	free(d);
+}
+
+static int desk_get(struct gateway *g, const uint8_t agent_id[16], const char *source,
+	struct desk **out, struct err *err)
+{
+	for (struct desk *d = g->desks; d != NULL && source[0] != '\0'; d = d->next) {
+		if (memcmp(d->agent_id, agent_id, 16) == 0 && strcmp(d->source, source) == 0) {
+			d->visitors++;
+			*out = d;
+			return 0;
+		}
+	}
+	struct desk *d = calloc(1, sizeof(*d));
+	if (d == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	int rc = gateway_worker_new(g->home, &d->worker, err);
+	if (rc != 0) {
+		free(d);
+		return rc;
+	}
+	memcpy(d->agent_id, agent_id, 16);
+	(void)snprintf(d->source, sizeof(d->source), "%s", source); /* a name: fits */
+	d->visitors = 1;
+	d->next = g->desks;
+	g->desks = d;
+	*out = d;
+	return 0;
+}
+
+/* Invariant 3. */
+static void visitor_free(struct visitor *v)
+{
+	struct gateway *g = v->gateway;
+	for (struct visitor **p = &g->visitors; *p != NULL; p = &(*p)->next) {
+		if (*p == v) {
+			*p = v->next;
+			break;
+		}
+	}
+	desk_release(g, v->desk);
+	free(v->snapshots);
+	free(v);
+}
+
+/* The last task of a visitor closes its vault on its own thread. */
+static void run_close(struct gateway_task *t)
+{
+	struct visitor *v = ((struct closing *)t)->v;
+	gateway_session_free(v->session);
+	gateway_grant_free(v->grant);
+	v->session = NULL;
+	v->grant = NULL;
+}
+
+static void done_close(struct gateway_task *t)
+{
+	visitor_free(((struct closing *)t)->v);
+}
+
+/* Take no more requests; what is queued is answered without being done. */
+static void visitor_end(struct visitor *v)
+{
+	if (v->is_over)
+		return;
+	v->is_over = true;
+	atomic_store(&v->is_fenced, true);
+	v->closing = (struct closing){ .task = { .run = run_close, .done = done_close }, .v = v };
+	gateway_worker_post(v->desk->worker, &v->closing.task);
+}
+
+static struct visitor *find(const struct gateway *g, const uint8_t agent_id[16], const char *id,
+	bool is_grant, struct err *err)
+{
+	for (struct visitor *v = g->visitors; v != NULL; v = v->next) {
+		if (v->is_grant != is_grant || strcmp(v->id, id) != 0 ||
+			memcmp(v->agent_id, agent_id, 16) != 0)
+			continue;
+		if (!v->is_over)
+			return v;
+		(void)err_set(
+			err, ERR_INTERRUPTED, "this %s is over", is_grant ? "grant" : "session");
+		return NULL;
+	}
+	/* a session that is not known may have been one before a restart: the agent begins anew */
+	(void)err_set(err, ERR_INTERRUPTED, "there is no such %s (any more)",
+		is_grant ? "grant" : "session");
+	return NULL;
+}
+
+static size_t count(const struct gateway *g, bool is_grant)
+{
+	size_t n = 0;
+	for (const struct visitor *v = g->visitors; v != NULL; v = v->next)
+		n += v->is_grant == is_grant && !v->is_over;
+	return n;
+}
+
+static int visitor_new(struct gateway *g, const uint8_t agent_id[16], const char *source,
+	bool is_grant, struct visitor **out, struct err *err)
+{
+	const int max = is_grant ? g->o.max_grants : g->o.max_sessions;
+	if (count(g, is_grant) >= (size_t)max)
+		return err_set(err, ERR_BUSY, "the gateway has %d %s open, its limit", max,
+			is_grant ? "grants" : "sessions");
+	struct visitor *v = calloc(1, sizeof(*v));
+	if (v == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	int rc = desk_get(g, agent_id, source, &v->desk, err);
+	if (rc != 0) {
+		free(v);
+		return rc;
+	}
+	v->gateway = g;
+	v->is_grant = is_grant;
+	memcpy(v->agent_id, agent_id, 16);
+	(void)snprintf(v->source, sizeof(v->source), "%s", source); /* a name: fits */
+	v->used_ms = now_ms();
+	v->next = g->visitors;
+	g->visitors = v;
+	*out = v;
+	return 0;
+}
+
+/* ---- requests ---- */
+
+static void request_free(struct request *r)
+{
+	free(r->body);
+	free(r->config);
+	for (size_t i = 0; i < r->source_count; i++)
+		free(r->sources[i]);
+	free(r->sources);
+	buf_done(&r->out);
+	free(r);
+}
+
+static void run_request(struct gateway_task *t)
+{
+	struct request *r = (struct request *)t;
+	if (atomic_load(&r->v->is_fenced))
+		t->rc = err_set(&t->err, ERR_INTERRUPTED, "this %s is over",
+			r->v->is_grant ? "grant" : "session");
+	else
+		t->rc = r->run(r, &t->err);
+}
+
+static void note_grant(struct visitor *v)
+{
+	for (size_t i = 0; i < v->snapshot_count; i++)
+		v->snapshots[i] = gateway_grant_snapshot(v->grant, i);
+}
+
+static void done_request(struct gateway_task *t)
+{
+	struct request *r = (struct request *)t;
+	struct visitor *v = r->v;
+	v->pending--;
+	v->used_ms = now_ms();
+	const bool is_opening = !v->is_open && !v->is_over;
+	if (is_opening && t->rc == 0) {
+		v->is_open = true;
+		note_grant(v);
+	}
+	if (r->made != NULL && v->gateway->o.on_commit != NULL)
+		v->gateway->o.on_commit(v->gateway->o.arg, v->job, r->made);
+	if (t->rc != 0)
+		log_debug("gateway.request", "job=%s error=\"%s\"", v->job, t->err.msg);
+	r->fn(r->arg, t->rc, t->rc == 0 ? NULL : &t->err, r->out.data, r->out.len);
+	if (is_opening && t->rc != 0)
+		visitor_end(v);
+	request_free(r);
+}
+
+static int hand_over(struct visitor *v, struct request *r, gateway_fn fn, void *arg)
+{
+	r->v = v;
+	r->fn = fn;
+	r->arg = arg;
+	r->task.run = run_request;
+	r->task.done = done_request;
+	v->pending++;
+	v->used_ms = now_ms();
+	gateway_worker_post(v->desk->worker, &r->task);
+	return 0;
+}
+
+static struct request *request_new(
+	size_t max, int (*run)(struct request *r, struct err *err), uint8_t *take_body, size_t len)
+{
+	struct request *r = calloc(1, sizeof(*r));
+	if (r == NULL) {
+		free(take_body);
+		return NULL;
+	}
+	r->out = (struct buf)BUF_INIT(max);
+	r->run = run;
+	r->body = take_body;
+	r->len = len;
+	return r;
+}
+
+/* What has, put, list, commit, records share. */
+static int ask(struct gateway *g, const uint8_t agent_id[16], const char *id, bool is_grant,
+	struct request *r, gateway_fn fn, void *arg, struct err *err)
+{
+	if (r == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	struct visitor *v = find(g, agent_id, id, is_grant, err);
+	if (v == NULL) {
+		request_free(r);
+		return -ERR_INTERRUPTED;
+	}
+	return hand_over(v, r, fn, arg);
+}
+
+/* ---- the vault port ---- */
+
+static int run_begin(struct request *r, struct err *err)
+{
+	struct visitor *v = r->v;
+	struct gateway_session_opts opts = {
+		.vault = &v->gateway->o.vault, .source = v->source, .max_list = GATEWAY_LIST_MAX
+	};
+	struct msg_begun m = { .config = r->config, .config_len = r->config_len };
+	memcpy(opts.agent_id, v->agent_id, 16);
+	memcpy(m.session, v->id, sizeof(m.session));
+	int rc = gateway_session_new(&opts, &v->session, &m.base, err);
+	return rc != 0 ? rc : msg_vault_begun_encode(&m, &r->out, err);
+}
+
+static int random_id(char out[MSG_ID_HEX], struct err *err)
+{
+	uint8_t raw[16];
+	int rc = env_random(raw, sizeof(raw), err);
+	if (rc == 0)
+		text_hex(raw, sizeof(raw), out);
+	return rc;
+}
+
+/* A newer session of the same source is the one that counts. */
+static void fence(struct gateway *g, const uint8_t agent_id[16], const char *source)
+{
+	for (struct visitor *v = g->visitors; v != NULL; v = v->next) {
+		if (!v->is_grant && !v->is_over && strcmp(v->source, source) == 0 &&
+			memcmp(v->agent_id, agent_id, 16) == 0) {
+			log_info("gateway.fence", "job=%s source=%s", v->job, source);
+			visitor_end(v);
+		}
+	}
+}
+
+int gateway_begin(struct gateway *g, const uint8_t agent_id[16], const struct gateway_begin *b,
+	gateway_fn fn, void *arg, struct err *err)
+{
+	const struct msg_begin *m = b->ask;
+	struct visitor *v = NULL;
+	char id[MSG_ID_HEX];
+	int rc = random_id(id, err);
+	if (rc != 0)
+		return rc;
+	struct request *r = request_new((size_t)1 << 20, run_begin, NULL, 0);
+	if (r == NULL || (r->config = malloc(b->config_len + 1)) == NULL) {
+		if (r != NULL)
+			request_free(r);
+		return err_set(err, ERR_NOMEM, "out of memory");
+	}
+	memcpy(r->config, b->config, b->config_len);
+	r->config_len = b->config_len;
+	r->memory = b->memory;
+	fence(g, agent_id, m->source);
+	rc = visitor_new(g, agent_id, m->source, false, &v, err);
+	if (rc != 0) {
+		request_free(r);
+		return rc;
+	}
+	memcpy(v->id, id, sizeof(v->id));
+	memcpy(v->job, m->job, sizeof(v->job));
+	v->attempt = m->attempt;
+	return hand_over(v, r, fn, arg);
+}
+
+static int run_has(struct request *r, struct err *err)
+{
+	uint8_t present[PORT_HAS_IDS];
+	size_t n = 0;
+	int rc = gateway_session_has(r->v->session, r->body, r->len, present, &n, err);
+	return rc != 0 ? rc : buf_add(&r->out, present, n, err);
+}
+
+int gateway_has(struct gateway *g, const uint8_t agent_id[16], const char *session,
+	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err)
+{
+	return ask(g, agent_id, session, false, request_new(4096, run_has, take_body, len), fn, arg,
+		err);
+}
+
+static int run_put(struct request *r, struct err *err)
+{
+	return gateway_session_put(r->v->session, r->body, r->len, err);
+}
+
+int gateway_put(struct gateway *g, const uint8_t agent_id[16], const char *session,
+	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err)
+{
+	return ask(g, agent_id, session, false, request_new(16, run_put, take_body, len), fn, arg,
+		err);
+}
+
+static int run_list(struct request *r, struct err *err)
+{
+	return gateway_session_list(r->v->session, r->offset, r->body, r->len, err);
+}
+
+int gateway_list(struct gateway *g, const uint8_t agent_id[16], const char *session,
+	uint64_t offset, uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err)
+{
+	struct request *r = request_new(16, run_list, take_body, len);
+	if (r != NULL)
+		r->offset = offset;
+	return ask(g, agent_id, session, false, r, fn, arg, err);
+}
+
+static int run_commit(struct request *r, struct err *err)
+{
+	struct port_receipt receipt;
+	int rc = gateway_session_commit(r->v->session, r->body, r->len, &receipt, &r->made, err);
+	return rc != 0 ? rc : msg_vault_receipt_encode(&receipt, &r->out, err);
+}
+
+int gateway_commit(struct gateway *g, const uint8_t agent_id[16], const char *session,
+	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err)
+{
+	return ask(g, agent_id, session, false, request_new(4096, run_commit, take_body, len), fn,
+		arg, err);
+}
+
+int gateway_abort(
+	struct gateway *g, const uint8_t agent_id[16], const char *session, struct err *err)
+{
+	struct visitor *v = find(g, agent_id, session, false, err);
+	if (v == NULL)
+		return -ERR_INTERRUPTED;
+	visitor_end(v);
+	return 0;
+}
+
+const char *gateway_job(
+	const struct gateway *g, const uint8_t agent_id[16], const char *session, int64_t *attempt)
+{
+	const struct visitor *v = find(g, agent_id, session, false, NULL);
+	if (v == NULL)
+		return NULL;
+	*attempt = v->attempt;
+	return v->job;
+}
+
+void gateway_end_job(struct gateway *g, const char *job)
+{
+	for (struct visitor *v = g->visitors; v != NULL; v = v->next) {
+		if (strcmp(v->job, job) == 0)
+			visitor_end(v);
+	}
+}
+
+void gateway_end_agent(struct gateway *g, const uint8_t agent_id[16])
+{
+	for (struct visitor *v = g->visitors; v != NULL; v = v->next) {
+		if (memcmp(v->agent_id, agent_id, 16) == 0)
+			visitor_end(v);
+	}
+}
+
+/* ---- the read port ---- */
+
+static int run_grant(struct request *r, struct err *err)
+{
+	const struct gateway_grant_opts opts = { .vault = &r->v->gateway->o.vault,
+		.at_ms = r->at_ms,
+		.sources = (const char *const *)r->sources,
+		.source_count = r->source_count };
+	return r->v->grant != NULL ? 0 : gateway_grant_new(&opts, &r->v->grant, err);
+}
+
+static int copy_sources(struct request *r, const char *const *sources, size_t n, struct err *err)
+{
+	r->sources = calloc(n + 1, sizeof(*r->sources));
+	if (r->sources == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (; r->source_count < n; r->source_count++) {
+		r->sources[r->source_count] = strdup(sources[r->source_count]);
+		if (r->sources[r->source_count] == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+	}
+	return 0;
+}
+
+int gateway_open_grant(struct gateway *g, const uint8_t agent_id[16], const char *job,
+	int64_t at_ms, const char *const *sources, size_t n, gateway_fn fn, void *arg,
+	struct err *err)
+{
+	struct visitor *v = find(g, agent_id, job, true, NULL);
+	struct request *r = request_new(16, run_grant, NULL, 0);
+	int rc = r == NULL ? err_set(err, ERR_NOMEM, "out of memory")
+			   : copy_sources(r, sources, n, err);
+	if (rc == 0 && v == NULL) {
+		rc = visitor_new(g, agent_id, "", true, &v, err);
+		if (rc == 0) {
+			(void)snprintf(v->id, sizeof(v->id), "%s", job); /* an id: fits */
+			(void)snprintf(v->job, sizeof(v->job), "%s", job);
+			v->snapshots = calloc(n + 1, sizeof(*v->snapshots));
+			v->snapshot_count = v->snapshots == NULL ? 0 : n;
+		}
+	}
+	if (rc != 0) {
+		if (r != NULL)
+			request_free(r);
+		return rc;
+	}
+	r->at_ms = at_ms;
+	return hand_over(v, r, fn, arg);
+}
+
+const char *const *gateway_granted(const struct gateway *g, const char *job, size_t *n)
+{
+	for (const struct visitor *v = g->visitors; v != NULL; v = v->next) {
+		if (v->is_grant && v->is_open && !v->is_over && strcmp(v->job, job) == 0) {
+			*n = v->snapshot_count;
+			return v->snapshots;
+		}
+	}
+	return NULL;
+}
+
+static int run_points(struct request *r, struct err *err)
+{
+	return gateway_grant_points(r->v->grant, &r->out, err);
+}
+
+int gateway_points(struct gateway *g, const uint8_t agent_id[16], const char *grant, gateway_fn fn,
+	void *arg, struct err *err)
+{
+	return ask(g, agent_id, grant, true, request_new((size_t)64 << 20, run_points, NULL, 0), fn,
+		arg, err);
+}
+
+/* What comes back is told to those who watch over agents. */
+struct refusal {
+	struct gateway *gateway;
+	uint8_t agent_id[16];
+	char grant[MSG_ID_HEX];
+	gateway_fn fn;
+	void *arg;
+};
+
+static void on_records(void *arg, int rc, const struct err *why, const void *data, size_t len)
+{
+	struct refusal *f = arg;
+	const struct gateway_opts *o = &f->gateway->o;
+	if (rc == -ERR_NOT_FOUND && o->on_refused != NULL)
+		o->on_refused(o->arg, f->agent_id, f->grant, why->msg);
+	f->fn(f->arg, rc, why, data, len);
+	free(f);
+}
+
+static int run_records(struct request *r, struct err *err)
+{
+	return gateway_grant_records(r->v->grant, r->body, r->len, &r->out, err);
+}
+
+int gateway_records(struct gateway *g, const uint8_t agent_id[16], const char *grant,
+	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err)
+{
+	struct refusal *f = calloc(1, sizeof(*f));
+	if (f == NULL) {
+		free(take_body);
+		return err_set(err, ERR_NOMEM, "out of memory");
+	}
+	f->gateway = g;
+	memcpy(f->agent_id, agent_id, 16);
+	(void)snprintf(f->grant, sizeof(f->grant), "%s", grant); /* cut: it will not be found */
+	f->fn = fn;
+	f->arg = arg;
+	int rc = ask(g, agent_id, grant, true,
+		request_new(MSG_MAX_BODY + ((size_t)1 << 20), run_records, take_body, len),
+		on_records, f, err);
+	if (rc != 0)
+		free(f);
+	return rc;
+}
+
+/* ---- */
+
+int gateway_new(const struct gateway_opts *opts, struct gateway **out, struct err *err)
+{
+	struct gateway *g = calloc(1, sizeof(*g));
+	if (g == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	g->o = *opts;
+	if (g->o.max_sessions == 0)
+		g->o.max_sessions = GATEWAY_MAX_DEFAULT;
+	if (g->o.max_grants == 0)
+		g->o.max_grants = GATEWAY_MAX_DEFAULT;
+	int rc = gateway_worker_home_new(opts->loop, &g->home, err);
+	if (rc != 0) {
+		free(g);
+		return rc;
+	}
+	*out = g;
+	return 0;
+}
+
+void gateway_free(struct gateway *g)
+{
+	if (g == NULL)
+		return;
+	while (g->visitors != NULL) {
+		for (struct visitor *v = g->visitors; v != NULL; v = v->next)
+			visitor_end(v);
+		/* threads end and are joined as their last visitor goes */
+		gateway_worker_home_drain(g->home);
+		if (g->visitors != NULL)
+			gateway_worker_home_wait(g->home);
+	}
+	gateway_worker_home_free(g->home);
+	free(g);
+}
+
+int64_t gateway_tick(struct gateway *g, int64_t at_ms)
+{
+	const int64_t now = now_ms();
+	gateway_worker_home_drain(g->home);
+	for (struct visitor *v = g->visitors; v != NULL; v = v->next) {
+		if (!v->is_over && v->pending == 0 && now - v->used_ms > GATEWAY_IDLE_MS) {
+			log_info("gateway.idle", "job=%s source=%s", v->job, v->source);
+			visitor_end(v);
+		}
+	}
+	return at_ms + GATEWAY_TICK_MS;
+}

@@ -1,0 +1,86 @@
+#include "controller/gateway_vault.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "controller/controller_keys.h"
+#include "crypto/secret.h"
+#include "store/store.h"
+#include "vault/snapshot.h"
+#include "vault/vault.h"
+#include "vault/vault_config.h"
+
+int gateway_vault_open(const struct gateway_vault *g, bool is_read_only, struct store **store,
+	struct vault **vault, struct err *err)
+{
+	struct vault_keys keys = { .kv_epoch = g->keys->kv_epoch, .has_officer = true };
+	memcpy(keys.vault_id, g->keys->vault_id, sizeof(keys.vault_id));
+	memcpy(keys.k_vault, g->keys->k_vault, sizeof(keys.k_vault));
+	memcpy(keys.officer_pk, g->keys->officer_pk, sizeof(keys.officer_pk));
+	struct store *s = NULL;
+	int rc = g->open_store(g->arg, is_read_only, &s, err);
+	if (rc == 0)
+		rc = vault_open(s, &keys, vault, err);
+	secret_wipe(&keys, sizeof(keys));
+	if (rc != 0) {
+		store_free(s);
+		return rc;
+	}
+	*store = s;
+	return 0;
+}
+
+int gateway_vault_get_config(const struct gateway_vault *g, struct buf *out, struct err *err)
+{
+	struct store *store = NULL;
+	struct vault *vault = NULL;
+	int rc = gateway_vault_open(g, true, &store, &vault, err);
+	if (rc != 0)
+		return rc;
+	rc = vault_config_get(vault, out, err);
+	vault_close(vault);
+	store_free(store);
+	return rc;
+}
+
+int gateway_vault_put_config(
+	const struct gateway_vault *g, const void *config, size_t len, struct err *err)
+{
+	struct store *store = NULL;
+	struct vault *vault = NULL;
+	int rc = gateway_vault_open(g, false, &store, &vault, err);
+	if (rc != 0)
+		return rc;
+	rc = vault_config_put(vault, config, len, err);
+	vault_close(vault);
+	store_free(store);
+	return rc;
+}
+
+static void on_bad(void *arg, const char *object, const struct err *why)
+{
+	log_warn("gateway_vault.snapshots", "object=%s error=\"%s\", continuing", object, why->msg);
+	if (arg != NULL)
+		(*(size_t *)arg)++;
+}
+
+int gateway_vault_snapshots(const struct gateway_vault *g,
+	int (*fn)(void *arg, const struct snapshot *s, struct err *err), void *arg, size_t *damaged,
+	struct err *err)
+{
+	struct store *store = NULL;
+	struct vault *vault = NULL;
+	struct snapshot_list list = { .count = 0 };
+	*damaged = 0;
+	int rc = gateway_vault_open(g, true, &store, &vault, err);
+	if (rc != 0)
+		return rc;
+	rc = snapshot_list(vault, on_bad, damaged, &list, err);
+	for (size_t i = 0; rc == 0 && i < list.count; i++)
+		rc = fn(arg, &list.at[i], err);
+	snapshot_list_done(&list);
+	vault_close(vault);
+	store_free(store);
+	return rc;
+}

@@ -1,0 +1,43 @@
+/*
+ * gateway_vault: the controller's vault, opened with what controller.key holds; its config, its
+ * snapshots.  Thread-safe: no state; an opened vault belongs to one thread.
+ */
+#ifndef CONTROLLER_GATEWAY_VAULT_H
+#define CONTROLLER_GATEWAY_VAULT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+struct controller_keys;
+struct err;
+struct snapshot;
+struct store;
+struct vault;
+
+/* Where it lies and what opens it; borrowed as long as it is used. */
+struct gateway_vault {
+	const struct controller_keys *keys;
+	/* Called on many threads. */
+	int (*open_store)(void *arg, bool is_read_only, struct store **out, struct err *err);
+	void *arg;
+};
+
+/* Open both; end them with vault_close() and store_free(), in this order. */
+int gateway_vault_open(const struct gateway_vault *g, bool is_read_only, struct store **store,
+	struct vault **vault, struct err *err);
+
+/* Append the newest signed config.  Return 0, -ERR_NOT_FOUND or as vault_open(). */
+int gateway_vault_get_config(const struct gateway_vault *g, struct buf *out, struct err *err);
+/* Make ${config} the newest; as vault_config_put(). */
+int gateway_vault_put_config(
+	const struct gateway_vault *g, const void *config, size_t len, struct err *err);
+
+/* Call ${fn} for every readable snapshot, the oldest first; one that is damaged is logged and
+ * counted in *${damaged}.  Another value than 0 of ${fn} ends it and is returned. */
+int gateway_vault_snapshots(const struct gateway_vault *g,
+	int (*fn)(void *arg, const struct snapshot *s, struct err *err), void *arg, size_t *damaged,
+	struct err *err);
+
+#endif

@@ -1,0 +1,139 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "net/http_server_internal.h"
+
+/*
+ * INVARIANTS
+ * (1) A request lives from its whole head to its reply, whatever its connection does.
+ * (2) No text of a reply's header holds a control character: nobody can add a line by a value.
+ */
+
+#define EXTRA_MAX_BYTES ((size_t)16 << 10)
+
+struct http_request *http_request_new(
+	struct http_server *s, const uint8_t *head, size_t len, int *status, const char **why)
+{
+	struct http_request *r = calloc(1, sizeof(*r));
+	char *text = malloc(len + 1);
+	*status = 503;
+	*why = "out of memory";
+	if (r == NULL || text == NULL) {
+		free(text);
+		free(r);
+		return NULL;
+	}
+	memcpy(text, head, len);
+	text[len] = '\0';
+	int rc = http_head_parse(text, len, &r->head, why);
+	if (rc == 0 && r->head.body_len > s->max_body) {
+		*why = "the body is too long";
+		rc = 413;
+	}
+	if (rc == 0 && r->head.body_len > 0) {
+		r->body_len = (size_t)r->head.body_len;
+		r->body = malloc(r->body_len);
+		rc = r->body == NULL ? 503 : 0;
+	}
+	if (rc != 0) {
+		*status = rc;
+		free(text);
+		free(r);
+		return NULL;
+	}
+	r->text = text;
+	r->extra = (struct buf)BUF_INIT(EXTRA_MAX_BYTES);
+	LIST_INSERT_HEAD(&s->requests, r, link);
+	return r;
+}
+
+void http_request_free(struct http_request *r)
+{
+	if (r == NULL)
+		return;
+	LIST_REMOVE(r, link);
+	while (r->values != NULL) {
+		struct http_request_value *v = r->values;
+		r->values = v->next;
+		free(v);
+	}
+	buf_done(&r->extra);
+	free(r->body);
+	free(r->text);
+	free(r);
+}
+
+enum http_method http_request_method(const struct http_request *r)
+{
+	return r->head.method;
+}
+
+const char *http_request_path(const struct http_request *r)
+{
+	return r->head.path;
+}
+
+const char *http_request_query(struct http_request *r, const char *name)
+{
+	size_t size = strlen(r->head.query) + 1;
+	struct http_request_value *v = malloc(sizeof(*v) + size);
+	if (v == NULL)
+		return NULL;
+	if (!http_head_query(&r->head, name, v->text, size)) {
+		free(v);
+		return NULL;
+	}
+	v->next = r->values;
+	r->values = v;
+	return v->text;
+}
+
+const char *http_request_header(const struct http_request *r, const char *name)
+{
+	return http_head_find(&r->head, name);
+}
+
+const uint8_t *http_request_body(const struct http_request *r, size_t *len)
+{
+	*len = r->body_len;
+	return r->body;
+}
+
+uint8_t *http_request_take_body(struct http_request *r, size_t *len)
+{
+	*len = r->body_len;
+	r->body_len = 0;
+	return TAKE(r->body);
+}
+
+const struct http_peer *http_request_peer(const struct http_request *r)
+{
+	return &r->peer;
+}
+
+void http_request_on_gone(struct http_request *r, void (*fn)(void *arg), void *arg)
+{
+	r->gone_fn = fn;
+	r->gone_arg = arg;
+}
+
+void http_request_add_header(struct http_request *r, const char *name, const char *value)
+{
+	size_t before = r->extra.len;
+	if (buf_addf(&r->extra, NULL, "%s: %s\r\n", name, value) != 0)
+		return; /* over 16 KiB of them, or out of memory: the reply is whole without */
+	for (size_t i = before; i + 2 < r->extra.len; i++) {
+		if (r->extra.data[i] < ' ' || r->extra.data[i] == 0x7f)
+			r->extra.data[i] = ' ';
+	}
+}
+
+void http_request_reply(
+	struct http_request *r, int status, const char *type, const void *body, size_t len)
+{
+	if (r->conn != NULL)
+		http_conn_reply(r->conn, status, type, &r->extra, body, len);
+	http_request_free(r);
+}

@@ -1,0 +1,14 @@
+/*
+ * api: what people and tools may ask of the controller: JSON over the people's port, with a bearer
+ * token whose role each route names (docs/API.md).  The loop's thread.
+ */
+#ifndef WEB_API_H
+#define WEB_API_H
+
+struct controller;
+struct http_request;
+
+/* Answer a request of the people's port (controller_opts.on_people). */
+void api_handle(void *arg, struct controller *c, struct http_request *q);
+
+#endif

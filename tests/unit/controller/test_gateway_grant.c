@@ -1,0 +1,151 @@
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/env.h"
+#include "base/err.h"
+#include "controller/gateway_grant.h"
+#include "crypto/hash.h"
+#include "msg/msg_vault.h"
+#include "tests/lib/gateway_fixture.h"
+#include "vault/snapshot_body.h"
+
+static struct gateway_fixture f;
+
+static void setup(void)
+{
+	gateway_fixture_init(&f);
+}
+
+static void teardown(void)
+{
+	gateway_fixture_done(&f);
+}
+
+TestSuite(gateway_grant, .init = setup, .fini = teardown);
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+static const uint8_t text[] = "batch 4711 complete\n", other[] = "another line's secret\n";
+static const struct fake_file ours[] = {
+	{ .path = "plant", .kind = ENTRY_DIR, .mtime_s = 100 },
+	{ .path = "plant/a.evt", .kind = ENTRY_FILE, .data = text, .len = sizeof(text) },
+};
+static const struct fake_file theirs[] = {
+	{ .path = "plant", .kind = ENTRY_DIR, .mtime_s = 200 },
+	{ .path = "plant/b.evt", .kind = ENTRY_FILE, .data = other, .len = sizeof(other) },
+};
+
+static struct gateway_grant *grant(const char *const *sources, size_t count, int64_t at_ms)
+{
+	struct err err = ERR_INIT;
+	struct gateway_grant *g = NULL;
+	const struct gateway_grant_opts opts = {
+		.vault = &f.vault, .at_ms = at_ms, .sources = sources, .source_count = count
+	};
+	cr_assert(eq(int, gateway_grant_new(&opts, &g, &err), 0), "%s", err.msg);
+	return g;
+}
+
+static void back_up(
+	const char *source, const struct fake_file *files, size_t count, struct backup_result *out)
+{
+	struct err err = ERR_INIT;
+	cr_assert(eq(int, gateway_fixture_direct(&f, source, files, count, out, &err), 0), "%s",
+		err.msg);
+}
+
+static void root_id(struct gateway_grant *g, size_t point, uint8_t out[32])
+{
+	CLEANUP(buf_done) struct buf json = BUF_INIT((size_t)16 << 20);
+	struct msg_points m;
+	struct snapshot_body body;
+	struct snaprec r;
+	struct err err = ERR_INIT;
+	cr_assert(eq(int, gateway_grant_points(g, &json, &err), 0), "%s", err.msg);
+	cr_assert(
+		eq(int, msg_vault_points_decode(json.data, json.len, &m, &err), 0), "%s", err.msg);
+	cr_assert(lt(sz, point, m.count));
+	cr_assert(eq(int,
+		snapshot_body_decode(m.at[point].snapshot, m.at[point].snapshot_len, &body, &err),
+		0));
+	cr_assert(eq(int, snaprec_decode(body.record, &r, &err), 0));
+	memcpy(out, r.root_id, 32);
+	snapshot_body_done(&body);
+	msg_vault_points_done(&m);
+}
+
+Test(gateway_grant, gives_records_of_its_snapshots_and_refuses_all_others_alike)
+{
+	struct backup_result a, b;
+	struct err err = ERR_INIT;
+	const char *const one[] = { "ours" }, *const two[] = { "theirs" };
+	back_up("ours", ours, COUNT(ours), &a);
+	back_up("theirs", theirs, COUNT(theirs), &b);
+	struct gateway_grant *g = grant(one, 1, INT64_MAX), *h = grant(two, 1, INT64_MAX);
+	CLEANUP(buf_done) struct buf out = BUF_INIT(MSG_MAX_BODY * 2);
+	uint8_t id[32], foreign[32], unknown[32];
+	root_id(g, 0, id);
+	root_id(h, 0, foreign);
+	memset(unknown, 0x5a, sizeof(unknown));
+
+	cr_assert(eq(int, gateway_grant_records(g, id, 32, &out, &err), 0), "%s", err.msg);
+	const uint8_t *data = out.data, *cr;
+	size_t len = out.len, cr_len;
+	uint8_t hash[32];
+	cr_assert(eq(int, msg_vault_records_next(&data, &len, &cr, &cr_len, &err), 1));
+	hash_sha256(cr, cr_len, hash);
+	cr_expect(eq(int, memcmp(hash, id, 32), 0));
+
+	struct err why_foreign = ERR_INIT, why_unknown = ERR_INIT;
+	out.len = 0;
+	cr_expect(
+		eq(int, gateway_grant_records(g, foreign, 32, &out, &why_foreign), -ERR_NOT_FOUND));
+	cr_expect(
+		eq(int, gateway_grant_records(g, unknown, 32, &out, &why_unknown), -ERR_NOT_FOUND));
+	cr_expect(eq(str, why_foreign.msg, why_unknown.msg));
+	cr_expect(eq(sz, out.len, 0));
+
+	uint8_t mixed[64];
+	memcpy(mixed, id, 32);
+	memcpy(mixed + 32, foreign, 32);
+	cr_expect(eq(int, gateway_grant_records(g, mixed, 64, &out, &err), -ERR_NOT_FOUND));
+	cr_expect(eq(sz, out.len, 0), "nothing of a refused request is given");
+	gateway_grant_free(g);
+	gateway_grant_free(h);
+}
+
+Test(gateway_grant, chooses_the_newest_point_that_was_there_at_the_time)
+{
+	struct backup_result one, two;
+	const char *const sources[] = { "ours" };
+	back_up("ours", ours, COUNT(ours), &one);
+	int64_t between = (int64_t)(one.receipt_ns / 1000000);
+	while (env_now_ns() / 1000000 <= between) /* the next one is received later */
+		continue;
+	back_up("ours", theirs, COUNT(theirs), &two);
+	struct gateway_grant *then = grant(sources, 1, between),
+			     *now = grant(sources, 1, INT64_MAX), *before = grant(sources, 1, 1);
+	cr_expect(ne(str, (char *)(uintptr_t)gateway_grant_snapshot(then, 0),
+		(char *)(uintptr_t)gateway_grant_snapshot(now, 0)));
+	cr_expect(eq(str, (char *)(uintptr_t)gateway_grant_snapshot(before, 0), ""));
+	gateway_grant_free(then);
+	gateway_grant_free(now);
+	gateway_grant_free(before);
+}
+
+Test(gateway_grant, refuses_counts_that_are_no_ids)
+{
+	struct backup_result a;
+	struct err err = ERR_INIT;
+	const char *const sources[] = { "ours" };
+	static const uint8_t many[(MSG_READ_IDS + 1) * 32];
+	back_up("ours", ours, COUNT(ours), &a);
+	struct gateway_grant *g = grant(sources, 1, INT64_MAX);
+	CLEANUP(buf_done) struct buf out = BUF_INIT(MSG_MAX_BODY);
+	cr_expect(eq(int, gateway_grant_records(g, many, 0, &out, &err), -ERR_CORRUPT));
+	cr_expect(eq(int, gateway_grant_records(g, many, 31, &out, &err), -ERR_CORRUPT));
+	cr_expect(eq(int, gateway_grant_records(g, many, sizeof(many), &out, &err), -ERR_CORRUPT));
+	gateway_grant_free(g);
+}
