@@ -9,12 +9,11 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "restore/check_sql.h"
 #include "restore/clock.h"
 #include "restore/drill.h"
+#include "restore/drill_points.h"
 #include "restore/sandbox.h"
 #include "restore/snapshot_files.h"
-#include "vault/snapshot.h"
 
 struct canary;
 struct err;
@@ -38,13 +37,12 @@ struct drill_target {
 struct drill_system {
 	const struct plan_system *plan;
 	struct report_system *report;
-	const struct snapshot *snap; /* NULL = none was chosen */
-	struct snapshot_opened opened;
+	struct drill_point point;
+	const struct drill_point *snap;    /* the point, or NULL = none was chosen */
 	struct snapshot_files files;       /* owned */
 	struct truth *truth;               /* owned; NULL = none */
 	char *root;                        /* owned: where the content begins, relative */
 	struct service_postgres *database; /* owned; NULL = none runs */
-	char heap[CHECK_SQL_PATH_BYTES];   /* largest table file, for the negative control */
 	bool is_restored;
 	bool is_recovered; /* T6 */
 };
@@ -83,6 +81,13 @@ void drill_find(struct drill *d, enum report_grade grade, const struct drill_sys
 bool drill_is_stopped(const struct drill *d);
 /* These end a drill early: out of memory, interrupted, or the sandbox is gone. */
 bool drill_is_final(int rc);
+/*
+ * ${rc} of a phase, or -ERR_INTERRUPTED in its place (and in ${err}) when it failed after somebody
+ * asked to stop: a call that a signal broke off has not failed.
+ */
+int drill_settle(const struct drill *d, int rc, struct err *err);
+/* The drill is aborted: note it in the report, once. */
+void drill_note_stop(struct drill *d);
 
 /* drill_begin.c */
 
@@ -110,7 +115,7 @@ int drill_system_restore(struct drill *d, const struct drill_system *s, const ch
 	struct report_step *step, struct report_volume *volume, struct err *err);
 /* Start the database that was restored to ${name} as service ${name}. */
 int drill_system_start(struct drill *d, const struct drill_system *s, const char *name,
-	struct service_postgres **out, struct err *err);
+	bool ignore_checksums, struct service_postgres **out, struct err *err);
 /* A report's place for a check, filled from the plan, not run yet. */
 struct report_content_check *drill_system_add_check(
 	struct drill *d, struct report_system *s, const struct plan_check *c);

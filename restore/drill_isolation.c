@@ -127,6 +127,7 @@ int drill_isolation_run(struct drill *d, struct err *err)
 		name_canary(d);
 		rc = probe_all(d, &why);
 	}
+	rc = drill_settle(d, rc, &why);
 	if (drill_is_final(rc)) {
 		if (err != NULL)
 			*err = why;

@@ -84,7 +84,7 @@ static int64_t clock_ms(void)
 
 static void say(char *out, size_t size, const char *text)
 {
-	(void)snprintf(out, size, "%s", text); /* a reason may be cut */
+	(void)snprintf(out, size, "%.*s", (int)size - 1, text); /* a reason may be cut */
 }
 
 static const char *name_of(const struct catalog_job *j)

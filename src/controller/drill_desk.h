@@ -51,6 +51,14 @@ int drill_desk_fill(
 int drill_desk_sources(struct drill_desk *d, const struct catalog_job *j, const char *const **out,
 	size_t *count, int64_t *declared_ms, struct err *err);
 
+/**
+ * drill_desk_granted(d, j, points, len, err):
+ * Note which snapshots the grant of ${j} gives away: ${points} is the encoded msg_points that goes
+ * out.  A report may name no other.  Return 0, -ERR_CORRUPT, or -ERR_IO and the like.
+ */
+int drill_desk_granted(struct drill_desk *d, const struct catalog_job *j, const void *points,
+	size_t len, struct err *err);
+
 /* A file of the evidence. */
 int drill_desk_evidence(struct drill_desk *d, const struct catalog_job *j, const char *name,
 	const void *data, size_t len, struct err *err);
