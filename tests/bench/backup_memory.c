@@ -81,8 +81,8 @@ static int null_put(void *self, const uint8_t *batch, size_t len, struct err *er
 	return 0;
 }
 
-static int null_commit(void *self, const struct port_commit *commit, struct port_receipt *receipt,
-	struct err *err)
+static int null_commit(
+	void *self, const struct port_commit *commit, struct port_receipt *receipt, struct err *err)
 {
 	struct null_port *n = self;
 	(void)err; /* cannot fail */
@@ -136,10 +136,9 @@ static void report(const char *name, const struct backup_result *r, const struct
 		seconds(use.ru_utime), (unsigned long long)r->files,
 		(unsigned long long)r->unchanged_files, (unsigned long long)r->bytes,
 		(unsigned long long)r->read_bytes, (unsigned long long)r->sent_records,
-		(unsigned long long)r->sent_bytes, (unsigned long long)n->batches,
-		n->largest_batch, (unsigned long long)n->questions,
-		(unsigned long long)n->references, (unsigned long long)r->left_out,
-		(unsigned long long)bytes_get64(n->sum));
+		(unsigned long long)r->sent_bytes, (unsigned long long)n->batches, n->largest_batch,
+		(unsigned long long)n->questions, (unsigned long long)n->references,
+		(unsigned long long)r->left_out, (unsigned long long)bytes_get64(n->sum));
 }
 
 static int back_up(const char *cache, char **paths, size_t count, struct null_port *n,
@@ -149,8 +148,9 @@ static int back_up(const char *cache, char **paths, size_t count, struct null_po
 	struct files *files = NULL;
 	struct keyring_writer keys = { .kv_epoch = 1 };
 	struct domain domain = { .epoch = 1 };
-	struct label label = { .source = (char *)"bench", .host = (char *)"bench",
-		.tool = (char *)"bench" };
+	struct label label = {
+		.source = (char *)"bench", .host = (char *)"bench", .tool = (char *)"bench"
+	};
 	struct backup_opts opts = { .port = &n->port,
 		.keys = &keys,
 		.domain = &domain,
