@@ -481,7 +481,7 @@ static int read_shorthand(const struct reader *r, const struct token *t)
 int calendar_text_read(const char *text, const char *zone, struct calendar *c, struct err *err)
 {
 	struct reader r = { text, c, err };
-	struct token t[TOKENS_MAX + 1];
+	struct token t[TOKENS_MAX + 1] = { { NULL, 0 } };
 	size_t count = 0;
 	if (strlen(text) > TEXT_MAX_BYTES)
 		return err_set(err, ERR_CONFIG, "a calendar expression of more than %d bytes",
