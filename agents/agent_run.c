@@ -9,6 +9,7 @@
 
 #include "agents/agent_backup.h"
 #include "agents/agent_conf.h"
+#include "agents/agent_drill.h"
 #include "agents/agent_link.h"
 #include "agents/agent_state.h"
 #include "base/cleanup.h"
@@ -171,6 +172,14 @@ static void do_order(struct agent *a, const struct msg_order *order)
 			.is_stopped = is_stopped,
 			.on_beat = beat };
 		agent_backup_run(&o, order, &result);
+	} else if (order->verb == MSG_VERB_DRILL && a->values->role == MSG_ROLE_SANDBOX) {
+		const struct agent_drill_opts o = { .state = &a->state,
+			.conf = a->values,
+			.link = a->link,
+			.arg = a,
+			.is_stopped = is_stopped,
+			.on_beat = beat };
+		agent_drill_run(&o, order, &result);
 	} else {
 		(void)err_set(&result.error, ERR_UNSUPPORTED, "an agent of the role %s does no %s",
 			msg_enrol_role_name(a->values->role), msg_work_verb_name(order->verb));

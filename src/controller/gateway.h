@@ -83,10 +83,6 @@ int gateway_points(struct gateway *g, const uint8_t agent_id[16], const char *gr
 int gateway_records(struct gateway *g, const uint8_t agent_id[16], const char *grant,
 	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err);
 
-/* The snapshots (hex ids, "" = none) that the grant of ${job} chose, in the order of its sources;
- * NULL when there is none.  Borrowed until the loop goes on. */
-const char *const *gateway_granted(const struct gateway *g, const char *job, size_t *count);
-
 /* End sessions and grants that nobody asked for; return when to call again. */
 int64_t gateway_tick(struct gateway *g, int64_t now_ms);
 

@@ -138,7 +138,7 @@ static int prepare(const char *text, struct conf_problems *problems)
 		.agent = &agent,
 		.trigger = "schedule",
 		.scenario = "ransomware" };
-	job = (struct catalog_job){ .id = JOB };
+	job = (struct catalog_job){ .id = JOB, .schedule = "weekly" };
 	return drill_desk_prepare(desk, &o, &job, problems, &err);
 }
 
@@ -226,6 +226,7 @@ static void make_report(void)
 		.kind = REPORT_FULL_RESTORE,
 		.trigger = REPORT_TRIGGER_SCHEDULE,
 		.scenario = "ransomware",
+		.ordered_by = "schedule weekly",
 		.started = t0,
 		.t_declared = t0,
 		.ended = t0 + 4000 };
@@ -300,6 +301,7 @@ Test(drill_desk, an_order_says_what_was_prepared_and_how_long_ago)
 	cr_expect(eq(str, order.trigger, (char *)"schedule"));
 	cr_expect(eq(str, order.scenario, (char *)"ransomware"));
 	cr_expect(eq(str, order.controller, (char *)"plant3"));
+	cr_expect(eq(str, order.ordered_by, (char *)"schedule weekly"));
 	cr_expect(eq(str, order.plan, (char *)plan_text));
 	cr_expect(eq(sz, order.plan_len, strlen(plan_text)));
 	cr_assert(eq(int, drill_desk_sources(desk, &job, &sources, &count, &declared, &err), 0));
@@ -410,6 +412,9 @@ Test(drill_desk, a_report_of_something_else_is_refused)
 	r->exercise.trigger = REPORT_TRIGGER_MANUAL;
 	expect_refused(-ERR_CORRUPT, "trigger");
 	r->exercise.trigger = REPORT_TRIGGER_SCHEDULE;
+	r->exercise.ordered_by = "person mallory";
+	expect_refused(-ERR_CORRUPT, "ordered by");
+	r->exercise.ordered_by = "schedule weekly";
 	r->environment.agent.name = "sandbox2";
 	expect_refused(-ERR_CORRUPT, "agent");
 	r->environment.agent.name = "sandbox1";
