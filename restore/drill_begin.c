@@ -228,32 +228,32 @@ static int add_systems(struct drill *d, struct err *err)
 	return rc;
 }
 
-/* Every numeric address behind a target; a name that has none is kept without one. */
-static void resolve(const struct plan_target *t, struct drill_target *out)
+/* Every address behind a target. */
+static size_t resolve(const struct plan_target *t, struct probe_target *out)
 {
 	char port[16];
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
 	struct addrinfo *list = NULL;
 	(void)snprintf(port, sizeof(port), "%d", t->port); /* fits */
-	(void)snprintf(out->text, sizeof(out->text),
-		strchr(t->host, ':') == NULL ? "%s:%d" : "[%s]:%d", t->host, t->port); /* cut */
-	out->port = t->port;
 	if (getaddrinfo(t->host, port, &hints, &list) != 0)
-		return;
-	if (getnameinfo(list->ai_addr, list->ai_addrlen, out->address, sizeof(out->address), NULL,
-		    0, NI_NUMERICHOST) != 0)
-		out->address[0] = '\0';
-	freeaddrinfo(list);
+		list = NULL;
+	size_t count = probe_target_expand(t->host, t->port, list, out);
+	if (list != NULL)
+		freeaddrinfo(list);
+	return count;
 }
 
 static int add_targets(struct drill *d, struct err *err)
 {
 	const struct plan *plan = d->o->plan;
-	d->targets = calloc(plan->must_not_reach_count + 1, sizeof(*d->targets));
-	if (d->targets == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	for (size_t i = 0; i < plan->must_not_reach_count; i++)
-		resolve(&plan->must_not_reach[i], &d->targets[d->target_count++]);
+	for (size_t i = 0; i < plan->must_not_reach_count; i++) {
+		struct probe_target *grown = realloc(
+			d->targets, (d->target_count + PROBE_TARGET_MAX + 1) * sizeof(*grown));
+		if (grown == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		d->targets = grown;
+		d->target_count += resolve(&plan->must_not_reach[i], d->targets + d->target_count);
+	}
 	return 0;
 }
 

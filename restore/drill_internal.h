@@ -12,6 +12,7 @@
 #include "restore/clock.h"
 #include "restore/drill.h"
 #include "restore/drill_points.h"
+#include "restore/probe_target.h"
 #include "restore/sandbox.h"
 #include "restore/snapshot_files.h"
 
@@ -25,13 +26,6 @@ struct truth;
 #define DRILL_LOG_MAX ((size_t)16 << 20)
 #define DRILL_ID_BYTES 37
 #define DRILL_NAME_BYTES 64
-
-/* An address that must not be reached, resolved before the clock starts. */
-struct drill_target {
-	char text[320];   /* "192.0.2.10:502" */
-	char address[64]; /* numeric; "" when the name has none */
-	int port;
-};
 
 /* One system of the plan on its way. */
 struct drill_system {
@@ -62,7 +56,7 @@ struct drill {
 	uint64_t seed;
 	struct buf text;              /* the drill's log, for the evidence */
 	struct canary *canary;        /* owned */
-	struct drill_target *targets; /* owned */
+	struct probe_target *targets; /* owned; resolved before T0 */
 	size_t target_count;
 	struct sandbox *box; /* owned */
 	bool is_isolated;
