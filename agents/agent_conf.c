@@ -18,6 +18,9 @@
  * (1) A configuration that was returned has sources exactly when its role captures.
  */
 
+/* Slower than this a batch takes so long that the controller takes the job for dead. */
+#define BYTES_PER_S_MIN (256 << 10)
+
 static const char *const roles[] = { "capture", "sandbox", NULL };
 
 static const struct conf_option limit_options[] = {
@@ -35,7 +38,8 @@ static const struct conf_option limit_options[] = {
 		.help = "most it uses of one processor; 0 is no limit" },
 	{ .key = "bytes_per_s",
 		.type = CONF_SIZE,
-		.help = "most it sends a second, as 4MiB; absent is no limit" },
+		.min = BYTES_PER_S_MIN,
+		.help = "most it sends a second, 256KiB or more; absent is no limit" },
 	{ .key = "connections",
 		.type = CONF_INT,
 		.min = 1,

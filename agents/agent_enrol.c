@@ -44,7 +44,7 @@ static int fetch_ca(struct agent_state *s, struct err *err)
 {
 	CLEANUP(http_client_free_p) struct http_client *c = NULL;
 	CLEANUP(buf_done) struct buf pem = BUF_INIT(MSG_PEM_BYTES - 1);
-	struct x509_info info;
+	struct x509_info info = { .is_ca = false };
 	struct http_call call = {
 		.method = HTTP_GET, .path = "/v1/ca", .max_answer = MSG_PEM_BYTES - 1
 	};
@@ -99,7 +99,7 @@ static int ask(struct agent_state *s, struct http_client *c, struct err *err)
 static int key_hash(const struct agent_state *s, uint8_t out[32], struct err *err)
 {
 	CLEANUP(buf_done) struct buf csr = BUF_INIT(MSG_PEM_BYTES);
-	struct x509_info info;
+	struct x509_info info = { .is_ca = false };
 	int rc = x509_request_new(s->tls_key, s->request.name, &csr, err);
 	const char *text = rc == 0 ? buf_cstr(&csr) : NULL;
 	if (rc == 0)
@@ -115,7 +115,7 @@ static int key_hash(const struct agent_state *s, uint8_t out[32], struct err *er
 static int check_certificate(
 	const struct agent_state *s, const struct msg_enrol_grant *g, struct err *err)
 {
-	struct x509_info info;
+	struct x509_info info = { .is_ca = false };
 	uint8_t ours[32];
 	char id[33];
 	char uri[64];

@@ -213,8 +213,8 @@ int agent_link_result(
 
 static int check_new(const struct agent_link *l, const char *pem, int64_t now_s, struct err *err)
 {
-	struct x509_info old;
-	struct x509_info info;
+	struct x509_info old = { .is_ca = false };
+	struct x509_info info = { .is_ca = false };
 	int rc = x509_check(l->opts.state->ca, pem, now_s, err);
 	if (rc == 0)
 		rc = x509_inspect(pem, &info, err);
@@ -247,7 +247,7 @@ int agent_link_renew(struct agent_link *l, int64_t now_s, struct err *err)
 {
 	struct agent_state *s = l->opts.state;
 	struct http_client *client = NULL;
-	struct x509_info info;
+	struct x509_info info = { .is_ca = false };
 	char pem[MSG_PEM_BYTES];
 	char old[MSG_PEM_BYTES];
 	int rc = x509_inspect(s->certificate, &info, err);

@@ -9,13 +9,14 @@
 
 #include "agents/agent_backup.h"
 #include "agents/agent_conf.h"
+#include "agents/agent_drill.h"
 #include "agents/agent_link.h"
-#include "agents/agent_notify.h"
 #include "agents/agent_state.h"
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "conf/conf_problems.h"
 
 /*
@@ -63,7 +64,7 @@ static void beat(void *arg)
 {
 	struct agent *a = arg;
 	if (a->watchdog_ms > 0)
-		(void)agent_notify_send(a->opts->notify_socket, "WATCHDOG=1");
+		(void)notify_send(a->opts->notify_socket, "WATCHDOG=1");
 }
 
 /* Wait, and keep the watchdog fed. */
@@ -171,6 +172,14 @@ static void do_order(struct agent *a, const struct msg_order *order)
 			.is_stopped = is_stopped,
 			.on_beat = beat };
 		agent_backup_run(&o, order, &result);
+	} else if (order->verb == MSG_VERB_DRILL && a->values->role == MSG_ROLE_SANDBOX) {
+		const struct agent_drill_opts o = { .state = &a->state,
+			.conf = a->values,
+			.link = a->link,
+			.arg = a,
+			.is_stopped = is_stopped,
+			.on_beat = beat };
+		agent_drill_run(&o, order, &result);
 	} else {
 		(void)err_set(&result.error, ERR_UNSUPPORTED, "an agent of the role %s does no %s",
 			msg_enrol_role_name(a->values->role), msg_work_verb_name(order->verb));
@@ -198,9 +207,9 @@ static int say_hello(struct agent *a, struct err *err)
 	a->has_hello = true;
 	log_info("agent_run.hello", "controller=%s", a->state.agents);
 	if (!a->is_ready)
-		(void)agent_notify_send(a->opts->notify_socket, "READY=1\nSTATUS=connected");
+		(void)notify_send(a->opts->notify_socket, "READY=1\nSTATUS=connected");
 	else
-		(void)agent_notify_send(a->opts->notify_socket, "STATUS=connected");
+		(void)notify_send(a->opts->notify_socket, "STATUS=connected");
 	a->is_ready = true;
 	return 0;
 }
@@ -240,7 +249,7 @@ static void tell(struct agent *a, const struct err *why)
 	log_warn("agent_run.trouble", "%s%s%s; trying again", why->msg,
 		why->hint[0] != '\0' ? ": " : "", why->hint);
 	(void)snprintf(status, sizeof(status), "STATUS=%.500s", why->msg); /* cut is fine */
-	(void)agent_notify_send(a->opts->notify_socket, status);
+	(void)notify_send(a->opts->notify_socket, status);
 }
 
 static void live(struct agent *a)
@@ -269,12 +278,12 @@ static void live(struct agent *a)
 int agent_run(const struct agent_run_opts *opts, struct err *err)
 {
 	struct agent a = { .opts = opts, .backoff_ms = BACKOFF_FIRST_MS };
-	a.watchdog_ms = agent_notify_watchdog_ms(
-		opts->watchdog_usec, opts->watchdog_pid, (int64_t)getpid());
+	a.watchdog_ms =
+		notify_watchdog_ms(opts->watchdog_usec, opts->watchdog_pid, (int64_t)getpid());
 	int rc = set_up(&a, err);
 	if (rc == 0) {
 		live(&a);
-		(void)agent_notify_send(opts->notify_socket, "STOPPING=1");
+		(void)notify_send(opts->notify_socket, "STOPPING=1");
 	}
 	agent_link_free(a.link);
 	agent_state_done(&a.state);

@@ -21,11 +21,12 @@
 
 /*
  *   begin --> (has | put)* --> commit: list pieces, drain, commit --> done
- *     |                          |
- *     +-- "it is made already"   +-- no answer: the pending file stays
+ *     |
+ *     +-- "it is made already", by what is pending
  *
  * INVARIANTS
- * (1) The pending file names a record from before its commit is sent until it is answered.
+ * (1) The pending file names a record from before its commit is sent until the next begin: not only
+ *     the receipt may be lost, the job's result may be too.
  * (2) session is not empty exactly while the gateway may hold one of ours.
  */
 
@@ -322,7 +323,6 @@ static int port_commit_far(
 	void *self, const struct port_commit *commit, struct port_receipt *receipt, struct err *err)
 {
 	struct port_far *p = self;
-	struct err why = ERR_INIT;
 	int rc = check_open(p, err);
 	if (rc == 0)
 		rc = http_client_drain(p->client, err);
@@ -333,8 +333,6 @@ static int port_commit_far(
 	if (rc != 0)
 		return rc;
 	p->session[0] = '\0'; /* the commit ended it */
-	/* one that stays is compared with the next base and dropped then */
-	(void)drop_pending(p, &why);
 	return 0;
 }
 

@@ -2,8 +2,8 @@
  * port_far: the vault port (vault/port.h) spoken to a gateway (docs/PROTOCOL.md, The vault port).
  * Batches go out several at a time; begin, has and commit wait for their answers, and are asked
  * again when an answer is lost: the gateway then says the same.
- * When even that fails, the hash of the record whose commit was not answered stays in a file, and
- * the next begin of the same job finds out whether that snapshot was made.  One thread.
+ * The hash of the last record whose commit was sent stays in a file, and the next begin of the same
+ * job, whose receipt or result was lost, finds out that its snapshot was made.  One thread.
  */
 #ifndef AGENTS_PORT_FAR_H
 #define AGENTS_PORT_FAR_H
@@ -24,7 +24,7 @@ struct port_far_opts {
 	int64_t attempt;
 	const char *source;
 	const uint8_t *officer_pk; /* 32: who must have signed the config that begin brings */
-	const char *pending_path;  /* where an unanswered commit is kept; NULL = nowhere */
+	const char *pending_path;  /* where the last commit is kept; NULL = nowhere */
 	uint32_t min_epoch;        /* an older config is refused with -ERR_ROLLBACK */
 	int retry_ms;              /* first wait before asking again, then doubled; 0 = 1 s */
 	void (*on_wait)(void *arg, int ms); /* waits; NULL = sleep */
@@ -35,7 +35,8 @@ int port_far_new(const struct port_far_opts *opts, struct port_far **out, struct
 void port_far_free(struct port_far *p); /* aborts an open session */
 /*
  * begin returns -ERR_EXISTS when an earlier attempt of this very job has made its snapshot and only
- * the answer was lost: port_far_made() has it, and there is nothing left to do.
+ * the answer to it or to the result was lost: port_far_made() has it, and there is nothing left to
+ * do.
  */
 const struct port *port_far_port(struct port_far *p);
 /* Where begin puts the signed config, checked; borrowed until free; epoch 0 before. */

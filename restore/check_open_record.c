@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -323,4 +324,35 @@ int check_open_record_run(struct checks_case *c, struct err *err)
 	if (rc == 0)
 		rc = tree_walk_run(root, is_batch ? list_batch : list_file, &o, err);
 	return rc == 0 ? open_sample(&o, root, err) : rc;
+}
+
+/* True if cutting the file of this record after its first byte ends its form. */
+static bool has_form(const char *path)
+{
+	return tree_walk_has_suffix(path, ".xml") || tree_walk_has_suffix(path, ".pdf");
+}
+
+int check_open_record_find(struct checks_case *c, char out[PATH_MAX], struct err *err)
+{
+	CLEANUP(opening_done) struct opening o = { .c = c, .record = "" };
+	const bool is_batch = c->place->system->type == PLAN_SYSTEM_BATCH_RECORDS;
+	CLEANUP(cleanup_close_p) int root = checks_open_root(c);
+	if (root < 0)
+		return err_sys(err, ERR_IO, "unable to open '%s'", c->place->root);
+	int rc = tree_walk_run(root, is_batch ? list_batch : list_file, &o, err);
+	if (rc != 0)
+		return rc;
+	const size_t want = choose(&o, (size_t)c->check->sample);
+	for (size_t i = 0; i < want; i++) {
+		const char *path = o.records.items[i];
+		if (!is_batch && !has_form(path))
+			continue;
+		int n = snprintf(out, PATH_MAX, "%s%s%s%s", c->place->root,
+			c->place->root[0] == '\0' ? "" : "/", path,
+			is_batch ? "/" CHECK_OPEN_RECORD_NAME : "");
+		return n < 0 || n >= PATH_MAX
+			       ? err_set(err, ERR_LIMIT, "path '%s' is too long", path)
+			       : 0;
+	}
+	return err_set(err, ERR_NOT_FOUND, "no sampled record has a form of its own");
 }

@@ -8,12 +8,20 @@
 #ifndef RESTORE_CHECK_OPEN_RECORD_H
 #define RESTORE_CHECK_OPEN_RECORD_H
 
-#include <stddef.h>
+#include <limits.h>
 
 struct checks_case;
 struct err;
 
 /* Fill ${c}.  Return as a check of checks.c: an error other than ours is a fault. */
 int check_open_record_run(struct checks_case *c, struct err *err);
+
+/**
+ * check_open_record_find(c, out, err):
+ * Store the path, below the place's directory, of a file that ${c}'s check will open and whose form
+ * it knows: the record of a sampled batch, else a sampled XML or PDF file.  The sample is that of
+ * what is there now.  Return 0, -ERR_NOT_FOUND, -ERR_IO or -ERR_NOMEM.
+ */
+int check_open_record_find(struct checks_case *c, char out[PATH_MAX], struct err *err);
 
 #endif

@@ -156,16 +156,21 @@ static int look(struct checks_case *c, const char *object, int64_t cutoff_ms, st
 }
 
 /* True if ${object} means the table. */
-static bool is_meant(const char *object, const struct truth_table *t)
+static bool is_meant(const char *object, const char *schema, const char *table)
 {
 	const char *dot = strchr(object, '.'), *name = dot == NULL ? object : dot + 1;
 	size_t len = strlen(name);
-	if (dot != NULL && (strlen(t->schema) != (size_t)(dot - object) ||
-				   strncmp(t->schema, object, (size_t)(dot - object)) != 0))
+	if (dot != NULL && (strlen(schema) != (size_t)(dot - object) ||
+				   strncmp(schema, object, (size_t)(dot - object)) != 0))
 		return false;
 	if (len > 0 && name[len - 1] == '*')
-		return strncmp(t->name, name, len - 1) == 0;
-	return strcmp(t->name, name) == 0;
+		return strncmp(table, name, len - 1) == 0;
+	return strcmp(table, name) == 0;
+}
+
+static bool is_table_meant(const char *object, const struct truth_table *t)
+{
+	return is_meant(object, t->schema, t->name);
 }
 
 static void tell_difference(void *ctx, const char *text)
@@ -185,7 +190,7 @@ static int add_tables(const struct truth *from, const char *object, const struct
 		for (size_t k = 0; facts != NULL && k < facts->database.table_count; k++)
 			is_known |= strcmp(facts->database.tables[k].name, t->name) == 0 &&
 				    strcmp(facts->database.tables[k].schema, t->schema) == 0;
-		if (is_known && is_meant(object, t))
+		if (is_known && is_table_meant(object, t))
 			rc = truth_add_table(to, t, err);
 	}
 	to->has_database = true;
@@ -197,7 +202,7 @@ static int add_tables(const struct truth *from, const char *object, const struct
 static int64_t newest_fact(const struct truth *facts, const char *object)
 {
 	for (size_t i = 0; i < facts->database.table_count; i++) {
-		if (!is_meant(object, &facts->database.tables[i]))
+		if (!is_table_meant(object, &facts->database.tables[i]))
 			return TRUTH_NO_TIME; /* it may have been in another table */
 	}
 	return facts->database.newest_ms;
@@ -320,29 +325,112 @@ int check_sql_query(struct checks_case *c, struct err *err)
 	return 0;
 }
 
-int check_sql_largest_file(struct service_postgres *p, const char *object,
-	char out[CHECK_SQL_PATH_BYTES], struct err *err)
+/* ---- where rows lie ---- */
+
+/* The tables of ${object}, NULL = every table of the database; the largest first. */
+static const char *places_sql(const char *object, struct buf *sql, struct err *err)
+{
+	int rc = buf_addf(sql, err,
+		"SELECT n.nspname, c.relname, pg_catalog.format('%%I.%%I', n.nspname, c.relname), "
+		"pg_relation_filepath(c.oid), current_setting('block_size'), "
+		"(SELECT setting FROM pg_settings WHERE name = 'segment_size') "
+		"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+		"WHERE c.relkind = 'r' AND n.nspname <> 'information_schema' "
+		"AND NOT starts_with(n.nspname, 'pg_') AND pg_relation_size(c.oid) > 0 ");
+	if (rc == 0 && object != NULL)
+		rc = buf_addf(sql, err,
+			"AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid "
+			"AND a.attname = 't_stamp' AND a.atttypid = 'int8'::regtype "
+			"AND NOT a.attisdropped) AND ");
+	if (rc == 0 && object != NULL)
+		rc = add_condition(object, sql, err);
+	if (rc == 0)
+		rc = buf_addf(sql, err, " ORDER BY pg_relation_size(c.oid) DESC, c.oid LIMIT %d",
+			CHECK_SQL_MAX_TABLES);
+	const char *text = rc == 0 ? buf_cstr(sql) : NULL;
+	if (rc == 0 && text == NULL)
+		(void)err_set(err, ERR_NOMEM, "out of memory");
+	return text;
+}
+
+/* The place of one row of ${table}: the newest up to ${cutoff_ms} where rows have a time. */
+static int ask_place(struct service_postgres *p, const char *table, bool has_time,
+	int64_t cutoff_ms, struct sandbox_rows *rows, struct err *err)
 {
 	CLEANUP(buf_done) struct buf sql = BUF_INIT(CHECK_SQL_TEXT_BYTES);
-	CLEANUP(sandbox_rows_done) struct sandbox_rows rows = { .cells = NULL };
-	int rc = buf_addf(&sql, err,
-		"SELECT pg_relation_filepath(c.oid) FROM pg_class c "
-		"JOIN pg_namespace n ON n.oid = c.relnamespace "
-		"WHERE c.relkind = 'r' AND pg_relation_size(c.oid) > 0 AND ");
+	int rc = buf_addf(&sql, err, "SELECT ctid::text FROM %s", table);
+	if (rc == 0 && has_time)
+		rc = buf_addf(&sql, err, " WHERE t_stamp <= %" PRId64 " ORDER BY t_stamp DESC",
+			cutoff_ms);
 	if (rc == 0)
-		rc = add_condition(object, &sql, err);
-	if (rc == 0)
-		rc = buf_addf(&sql, err, " ORDER BY pg_relation_size(c.oid) DESC, c.oid LIMIT 1");
+		rc = buf_addf(&sql, err, " LIMIT 1");
 	const char *text = rc == 0 ? buf_cstr(&sql) : NULL;
 	if (rc == 0 && text == NULL)
 		rc = err_set(err, ERR_NOMEM, "out of memory");
-	if (rc == 0)
-		rc = ask(p, text, &rows, err);
+	return rc == 0 ? ask(p, text, rows, err) : rc;
+}
+
+/* "(page,item)", the table's file and how it is cut into files. */
+static int read_place(const struct sandbox_rows *tables, size_t i, const char *ctid,
+	struct check_sql_row *out, struct err *err)
+{
+	const char *path = sandbox_rows_at(tables, i, 3), *schema = sandbox_rows_at(tables, i, 0),
+		   *name = sandbox_rows_at(tables, i, 1);
+	const char *page_bytes = sandbox_rows_at(tables, i, 4),
+		   *segment = sandbox_rows_at(tables, i, 5);
+	char *end = NULL;
+	if (path == NULL || page_bytes == NULL || segment == NULL || ctid[0] != '(')
+		return err_set(err, ERR_NOT_FOUND, "a table '%s' without a file", name);
+	uint64_t page = strtoull(ctid + 1, &end, 10);
+	const uint64_t item = *end == ',' ? strtoull(end + 1, NULL, 10) : 0;
+	const uint64_t pages = strtoull(segment, NULL, 10); /* of one file */
+	struct check_sql_row row = { .at = { .page = page,
+					     .page_bytes = (uint32_t)strtoul(page_bytes, NULL, 10),
+					     .item = (uint32_t)item } };
+	int n;
+	if (pages > 0 && page >= pages) {
+		row.at.page = page % pages;
+		n = snprintf(row.path, sizeof(row.path), "%s.%" PRIu64, path, page / pages);
+	} else {
+		n = snprintf(row.path, sizeof(row.path), "%s", path);
+	}
+	int m = snprintf(row.schema, sizeof(row.schema), "%s", schema);
+	int k = snprintf(row.name, sizeof(row.name), "%s", name);
+	if (n < 0 || (size_t)n >= sizeof(row.path) || m < 0 || (size_t)m >= sizeof(row.schema) ||
+		k < 0 || (size_t)k >= sizeof(row.name))
+		return err_set(err, ERR_LIMIT, "the names of table '%s' are too long", name);
+	*out = row;
+	return 0;
+}
+
+int check_sql_find_row(struct service_postgres *p, const char *object, int64_t cutoff_ms,
+	struct check_sql_row *out, struct err *err)
+{
+	CLEANUP(buf_done) struct buf sql = BUF_INIT(CHECK_SQL_TEXT_BYTES);
+	CLEANUP(sandbox_rows_done) struct sandbox_rows tables = { .cells = NULL };
+	const char *text = places_sql(object, &sql, err);
+	if (text == NULL)
+		return err == NULL ? -ERR_NOMEM : -err->code;
+	int rc = ask(p, text, &tables, err);
 	if (rc != 0)
 		return rc;
-	const char *path = sandbox_rows_at(&rows, 0, 0);
-	if (path == NULL || strlen(path) >= CHECK_SQL_PATH_BYTES)
-		return err_set(err, ERR_NOT_FOUND, "there is no table '%s' with rows", object);
-	memcpy(out, path, strlen(path) + 1);
-	return 0;
+	for (size_t i = 0; i < tables.rows; i++) {
+		CLEANUP(sandbox_rows_done) struct sandbox_rows rows = { .cells = NULL };
+		rc = ask_place(
+			p, sandbox_rows_at(&tables, i, 2), object != NULL, cutoff_ms, &rows, err);
+		const char *ctid = rc == 0 ? sandbox_rows_at(&rows, 0, 0) : NULL;
+		if (ctid != NULL)
+			return read_place(&tables, i, ctid, out, err);
+		/* of all tables, some may be closed to this role */
+		if (rc != 0 && (object != NULL || rc != -ERR_FAILED))
+			return rc;
+	}
+	return err_set(err, ERR_NOT_FOUND, "there is no table%s%s%s with a row to damage",
+		object == NULL ? "" : " '", object == NULL ? "" : object,
+		object == NULL ? "" : "'");
+}
+
+bool check_sql_is_meant(const char *object, const struct check_sql_row *row)
+{
+	return is_meant(object, row->schema, row->name);
 }

@@ -131,6 +131,9 @@ int checks_run(const struct checks_place *place, const struct plan_check *check,
 	int rc = check->type == PLAN_CHECK_NONE
 			 ? err_set(&why, ERR_USAGE, "a check of no known type")
 			 : kinds[check->type].run(&c, &why);
+	/* what a check found after somebody asked to stop may be what stopping did */
+	if ((rc != 0 || c.faults > 0) && checks_stop(&c, &why) != 0)
+		rc = -ERR_INTERRUPTED;
 	if (is_ours(rc)) {
 		if (err != NULL)
 			*err = why;

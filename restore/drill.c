@@ -65,9 +65,24 @@ bool drill_is_stopped(const struct drill *d)
 	return d->o->is_stopped != NULL && d->o->is_stopped(d->o->arg);
 }
 
+void drill_note_stop(struct drill *d)
+{
+	if (d->r->exercise.abort_reason != NULL)
+		return;
+	d->r->exercise.abort_reason = report_text(d->r, "interrupted by the operator");
+	drill_tell(d, "interrupted: cleaning up");
+}
+
 bool drill_is_final(int rc)
 {
 	return rc == -ERR_NOMEM || rc == -ERR_INTERRUPTED || rc == -ERR_UNREACHABLE;
+}
+
+int drill_settle(const struct drill *d, int rc, struct err *err)
+{
+	if (rc == 0 || rc == -ERR_NOMEM || !drill_is_stopped(d))
+		return rc;
+	return err_set(err, ERR_INTERRUPTED, "interrupted");
 }
 
 /* Every system: recovery point, sandbox, steps, checks. */
@@ -85,7 +100,8 @@ static int work(struct drill *d, struct err *err)
 		rc = drill_system_run(d, &d->systems[d->order[i]], err);
 	for (size_t i = 0; i < count && rc == 0; i++)
 		rc = drill_control_run(d, &d->systems[d->order[i]], err);
-	return rc;
+	/* whoever asked in the last moment was heard too */
+	return rc == 0 && drill_is_stopped(d) ? err_set(err, ERR_INTERRUPTED, "interrupted") : rc;
 }
 
 /* Put what was not reached into the report. */
@@ -120,8 +136,7 @@ static void tell_end(struct drill *d, int rc, const struct err *why)
 	if (rc == 0)
 		return;
 	if (rc == -ERR_INTERRUPTED) {
-		d->r->exercise.abort_reason = report_text(d->r, "interrupted by the operator");
-		drill_tell(d, "interrupted: cleaning up");
+		drill_note_stop(d);
 	} else {
 		drill_find(d, REPORT_MAJOR, NULL, "the drill could not go on: %s", why->msg);
 	}
@@ -156,7 +171,7 @@ int drill_run(const struct drill_opts *opts, struct report *r, struct err *err)
 	int rc = drill_begin_run(&d, err);
 	if (rc != 0)
 		return rc;
-	rc = work(&d, &why);
+	rc = drill_settle(&d, work(&d, &why), &why);
 	tell_end(&d, rc, &why);
 	fill_gaps(&d);
 	drill_cleanup_run(&d);

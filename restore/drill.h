@@ -17,11 +17,9 @@
 
 #include "restore/report.h"
 
+struct drill_points;
 struct err;
-struct fetch;
 struct plan;
-struct snapshot_list;
-struct vault;
 
 #define DRILL_EVIDENCE "evidence" /* <reports>/<exercise id>/evidence/ */
 
@@ -35,17 +33,21 @@ enum drill_phase {
 
 struct drill_opts {
 	const struct plan *plan;
-	struct vault *vault;
-	struct fetch *fetch;
-	const struct snapshot_list *snapshots;
-	const uint8_t *drill_sk; /* 32 bytes: opens the snapshots */
-	const char *work;        /* existing directory; the drill makes and removes one inside */
-	const char *reports;     /* existing directory; evidence goes below it */
-	const char *program;     /* for the sandbox; NULL = the one that runs */
-	const char *tool;        /* name and version */
-	const char *scenario;    /* OPTIONAL: what is practised */
+	const struct drill_points *points;
+	const char *work;     /* existing directory; the drill makes and removes one inside */
+	const char *reports;  /* existing directory; evidence goes below it */
+	const char *program;  /* for the sandbox; NULL = the one that runs */
+	const char *tool;     /* name and version */
+	const char *scenario; /* OPTIONAL: what is practised */
 	enum report_trigger trigger;
-	int64_t declared_ns; /* T0, since 1970; 0 = when the drill begins */
+	/* OPTIONAL: the UUID of this exercise, when somebody else chose it.  What an earlier try
+	 * at the same exercise left in work and reports is removed first. */
+	const char *exercise;
+	int64_t declared_ns;       /* T0, since 1970; 0 = see the next line */
+	int64_t since_declared_ms; /* T0 lies so long before the call; 0 = when the drill begins */
+	const char *ordered_by, *approved_by;       /* OPTIONAL, for the report */
+	const struct report_agent *agent;           /* OPTIONAL: who runs it, for a controller */
+	const struct report_controller *controller; /* OPTIONAL: for whom */
 	/* OPTIONAL: a line for people, as it happens. */
 	void (*on_tell)(void *arg, const char *text);
 	bool (*is_stopped)(void *arg);

@@ -20,6 +20,8 @@
 #include "restore/canary.h"
 #include "restore/drill_internal.h"
 #include "restore/erase_tree.h"
+#include "restore/report_form.h"
+#include "restore/report_shape.h"
 
 /*
  * INVARIANTS
@@ -29,6 +31,16 @@
 
 #define DRILL_OS_RELEASE "/etc/os-release"
 
+/* The exercise that somebody else chose; its directory bears the whole id. */
+static int take_id(struct drill *d, struct err *err)
+{
+	if (!report_form_is_text(REPORT_SHAPE_UUID, d->o->exercise))
+		return err_set(err, ERR_USAGE, "the exercise id is no UUID in lower case");
+	(void)snprintf(d->id, sizeof(d->id), "%s", d->o->exercise);           /* fits */
+	(void)snprintf(d->name, sizeof(d->name), "holdfast-drill-%s", d->id); /* fits */
+	return 0;
+}
+
 static int make_id(struct drill *d, struct err *err)
 {
 	uint8_t raw[24];
@@ -36,13 +48,15 @@ static int make_id(struct drill *d, struct err *err)
 	int rc = env_random(raw, sizeof(raw), err);
 	if (rc != 0)
 		return rc;
+	d->seed = bytes_get64(raw + 16);
+	if (d->o->exercise != NULL)
+		return take_id(d, err);
 	raw[6] = (uint8_t)((raw[6] & 0x0f) | 0x40); /* RFC 9562: version 4 */
 	raw[8] = (uint8_t)((raw[8] & 0x3f) | 0x80);
 	text_hex(raw, 16, hex);
 	(void)snprintf(d->id, sizeof(d->id), "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12,
 		hex + 16, hex + 20);                                          /* fits */
 	(void)snprintf(d->name, sizeof(d->name), "holdfast-drill-%.8s", hex); /* fits */
-	d->seed = bytes_get64(raw + 16);
 	return 0;
 }
 
@@ -58,6 +72,17 @@ static int make_dir(const char *path, struct err *err)
 	if (env_mkdirat(AT_FDCWD, path, 0700) != 0)
 		return err_sys(err, ERR_IO, "unable to create directory '%s'", path);
 	return 0;
+}
+
+/* What a try at the same exercise left that did not come to its end. */
+static int clear_earlier(const struct drill *d, struct err *err)
+{
+	CLEANUP(cleanup_close_p)
+	int reports = open(d->o->reports, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (reports < 0)
+		return err_sys(err, ERR_IO, "unable to open directory '%s'", d->o->reports);
+	int rc = erase_tree_run(reports, d->id, NULL, err);
+	return rc == 0 ? erase_tree_run(d->parent_fd, d->name, NULL, err) : rc;
 }
 
 static int make_dirs(struct drill *d, struct err *err)
@@ -80,7 +105,10 @@ static int make_dirs(struct drill *d, struct err *err)
 	d->parent_fd = open(absolute, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (d->parent_fd < 0)
 		return err_sys(err, ERR_IO, "unable to open directory '%s'", absolute);
-	rc = make_dir(base, err);
+	if (d->o->exercise != NULL)
+		rc = clear_earlier(d, err);
+	if (rc == 0)
+		rc = make_dir(base, err);
 	if (rc == 0)
 		rc = make_dir(d->evidence, err);
 	if (rc == 0)
@@ -112,6 +140,21 @@ static void read_os(char out[128])
 	(void)snprintf(out, 128, "%.*s", (int)strcspn(line, "\"\n"), line); /* cut is fine */
 }
 
+/* Who runs the drill, and for whom. */
+static void fill_parties(struct drill *d)
+{
+	const struct report_agent *a = d->o->agent;
+	const struct report_controller *c = d->o->controller;
+	struct report_environment *e = &d->r->environment;
+	if (a != NULL)
+		e->agent = (struct report_agent){ .name = report_text(d->r, a->name),
+			.agent_id = report_text(d->r, a->agent_id),
+			.keyid = report_text(d->r, a->keyid) };
+	if (c != NULL)
+		e->controller = (struct report_controller){ .name = report_text(d->r, c->name),
+			.keyid = report_text(d->r, c->keyid) };
+}
+
 static void fill_environment(struct drill *d)
 {
 	struct report_environment *e = &d->r->environment;
@@ -130,6 +173,7 @@ static void fill_environment(struct drill *d)
 		e->host.cpu_count = cpus;
 	if (pages > 0)
 		e->host.memory_bytes = (int64_t)pages * sysconf(_SC_PAGESIZE);
+	fill_parties(d);
 }
 
 static void fill_exercise(struct drill *d)
@@ -142,6 +186,8 @@ static void fill_exercise(struct drill *d)
 	d->r->exercise.trigger = d->o->trigger;
 	d->r->exercise.scenario = report_text(d->r, d->o->scenario);
 	d->r->exercise.started = clock_now_ms(&d->clock);
+	d->r->exercise.ordered_by = report_text(d->r, d->o->ordered_by);
+	d->r->exercise.approved_by = report_text(d->r, d->o->approved_by);
 	d->r->plan = (struct report_plan){ .id = report_text(d->r, plan->id),
 		.version = plan->version,
 		.title = report_text(d->r, plan->title),
@@ -182,32 +228,32 @@ static int add_systems(struct drill *d, struct err *err)
 	return rc;
 }
 
-/* Every numeric address behind a target; a name that has none is kept without one. */
-static void resolve(const struct plan_target *t, struct drill_target *out)
+/* Every address behind a target. */
+static size_t resolve(const struct plan_target *t, struct probe_target *out)
 {
 	char port[16];
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
 	struct addrinfo *list = NULL;
 	(void)snprintf(port, sizeof(port), "%d", t->port); /* fits */
-	(void)snprintf(out->text, sizeof(out->text),
-		strchr(t->host, ':') == NULL ? "%s:%d" : "[%s]:%d", t->host, t->port); /* cut */
-	out->port = t->port;
 	if (getaddrinfo(t->host, port, &hints, &list) != 0)
-		return;
-	if (getnameinfo(list->ai_addr, list->ai_addrlen, out->address, sizeof(out->address), NULL,
-		    0, NI_NUMERICHOST) != 0)
-		out->address[0] = '\0';
-	freeaddrinfo(list);
+		list = NULL;
+	size_t count = probe_target_expand(t->host, t->port, list, out);
+	if (list != NULL)
+		freeaddrinfo(list);
+	return count;
 }
 
 static int add_targets(struct drill *d, struct err *err)
 {
 	const struct plan *plan = d->o->plan;
-	d->targets = calloc(plan->must_not_reach_count + 1, sizeof(*d->targets));
-	if (d->targets == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	for (size_t i = 0; i < plan->must_not_reach_count; i++)
-		resolve(&plan->must_not_reach[i], &d->targets[d->target_count++]);
+	for (size_t i = 0; i < plan->must_not_reach_count; i++) {
+		struct probe_target *grown = realloc(
+			d->targets, (d->target_count + PROBE_TARGET_MAX + 1) * sizeof(*grown));
+		if (grown == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		d->targets = grown;
+		d->target_count += resolve(&plan->must_not_reach[i], d->targets + d->target_count);
+	}
 	return 0;
 }
 
@@ -215,7 +261,11 @@ static int add_targets(struct drill *d, struct err *err)
 static void declare(struct drill *d)
 {
 	const int64_t now = clock_now_ms(&d->clock);
-	int64_t declared = d->o->declared_ns == 0 ? now : report_ms(d->o->declared_ns);
+	int64_t declared = now;
+	if (d->o->declared_ns != 0)
+		declared = report_ms(d->o->declared_ns);
+	else if (d->o->since_declared_ms > 0) /* on the clock of whoever declared it */
+		declared = report_ms(d->clock.wall_ns) - d->o->since_declared_ms;
 	if (declared > now)
 		declared = now; /* a disruption in the future is a slip of the clock */
 	d->r->exercise.t_declared = declared;

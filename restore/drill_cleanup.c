@@ -22,7 +22,8 @@
 
 /*
  * INVARIANTS
- * (1) Nothing here asks whether the drill was stopped: cleaning up is never interrupted.
+ * (1) Cleaning up is never interrupted: whoever asks to stop gets it done, and a drill that is
+ *     noted as aborted.
  * (2) T7 is set only when nothing is left that should not be.
  * (3) Only the directory that this drill made is removed.
  */
@@ -172,6 +173,8 @@ void drill_cleanup_run(struct drill *d)
 		.mounts_left = 0,
 		.namespaces_left = 0 };
 	d->r->exercise.ended = clock_now_ms(&d->clock);
+	if (drill_is_stopped(d))
+		drill_note_stop(d);
 	c->rule = rule_of(d);
 	c->processes_left = c->mounts_left = c->namespaces_left = REPORT_NONE;
 	if (c->rule == REPORT_ERASE)
@@ -192,6 +195,8 @@ void drill_cleanup_run(struct drill *d)
 	else
 		drill_tell(
 			d, "cleanup: '%s' is %s", d->work, c->is_completed ? "gone" : "not gone");
+	if (drill_is_stopped(d))
+		drill_note_stop(d);
 	save(d, "drill.log", "log", d->text.data == NULL ? (const void *)"" : d->text.data,
 		d->text.len);
 	d->r->exercise.ended = clock_now_ms(&d->clock);

@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "codec/truth.h"
 #include "plans/plan.h"
+#include "restore/check_open_record.h"
+#include "restore/check_sql.h"
 #include "restore/checks.h"
 #include "restore/damage.h"
 #include "restore/drill_internal.h"
@@ -21,9 +23,20 @@
  * INVARIANTS
  * (1) The copy is restored anew from the same snapshot, so that what is wrong with it is the damage
  *     and nothing that running the original did to its files.
- * (2) A check that the damage concerns and that passes all the same makes the drill void.
- * (3) T6 is long set: none of this is in the recovery time.
+ * (2) Every damage is made for a mandatory check, in what that check reads; a check that must see
+ *     one of them and passes all the same makes the drill void.  No other check is judged.
+ * (3) A database is damaged after its recovery, shut down: recovery can neither repair the damage
+ *     nor fail because of it, so that what fails is the check.
+ * (4) T6 is long set: none of this is in the recovery time.
  */
+
+#define CONTROL_MAX_ROWS 16 /* tables damaged in one database */
+
+/* A damaged row, or the page it is on. */
+struct control_row {
+	struct check_sql_row row;
+	bool is_page;
+};
 
 struct control {
 	struct drill *d;
@@ -31,6 +44,9 @@ struct control {
 	char name[PLAN_MAX_ID + 16]; /* directory and service */
 	int dirfd;                   /* owned */
 	struct damage damage;
+	struct control_row rows[CONTROL_MAX_ROWS];
+	size_t row_count;
+	const struct plan_check *sampled;  /* a file that this check opens was cut; or NULL */
 	struct service_postgres *database; /* owned */
 };
 
@@ -40,27 +56,106 @@ static void control_done(struct control *c)
 	cleanup_close_p(&c->dirfd);
 }
 
-/* ---- what to damage ---- */
-
-/* True if ${f} has something to damage, ends with ${suffix} and is not inside the folder ${but}. */
-static bool is_candidate(const struct snapshot_file *f, const char *suffix, const char *but)
+static struct checks_place place_of(const struct control *c)
 {
-	const size_t but_len = but == NULL ? 0 : strlen(but);
-	if (!tree_walk_has_suffix(f->path, suffix) || f->size < 2)
-		return false;
-	return but == NULL || strncmp(f->path, but, but_len) != 0 || f->path[but_len] != '/';
+	struct drill *d = c->d;
+	return (struct checks_place){ .system = c->s->plan,
+		.dirfd = c->dirfd,
+		.root = c->s->root,
+		.files = &c->s->files,
+		.truth = c->s->truth,
+		.database = c->database,
+		.snapshot_ns = c->s->snap->record.t_end_ns,
+		.seed = d->seed,
+		.evidence = &d->text,
+		.is_stopped = d->o->is_stopped,
+		.arg = d->o->arg };
+}
+
+/* The first mandatory check of the type, or NULL. */
+static const struct plan_check *find_check(const struct control *c, enum plan_check_type type)
+{
+	for (size_t i = 0; i < c->s->plan->check_count; i++) {
+		const struct plan_check *check = &c->s->plan->checks[i];
+		if (check->is_mandatory && check->type == type)
+			return check;
+	}
+	return NULL;
+}
+
+/* The facts that a row count compares with, or NULL. */
+static const struct truth_database *facts_of(const struct control *c)
+{
+	const struct truth *t = c->s->truth;
+	return t != NULL && t->has_database ? &t->database : NULL;
+}
+
+/* ---- what must be seen ---- */
+
+/* True if a damaged row, or with ${is_page} a damaged page, is in a table of ${check}. */
+static bool touches(const struct control *c, const struct plan_check *check, bool is_page)
+{
+	for (size_t i = 0; check->object != NULL && i < c->row_count; i++) {
+		if (c->rows[i].is_page == is_page &&
+			check_sql_is_meant(check->object, &c->rows[i].row))
+			return true;
+	}
+	return false;
+}
+
+/* True when one of the damages is of the kind that ${check} is there to see. */
+static bool must_see(const struct control *c, const struct plan_check *check)
+{
+	const bool is_batch = c->s->plan->type == PLAN_SYSTEM_BATCH_RECORDS;
+	switch (check->type) {
+	case PLAN_CHECK_HASH_MANIFEST:
+		return true;
+	case PLAN_CHECK_ROW_COUNT: /* it reads every page, and counts where it knows how many */
+		return touches(c, check, true) || (facts_of(c) != NULL && touches(c, check, false));
+	case PLAN_CHECK_NEWEST_RECORD: /* it reads every page */
+		return touches(c, check, true);
+	case PLAN_CHECK_OPEN_RECORD:
+		return (is_batch && c->damage.has_removal) || c->sampled == check;
+	case PLAN_CHECK_XML:
+		return c->damage.has_cut;
+	case PLAN_CHECK_SQL: /* nobody knows what it reads */
+	case PLAN_CHECK_NONE:
+		break;
+	}
+	return false;
+}
+
+/* ---- what to damage: files ---- */
+
+/* The files to choose from. */
+struct choice {
+	const char *within; /* a folder they are in, "" = any */
+	const char *but;    /* a folder they are not in; NULL = none */
+	const char *suffix;
+	uint64_t min_bytes;
+};
+
+static bool is_inside(const char *path, const char *dir)
+{
+	const size_t len = strlen(dir);
+	return len == 0 || (strncmp(path, dir, len) == 0 && path[len] == '/');
+}
+
+static bool is_candidate(const struct snapshot_file *f, const struct choice *c)
+{
+	return tree_walk_has_suffix(f->path, c->suffix) && f->size >= c->min_bytes &&
+	       is_inside(f->path, c->within) && (c->but == NULL || !is_inside(f->path, c->but));
 }
 
 /* One of the candidates, chosen by ${seed}; NULL when there is none. */
-static const char *find_file(
-	const struct snapshot_files *f, const char *suffix, const char *but, uint64_t seed)
+static const char *find_file(const struct snapshot_files *f, const struct choice *c, uint64_t seed)
 {
 	uint64_t count = 0;
 	for (size_t i = 0; i < f->count; i++)
-		count += is_candidate(&f->items[i], suffix, but);
+		count += is_candidate(&f->items[i], c);
 	uint64_t left = count > 0 ? seed % count : 0;
 	for (size_t i = 0; i < f->count; i++) {
-		if (is_candidate(&f->items[i], suffix, but) && left-- == 0)
+		if (is_candidate(&f->items[i], c) && left-- == 0)
 			return f->items[i].path;
 	}
 	return NULL;
@@ -82,8 +177,11 @@ static bool is_known_batch(const struct truth *t, const char *path, size_t len)
 /* The folder of a batch that will be missed, chosen by the seed; owned by the caller, or NULL. */
 static char *find_batch(const struct drill_system *s, uint64_t seed)
 {
+	static const struct choice journals = {
+		.within = "", .suffix = "/" TREE_TRUTH_JOURNAL, .min_bytes = 0
+	};
 	for (size_t i = 0; i < s->files.count; i++) {
-		const char *journal = find_file(&s->files, "/" TREE_TRUTH_JOURNAL, NULL, seed + i);
+		const char *journal = find_file(&s->files, &journals, seed + i);
 		size_t len = journal == NULL ? 0 : (size_t)(strrchr(journal, '/') - journal);
 		if (journal == NULL || is_known_batch(s->truth, journal, len))
 			return journal == NULL ? NULL : strndup(journal, len);
@@ -91,23 +189,21 @@ static char *find_batch(const struct drill_system *s, uint64_t seed)
 	return NULL;
 }
 
-/* The file of the largest table, as seen from the top of the copy. */
-static int heap_path(const struct control *c, char path[PATH_MAX], struct err *err)
+/* Cut a file that an open_record check will open, where no missing batch shows it at work. */
+static int cut_sampled(struct control *c, struct err *err)
 {
-	const char *root = c->s->root, *file = c->s->heap;
-	if (file[0] == '\0')
-		return err_set(err, ERR_NOT_FOUND, "no table file is known");
-	int n = snprintf(path, PATH_MAX, "%s%s%s", root, root[0] == '\0' ? "" : "/", file);
-	return n < 0 || n >= PATH_MAX
-		       ? err_set(err, ERR_LIMIT, "the path of the table file is too long")
-		       : 0;
-}
-
-static int damage_database(struct control *c, struct err *err)
-{
+	const struct checks_place place = place_of(c);
+	struct checks_case look = { .place = &place,
+		.check = find_check(c, PLAN_CHECK_OPEN_RECORD) };
 	char path[PATH_MAX];
-	int rc = heap_path(c, path, err);
-	return rc == 0 ? damage_flip(c->dirfd, path, c->d->seed, &c->damage, err) : rc;
+	if (look.check == NULL || must_see(c, look.check))
+		return 0;
+	int rc = check_open_record_find(&look, path, err);
+	if (rc == 0)
+		rc = damage_cut(c->dirfd, path, &c->damage, err);
+	if (rc == 0)
+		c->sampled = look.check;
+	return rc == -ERR_NOT_FOUND ? 0 : rc; /* nothing it has to see: it is not judged */
 }
 
 static int damage_tree(struct control *c, struct err *err)
@@ -116,10 +212,14 @@ static int damage_tree(struct control *c, struct err *err)
 	const bool is_batch = c->s->plan->type == PLAN_SYSTEM_BATCH_RECORDS;
 	CLEANUP(cleanup_free_p) char *batch = is_batch ? find_batch(c->s, c->d->seed) : NULL;
 	int rc = batch == NULL ? 0 : damage_remove(c->dirfd, batch, &c->damage, err);
-	const char *xml = find_file(f, ".xml", batch, c->d->seed / 3);
-	if (rc == 0 && xml != NULL)
+	if (rc == 0)
+		rc = cut_sampled(c, err);
+	const struct choice xmls = { .within = "", .but = batch, .suffix = ".xml", .min_bytes = 2 };
+	const struct choice all = { .within = "", .but = batch, .suffix = "", .min_bytes = 1 };
+	const char *xml = find_file(f, &xmls, c->d->seed / 3);
+	if (rc == 0 && xml != NULL && !c->damage.has_cut)
 		rc = damage_cut(c->dirfd, xml, &c->damage, err);
-	const char *other = find_file(f, "", batch, c->d->seed / 5);
+	const char *other = find_file(f, &all, c->d->seed / 5);
 	if (rc == 0 && other != NULL && other != xml)
 		rc = damage_flip(c->dirfd, other, c->d->seed, &c->damage, err);
 	if (rc == 0 && c->damage.text[0] == '\0')
@@ -127,45 +227,73 @@ static int damage_tree(struct control *c, struct err *err)
 	return rc;
 }
 
-/* ---- the checks once more ---- */
+/* ---- what to damage: rows ---- */
 
-/* True when the damage is of the kind that ${check} is there to see. */
-static bool must_see(const struct control *c, const struct plan_check *check)
+/* Where a path of the cluster is from the top of the copy. */
+static int whole_path(
+	const struct control *c, const char *path, char out[PATH_MAX], struct err *err)
 {
-	const bool is_batch = c->s->plan->type == PLAN_SYSTEM_BATCH_RECORDS;
-	switch (check->type) {
-	case PLAN_CHECK_HASH_MANIFEST:
-		return true;
-	case PLAN_CHECK_ROW_COUNT:
-		/* of the table that was damaged; without checksums it may be in unused space */
-		return check->object != NULL && c->damage.has_flip && c->s->truth != NULL &&
-		       c->s->truth->database.has_data_checksums;
-	case PLAN_CHECK_OPEN_RECORD:
-		return is_batch && c->damage.has_removal;
-	case PLAN_CHECK_XML:
-		return c->damage.has_cut;
-	case PLAN_CHECK_NEWEST_RECORD:
-	case PLAN_CHECK_SQL:
-	case PLAN_CHECK_NONE:
-		break;
-	}
-	return false;
+	const char *root = c->s->root;
+	int n = snprintf(out, PATH_MAX, "%s%s%s", root, root[0] == '\0' ? "" : "/", path);
+	return n < 0 || n >= PATH_MAX ? err_set(err, ERR_LIMIT, "the path '%s' is too long", path)
+				      : 0;
 }
+
+static int add_row(
+	struct control *c, const char *object, int64_t cutoff_ms, bool is_page, struct err *err)
+{
+	if (c->row_count == CONTROL_MAX_ROWS)
+		return 0;
+	struct control_row *r = &c->rows[c->row_count];
+	int rc = check_sql_find_row(c->database, object, cutoff_ms, &r->row, err);
+	if (rc == 0) {
+		r->is_page = is_page;
+		c->row_count++;
+	}
+	return rc;
+}
+
+/* A row for every check that counts rows, then a page for those that only read them. */
+static int choose_rows(struct control *c, bool is_page, struct err *err)
+{
+	const struct truth_database *facts = facts_of(c);
+	int rc = 0;
+	for (size_t i = 0; i < c->s->plan->check_count && rc == 0; i++) {
+		const struct plan_check *check = &c->s->plan->checks[i];
+		const bool counts = check->type == PLAN_CHECK_ROW_COUNT && facts != NULL;
+		const bool reads = check->type == PLAN_CHECK_ROW_COUNT ||
+				   check->type == PLAN_CHECK_NEWEST_RECORD;
+		if (!check->is_mandatory || check->object == NULL || (is_page ? !reads : !counts))
+			continue;
+		/* a page that cannot be read would hide the missing row beside it */
+		if (touches(c, check, false) || touches(c, check, true))
+			continue;
+		rc = add_row(
+			c, check->object, is_page ? INT64_MAX : facts->cutoff_ms, is_page, err);
+	}
+	return rc;
+}
+
+static int damage_rows(struct control *c, struct err *err)
+{
+	char path[PATH_MAX];
+	int rc = 0;
+	for (size_t i = 0; i < c->row_count && rc == 0; i++) {
+		const struct control_row *r = &c->rows[i];
+		rc = whole_path(c, r->row.path, path, err);
+		if (rc == 0)
+			rc = r->is_page ? damage_page(c->dirfd, path, &r->row.at, &c->damage, err)
+					: damage_row(c->dirfd, path, &r->row.at, &c->damage, err);
+	}
+	return rc;
+}
+
+/* ---- the checks once more ---- */
 
 static int run_one(struct control *c, const struct plan_check *check, struct err *err)
 {
 	struct drill *d = c->d;
-	const struct checks_place place = { .system = c->s->plan,
-		.dirfd = c->dirfd,
-		.root = c->s->root,
-		.files = &c->s->files,
-		.truth = c->s->truth,
-		.database = c->database,
-		.snapshot_ns = c->s->snap->record.t_end_ns,
-		.seed = d->seed,
-		.evidence = &d->text,
-		.is_stopped = d->o->is_stopped,
-		.arg = d->o->arg };
+	const struct checks_place place = place_of(c);
 	struct checks_result result;
 	int rc = checks_run(&place, check, &result, err);
 	if (rc != 0)
@@ -194,51 +322,85 @@ static int run_checks(struct control *c, bool is_before, struct err *err)
 	return rc;
 }
 
-/* Start the damaged database; that it does not start is a way of seeing the damage. */
-static int start(struct control *c, struct err *err)
+static void tell_damage(const struct control *c)
 {
-	struct err why = ERR_INIT;
-	int rc = drill_system_start(c->d, c->s, c->name, &c->database, &why);
-	if (drill_is_final(rc)) {
-		if (err != NULL)
-			*err = why;
-		return rc;
-	}
+	drill_tell(c->d, "negative control: %s: %s", c->s->plan->id, c->damage.text);
+}
+
+static int run_tree(struct control *c, struct err *err)
+{
+	int rc = damage_tree(c, err);
 	if (rc != 0)
-		drill_tell(c->d, "negative control: %s: the damaged copy does not start: %s",
-			c->s->plan->id, why.msg);
-	return 0;
-}
-
-/*
- * A page that was written while the backup ran is in the log that comes with it, and recovery put
- * it right: the same byte again, now that recovery is over.
- */
-static int damage_again(struct control *c, struct err *err)
-{
-	char path[PATH_MAX];
-	int rc = heap_path(c, path, err);
-	if (rc != 0 || damage_is_there(c->dirfd, path, &c->damage))
 		return rc;
-	drill_tell(c->d, "negative control: %s: recovery put the damaged page right, once more",
-		c->s->plan->id);
-	rc = service_postgres_stop(c->database, err);
-	service_postgres_free(TAKE(c->database));
-	if (rc == 0)
-		rc = damage_flip(c->dirfd, path, c->d->seed, &c->damage, err);
-	return rc == 0 ? start(c, err) : rc;
+	tell_damage(c);
+	rc = run_checks(c, true, err);
+	return rc == 0 ? run_checks(c, false, err) : rc;
 }
 
-static int start_damaged(struct control *c, struct err *err)
+/* One bit of one file, for the check that reads every file; then it is put right again. */
+static int run_hash(struct control *c, struct err *err)
+{
+	char base[PATH_MAX];
+	int rc = whole_path(c, "base", base, err);
+	if (rc != 0)
+		return rc;
+	const struct choice tables = { .within = base, .suffix = "", .min_bytes = 1 };
+	const char *path = find_file(&c->s->files, &tables, c->d->seed);
+	if (path == NULL)
+		return err_set(err, ERR_NOT_FOUND, "the copy has no table file to damage");
+	rc = damage_flip(c->dirfd, path, c->d->seed, &c->damage, err);
+	if (rc != 0)
+		return rc;
+	tell_damage(c);
+	rc = run_checks(c, true, err);
+	return rc == 0 ? damage_undo_flip(c->dirfd, path, &c->damage, err) : rc;
+}
+
+/* Shut down and forget; both copies would want the same socket. */
+static int end_service(struct service_postgres **database, struct err *err)
+{
+	int rc = *database == NULL ? 0 : service_postgres_stop(*database, err);
+	service_postgres_free(TAKE(*database));
+	return rc;
+}
+
+/* Rows for the checks that ask the database.  Its own checksums stay out of it: they would see any
+ * damage, and what has to show that it sees is the check. */
+static int run_rows(struct control *c, struct err *err)
 {
 	struct err why = ERR_INIT;
-	if (c->s->database == NULL)
-		return 0;
-	/* both would want the same socket */
-	if (service_postgres_stop(c->s->database, &why) != 0)
+	const bool is_asked = find_check(c, PLAN_CHECK_ROW_COUNT) != NULL ||
+			      find_check(c, PLAN_CHECK_NEWEST_RECORD) != NULL;
+	if (end_service(&c->s->database, &why) != 0)
 		drill_tell(c->d, "%s: %s", c->s->plan->id, why.msg);
-	int rc = start(c, err);
-	return rc == 0 && c->database != NULL ? damage_again(c, err) : rc;
+	int rc = drill_system_start(c->d, c->s, c->name, true, &c->database, err);
+	if (rc == 0)
+		rc = choose_rows(c, false, err);
+	if (rc == 0)
+		rc = choose_rows(c, true, err);
+	/* no check reads rows: what would such a plan notice? */
+	if (rc == 0 && !is_asked)
+		rc = add_row(c, NULL, 0, true, err);
+	if (rc == 0)
+		rc = end_service(&c->database, err);
+	if (rc == 0)
+		rc = damage_rows(c, err);
+	if (rc == 0) {
+		tell_damage(c);
+		rc = drill_system_start(c->d, c->s, c->name, true, &c->database, err);
+	}
+	return rc == 0 ? run_checks(c, false, err) : rc;
+}
+
+static int run_database(struct control *c, struct err *err)
+{
+	const bool has_hash = find_check(c, PLAN_CHECK_HASH_MANIFEST) != NULL;
+	const bool has_rows = find_check(c, PLAN_CHECK_ROW_COUNT) != NULL ||
+			      find_check(c, PLAN_CHECK_NEWEST_RECORD) != NULL;
+	int rc = has_hash ? run_hash(c, err) : 0;
+	if (rc != 0 || (has_hash && !has_rows))
+		return rc;
+	return run_rows(c, err);
 }
 
 static int run(struct control *c, struct err *err)
@@ -250,16 +412,11 @@ static int run(struct control *c, struct err *err)
 	c->dirfd = openat(d->data_fd, c->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (c->dirfd < 0)
 		return err_sys(err, ERR_IO, "unable to open directory '%s'", c->name);
-	rc = plan_system_type_is_database(c->s->plan->type) ? damage_database(c, err)
-							    : damage_tree(c, err);
-	if (rc != 0)
-		return rc;
-	c->s->report->negative_control.damage = report_text(d->r, c->damage.text);
-	drill_tell(d, "negative control: %s: %s", c->s->plan->id, c->damage.text);
-	rc = run_checks(c, true, err);
+	rc = c->s->database != NULL ? run_database(c, err) : run_tree(c, err);
+	/* only now has every check had its look: a control that was broken off says nothing */
 	if (rc == 0)
-		rc = start_damaged(c, err);
-	return rc == 0 ? run_checks(c, false, err) : rc;
+		c->s->report->negative_control.damage = report_text(d->r, c->damage.text);
+	return rc;
 }
 
 int drill_control_run(struct drill *d, struct drill_system *s, struct err *err)
@@ -269,7 +426,9 @@ int drill_control_run(struct drill *d, struct drill_system *s, struct err *err)
 	if (!s->is_recovered)
 		return 0; /* its checks failed already: there is nothing more to show */
 	(void)snprintf(c.name, sizeof(c.name), "%s.control", s->plan->id); /* fits */
-	int rc = run(&c, &why);
+	int rc = drill_settle(d, run(&c, &why), &why);
+	if (rc != 0)
+		s->report->negative_control.checks_failed.count = 0;
 	if (drill_is_final(rc)) {
 		if (err != NULL)
 			*err = why;

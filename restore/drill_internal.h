@@ -9,12 +9,15 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "restore/check_sql.h"
 #include "restore/clock.h"
 #include "restore/drill.h"
+<<<<<<< HEAD
+#include "restore/drill_points.h"
+=======
+#include "restore/probe_target.h"
+>>>>>>> main
 #include "restore/sandbox.h"
 #include "restore/snapshot_files.h"
-#include "vault/snapshot.h"
 
 struct canary;
 struct err;
@@ -27,24 +30,16 @@ struct truth;
 #define DRILL_ID_BYTES 37
 #define DRILL_NAME_BYTES 64
 
-/* An address that must not be reached, resolved before the clock starts. */
-struct drill_target {
-	char text[320];   /* "192.0.2.10:502" */
-	char address[64]; /* numeric; "" when the name has none */
-	int port;
-};
-
 /* One system of the plan on its way. */
 struct drill_system {
 	const struct plan_system *plan;
 	struct report_system *report;
-	const struct snapshot *snap; /* NULL = none was chosen */
-	struct snapshot_opened opened;
+	struct drill_point point;
+	const struct drill_point *snap;    /* the point, or NULL = none was chosen */
 	struct snapshot_files files;       /* owned */
 	struct truth *truth;               /* owned; NULL = none */
 	char *root;                        /* owned: where the content begins, relative */
 	struct service_postgres *database; /* owned; NULL = none runs */
-	char heap[CHECK_SQL_PATH_BYTES];   /* largest table file, for the negative control */
 	bool is_restored;
 	bool is_recovered; /* T6 */
 };
@@ -64,7 +59,7 @@ struct drill {
 	uint64_t seed;
 	struct buf text;              /* the drill's log, for the evidence */
 	struct canary *canary;        /* owned */
-	struct drill_target *targets; /* owned */
+	struct probe_target *targets; /* owned; resolved before T0 */
 	size_t target_count;
 	struct sandbox *box; /* owned */
 	bool is_isolated;
@@ -83,6 +78,13 @@ void drill_find(struct drill *d, enum report_grade grade, const struct drill_sys
 bool drill_is_stopped(const struct drill *d);
 /* These end a drill early: out of memory, interrupted, or the sandbox is gone. */
 bool drill_is_final(int rc);
+/*
+ * ${rc} of a phase, or -ERR_INTERRUPTED in its place (and in ${err}) when it failed after somebody
+ * asked to stop: a call that a signal broke off has not failed.
+ */
+int drill_settle(const struct drill *d, int rc, struct err *err);
+/* The drill is aborted: note it in the report, once. */
+void drill_note_stop(struct drill *d);
 
 /* drill_begin.c */
 
@@ -110,7 +112,7 @@ int drill_system_restore(struct drill *d, const struct drill_system *s, const ch
 	struct report_step *step, struct report_volume *volume, struct err *err);
 /* Start the database that was restored to ${name} as service ${name}. */
 int drill_system_start(struct drill *d, const struct drill_system *s, const char *name,
-	struct service_postgres **out, struct err *err);
+	bool ignore_checksums, struct service_postgres **out, struct err *err);
 /* A report's place for a check, filled from the plan, not run yet. */
 struct report_content_check *drill_system_add_check(
 	struct drill *d, struct report_system *s, const struct plan_check *c);

@@ -29,27 +29,25 @@ static struct report_isolation_check *add_check(struct drill *d, const char *tar
 }
 
 /* Try one address from inside and note what became of it. */
-static int probe(
-	struct drill *d, const char *target, const char *address, int port, struct err *err)
+static int probe(struct drill *d, const struct probe_target *t, struct err *err)
 {
 	char detail[SANDBOX_DETAIL_BYTES];
 	enum sandbox_reach reach;
-	struct report_isolation_check *c = add_check(d, target);
+	struct report_isolation_check *c = add_check(d, t->text);
 	if (c == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	if (address[0] == '\0') {
-		c->detail = report_text(
-			d->r, "the name has no address on this host, so there was none to try");
-		drill_tell(d, "isolation: %s was not tried, it has no address", target);
+	if (t->address[0] == '\0') {
+		c->detail = report_text(d->r, t->detail);
+		drill_tell(d, "isolation: %s was not tried: %s", t->text, t->detail);
 		return 0;
 	}
-	int rc = sandbox_connect(d->box, address, port, DRILL_PROBE_MS, &reach, detail, err);
+	int rc = sandbox_connect(d->box, t->address, t->port, DRILL_PROBE_MS, &reach, detail, err);
 	if (rc != 0)
 		return rc;
 	c->observed = reach == SANDBOX_REACHED ? REPORT_REACHED : REPORT_UNREACHABLE;
 	c->detail = report_text(d->r, detail);
 	d->is_isolated = d->is_isolated && reach == SANDBOX_UNREACHABLE;
-	drill_tell(d, "isolation: %s from inside: %s (%s)", target,
+	drill_tell(d, "isolation: %s from inside: %s (%s)", t->text,
 		reach == SANDBOX_REACHED ? "REACHED" : "unreachable", detail);
 	return 0;
 }
@@ -91,14 +89,13 @@ static int probe_all(struct drill *d, struct err *err)
 		return rc;
 	drill_tell(d, "isolation: the canary is alive: it counted a connection from this host");
 	for (size_t i = 0; i < count && rc == 0; i++) {
-		char target[CANARY_ADDRESS_BYTES + 32];
-		(void)snprintf(target, sizeof(target), "canary %s:%d", p[i].address, p[i].port);
-		rc = probe(d, target, p[i].address, p[i].port, err);
+		struct probe_target t = { .port = p[i].port };
+		(void)snprintf(t.text, sizeof(t.text), "canary %s:%d", p[i].address, p[i].port);
+		(void)snprintf(t.address, sizeof(t.address), "%s", p[i].address); /* fits */
+		rc = probe(d, &t, err);
 	}
-	for (size_t i = 0; i < d->target_count && rc == 0; i++) {
-		const struct drill_target *t = &d->targets[i];
-		rc = probe(d, t->text, t->address, t->port, err);
-	}
+	for (size_t i = 0; i < d->target_count && rc == 0; i++)
+		rc = probe(d, &d->targets[i], err);
 	return rc;
 }
 
@@ -127,6 +124,7 @@ int drill_isolation_run(struct drill *d, struct err *err)
 		name_canary(d);
 		rc = probe_all(d, &why);
 	}
+	rc = drill_settle(d, rc, &why);
 	if (drill_is_final(rc)) {
 		if (err != NULL)
 			*err = why;

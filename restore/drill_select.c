@@ -9,13 +9,12 @@
 #include "codec/truth_json.h"
 #include "plans/plan.h"
 #include "restore/drill_internal.h"
-#include "vault/fetch.h"
 #include "vault/record_io.h"
 
 /*
  * INVARIANTS
- * (1) Snapshots are opened with the drill key; the recovery envelope is made again and compared by
- *     snapshot_open(), so a drill also shows that the recovery key would have worked.
+ * (1) Snapshots are opened with the drill key; whoever opens them makes the recovery envelope again
+ *     and compares it, so a drill also shows that the recovery key would have worked.
  */
 
 #define DRILL_SELECT_SAMPLE 32 /* facts that are looked for to find where the content begins */
@@ -47,18 +46,18 @@ static void fill_point(struct drill *d, struct drill_system *s)
 	p->snapshot_at = report_ms(record->t_start_ns);
 	text_hex(record->root_id, 32, hex);
 	p->root_id = report_text(d->r, hex);
-	p->consistency = consistency_of(s->opened.root.consistency);
-	p->recovery_envelope = s->opened.is_recovery_recomputed ? REPORT_ENVELOPE_RECOMPUTED
-								: REPORT_ENVELOPE_GONE;
+	p->consistency = consistency_of(s->point.opened.root.consistency);
+	p->recovery_envelope = s->point.opened.is_recovery_recomputed ? REPORT_ENVELOPE_RECOMPUTED
+								      : REPORT_ENVELOPE_GONE;
 }
 
 static int read_truth(struct drill *d, struct drill_system *s, struct err *err)
 {
 	CLEANUP(buf_done) struct buf raw = BUF_INIT(TRUTH_JSON_MAX_BYTES);
-	const struct record_source *source = fetch_source(d->o->fetch);
-	if (!s->opened.root.has_truth)
+	const struct record_source *source = d->o->points->content;
+	if (!s->point.opened.root.has_truth)
 		return 0;
-	int rc = source->get(source->self, &s->opened.root.truth, RECORD_ATTR, &raw, err);
+	int rc = source->get(source->self, &s->point.opened.root.truth, RECORD_ATTR, &raw, err);
 	return rc == 0 ? truth_json_parse(raw.data, raw.len, &s->truth, err) : rc;
 }
 
@@ -130,18 +129,33 @@ static char *tree_root(const struct snapshot_files *f, const struct truth *t)
 
 /* ---- */
 
+/* What was received in this host's future: one of the two clocks is wrong. */
+static void look_at_clocks(struct drill *d, const struct drill_system *s)
+{
+	char received[HUMAN_BYTES];
+	const struct drill_points *points = d->o->points;
+	const int64_t newest = points->newest(points->self, s->plan->source);
+	if (report_ms(newest) <= s->report->timings.t_approved)
+		return;
+	drill_find(d, REPORT_OBSERVATION, s,
+		"a snapshot of source '%s' was received at %s, in the future of this host: "
+		"the clocks differ, so which snapshot there was at T0 is not certain",
+		s->plan->source, human_time_utc(received, newest));
+}
+
+/* The newest point there was at T0.  Where T0 is the drill's own beginning, every one that could be
+ * listed was there, whatever the clock of the vault's host said. */
 static int open_point(struct drill *d, struct drill_system *s, struct err *err)
 {
-	const struct snapshot *snap = NULL;
-	int rc = snapshot_pick(d->o->snapshots, "latest", s->plan->source, &snap, err);
+	const struct drill_points *points = d->o->points;
+	const bool is_now = d->o->declared_ns == 0 && d->o->since_declared_ms == 0;
+	int rc = points->open(points->self, s->plan->source,
+		is_now ? INT64_MAX : d->r->exercise.t_declared * 1000000, &s->point, err);
 	if (rc != 0)
 		return rc;
-	rc = snapshot_open(d->o->vault, d->o->fetch, snap, d->o->drill_sk, &s->opened, err);
-	if (rc != 0)
-		return rc;
-	s->snap = snap;
+	s->snap = &s->point;
 	fill_point(d, s);
-	rc = snapshot_files_read(fetch_source(d->o->fetch), &s->opened.root.top, &s->files, err);
+	rc = snapshot_files_read(d->o->points->content, &s->point.opened.root.top, &s->files, err);
 	if (rc == 0)
 		rc = read_truth(d, s, err);
 	if (rc != 0)
@@ -157,7 +171,8 @@ int drill_select_run(struct drill *d, struct drill_system *s, struct err *err)
 	char time[HUMAN_BYTES];
 	if (drill_is_stopped(d))
 		return err_set(err, ERR_INTERRUPTED, "interrupted");
-	int rc = open_point(d, s, &why);
+	look_at_clocks(d, s);
+	int rc = drill_settle(d, open_point(d, s, &why), &why);
 	if (drill_is_final(rc)) {
 		if (err != NULL)
 			*err = why;
@@ -175,7 +190,7 @@ int drill_select_run(struct drill *d, struct drill_system *s, struct err *err)
 		"envelope %s",
 		s->plan->id, s->report->recovery_point.snapshot_id,
 		human_time_utc(time, s->snap->record.t_start_ns), s->files.count,
-		s->opened.is_recovery_recomputed ? "recomputed, equal" : "not there");
+		s->point.opened.is_recovery_recomputed ? "recomputed, equal" : "not there");
 	if (s->truth == NULL)
 		drill_find(d, REPORT_OBSERVATION, s,
 			"the source wrote no truth manifest: checks have less to compare with");

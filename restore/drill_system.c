@@ -17,7 +17,6 @@
 #include "restore/restore_writer.h"
 #include "restore/service_postgres.h"
 #include "restore/tree_walk.h"
-#include "vault/fetch.h"
 
 /*
  * INVARIANTS
@@ -62,8 +61,8 @@ static int write_tree(struct drill *d, const struct drill_system *s, int dirfd,
 	int rc = restore_writer_new(dirfd, &opts, &writer, err);
 	if (rc != 0)
 		return rc;
-	const struct restore_run_opts run = { .source = fetch_source(d->o->fetch),
-		.top = &s->opened.root.top,
+	const struct restore_run_opts run = { .source = d->o->points->content,
+		.top = &s->point.opened.root.top,
 		.writer = writer,
 		.arg = arg,
 		.on_problem = on_problem,
@@ -103,7 +102,7 @@ int drill_system_restore(struct drill *d, const struct drill_system *s, const ch
 /* ---- start ---- */
 
 int drill_system_start(struct drill *d, const struct drill_system *s, const char *name,
-	struct service_postgres **out, struct err *err)
+	bool ignore_checksums, struct service_postgres **out, struct err *err)
 {
 	char inside[PATH_MAX];
 	CLEANUP(cleanup_close_p)
@@ -127,6 +126,7 @@ int drill_system_start(struct drill *d, const struct drill_system *s, const char
 		.role = s->truth->database.role,
 		.database = s->truth->database.name,
 		.ready_ms = d->o->ready_ms,
+		.ignore_checksums = ignore_checksums,
 		.is_stopped = d->o->is_stopped,
 		.arg = d->o->arg };
 	return service_postgres_start(&opts, out, err);
@@ -142,7 +142,7 @@ static int do_action(struct drill *d, struct drill_system *s, enum plan_action a
 		return drill_system_restore(d, s, s->plan->id, step, &s->report->volume, err);
 	case PLAN_ACTION_START:
 		step->observed = report_text(d->r, "accepts connections");
-		return drill_system_start(d, s, s->plan->id, &s->database, err);
+		return drill_system_start(d, s, s->plan->id, false, &s->database, err);
 	case PLAN_ACTION_NONE:
 		break;
 	}
@@ -163,7 +163,7 @@ static int run_step(struct drill *d, struct drill_system *s, size_t i, struct er
 		step->budget_ms = plan->budget_ns / 1000000;
 	step->status = REPORT_STATUS_FAIL;
 	step->started = clock_now_ms(&d->clock);
-	int rc = do_action(d, s, plan->action, step, &why);
+	int rc = drill_settle(d, do_action(d, s, plan->action, step, &why), &why);
 	step->ended = clock_now_ms(&d->clock);
 	if (rc == 0) {
 		char took[HUMAN_BYTES];
@@ -292,20 +292,6 @@ static void mark_verified(struct drill *d, struct drill_system *s)
 			(s->report->timings.t_verified - s->report->timings.t_declared) * 1000000));
 }
 
-/* The file that the negative control will damage: asked while somebody can answer. */
-static void find_heap(struct drill_system *s)
-{
-	/* a row count must see it: its tables come first */
-	for (size_t i = 0; i < 2 * s->plan->check_count && s->heap[0] == '\0'; i++) {
-		const struct plan_check *c = &s->plan->checks[i % s->plan->check_count];
-		const bool counts = c->is_mandatory && c->type == PLAN_CHECK_ROW_COUNT;
-		if (c->object == NULL || (i < s->plan->check_count && !counts))
-			continue;
-		if (check_sql_largest_file(s->database, c->object, s->heap, NULL) != 0)
-			s->heap[0] = '\0'; /* the next check's, or the control tells */
-	}
-}
-
 /* What happens once the data is restored: look, note T4. */
 static int after_restore(struct drill *d, struct drill_system *s, struct err *err)
 {
@@ -352,8 +338,6 @@ int drill_system_run(struct drill *d, struct drill_system *s, struct err *err)
 	rc = run_checks(d, s, false, err);
 	if (rc != 0)
 		return rc;
-	if (s->database != NULL)
-		find_heap(s);
 	mark_verified(d, s);
 	call_back(d, s, DRILL_CHECKED);
 	return 0;

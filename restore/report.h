@@ -69,6 +69,8 @@ struct report_exercise {
 	int64_t t_declared;       /* T0: the simulated disruption */
 	int64_t ended;            /* the runner stopped to work */
 	const char *abort_reason; /* present when the drill was aborted */
+	const char *ordered_by;   /* a person, a schedule, a controller */
+	const char *approved_by;
 };
 
 struct report_plan {
@@ -101,6 +103,19 @@ struct report_canary {
 	int64_t connections_seen;
 };
 
+/* The agent that ran the drill on its host, for a controller; it signs first. */
+struct report_agent {
+	const char *name;
+	const char *agent_id; /* 32 hex digits */
+	const char *keyid;    /* of its report key, 64 hex digits */
+};
+
+/* The controller that ordered the drill, timed it and signs second. */
+struct report_controller {
+	const char *name;
+	const char *keyid; /* of its report key, 64 hex digits */
+};
+
 struct report_environment {
 	const char *sandbox_kind; /* "process" */
 	struct report_host host;
@@ -109,6 +124,8 @@ struct report_environment {
 	struct report_isolation_check **isolation_checks;
 	size_t isolation_checks_count;
 	struct report_canary canary;
+	struct report_agent agent;           /* absent: the drill was run in process */
+	struct report_controller controller; /* absent: nobody ordered it from elsewhere */
 };
 
 struct report_recovery_point {

@@ -19,7 +19,7 @@
 /*
  * INVARIANTS
  * (1) Nothing of the report is believed before the signature over its bytes was checked.
- * (2) The fingerprint compared is made here from the key that checked the signature.
+ * (2) The fingerprints compared are those of the keys that checked the signatures.
  * (3) Texts of the report reach an error only escaped and cut.
  */
 
@@ -147,31 +147,68 @@ int report_check_judgement(const void *statement, size_t len, struct err *err)
 	return compare_statements(statement, len, &again, err);
 }
 
-int report_check_envelope(
-	const void *data, size_t len, const char *keyid, struct report_check *out, struct err *err)
+bool report_check_is_given(
+	const struct report_check *c, size_t i, const struct report_check_keys *keys)
+{
+	for (size_t k = 0; keys != NULL && k < keys->count; k++) {
+		if (strcmp(c->signed_by.signers[i].keyid, keys->keyid[k]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int check_keys(
+	const struct dsse_opened *o, const struct report_check_keys *keys, struct err *err)
+{
+	for (size_t k = 0; keys != NULL && k < keys->count; k++) {
+		if (dsse_find_signer(o, keys->keyid[k]) != NULL)
+			continue;
+		return err_set(err, ERR_AUTH, "signed by %s%s, expected %s", o->signers[0].keyid,
+			o->count > 1 ? " and others" : "", keys->keyid[k]);
+	}
+	return 0;
+}
+
+/* Who a report names as its runner is who signs first: nobody else can speak for that agent. */
+static int check_parties(const struct report *r, const struct dsse_opened *o,
+	bool *is_controller_missing, struct err *err)
+{
+	const char *agent = r->environment.agent.keyid;
+	const char *controller = r->environment.controller.keyid;
+	if (agent != NULL && strcmp(o->signers[0].keyid, agent) != 0)
+		return err_set(err, ERR_CORRUPT,
+			"environment.agent.keyid is %s, but the first signature is by %s", agent,
+			o->signers[0].keyid);
+	*is_controller_missing = controller != NULL && dsse_find_signer(o, controller) == NULL;
+	return 0;
+}
+
+int report_check_envelope(const void *data, size_t len, const struct report_check_keys *keys,
+	struct report_check *out, struct err *err)
 {
 	CLEANUP(report_free_p) struct report *r = NULL;
 	CLEANUP(buf_done) struct buf statement = BUF_INIT(REPORT_JSON_MAX);
 	struct dsse_opened opened;
-	char signer[DSSE_KEYID_BYTES];
+	bool is_missing = false;
 
 	if (len > REPORT_JSON_MAX)
 		return err_set(
 			err, ERR_CORRUPT, "the file is larger than %zu bytes", REPORT_JSON_MAX);
 	int rc = dsse_open(data, len, REPORT_JSON_PAYLOAD_TYPE, NULL, &statement, &opened, err);
-	if (rc != 0)
-		return rc;
-	dsse_keyid(opened.pk, signer);
-	if (keyid != NULL && strcmp(signer, keyid) != 0)
-		return err_set(err, ERR_AUTH, "signed by %s, expected %s", signer, keyid);
-	rc = report_parse_statement(statement.data, statement.len, &r, err);
+	if (rc == 0)
+		rc = check_keys(&opened, keys, err);
+	if (rc == 0)
+		rc = report_parse_statement(statement.data, statement.len, &r, err);
+	if (rc == 0)
+		rc = check_parties(r, &opened, &is_missing, err);
 	if (rc == 0)
 		rc = report_order_check(r, err);
 	if (rc == 0)
 		rc = report_check_judgement(statement.data, statement.len, err);
 	if (rc != 0)
 		return rc;
-	memcpy(out->keyid, signer, sizeof(out->keyid));
+	out->signed_by = opened;
+	out->is_controller_missing = is_missing;
 	out->report = TAKE(r);
 	return 0;
 }

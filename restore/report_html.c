@@ -238,22 +238,30 @@ static void put_verify(const struct report_html_opts *o, struct report_markup *m
 	report_markup_text(m, o->json_sha256);
 	report_markup_raw(m, "</code></dd><dt>Signed by key</dt><dd><code>");
 	report_markup_text(m, o->keyid);
+	if (o->controller_keyid != NULL) {
+		report_markup_raw(m, "</code></dd><dt>And by the controller's</dt><dd><code>");
+		report_markup_text(m, o->controller_keyid);
+	}
 	report_markup_raw(m, "</code></dd></dl>\n<h3>With holdfast-verify</h3>\n"
 			     "<p>Checks the signature and that the verdict follows from the "
 			     "measurements.</p><pre>holdfast-verify ");
 	report_markup_text(m, o->json_name);
+	report_markup_raw(m, o->controller_keyid == NULL
+				     ? " --key report-key.pub</pre>\n"
+				     : " --key report-key.pub --key controller-key.pub</pre>\n");
 	report_markup_raw(m,
-		" --key report-key.pub</pre>\n<h3>With stock tools</h3>\n"
-		"<p>Checks the signature alone; <code>report-key.pem</code> is the same "
-		"key as PEM.</p><pre>f='");
+		"<h3>With stock tools</h3>\n"
+		"<p>Checks one signature alone, here the first; <code>report-key.pem</code> is the "
+		"same key as PEM.  For the second one write <code>2s</code> where it says "
+		"<code>1s</code>.</p><pre>f='");
 	report_markup_text(m, o->json_name);
 	report_markup_raw(m,
 		"'; t=application/vnd.in-toto+json\n"
 		"sha256sum \"$f\"\n"
 		"sed 's/^{&quot;payload&quot;:&quot;\\([^&quot;]*\\).*/\\1/' \"$f\" | base64 -d "
 		"&gt; payload.json\n"
-		"sed 's/.*&quot;sig&quot;:&quot;\\([^&quot;]*\\).*/\\1/' \"$f\" | base64 -d &gt; "
-		"report.sig\n"
+		"grep -o '&quot;sig&quot;:&quot;[^&quot;]*' \"$f\" | "
+		"sed -n '1s/.*&quot;//p' | base64 -d &gt; report.sig\n"
 		"{ printf 'DSSEv1 %d %s %d ' ${#t} \"$t\" \"$(wc -c &lt; payload.json)\"; "
 		"cat payload.json; } &gt; signed.bin\n"
 		"openssl pkeyutl -verify -pubin -inkey report-key.pem -rawin -in signed.bin "

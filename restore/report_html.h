@@ -17,7 +17,9 @@ struct report;
 struct report_html_opts {
 	const char *json_name;   /* file name of the signed report */
 	const char *json_sha256; /* of that file, 64 hex digits */
-	const char *keyid;       /* fingerprint of the key that signed it */
+	const char *keyid;       /* fingerprint of the key that signed it first */
+	/* OPTIONAL: of the controller that signed second */
+	const char *controller_keyid;
 };
 
 /**

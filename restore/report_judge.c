@@ -244,6 +244,7 @@ static void judge_rpo(const struct bench *b, struct report_system *s)
 	}
 	res->rpa_ms = s->timings.t_declared - as_of;
 	if (res->rpa_ms < 0) {
+		res->rpa_ms = REPORT_NONE; /* an age below zero is none */
 		gap(b, "data_newer_than_drill",
 			report_text(b->r,
 				"the restored data is newer than the declared disruption: "

@@ -396,6 +396,13 @@ void report_sections_scope(const struct report *r, struct report_markup *m)
 	pair_number(m, "Plan version", r->plan.version);
 	pair_code(m, "Plan file", r->plan.file);
 	pair_code(m, "Plan SHA-256", r->plan.sha256);
+	pair(m, "Ordered by", r->exercise.ordered_by);
+	pair(m, "Approved by", r->exercise.approved_by);
+	pair(m, "Run by agent", e->agent.name);
+	pair_code(m, "Agent id", e->agent.agent_id);
+	pair_code(m, "Agent's report key", e->agent.keyid);
+	pair(m, "For controller", e->controller.name);
+	pair_code(m, "Controller's report key", e->controller.keyid);
 	pair(m, "Sandbox", e->sandbox_kind);
 	pair(m, "Network in the sandbox", "none");
 	pair(m, "Operating system", e->host.os);

@@ -69,6 +69,8 @@ static const struct report_shape_field exercise_fields[] = {
 	MUST(report_exercise, t_declared, TIME),
 	MUST(report_exercise, ended, TIME),
 	MAY(report_exercise, abort_reason, TEXT),
+	MAY(report_exercise, ordered_by, TEXT),
+	MAY(report_exercise, approved_by, TEXT),
 	END,
 };
 SHAPE(exercise, report_exercise);
@@ -110,6 +112,21 @@ static const struct report_shape_field canary_fields[] = {
 };
 SHAPE(canary, report_canary);
 
+static const struct report_shape_field agent_fields[] = {
+	MUST(report_agent, name, TEXT),
+	MUST(report_agent, agent_id, TEXT),
+	MUST(report_agent, keyid, HEX32),
+	END,
+};
+SHAPE(agent, report_agent);
+
+static const struct report_shape_field controller_fields[] = {
+	MUST(report_controller, name, TEXT),
+	MUST(report_controller, keyid, HEX32),
+	END,
+};
+SHAPE(controller, report_controller);
+
 static const struct report_shape_field environment_fields[] = {
 	MUST(report_environment, sandbox_kind, TEXT),
 	OBJECT(report_environment, host, host, false),
@@ -117,6 +134,8 @@ static const struct report_shape_field environment_fields[] = {
 	WORD(report_environment, network, networks, true),
 	LIST(report_environment, isolation_checks, report_shape_isolation_check, false),
 	OBJECT(report_environment, canary, canary, false),
+	OBJECT(report_environment, agent, agent, false),
+	OBJECT(report_environment, controller, controller, false),
 	END,
 };
 SHAPE(environment, report_environment);

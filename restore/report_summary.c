@@ -91,6 +91,13 @@ static void tell_limits(struct report *r)
 		"show that no other report of this drill was made or withheld.");
 	report_add_text(r, limits,
 		"All times come from the clock of the drill host; its offset was not measured.");
+	if (r->environment.controller.name != NULL)
+		report_add_text(r, limits,
+			report_textf(r,
+				"With its signature the controller %s says that the exercise, the "
+				"plan and the recovery points are those it ordered and that the "
+				"times fit into what its own clock saw; without it nobody says so.",
+				r->environment.controller.name));
 	report_add_text(r, limits,
 		"Recovery was timed on the drill host, not on the production hardware; operating "
 		"systems, licences and plant networks were not recovered.");

@@ -93,8 +93,9 @@ static int spawn(const struct service_postgres_opts *o, const struct service_pos
 		sockets, sizeof(sockets), "unix_socket_directories=%s", p->socket_dir); /* fits */
 	const char *const argv[] = { program, "-D", conf, "-c", data, "-c",
 		"listen_addresses=", "-c", "port=5432", "-c", sockets, "-c",
-		"zero_damaged_pages=off", "-c", "ignore_checksum_failure=off", "-c",
-		"ignore_invalid_pages=off", "-c",
+		"zero_damaged_pages=off", "-c",
+		o->ignore_checksums ? "ignore_checksum_failure=on" : "ignore_checksum_failure=off",
+		"-c", "ignore_invalid_pages=off", "-c",
 		"hba_file=" SANDBOX_ETC "/" SERVICE_POSTGRES_HBA_NAME, "-c", "archive_mode=off",
 		"-c", "archive_command=", "-c", "archive_library=", "-c", "restore_command=", "-c",
 		"primary_conninfo=", "-c", "primary_slot_name=", "-c", "recovery_target=", "-c",

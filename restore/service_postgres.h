@@ -31,6 +31,9 @@ struct service_postgres_opts {
 	const char *role;    /* that asks; must exist in the copy */
 	const char *database;
 	int ready_ms; /* 0 = SERVICE_POSTGRES_READY_MS */
+	/* Read pages whose checksum is wrong as they are: what is to see a damage is not the
+	 * server. */
+	bool ignore_checksums;
 	bool (*is_stopped)(void *arg);
 	void *arg;
 };

@@ -174,6 +174,7 @@ static int begin_child(struct xml_probe *p, struct err *err)
 	const pid_t parent = getpid();
 	p->pid = fork();
 	if (p->pid == 0) {
+		(void)setpgid(0, 0); /* Ctrl-C is for the drill; without, it is for both */
 		/* nothing of ours but the socket goes along */
 		int fd = dup2(pair[1], 3);
 		if (fd != 3 || close_range(4, ~0U, 0) != 0 || close_range(0, 2, 0) != 0)

@@ -1,14 +1,16 @@
 /*
- * notify: tells the service manager how a daemon is: one datagram to NOTIFY_SOCKET, as sd_notify(3)
- * describes.  Without a manager every call does nothing.  Thread-safe.
+ * notify: tells the service manager how a daemon is: a datagram to NOTIFY_SOCKET.
  */
 #ifndef BASE_NOTIFY_H
 #define BASE_NOTIFY_H
 
-/* "READY=1", "STOPPING=1", "STATUS=.."; RELOADING=1 gets its time added. */
-void notify_state(const char *state);
+#include <stdint.h>
 
-/* A sign of life, if the manager asked for one (WATCHDOG_USEC) and a quarter of its time passed. */
-void notify_watchdog(void);
+/* Send "READY=1", "STATUS=..", "WATCHDOG=1".. to ${socket} (the value of NOTIFY_SOCKET; NULL: there
+ * is no service manager).  Return 0 or -1: nobody listens, which is nobody's trouble. */
+int notify_send(const char *socket, const char *state);
+/* Half of the watchdog's time in ms from the values of WATCHDOG_USEC and WATCHDOG_PID (may be
+ * NULL); 0 = none is asked of process ${pid}. */
+int64_t notify_watchdog_ms(const char *usec, const char *watched, int64_t pid);
 
 #endif

@@ -15,6 +15,7 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/version.h"
 #include "cmd/access.h"
 #include "cmd/paths.h"

@@ -20,6 +20,7 @@
 #include "crypto/secret.h"
 #include "plans/plan.h"
 #include "restore/drill.h"
+#include "restore/drill_points_near.h"
 #include "restore/report_judge.h"
 #include "restore/report_key.h"
 #include "restore/report_secret.h"
@@ -166,11 +167,13 @@ static int carry_out(struct job *j, struct access *a, int64_t declared_ns, struc
 {
 	const struct cli *cli = j->cli;
 	const char *work = cli_text(cli, "work");
-	const struct drill_opts opts = { .plan = j->plan,
-		.vault = a->vault,
+	struct drill_points_near near = { .vault = a->vault,
 		.fetch = a->fetch,
 		.snapshots = &a->list,
-		.drill_sk = a->content_sk,
+		.drill_sk = a->content_sk };
+	const struct drill_points points = drill_points_near_make(&near);
+	const struct drill_opts opts = { .plan = j->plan,
+		.points = &points,
 		.work = work == NULL ? DRILL_WORK_DEFAULT : work,
 		.reports = j->reports,
 		.tool = VERSION_TOOL,

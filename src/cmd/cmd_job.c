@@ -51,8 +51,8 @@ static void tell_progress(struct cli *cli, const json_t *job, char last[256])
 {
 	const json_t *p = json_object_get(job, "progress");
 	char line[256], size[HUMAN_BYTES];
-	if (p == NULL || cli->console.is_json)
-		return;
+	if (p == NULL || cli->console.is_json || remote_text(p, "phase")[0] == '\0')
+		return; /* nothing was said yet */
 	(void)snprintf(line, sizeof(line), "%s: %lld files, %s %s", remote_text(p, "phase"),
 		(long long)remote_number(p, "files"),
 		human_size(size, (uint64_t)remote_number(p, "bytes")),

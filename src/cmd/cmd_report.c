@@ -28,7 +28,7 @@
 
 /*
  * INVARIANTS
- * (1) "valid" is said only of a report signed by the key that was given.
+ * (1) "valid" is said only of a report signed by every key that was given, and at least one.
  * (2) No key file is ever replaced.
  */
 
@@ -130,18 +130,50 @@ static json_t *summary_object(const struct report_check *check)
 		r->exercise.exercise_id, "plan_id", r->plan.id, "plan_version",
 		(json_int_t)r->plan.version, "declared",
 		report_words_time(at, r->exercise.t_declared), "verdict",
-		report_shape_word(report_shape_verdicts, r->verdict.overall), "keyid", check->keyid,
-		"findings", (json_int_t)r->findings_count);
+		report_shape_word(report_shape_verdicts, r->verdict.overall), "keyid",
+		check->signed_by.signers[0].keyid, "findings", (json_int_t)r->findings_count);
 }
 
-static int tell_verified(
-	struct cli *cli, const struct report_check *check, const char *result, struct err *err)
+static json_t *signers_array(const struct report_check *check, const struct report_check_keys *keys)
 {
+	json_t *list = json_array();
+	for (size_t i = 0; i < check->signed_by.count; i++)
+		(void)json_array_append_new(list,
+			json_pack("{s:s, s:b}", "keyid", check->signed_by.signers[i].keyid,
+				"checked", report_check_is_given(check, i, keys))); /* as above */
+	return list;
+}
+
+static void print_signers(
+	struct console *c, const struct report_check *check, const struct report_check_keys *keys)
+{
+	const struct report_environment *e = &check->report->environment;
+	for (size_t i = 0; i < check->signed_by.count; i++) {
+		const bool is_other = keys->count > 0 && !report_check_is_given(check, i, keys);
+		console_print(c, "%s  %s%s\n", is_other ? "also signed by" : "signed by",
+			check->signed_by.signers[i].keyid,
+			is_other ? ", not checked against a key" : "");
+	}
+	if (!check->is_controller_missing)
+		return;
+	console_print(c, "not signed by  %s, controller ", e->controller.keyid);
+	console_print_name(c, e->controller.name, strlen(e->controller.name));
+	console_print(c, ", which the report names\n");
+}
+
+static int tell_verified(struct cli *cli, const struct report_check *check,
+	const struct report_check_keys *keys, struct err *err)
+{
+	const char *result = keys->count == 0 ? "intact, signer not checked" : "valid";
 	struct console *c = &cli->console;
 	const struct report *r = check->report;
 	if (c->is_json) {
 		json_t *o = summary_object(check);
 		if (o == NULL || json_object_set_new(o, "result", json_string(result)) != 0 ||
+			json_object_set_new(o, "signers", signers_array(check, keys)) != 0 ||
+			(check->is_controller_missing &&
+				json_object_set_new(o, "not_signed_by",
+					json_string(r->environment.controller.keyid)) != 0) ||
 			json_object_set_new(o, "summary", json_string(r->verdict.summary)) != 0) {
 			json_decref(o);
 			return err_set(err, ERR_NOMEM, "out of memory");
@@ -149,7 +181,9 @@ static int tell_verified(
 		(void)console_object(c, "report-verify", NULL, o); /* console_flush() tells */
 		return 0;
 	}
-	console_print(c, "%s\nsigned by  %s\nplan       ", result, check->keyid);
+	console_print(c, "%s\n", result);
+	print_signers(c, check, keys);
+	console_print(c, "plan       ");
 	console_print_name(c, r->plan.title, strlen(r->plan.title));
 	console_print(c, "\nverdict    %s. ", report_words_verdict(r->verdict.overall));
 	console_print_name(c, r->verdict.summary, strlen(r->verdict.summary));
@@ -158,26 +192,41 @@ static int tell_verified(
 	return 0;
 }
 
+static int read_keys(const struct cli *cli, struct report_check_keys *keys, struct err *err)
+{
+	const char *key;
+	for (size_t i = 0; (key = cli_nth(cli, "key", i)) != NULL; i++) {
+		if (i == DSSE_MAX_SIGNATURES)
+			return err_set(err, ERR_USAGE,
+				"more keys than a report can have signatures (%d)",
+				DSSE_MAX_SIGNATURES);
+		int rc = read_key(key, keys->keyid[i], err);
+		if (rc != 0)
+			return rc;
+		keys->count = i + 1;
+	}
+	return 0;
+}
+
 static int run_verify(struct cli *cli, struct err *err)
 {
-	const char *key = cli_text(cli, "key"), *path = cli->args[0];
-	char keyid[DSSE_KEYID_BYTES];
+	const char *path = cli->args[0];
+	struct report_check_keys keys = { .count = 0 };
 	CLEANUP(buf_done) struct buf file = BUF_INIT(REPORT_JSON_MAX);
 	CLEANUP(report_check_done) struct report_check check = { .report = NULL };
-	int rc = key == NULL ? 0 : read_key(key, keyid, err);
+	int rc = read_keys(cli, &keys, err);
 	if (rc == 0)
 		rc = fdio_read_file(AT_FDCWD, path, &file, err);
 	if (rc != 0)
 		return rc;
-	rc = report_check_envelope(file.data, file.len, key == NULL ? NULL : keyid, &check, err);
+	rc = report_check_envelope(file.data, file.len, &keys, &check, err);
 	if (rc == -ERR_AUTH) /* another key is no key that may sign: the report is worth nothing */
-		rc = err_set(err, ERR_CORRUPT, "signed by another key than the one given");
+		rc = err_set(err, ERR_CORRUPT, "not signed by every key that was given");
 	if (rc != 0)
 		return err_wrap(err, "report '%s' is not valid", path);
-	if (key == NULL)
+	if (keys.count == 0)
 		cli->status = EXIT_STATUS_WARNINGS;
-	return tell_verified(
-		cli, &check, key == NULL ? "intact, signer not checked" : "valid", err);
+	return tell_verified(cli, &check, &keys, err);
 }
 
 /* ---- list ---- */
@@ -207,7 +256,8 @@ static int list_one(
 		report_words_time(at, r->exercise.t_declared),
 		report_words_verdict(r->verdict.overall));
 	console_print_name(c, r->plan.id, strlen(r->plan.id));
-	console_print(c, " version %lld, key %.16s\n", (long long)r->plan.version, check->keyid);
+	console_print(c, " version %lld, key %.16s\n", (long long)r->plan.version,
+		check->signed_by.signers[0].keyid);
 	return 0;
 }
 
@@ -244,7 +294,8 @@ static const struct cli_option verify_options[] = {
 		.letter = 'k',
 		.kind = CLI_TEXT,
 		.argument = "FILE|FINGERPRINT",
-		.help = "the public key that must have signed" },
+		.is_many = true,
+		.help = "a public key that must have signed; all of those given must have" },
 	{ .name = NULL },
 };
 

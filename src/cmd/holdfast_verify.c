@@ -26,7 +26,7 @@
 
 /*
  * INVARIANTS
- * (1) "valid" is said only of a report signed by the key that was given.
+ * (1) "valid" is said only of a report signed by every key that was given, and at least one.
  * (2) Text of the report and of the command line is printed only by say(), which escapes it.
  * (3) stdout carries the result, stderr what kept us from having one.
  * (4) stdout is checked once, when it is flushed: writes before that are (void).
@@ -41,8 +41,8 @@
 
 struct job {
 	const char *path;
-	const char *key; /* as given; NULL = none */
-	char keyid[DSSE_KEYID_BYTES];
+	const char *key[DSSE_MAX_SIGNATURES]; /* as given */
+	struct report_check_keys keys;        /* count: of both */
 	bool is_json;
 };
 
@@ -57,14 +57,15 @@ struct outcome {
 };
 
 static const char usage_text[] =
-	"usage: holdfast-verify REPORT [--key FILE|FINGERPRINT] [--json]\n"
+	"usage: holdfast-verify REPORT [--key FILE|FINGERPRINT].. [--json]\n"
 	"\n"
 	"Check a signed drill report offline: that it is unchanged, who signed it, and that\n"
 	"its verdict follows from its measurements.\n"
 	"\n"
 	"  -k, --key FILE|FINGERPRINT  the key that must have signed: a file with one line\n"
 	"                              'holdfast-report-key ed25519 BASE64', a PEM public key,\n"
-	"                              or the 64 hex digits of its fingerprint\n"
+	"                              or the 64 hex digits of its fingerprint; may be given\n"
+	"                              several times: then every one of them must have signed\n"
 	"      --json                  one JSON object instead of text\n"
 	"  -h, --help                  this text\n"
 	"      --version               the version\n"
@@ -97,20 +98,28 @@ static int complain(const struct err *err)
 	return err_exit_status(err->code);
 }
 
-static int read_key(struct job *job, struct err *err)
+static int read_key(const char *key, char keyid[DSSE_KEYID_BYTES], struct err *err)
 {
 	CLEANUP(buf_done) struct buf text = BUF_INIT(REPORT_KEY_FILE_MAX);
-	if (report_key_fingerprint(job->key, job->keyid) == 0)
+	if (report_key_fingerprint(key, keyid) == 0)
 		return 0;
-	int rc = fdio_read_file(AT_FDCWD, job->key, &text, err);
+	int rc = fdio_read_file(AT_FDCWD, key, &text, err);
 	if (rc == -ERR_NOT_FOUND)
 		return err_hint(err, "--key takes a file, or a fingerprint of 64 hex digits");
 	if (rc == 0)
-		rc = report_key_parse((const char *)text.data, text.len, job->keyid, err);
+		rc = report_key_parse((const char *)text.data, text.len, keyid, err);
 	if (rc == -ERR_LIMIT)
 		rc = err_set(err, ERR_CONFIG, "longer than any report key");
 	if (rc == -ERR_CONFIG)
-		return err_wrap(err, "unable to read key '%s'", job->key);
+		return err_wrap(err, "unable to read key '%s'", key);
+	return rc;
+}
+
+static int read_keys(struct job *job, struct err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < job->keys.count; i++)
+		rc = read_key(job->key[i], job->keys.keyid[i], err);
 	return rc;
 }
 
@@ -166,6 +175,44 @@ static void put_drill(const struct report *r)
 	}
 }
 
+/* What the report says of the key of signer ${i}: "agent sandbox1", "controller plant3", "". */
+static void put_party(const struct report_check *c, size_t i)
+{
+	const struct report_environment *e = &c->report->environment;
+	const char *keyid = c->signed_by.signers[i].keyid;
+	if (e->agent.keyid != NULL && strcmp(keyid, e->agent.keyid) == 0) {
+		(void)printf(", agent ");
+		say(stdout, e->agent.name);
+	} else if (e->controller.keyid != NULL && strcmp(keyid, e->controller.keyid) == 0) {
+		(void)printf(", controller ");
+		say(stdout, e->controller.name);
+	}
+}
+
+static void put_signers(const struct job *job, const struct report_check *c)
+{
+	for (size_t i = 0; i < c->signed_by.count; i++) {
+		const bool is_given = report_check_is_given(c, i, &job->keys);
+		(void)printf("  %-9s %s ",
+			is_given || job->keys.count == 0 ? "signed by" : "also signed by",
+			c->signed_by.signers[i].keyid);
+		if (is_given)
+			(void)printf("(a key given)");
+		else if (job->keys.count == 0)
+			(void)printf("(as the file says; give --key to check)");
+		else
+			(void)printf("(not checked against a key)");
+		put_party(c, i);
+		(void)printf("\n");
+	}
+	if (c->is_controller_missing) {
+		(void)printf(
+			"  not signed by %s, controller ", c->report->environment.controller.keyid);
+		say(stdout, c->report->environment.controller.name);
+		(void)printf(", which the report names\n");
+	}
+}
+
 static void put_text(const struct job *job, const struct outcome *o)
 {
 	bool is_broken = o->err.code != 0;
@@ -176,8 +223,7 @@ static void put_text(const struct job *job, const struct outcome *o)
 	(void)printf(" (%zu bytes)\n  %-9s %s\n", o->size, "sha256", o->sha256);
 	if (is_broken)
 		return;
-	(void)printf("  %-9s %s %s\n", "signed by", o->check.keyid,
-		job->key == NULL ? "(as the file says; give --key to check)" : "(the key given)");
+	put_signers(job, &o->check);
 	put_drill(o->check.report);
 }
 
@@ -206,7 +252,22 @@ static json_t *system_json(const struct report_system *s, bool *has_failed)
 	return json;
 }
 
-static void add_drill(json_t *json, const struct report_check *check, bool *has_failed)
+static json_t *signers_json(const struct job *job, const struct report_check *c, bool *has_failed)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < c->signed_by.count; i++) {
+		json_t *one = json_object();
+		add(one, "keyid", json_string(c->signed_by.signers[i].keyid), has_failed);
+		add(one, "checked", json_boolean(report_check_is_given(c, i, &job->keys)),
+			has_failed);
+		if (json_array_append_new(list, one) != 0)
+			*has_failed = true;
+	}
+	return list;
+}
+
+static void add_drill(
+	json_t *json, const struct job *job, const struct report_check *check, bool *has_failed)
 {
 	const struct report *r = check->report;
 	json_t *systems = json_array();
@@ -214,7 +275,11 @@ static void add_drill(json_t *json, const struct report_check *check, bool *has_
 		if (json_array_append_new(systems, system_json(r->systems[i], has_failed)) != 0)
 			*has_failed = true;
 	}
-	add(json, "keyid", json_string(check->keyid), has_failed);
+	add(json, "keyid", json_string(check->signed_by.signers[0].keyid), has_failed);
+	add(json, "signers", signers_json(job, check, has_failed), has_failed);
+	if (check->is_controller_missing)
+		add(json, "not_signed_by", json_string(r->environment.controller.keyid),
+			has_failed);
 	add(json, "exercise_id", json_string(r->exercise.exercise_id), has_failed);
 	add(json, "plan_id", json_string(r->plan.id), has_failed);
 	add(json, "verdict",
@@ -242,7 +307,7 @@ static int put_json(const struct job *job, const struct outcome *o, struct err *
 		add(json, "error", json_string(err_id(o->err.code)), &has_failed);
 		add(json, "why", jsonx_name(o->err.msg, strlen(o->err.msg)), &has_failed);
 	} else {
-		add_drill(json, &o->check, &has_failed);
+		add_drill(json, job, &o->check, &has_failed);
 	}
 	int rc = has_failed ? err_set(err, ERR_NOMEM, "out of memory")
 			    : jsonx_encode(json, &text, err);
@@ -257,7 +322,6 @@ static int judge(const struct job *job, struct outcome *o, struct err *err)
 {
 	CLEANUP(buf_done) struct buf file = BUF_INIT(REPORT_JSON_MAX);
 	uint8_t digest[HASH_BYTES];
-	const char *keyid = job->key == NULL ? NULL : job->keyid;
 
 	int rc = fdio_read_file(AT_FDCWD, job->path, &file, err);
 	if (rc != 0)
@@ -265,7 +329,7 @@ static int judge(const struct job *job, struct outcome *o, struct err *err)
 	hash_sha256(file.data, file.len, digest);
 	text_hex(digest, sizeof(digest), o->sha256);
 	o->size = file.len;
-	rc = report_check_envelope(file.data, file.len, keyid, &o->check, &o->err);
+	rc = report_check_envelope(file.data, file.len, &job->keys, &o->check, &o->err);
 	if (rc == -ERR_NOMEM || rc == -ERR_UNSUPPORTED) {
 		*err = o->err;
 		return rc;
@@ -273,7 +337,7 @@ static int judge(const struct job *job, struct outcome *o, struct err *err)
 	if (rc != 0) {
 		o->result = "broken";
 		o->exit_status = EXIT_STATUS_INTEGRITY;
-	} else if (keyid != NULL) {
+	} else if (job->keys.count > 0) {
 		o->result = "valid";
 		o->exit_status = EXIT_STATUS_OK;
 	} else {
@@ -288,7 +352,7 @@ static int run(struct job *job)
 	struct outcome o = { .result = "", .err = ERR_INIT };
 	struct err err = ERR_INIT;
 
-	int rc = job->key == NULL ? 0 : read_key(job, &err);
+	int rc = read_keys(job, &err);
 	if (rc == 0)
 		rc = judge(job, &o, &err);
 	if (rc == 0 && job->is_json)
@@ -330,7 +394,9 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "k:h", options, NULL)) != -1) {
 		switch (c) {
 		case 'k':
-			job.key = optarg;
+			if (job.keys.count == DSSE_MAX_SIGNATURES)
+				return usage("more keys than a report can have signatures");
+			job.key[job.keys.count++] = optarg;
 			break;
 		case 'j':
 			job.is_json = true;

@@ -1,4 +1,4 @@
-#include "controller/agent_routes.h"
+#include "controller/agent_routes_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,8 +12,6 @@
 #include "base/log.h"
 #include "codec/text.h"
 #include "controller/audit.h"
-#include "controller/catalog_agent.h"
-#include "controller/catalog_snapshot.h"
 #include "controller/dispatch.h"
 #include "controller/drill_desk.h"
 #include "controller/fleet.h"
@@ -33,14 +31,11 @@
  */
 
 #define ROUTES_ANSWER_MAX ((size_t)24 << 20) /* base64 of 16 MiB, and its frame */
-#define ROUTES_NEWEST 64 /* snapshots of a name, by all agents that have one of that name */
 #define ROUTES_TICK_MS 5000
 #define ROUTES_POLL_MS 1000
 #define ROUTES_CLOCK_ALARM_MS 120000
 #define ROUTES_CLOCK_REFUSE_MS (INT64_C(86400) * 1000)
 #define ROUTES_COLLECT_MS 600000
-#define JSON_TYPE "application/json"
-#define BYTES_TYPE "application/octet-stream"
 
 struct poll {
 	struct poll *next;
@@ -50,26 +45,9 @@ struct poll {
 	bool is_gone;
 };
 
-/* A request that a thread of the gateway works on. */
-struct call {
-	struct call *next;
-	struct agent_routes *r;
-	struct http_request *q;
-	uint8_t agent_id[16];
-	char job[MSG_ID_HEX];
-	int64_t attempt;
-	const char *type; /* of the answer; NULL = 204 */
-};
-
-struct agent_routes {
-	struct agent_routes_opts o;
-	struct poll *polls;
-	struct call *calls;
-};
-
 /* ---- answers ---- */
 
-static void reply_error(struct http_request *q, const struct err *why)
+void agent_routes_refuse(struct http_request *q, const struct err *why)
 {
 	CLEANUP(buf_done) struct buf body = BUF_INIT(8192);
 	int status = msg_error_status(why);
@@ -84,24 +62,24 @@ static void reply_error(struct http_request *q, const struct err *why)
 static void reply(struct http_request *q, int rc, const struct err *why, const struct buf *body)
 {
 	if (rc != 0)
-		reply_error(q, why);
+		agent_routes_refuse(q, why);
 	else
 		http_request_reply(q, 200, JSON_TYPE, body->data, body->len);
 }
 
-static void reply_empty(struct http_request *q, int rc, const struct err *why)
+void agent_routes_empty(struct http_request *q, int rc, const struct err *why)
 {
 	if (rc != 0)
-		reply_error(q, why);
+		agent_routes_refuse(q, why);
 	else
 		http_request_reply(q, 204, NULL, NULL, 0);
 }
 
-static void reply_no_route(struct http_request *q)
+void agent_routes_no_route(struct http_request *q)
 {
 	struct err why = ERR_INIT;
 	(void)err_set(&why, ERR_NOT_FOUND, "there is no such request here");
-	reply_error(q, &why);
+	agent_routes_refuse(q, &why);
 }
 
 /* ---- enrolment (people's port) ---- */
@@ -335,7 +313,7 @@ static void do_work(struct agent_routes *r, struct http_request *q, struct catal
 		rc = catalog_agent_seen(r->o.db, a->id, env_now_ns() / 1000000,
 			http_request_peer(q)->address, &why);
 	if (rc != 0) {
-		reply_error(q, &why);
+		agent_routes_refuse(q, &why);
 		return;
 	}
 	for (struct poll *p = r->polls, *next; p != NULL; p = next) { /* invariant 3 */
@@ -394,18 +372,6 @@ static void do_result(struct agent_routes *r, struct http_request *q, const stru
 	reply(q, rc, &why, &empty);
 }
 
-/* The attempt that runs now; a sandbox that was given up has said hello since, and runs none. */
-static int touch_drill(struct agent_routes *r, const struct catalog_agent *a, const char *job,
-	struct catalog_job *j, struct err *err)
-{
-	int rc = catalog_job_get(r->o.db, job, j, err);
-	if (rc == 0)
-		rc = dispatch_touch(r->o.dispatch, a->id, j->id, j->attempt, j, err);
-	if (rc == 0 && j->verb != MSG_VERB_DRILL)
-		rc = err_set(err, ERR_NOT_FOUND, "this job is no drill");
-	return rc;
-}
-
 static void do_evidence(struct agent_routes *r, struct http_request *q,
 	const struct catalog_agent *a, const char *job, const char *name)
 {
@@ -414,10 +380,10 @@ static void do_evidence(struct agent_routes *r, struct http_request *q,
 	size_t len;
 	const uint8_t *data = http_request_body(q, &len);
 	int rc = j == NULL ? err_set(&why, ERR_NOMEM, "out of memory")
-			   : touch_drill(r, a, job, j, &why);
+			   : agent_routes_vault_drill(r, a, job, j, &why);
 	if (rc == 0)
 		rc = drill_desk_evidence(r->o.desk, j, name, data, len, &why);
-	reply_empty(q, rc, &why);
+	agent_routes_empty(q, rc, &why);
 }
 
 static void do_report(struct agent_routes *r, struct http_request *q, const struct catalog_agent *a,
@@ -430,7 +396,7 @@ static void do_report(struct agent_routes *r, struct http_request *q, const stru
 	size_t len;
 	const uint8_t *data = http_request_body(q, &len);
 	int rc = j == NULL ? err_set(&why, ERR_NOMEM, "out of memory")
-			   : touch_drill(r, a, job, j, &why);
+			   : agent_routes_vault_drill(r, a, job, j, &why);
 	if (rc == 0)
 		rc = drill_desk_report(r->o.desk, j, a, data, len, &whole, &why);
 	if (rc != 0)
@@ -439,229 +405,6 @@ static void do_report(struct agent_routes *r, struct http_request *q, const stru
 	if (rc == 0)
 		rc = msg_vault_report_encode(whole.data, whole.len, &body, &why);
 	reply(q, rc, &why, &body);
-}
-
-/* ---- requests that a thread answers ---- */
-
-static void call_remove(struct call *c)
-{
-	for (struct call **at = &c->r->calls; *at != NULL; at = &(*at)->next) {
-		if (*at == c) {
-			*at = c->next;
-			break;
-		}
-	}
-	free(c);
-}
-
-static void on_answer(void *arg, int rc, const struct err *why, const void *data, size_t len)
-{
-	struct call *c = arg;
-	if (rc != 0)
-		reply_error(c->q, why);
-	else if (c->type == NULL)
-		http_request_reply(c->q, 204, NULL, NULL, 0);
-	else
-		http_request_reply(c->q, 200, c->type, data, len);
-	call_remove(c);
-}
-
-static struct call *call_new(struct agent_routes *r, struct http_request *q,
-	const struct catalog_agent *a, const char *type)
-{
-	struct call *c = calloc(1, sizeof(*c));
-	if (c == NULL)
-		return NULL;
-	c->r = r;
-	c->q = q;
-	c->type = type;
-	memcpy(c->agent_id, a->id, 16);
-	c->next = r->calls;
-	r->calls = c;
-	return c;
-}
-
-/* A request that was not handed over is answered here. */
-static void call_check(struct call *c, int rc, const struct err *why)
-{
-	if (rc == 0)
-		return;
-	reply_error(c->q, why);
-	call_remove(c);
-}
-
-static int begin_job(struct agent_routes *r, const struct catalog_agent *a,
-	const struct msg_begin *m, struct err *err)
-{
-	CLEANUP(cleanup_free_p) struct catalog_job *j = calloc(1, sizeof(*j));
-	if (j == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	int rc = dispatch_touch(r->o.dispatch, a->id, m->job, m->attempt, j, err);
-	if (rc == 0 && (j->verb != MSG_VERB_BACKUP || strcmp(j->source, m->source) != 0))
-		rc = err_set(err, ERR_NOT_FOUND, "this job is no backup of source '%s'", m->source);
-	return rc;
-}
-
-struct newest {
-	const uint8_t *agent_id;
-	struct session_base_memory *memory;
-};
-
-static int note_newest(void *arg, const struct catalog_snapshot *s)
-{
-	const struct newest *n = arg;
-	if (memcmp(s->agent_id, n->agent_id, 16) == 0 && s->seq > n->memory->seq) {
-		n->memory->seq = s->seq;
-		memcpy(n->memory->hash, s->hash, 32);
-	}
-	return 0;
-}
-
-static void do_begin(struct agent_routes *r, struct http_request *q, const struct catalog_agent *a)
-{
-	struct err why = ERR_INIT;
-	struct msg_begin m;
-	struct gateway_begin b = { .ask = &m };
-	struct newest newest = { .agent_id = a->id, .memory = &b.memory };
-	size_t len;
-	const uint8_t *data = http_request_body(q, &len);
-	int rc = msg_vault_begin_decode(data, len, &m, &why);
-	if (rc == 0)
-		rc = begin_job(r, a, &m, &why);
-	if (rc == 0)
-		rc = catalog_snapshot_each(
-			r->o.db, m.source, ROUTES_NEWEST, note_newest, &newest, &why);
-	struct call *c = rc == 0 ? call_new(r, q, a, JSON_TYPE) : NULL;
-	if (rc == 0 && c == NULL)
-		rc = err_set(&why, ERR_NOMEM, "out of memory");
-	if (rc != 0) {
-		reply_error(q, &why);
-		return;
-	}
-	memcpy(c->job, m.job, sizeof(c->job));
-	c->attempt = m.attempt;
-	b.config = fleet_config(r->o.fleet, &b.config_len);
-	call_check(c, gateway_begin(r->o.gateway, a->id, &b, on_answer, c, &why), &why);
-}
-
-/* A session's job must still be the newest attempt: what was given up writes nothing more. */
-static int session_call(struct agent_routes *r, struct http_request *q,
-	const struct catalog_agent *a, const char *session, const char *type, struct call **out,
-	struct err *err)
-{
-	CLEANUP(cleanup_free_p) struct catalog_job *j = calloc(1, sizeof(*j));
-	int64_t attempt = 0;
-	const char *job = gateway_job(r->o.gateway, a->id, session, &attempt);
-	if (job == NULL)
-		return err_set(err, ERR_INTERRUPTED, "there is no such session (any more)");
-	if (j == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	int rc = dispatch_touch(r->o.dispatch, a->id, job, attempt, j, err);
-	if (rc != 0) {
-		gateway_end_job(r->o.gateway, job);
-		return rc;
-	}
-	struct call *c = call_new(r, q, a, type);
-	if (c == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	memcpy(c->job, j->id, sizeof(c->job));
-	c->attempt = attempt;
-	*out = c;
-	return 0;
-}
-
-static void do_session(struct agent_routes *r, struct http_request *q,
-	const struct catalog_agent *a, const char *session, const char *what, const char *which)
-{
-	struct err why = ERR_INIT;
-	struct call *c = NULL;
-	const enum http_method method = http_request_method(q);
-	const bool is_has = strcmp(what, "has") == 0 && method == HTTP_POST;
-	const bool is_put = strcmp(what, "batches") == 0 && method == HTTP_PUT;
-	const bool is_list = strcmp(what, "list") == 0 && method == HTTP_PUT;
-	const bool is_commit = strcmp(what, "commit") == 0 && method == HTTP_POST;
-	if (what[0] == '\0' && method == HTTP_DELETE) {
-		reply_empty(q, gateway_abort(r->o.gateway, a->id, session, &why), &why);
-		return;
-	}
-	if (!is_has && !is_put && !is_list && !is_commit) {
-		reply_no_route(q);
-		return;
-	}
-	int rc = session_call(r, q, a, session,
-		is_has      ? BYTES_TYPE
-		: is_commit ? JSON_TYPE
-			    : NULL,
-		&c, &why);
-	if (rc != 0) {
-		reply_error(q, &why);
-		return;
-	}
-	size_t len;
-	uint8_t *body = http_request_take_body(q, &len);
-	struct gateway *g = r->o.gateway;
-	if (is_has)
-		rc = gateway_has(g, a->id, session, body, len, on_answer, c, &why);
-	else if (is_put)
-		rc = gateway_put(g, a->id, session, body, len, on_answer, c, &why);
-	else if (is_commit)
-		rc = gateway_commit(g, a->id, session, body, len, on_answer, c, &why);
-	else
-		rc = gateway_list(g, a->id, session, strtoull(which, NULL, 10), body, len,
-			on_answer, c, &why);
-	call_check(c, rc, &why);
-}
-
-/* ---- the read port ---- */
-
-static void on_grant(void *arg, int rc, const struct err *why, const void *data, size_t len)
-{
-	struct call *c = arg;
-	struct err err = ERR_INIT;
-	if (rc == 0)
-		rc = gateway_points(c->r->o.gateway, c->agent_id, c->job, on_answer, c, &err);
-	else
-		err = *why;
-	if (rc != 0)
-		on_answer(c, rc, &err, data, len);
-}
-
-/* A grant is called by its job. */
-static void do_grant(struct agent_routes *r, struct http_request *q, const struct catalog_agent *a,
-	const char *job, const char *what)
-{
-	struct err why = ERR_INIT;
-	CLEANUP(cleanup_free_p) struct catalog_job *j = calloc(1, sizeof(*j));
-	const char *const *sources = NULL;
-	size_t count = 0, len;
-	int64_t at_ms = 0;
-	const bool is_records = strcmp(what, "records") == 0;
-	if (http_request_method(q) != (is_records ? HTTP_POST : HTTP_GET) ||
-		(!is_records && what[0] != '\0')) {
-		reply_no_route(q);
-		return;
-	}
-	int rc = j == NULL ? err_set(&why, ERR_NOMEM, "out of memory")
-			   : touch_drill(r, a, job, j, &why);
-	if (rc == 0 && !is_records)
-		rc = drill_desk_sources(r->o.desk, j, &sources, &count, &at_ms, &why);
-	struct call *c = rc == 0 ? call_new(r, q, a, is_records ? BYTES_TYPE : JSON_TYPE) : NULL;
-	if (rc == 0 && c == NULL)
-		rc = err_set(&why, ERR_NOMEM, "out of memory");
-	if (rc != 0) {
-		reply_error(q, &why);
-		return;
-	}
-	memcpy(c->job, j->id, sizeof(c->job));
-	c->attempt = j->attempt;
-	if (is_records) {
-		uint8_t *body = http_request_take_body(q, &len);
-		rc = gateway_records(r->o.gateway, a->id, j->id, body, len, on_answer, c, &why);
-	} else {
-		rc = gateway_grant(
-			r->o.gateway, a->id, j->id, at_ms, sources, count, on_grant, c, &why);
-	}
-	call_check(c, rc, &why);
 }
 
 /* ---- routes ---- */
@@ -703,7 +446,7 @@ static void route_job(struct agent_routes *r, struct http_request *q, struct cat
 	else if (p->count == 4 && method == HTTP_PUT && strcmp(what, "evidence") == 0)
 		do_evidence(r, q, a, job, p->at[3]);
 	else
-		reply_no_route(q);
+		agent_routes_no_route(q);
 }
 
 static void route_post(
@@ -716,7 +459,7 @@ static void route_post(
 	else if (strcmp(what, "work") == 0)
 		do_work(r, q, a);
 	else
-		reply_no_route(q);
+		agent_routes_no_route(q);
 }
 
 /* The role that a path needs; 0 = any. */
@@ -742,24 +485,24 @@ void agent_routes_handle(struct agent_routes *r, struct http_request *q)
 	if (rc != 0) {
 		log_warn("agent_routes.refuse", "address=%s path=%s error=\"%s\", continuing",
 			http_request_peer(q)->address, http_request_path(q), why.msg);
-		reply_error(q, &why);
+		agent_routes_refuse(q, &why);
 		return;
 	}
 	const enum http_method method = http_request_method(q);
 	if (!is_path)
-		reply_no_route(q);
+		agent_routes_no_route(q);
 	else if (strcmp(p.at[0], "sessions") == 0 && p.count == 1 && method == HTTP_POST)
-		do_begin(r, q, a);
+		agent_routes_vault_begin(r, q, a);
 	else if (strcmp(p.at[0], "sessions") == 0 && p.count >= 2 && p.count <= 4)
-		do_session(r, q, a, p.at[1], p.at[2], p.at[3]);
+		agent_routes_vault_session(r, q, a, p.at[1], p.at[2], p.at[3]);
 	else if (strcmp(p.at[0], "grants") == 0 && (p.count == 2 || p.count == 3))
-		do_grant(r, q, a, p.at[1], p.at[2]);
+		agent_routes_vault_grant(r, q, a, p.at[1], p.at[2]);
 	else if (strcmp(p.at[0], "jobs") == 0)
 		route_job(r, q, a, &p);
 	else if (p.count == 1 && method == HTTP_POST)
 		route_post(r, q, a, p.at[0]);
 	else
-		reply_no_route(q);
+		agent_routes_no_route(q);
 }
 
 /* ---- */

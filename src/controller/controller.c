@@ -67,12 +67,19 @@ struct controller {
 	struct agent_routes *routes;
 	struct http_server *agents, *people;
 	int64_t cert_until_s;
+	int64_t watchdog_ms, watched_ms; /* 0 = the manager wants no signs of life */
 	bool is_stopping, is_kicked;
 };
 
 static int64_t now_ms(void)
 {
 	return env_now_ns() / 1000000;
+}
+
+/* Nobody listening is nobody's trouble. */
+static void tell_manager(const struct controller *c, const char *state)
+{
+	(void)notify_send(c->o.notify_socket, state);
 }
 
 /* ---- what the rooms ask of each other ---- */
@@ -236,7 +243,10 @@ static void tick(void *arg)
 	next = earlier(next, agent_routes_tick(c->routes, now));
 	if (c->cert_until_s - now / 1000 < CONTROLLER_CERT_LEFT_S)
 		renew_cert(c);
-	notify_watchdog();
+	if (c->watchdog_ms > 0 && now - c->watched_ms >= c->watchdog_ms) {
+		c->watched_ms = now;
+		tell_manager(c, "WATCHDOG=1");
+	}
 	loop_timer_set(c->timer, c->is_kicked || next <= now ? 0 : next - now);
 }
 
@@ -252,7 +262,7 @@ static void on_stop(void *arg)
 	struct controller *c = arg;
 	log_info("controller.stop", "ending");
 	c->is_stopping = true;
-	notify_state("STOPPING=1");
+	tell_manager(c, "STOPPING=1");
 	loop_stop(c->loop);
 }
 
@@ -262,7 +272,7 @@ static void on_reload(void *arg)
 	struct conf_problems problems = CONF_PROBLEMS_INIT;
 	struct err why = ERR_INIT;
 	struct controller_conf *conf = NULL;
-	notify_state("RELOADING=1");
+	tell_manager(c, "RELOADING=1");
 	int rc = controller_conf_load(c->conf_path, &conf, &problems, &why);
 	if (rc == 0 && (strcmp(conf->vault, c->conf->vault) != 0 ||
 			       strcmp(conf->state, c->conf->state) != 0 ||
@@ -286,7 +296,7 @@ static void on_reload(void *arg)
 			why.msg);
 	}
 	conf_problems_done(&problems);
-	notify_state("READY=1");
+	tell_manager(c, "READY=1");
 	controller_kick(c);
 }
 
@@ -494,6 +504,7 @@ int controller_new(const struct controller_opts *opts, struct controller **out,
 	if (c == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	c->o = *opts;
+	c->watchdog_ms = opts->watchdog_ms;
 	c->conf_path = strdup(opts->conf_path);
 	if (c->conf_path == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
@@ -514,7 +525,7 @@ int controller_run(struct controller *c, struct err *err)
 	log_info("controller.run", "name=%s agents=%d people=%d version=%s", c->conf->name,
 		http_server_port(c->agents), http_server_port(c->people), c->o.version);
 	loop_timer_set(c->timer, 0);
-	notify_state("READY=1");
+	tell_manager(c, "READY=1");
 	return loop_run(c->loop, err);
 }
 

@@ -26,6 +26,8 @@ struct store;
 struct controller_opts {
 	const char *conf_path;
 	const char *version;
+	const char *notify_socket; /* of the service manager, or NULL */
+	int64_t watchdog_ms;       /* a sign of life at least so often; 0 = none is wanted */
 	/* Open the store at ${location}; called on many threads. */
 	int (*open_store)(
 		const char *location, bool is_read_only, struct store **out, struct err *err);

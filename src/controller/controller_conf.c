@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/env.h"
 #include "base/err.h"
 #include "base/fdio.h"
 #include "conf/conf.h"
@@ -163,7 +164,18 @@ static void take_calendar(
 	struct err why = ERR_INIT;
 	if (s->at == NULL || calendar_parse(s->at, conf_text(g, "zone"), &s->calendar, &why) == 0)
 		return;
-	conf_problems_add(p, CONF_ERROR, conf_line(g, "at"), "%s", why.msg);
+	conf_problems_add(p, CONF_ERROR, conf_line(g, "at"), "%s%s%s", why.msg,
+		why.hint[0] != '\0' ? "; hint: " : "", why.hint);
+}
+
+/* What is never due again would be silent for good. */
+static void warn_over(
+	const struct conf_node *g, const struct controller_schedule *s, struct conf_problems *p)
+{
+	if (s->calendar != NULL && !s->is_paused &&
+		calendar_next(s->calendar, env_now_ns() / 1000000) == INT64_MAX)
+		conf_problems_add(p, CONF_WARNING, conf_line(g, "at"),
+			"\"%s\" is over: it is never due again", s->at);
 }
 
 static int take_schedule(struct loaded *l, const char *file, size_t i, const struct conf_node *g,
@@ -202,6 +214,7 @@ static int take_schedule(struct loaded *l, const char *file, size_t i, const str
 				l->schedules[k].line);
 	}
 	take_calendar(g, s, p);
+	warn_over(g, s, p);
 	return 0;
 }
 
@@ -274,8 +287,8 @@ static int take(struct loaded *l, const char *file, struct conf_problems *p, str
 	c->keys = l->keys = absolute(file, conf_text(root, "keys"));
 	c->agents_address = l->agents_address = address_of(l, "agents_address", c->agents_port);
 	c->people_address = l->people_address = address_of(l, "people_address", c->people_port);
-	if (l->hosts == NULL || l->state == NULL || l->keys == NULL || l->agents_address == NULL ||
-		l->people_address == NULL)
+	if (l->hosts == NULL || (l->vault == NULL && conf_has(root, "vault")) || l->state == NULL ||
+		l->keys == NULL || l->agents_address == NULL || l->people_address == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	return take_schedules(l, file, p, err);
 }

@@ -84,7 +84,7 @@ static int64_t clock_ms(void)
 
 static void say(char *out, size_t size, const char *text)
 {
-	(void)snprintf(out, size, "%s", text); /* a reason may be cut */
+	(void)snprintf(out, size, "%.*s", (int)size - 1, text); /* a reason may be cut */
 }
 
 static const char *name_of(const struct catalog_job *j)
@@ -278,7 +278,8 @@ static int begin(struct dispatch *d, struct catalog_job *j, int64_t now, struct 
 	j->state = JOB_RUNNING;
 	j->started_ms = now;
 	j->lease_until_ms = now + MSG_LEASE_MS;
-	j->reason[0] = '\0';
+	if (j->attempt > 1) /* of the try before; what the order said of it stays */
+		j->reason[0] = '\0';
 	int rc = db_begin(d->o.db, err);
 	if (rc != 0)
 		return rc;
@@ -484,7 +485,7 @@ static int judge(struct dispatch *d, struct catalog_job *j, bool is_made, struct
 				"the agent reports a snapshot, but none was committed", err);
 		bool is_clean = code == ERR_OK && r->warnings == 0;
 		return finish(d, j, is_clean ? JOB_DONE : JOB_WARNINGS,
-			is_clean                      ? ""
+			is_clean                      ? (j->attempt == 1 ? j->reason : "")
 			: r->first_warning[0] != '\0' ? r->first_warning
 						      : r->error.msg,
 			err);
@@ -511,7 +512,8 @@ int dispatch_result(struct dispatch *d, const uint8_t agent_id[16], const char *
 	int rc = read_own(d, agent_id, job, &j, err);
 	if (rc != 0)
 		return rc;
-	if (j.state != JOB_RUNNING && j.attempt == r->attempt && j.result.attempt == r->attempt)
+	if (j.state != JOB_RUNNING && r->attempt > 0 && j.attempt == r->attempt &&
+		j.result.attempt == r->attempt)
 		return 0; /* said before: the answer was lost */
 	if (j.state != JOB_RUNNING || j.attempt != r->attempt)
 		return refuse_attempt(&j, r->attempt, err);

@@ -18,6 +18,10 @@ struct db;
 struct drill_desk;
 struct err;
 
+#define DRILL_DESK_EVIDENCE_FILES 256
+#define DRILL_DESK_CLOCK_MS 120000 /* T0 on the agent's clock may differ from ours by so much */
+#define DRILL_DESK_SLACK_MS 5000   /* a claimed span may be longer than ours by so much */
+
 struct drill_desk_opts {
 	struct db *db;                                     /* borrowed, as all here */
 	const char *name;                                  /* of the controller, for the report */
@@ -51,19 +55,30 @@ int drill_desk_fill(
 int drill_desk_sources(struct drill_desk *d, const struct catalog_job *j, const char *const **out,
 	size_t *count, int64_t *declared_ms, struct err *err);
 
-/* A file of the evidence. */
+/**
+ * drill_desk_granted(d, j, points, len, err):
+ * Note which snapshots the grant of ${j} gives away: ${points} is the encoded msg_points that goes
+ * out.  A report may name no other.  Return 0, -ERR_CORRUPT, or -ERR_IO and the like.
+ */
+int drill_desk_granted(struct drill_desk *d, const struct catalog_job *j, const void *points,
+	size_t len, struct err *err);
+
+/* A file of the evidence: 1 to 100 of [A-Za-z0-9._-], not beginning with a dot; at most
+ * DRILL_DESK_EVIDENCE_FILES of them.  Replaced while there is no report; then only the same bytes
+ * are taken again (-ERR_EXISTS).  Return 0, -ERR_USAGE (name), -ERR_LIMIT or -ERR_IO. */
 int drill_desk_evidence(struct drill_desk *d, const struct catalog_job *j, const char *name,
 	const void *data, size_t len, struct err *err);
 /**
  * drill_desk_report(d, j, agent, envelope, len, out, err):
  * Check the report against what was ordered, add our signature, keep it; ${out} = the whole.
- * Return 0, -ERR_CORRUPT (what is wrong with it) or -ERR_AUTH (not signed by the agent's key).
- * The same report again gives the same answer.
+ * Return 0, -ERR_CORRUPT (what is wrong with it), -ERR_AUTH (not signed by the agent's key) or
+ * -ERR_EXISTS (there is another report of this exercise).  The same report again gives the same
+ * answer.
  */
 int drill_desk_report(struct drill_desk *d, const struct catalog_job *j,
 	const struct catalog_agent *agent, const void *envelope, size_t len, struct buf *out,
 	struct err *err);
-/* The bytes of a report. */
+/* The bytes of a report.  Return 0 or -ERR_NOT_FOUND (no such exercise, or no report of it yet). */
 int drill_desk_read(struct drill_desk *d, const char *exercise, struct buf *out, struct err *err);
 
 #endif

@@ -66,9 +66,6 @@ struct visitor {
 	/* the thread's */
 	struct gateway_session *session;
 	struct gateway_grant *grant;
-	/* of a grant: what was chosen, for the loop */
-	const char **snapshots; /* owned; texts belong to the grant */
-	size_t snapshot_count;
 };
 
 struct gateway {
@@ -159,7 +156,6 @@ static void visitor_free(struct visitor *v)
 		}
 	}
 	desk_release(g, v->desk);
-	free(v->snapshots);
 	free(v);
 }
 
@@ -265,12 +261,6 @@ static void run_request(struct gateway_task *t)
 		t->rc = r->run(r, &t->err);
 }
 
-static void note_grant(struct visitor *v)
-{
-	for (size_t i = 0; i < v->snapshot_count; i++)
-		v->snapshots[i] = gateway_grant_snapshot(v->grant, i);
-}
-
 static void done_request(struct gateway_task *t)
 {
 	struct request *r = (struct request *)t;
@@ -278,10 +268,8 @@ static void done_request(struct gateway_task *t)
 	v->pending--;
 	v->used_ms = now_ms();
 	const bool is_opening = !v->is_open && !v->is_over;
-	if (is_opening && t->rc == 0) {
+	if (is_opening && t->rc == 0)
 		v->is_open = true;
-		note_grant(v);
-	}
 	if (r->made != NULL && v->gateway->o.on_commit != NULL)
 		v->gateway->o.on_commit(v->gateway->o.arg, v->job, r->made);
 	if (t->rc != 0)
@@ -515,8 +503,9 @@ static int copy_sources(struct request *r, const char *const *sources, size_t n,
 	return 0;
 }
 
-int gateway_grant(struct gateway *g, const uint8_t agent_id[16], const char *job, int64_t at_ms,
-	const char *const *sources, size_t n, gateway_fn fn, void *arg, struct err *err)
+int gateway_open_grant(struct gateway *g, const uint8_t agent_id[16], const char *job,
+	int64_t at_ms, const char *const *sources, size_t n, gateway_fn fn, void *arg,
+	struct err *err)
 {
 	struct visitor *v = find(g, agent_id, job, true, NULL);
 	struct request *r = request_new(16, run_grant, NULL, 0);
@@ -527,8 +516,6 @@ int gateway_grant(struct gateway *g, const uint8_t agent_id[16], const char *job
 		if (rc == 0) {
 			(void)snprintf(v->id, sizeof(v->id), "%s", job); /* an id: fits */
 			(void)snprintf(v->job, sizeof(v->job), "%s", job);
-			v->snapshots = calloc(n + 1, sizeof(*v->snapshots));
-			v->snapshot_count = v->snapshots == NULL ? 0 : n;
 		}
 	}
 	if (rc != 0) {
@@ -538,17 +525,6 @@ int gateway_grant(struct gateway *g, const uint8_t agent_id[16], const char *job
 	}
 	r->at_ms = at_ms;
 	return hand_over(v, r, fn, arg);
-}
-
-const char *const *gateway_granted(const struct gateway *g, const char *job, size_t *n)
-{
-	for (const struct visitor *v = g->visitors; v != NULL; v = v->next) {
-		if (v->is_grant && v->is_open && !v->is_over && strcmp(v->job, job) == 0) {
-			*n = v->snapshot_count;
-			return v->snapshots;
-		}
-	}
-	return NULL;
 }
 
 static int run_points(struct request *r, struct err *err)

@@ -74,17 +74,14 @@ void gateway_end_agent(struct gateway *g, const uint8_t agent_id[16]);
 /* Open the grant of a drill's job: the newest snapshots received at or before ${at_ms} of
  * ${sources}.  A grant is called by its job's id.  Opened already: answered at once.  Answered with
  * no data when it can be asked. */
-int gateway_grant(struct gateway *g, const uint8_t agent_id[16], const char *job, int64_t at_ms,
-	const char *const *sources, size_t count, gateway_fn fn, void *arg, struct err *err);
+int gateway_open_grant(struct gateway *g, const uint8_t agent_id[16], const char *job,
+	int64_t at_ms, const char *const *sources, size_t count, gateway_fn fn, void *arg,
+	struct err *err);
 /* Answered with encoded msg_points. */
 int gateway_points(struct gateway *g, const uint8_t agent_id[16], const char *grant, gateway_fn fn,
 	void *arg, struct err *err);
 int gateway_records(struct gateway *g, const uint8_t agent_id[16], const char *grant,
 	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err);
-
-/* The snapshots (hex ids, "" = none) that the grant of ${job} chose, in the order of its sources;
- * NULL when there is none.  Borrowed until the loop goes on. */
-const char *const *gateway_granted(const struct gateway *g, const char *job, size_t *count);
 
 /* End sessions and grants that nobody asked for; return when to call again. */
 int64_t gateway_tick(struct gateway *g, int64_t now_ms);

@@ -8,7 +8,6 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "codec/text.h"
 #include "controller/gateway_vault.h"
 #include "msg/msg_vault.h"
 #include "store/store.h"
@@ -29,7 +28,6 @@
 
 struct point {
 	const struct snapshot *snapshot; /* in list, or NULL */
-	char hex[65];
 };
 
 struct gateway_grant {
@@ -75,7 +73,6 @@ static int choose(struct gateway_grant *g, size_t i, int64_t at_ms, struct err *
 			*err = why;
 		return rc;
 	}
-	text_hex(p->snapshot->hash, 32, p->hex);
 	return snapshot_refs(g->vault, p->snapshot, add_allowed, g->allowed, err);
 }
 
@@ -126,11 +123,6 @@ void gateway_grant_free(struct gateway_grant *g)
 	free(g->sources);
 	free(g->points);
 	free(g);
-}
-
-const char *gateway_grant_snapshot(const struct gateway_grant *g, size_t i)
-{
-	return i < g->count ? g->points[i].hex : "";
 }
 
 static int fill_point(struct gateway_grant *g, size_t i, struct msg_point *out, struct err *err)

@@ -34,7 +34,4 @@ int gateway_grant_points(struct gateway_grant *g, struct buf *out, struct err *e
 int gateway_grant_records(
 	struct gateway_grant *g, const uint8_t *ids, size_t len, struct buf *out, struct err *err);
 
-/* Hex ids of the chosen snapshots, one per source in the order given ("" = none); borrowed. */
-const char *gateway_grant_snapshot(const struct gateway_grant *g, size_t i);
-
 #endif

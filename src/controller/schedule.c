@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "codec/text.h"
+#include "controller/catalog.h"
 #include "controller/catalog_agent.h"
 #include "controller/catalog_job.h"
 #include "controller/dispatch.h"
@@ -19,26 +21,30 @@
 
 /*
  * INVARIANTS
- * (1) The mark of a schedule is the last due time that was dealt with, whatever came of it: one due
- *     time makes one job at most, also over restarts and clock steps.
+ * (1) The mark of a schedule is the last due time that was dealt with, whatever came of it.  It is
+ *     written after the job, and a due time that has a job gets no other: one due time makes one
+ *     job, also over crashes, restarts and clock steps.
  * (2) A schedule seen for the first time is due from then on, never for what lies before.
- * (3) Marks are plain due times; splay is added when asked whether it is time.
+ * (3) Marks are plain due times; splay is added when asked whether it is time, and in jobs.
+ * (4) Another expression under the same name counts from when it was first seen.
  */
 
-#define SCHEDULE_LATE_MS 60000     /* later than this: the controller was down or busy */
-#define SCHEDULE_BACK_MS 3600000   /* a mark so far ahead: the clock went back */
-#define SCHEDULE_LOOK_MS 3600000   /* look at least so often */
+#define SCHEDULE_LATE_MS 60000   /* later than this: the controller was down or busy */
+#define SCHEDULE_BACK_MS 3600000 /* a mark so far ahead: the clock went back */
+#define SCHEDULE_LOOK_MS 3600000 /* look at least so often */
+#define SCHEDULE_TEXT_BYTES 2048
 #define SCHEDULE_PAUSE_MS 86400000 /* a pause is told once a day */
 
 struct memory {
 	char name[MSG_NAME_BYTES];
 	int64_t told_ms; /* when a pause was told last */
+	bool is_known;   /* its expression was compared with the one the mark is of */
 };
 
 struct schedule {
 	struct schedule_opts o;
 	const struct controller_conf *conf; /* borrowed */
-	struct memory *memories;            /* owned; for alarms only */
+	struct memory *memories;            /* owned */
 	size_t memory_count;
 };
 
@@ -65,6 +71,8 @@ void schedule_free(struct schedule *s)
 void schedule_set_conf(struct schedule *s, const struct controller_conf *conf)
 {
 	s->conf = conf;
+	for (size_t i = 0; i < s->memory_count; i++)
+		s->memories[i].is_known = false;
 }
 
 static void alarm_now(const struct schedule *s, const char *name, const char *text)
@@ -88,7 +96,9 @@ static int64_t splay_of(const struct controller_schedule *c)
 static void fill_job(
 	const struct controller_schedule *c, int64_t due_ms, int64_t now_ms, struct catalog_job *j)
 {
+	const int64_t splay = splay_of(c);
 	const int64_t next = calendar_next(c->calendar, due_ms);
+	due_ms += splay;
 	j->verb = c->source != NULL ? MSG_VERB_BACKUP : MSG_VERB_DRILL;
 	(void)snprintf(j->source, sizeof(j->source), "%s", c->source == NULL ? "" : c->source);
 	(void)snprintf(j->schedule, sizeof(j->schedule), "%s", c->name); /* names: both fit */
@@ -100,7 +110,7 @@ static void fill_job(
 	if (c->start_within_ms > 0)
 		j->start_by_ms = (now_ms > due_ms ? now_ms : due_ms) + c->start_within_ms;
 	else if (next != INT64_MAX)
-		j->start_by_ms = next > now_ms ? next : now_ms + SCHEDULE_LATE_MS;
+		j->start_by_ms = next + splay > now_ms ? next + splay : now_ms + SCHEDULE_LATE_MS;
 }
 
 /* What could not be ordered is a job all the same, so that its absence is seen. */
@@ -121,6 +131,36 @@ static void record_missed(struct schedule *s, const struct controller_schedule *
 	alarm_now(s, c->name, why);
 }
 
+static int is_source(void *arg, const struct msg_source *m)
+{
+	const char **name = arg;
+	if (*name != NULL && strcmp(m->name, *name) == 0)
+		*name = NULL; /* found */
+	return 0;
+}
+
+static int count_source(void *arg, const struct msg_source *m)
+{
+	(void)m;
+	(*(size_t *)arg)++;
+	return 0;
+}
+
+/* An agent that has told its sources must have told this one. */
+static int check_source(struct schedule *s, const struct controller_schedule *c,
+	const uint8_t agent_id[16], struct err *err)
+{
+	const char *name = c->source;
+	size_t count = 0;
+	int rc = catalog_agent_each_source(s->o.db, agent_id, count_source, &count, err);
+	if (rc == 0)
+		rc = catalog_agent_each_source(s->o.db, agent_id, is_source, &name, err);
+	if (rc == 0 && count > 0 && name != NULL)
+		rc = err_set(
+			err, ERR_NOT_FOUND, "agent '%s' has no source '%s'", c->agent, c->source);
+	return rc;
+}
+
 static int prepare(struct schedule *s, const struct controller_schedule *c, struct catalog_job *j,
 	struct err *err)
 {
@@ -134,7 +174,8 @@ static int prepare(struct schedule *s, const struct controller_schedule *c, stru
 	if (a->state != AGENT_ACTIVE)
 		return err_set(err, ERR_NOT_FOUND, "agent '%s' is %s", c->agent,
 			catalog_agent_state_name(a->state));
-	return c->source != NULL ? 0 : s->o.prepare_drill(s->o.arg, c, j, err);
+	return c->source != NULL ? check_source(s, c, a->id, err)
+				 : s->o.prepare_drill(s->o.arg, c, j, err);
 }
 
 static void order(struct schedule *s, const struct controller_schedule *c, int64_t due_ms,
@@ -176,19 +217,43 @@ static struct memory *remember(struct schedule *s, const char *name)
 static void tell_pause(struct schedule *s, const struct controller_schedule *c, int64_t now_ms)
 {
 	struct memory *m = remember(s, c->name);
-	if (m == NULL || now_ms - m->told_ms < SCHEDULE_PAUSE_MS)
+	if (m == NULL || (now_ms >= m->told_ms && now_ms - m->told_ms < SCHEDULE_PAUSE_MS))
 		return;
 	m->told_ms = now_ms;
 	alarm_now(s, c->name, "the schedule is paused and would have been due");
 }
 
+#define COUNT_MAX 1000
 /* How many due times lie in (after, until]; more than a few are only "many". */
 static int64_t count_due(const struct controller_schedule *c, int64_t after_ms, int64_t until_ms)
 {
 	int64_t n = 0;
-	for (int64_t at = calendar_next(c->calendar, after_ms); at <= until_ms && n < 1000; n++)
+	for (int64_t at = calendar_next(c->calendar, after_ms); at <= until_ms && n < COUNT_MAX;
+		n++)
 		at = calendar_next(c->calendar, at);
 	return n;
+}
+
+struct wanted {
+	int64_t due_ms;
+	bool is_there;
+};
+
+static int compare_due(void *arg, const struct catalog_job *j)
+{
+	struct wanted *w = arg;
+	w->is_there = w->is_there || j->due_ms == w->due_ms;
+	return w->is_there || j->due_ms < w->due_ms ? 1 : 0; /* the newest come first */
+}
+
+/* True if the schedule has a job for this due time already: the clock went back, or the mark could
+ * not be written. */
+static bool has_job(struct schedule *s, const struct controller_schedule *c, int64_t due_ms)
+{
+	struct wanted w = { due_ms, false };
+	const struct catalog_job_query q = { .schedule = c->name, .limit = COUNT_MAX };
+	(void)catalog_job_each(s->o.db, &q, compare_due, &w, NULL); /* 1 ends it; unknown = no */
+	return w.is_there;
 }
 
 /* Deal with everything due up to ${now_ms}: one job. */
@@ -196,19 +261,22 @@ static void deal(struct schedule *s, const struct controller_schedule *c, int64_
 	int64_t last_ms, int64_t now_ms)
 {
 	char note[160] = "";
-	const int64_t missed = count_due(c, mark_ms, last_ms) - 1;
+	const int64_t count = count_due(c, mark_ms, last_ms);
 	const bool is_late = now_ms - last_ms - splay_of(c) > SCHEDULE_LATE_MS;
 	if (c->is_paused) {
 		tell_pause(s, c, now_ms);
 		return;
 	}
-	if (missed > 0)
+	if (has_job(s, c, last_ms + splay_of(c)))
+		return;
+	if (count > 1)
 		(void)snprintf(note, sizeof(note),
-			"%" PRId64 " due times passed while the controller did not run; this one "
-			"stands for all",
-			missed + 1); /* fits */
+			"%s%" PRId64 " due times passed while the controller did not run or the "
+			"clock was set; this one stands for all",
+			count >= COUNT_MAX ? "at least " : "", count); /* fits */
 	else if (is_late)
-		(void)snprintf(note, sizeof(note), "was due while the controller did not run");
+		(void)snprintf(note, sizeof(note),
+			"was due while the controller did not run or the clock was set");
 	if (is_late && c->catch_up == CATCH_UP_SKIP) {
 		CLEANUP(cleanup_free_p) struct catalog_job *j = calloc(1, sizeof(*j));
 		if (j != NULL) {
@@ -220,28 +288,69 @@ static void deal(struct schedule *s, const struct controller_schedule *c, int64_
 	order(s, c, last_ms, now_ms, note);
 }
 
+/* The mark to go on from: in *${mark_ms}; 0 = it must be made. */
+static int read_mark(const struct schedule *s, const struct controller_schedule *c, int64_t now_ms,
+	int64_t *mark_ms, bool *is_back, struct err *err)
+{
+	int rc = catalog_job_get_mark(s->o.db, c->name, mark_ms, err);
+	*is_back = rc == 0 && *mark_ms > now_ms + SCHEDULE_BACK_MS;
+	if (*is_back)
+		*mark_ms = 0;
+	return rc;
+}
+
+/* Compare the expression with the one of the mark.  Return 1 when it is another, 0 or an error. */
+static int is_changed(struct schedule *s, const struct controller_schedule *c, struct err *err)
+{
+	CLEANUP(buf_done) struct buf before = BUF_INIT(SCHEDULE_TEXT_BYTES);
+	char key[MSG_NAME_BYTES + 16], text[SCHEDULE_TEXT_BYTES] = "";
+	struct memory *m = remember(s, c->name);
+	if (m == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	if (m->is_known)
+		return 0;
+	(void)snprintf(key, sizeof(key), "schedule.%s", c->name); /* a name: fits */
+	(void)calendar_normal(c->calendar, text, sizeof(text));   /* what does not fit is cut */
+	int rc = catalog_get(s->o.db, key, &before, err);
+	bool is_new = rc == -ERR_NOT_FOUND;
+	if (rc != 0 && !is_new)
+		return rc;
+	bool is_other = !is_new &&
+			(before.len != strlen(text) || memcmp(before.data, text, before.len) != 0);
+	if (is_new || is_other)
+		rc = catalog_set(s->o.db, key, text, strlen(text), err);
+	m->is_known = rc == 0;
+	return rc != 0 ? rc : is_other ? 1 : 0;
+}
+
+static int find_mark(struct schedule *s, const struct controller_schedule *c, int64_t now_ms,
+	int64_t *mark_ms, struct err *err)
+{
+	bool is_back = false;
+	int rc = read_mark(s, c, now_ms, mark_ms, &is_back, err);
+	if (rc == 0)
+		rc = is_changed(s, c, err);
+	if (rc < 0)
+		return rc;
+	if (is_back)
+		alarm_now(s, c->name, "the clock went back: due times begin anew from now");
+	if (*mark_ms != 0 && rc == 0)
+		return 0;
+	*mark_ms = now_ms; /* invariants 2 and 4 */
+	return catalog_job_mark(s->o.db, c->name, *mark_ms, err);
+}
+
 static int64_t tick_one(struct schedule *s, const struct controller_schedule *c, int64_t now_ms)
 {
 	struct err why = ERR_INIT;
 	int64_t mark = 0;
 	const int64_t splay = splay_of(c);
-	int rc = catalog_job_get_mark(s->o.db, c->name, &mark, &why);
-	if (rc == 0 && mark > now_ms + SCHEDULE_BACK_MS) {
-		alarm_now(s, c->name, "the clock went back: due times begin anew from now");
-		mark = 0;
-	}
-	if (rc == 0 && mark == 0) { /* invariant 2 */
-		mark = now_ms;
-		rc = catalog_job_mark(s->o.db, c->name, mark, &why);
-	}
+	int rc = find_mark(s, c, now_ms, &mark, &why);
 	const int64_t last = rc != 0 ? INT64_MIN : calendar_last(c->calendar, mark, now_ms - splay);
 	if (rc == 0 && last != INT64_MIN) {
-		/* the mark first: a job ordered twice is worse than one told as missed */
+		deal(s, c, mark, last, now_ms);
+		mark = last;
 		rc = catalog_job_mark(s->o.db, c->name, last, &why);
-		if (rc == 0) {
-			deal(s, c, mark, last, now_ms);
-			mark = last;
-		}
 	}
 	if (rc != 0) {
 		log_error("schedule.tick", "schedule=%s: %s", c->name, why.msg);
@@ -262,6 +371,18 @@ int64_t schedule_tick(struct schedule *s, int64_t now_ms)
 	return next;
 }
 
+/* The next plain due time whose moment is after ${now_ms}, found as a tick would. */
+static int64_t next_of(
+	const struct schedule *s, const struct controller_schedule *c, int64_t now_ms)
+{
+	int64_t mark = 0;
+	bool is_back;
+	if (read_mark(s, c, now_ms, &mark, &is_back, NULL) != 0 || mark == 0)
+		mark = now_ms;
+	const int64_t last = calendar_last(c->calendar, mark, now_ms - splay_of(c));
+	return calendar_next(c->calendar, last == INT64_MIN ? mark : last);
+}
+
 size_t schedule_preview(const struct schedule *s, const char *name, int64_t now_ms,
 	struct schedule_due *out, size_t count)
 {
@@ -271,8 +392,7 @@ size_t schedule_preview(const struct schedule *s, const char *name, int64_t now_
 	if (at == NULL)
 		return 0;
 	for (size_t i = 0; i < s->conf->schedule_count; i++)
-		at[i] = calendar_next(
-			s->conf->schedules[i].calendar, now_ms - splay_of(&s->conf->schedules[i]));
+		at[i] = next_of(s, &s->conf->schedules[i], now_ms);
 	while (n < count) {
 		size_t best = SIZE_MAX;
 		int64_t due = INT64_MAX;

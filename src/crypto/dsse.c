@@ -15,7 +15,7 @@
 /*
  * INVARIANTS
  * (1) There is one spelling of an envelope: what open() reads, encoded again, is the same bytes.
- * (2) Payload bytes reach the caller only after every check.
+ * (2) Payload bytes reach the caller only after every check, of every signature.
  *
  * Base64 is the crypto library's: it decodes too much (blanks, stray bits), and (1) catches that.
  */
@@ -27,10 +27,23 @@
 /* What stands between the values, in order. */
 #define BEFORE_PAYLOAD "{\"payload\":\""
 #define BEFORE_TYPE "\",\"payloadType\":\""
-#define BEFORE_KEYID "\",\"signatures\":[{\"keyid\":\""
+#define BEFORE_SIGNATURES "\",\"signatures\":["
+#define BEFORE_KEYID "{\"keyid\":\""
 #define BEFORE_PK "\",\"publicKey\":\""
 #define BEFORE_SIG "\",\"sig\":\""
-#define AFTER_SIG "\"}]}\n"
+#define AFTER_SIG "\"}"
+#define AFTER_SIGNATURES "]}\n"
+
+/* One signature as it stands in an envelope. */
+struct signature {
+	struct dsse_signer by;
+	uint8_t sig[ED25519_SIG_BYTES];
+};
+
+struct signatures {
+	struct signature at[DSSE_MAX_SIGNATURES];
+	size_t count;
+};
 
 void dsse_keyid(const uint8_t pk[32], char out[DSSE_KEYID_BYTES])
 {
@@ -65,25 +78,46 @@ static int add_str(struct buf *b, const char *str, struct err *err)
 	return buf_add(b, str, strlen(str), err);
 }
 
-static int encode(struct buf *b, const char *payload_type, const void *payload, size_t len,
-	const uint8_t *pk, const uint8_t *sig, struct err *err)
+static int encode_signature(struct buf *b, const struct signature *s, struct err *err)
 {
-	char keyid[DSSE_KEYID_BYTES];
-	dsse_keyid(pk, keyid);
+	int rc = buf_addf(b, err, BEFORE_KEYID "%s" BEFORE_PK, s->by.keyid);
+	if (rc == 0)
+		rc = add_base64(b, s->by.pk, ED25519_KEY_BYTES, err);
+	if (rc == 0)
+		rc = add_str(b, BEFORE_SIG, err);
+	if (rc == 0)
+		rc = add_base64(b, s->sig, ED25519_SIG_BYTES, err);
+	return rc == 0 ? add_str(b, AFTER_SIG, err) : rc;
+}
+
+static int encode(struct buf *b, const char *payload_type, const void *payload, size_t len,
+	const struct signatures *all, struct err *err)
+{
 	int rc = add_str(b, BEFORE_PAYLOAD, err);
 	if (rc == 0)
 		rc = add_base64(b, payload, len, err);
 	if (rc == 0)
-		rc = buf_addf(
-			b, err, BEFORE_TYPE "%s" BEFORE_KEYID "%s" BEFORE_PK, payload_type, keyid);
-	if (rc == 0)
-		rc = add_base64(b, pk, ED25519_KEY_BYTES, err);
-	if (rc == 0)
-		rc = add_str(b, BEFORE_SIG, err);
-	if (rc == 0)
-		rc = add_base64(b, sig, ED25519_SIG_BYTES, err);
-	if (rc == 0)
-		rc = add_str(b, AFTER_SIG, err);
+		rc = buf_addf(b, err, BEFORE_TYPE "%s" BEFORE_SIGNATURES, payload_type);
+	for (size_t i = 0; rc == 0 && i < all->count; i++) {
+		if (i > 0)
+			rc = add_str(b, ",", err);
+		if (rc == 0)
+			rc = encode_signature(b, &all->at[i], err);
+	}
+	return rc == 0 ? add_str(b, AFTER_SIGNATURES, err) : rc;
+}
+
+/* Append the envelope, or nothing. */
+static int add_envelope(struct buf *out, const char *payload_type, const void *payload, size_t len,
+	const struct signatures *all, struct err *err)
+{
+	size_t before = out->len;
+	int rc = encode(out, payload_type, payload, len, all, err);
+	if (rc == 0 && out->len - before > DSSE_MAX_BYTES)
+		rc = err_set(err, ERR_LIMIT, "envelope of %zu bytes is over the limit",
+			out->len - before);
+	if (rc != 0)
+		out->len = before;
 	return rc;
 }
 
@@ -105,26 +139,26 @@ static bool is_plain_type(const char *payload_type)
 	return *payload_type != '\0';
 }
 
+static int sign(const uint8_t seed[32], const char *payload_type, const void *payload, size_t len,
+	struct signature *out, struct err *err)
+{
+	CLEANUP(buf_done) struct buf pae = BUF_INIT(2 * DSSE_MAX_BYTES);
+	int rc = encode_pae(&pae, payload_type, payload, len, err);
+	if (rc != 0)
+		return rc;
+	ed25519_public(seed, out->by.pk);
+	dsse_keyid(out->by.pk, out->by.keyid);
+	ed25519_sign(seed, pae.data, pae.len, out->sig);
+	return 0;
+}
+
 int dsse_seal(const uint8_t seed[32], const char *payload_type, const void *payload, size_t len,
 	struct buf *out, struct err *err)
 {
 	assert(is_plain_type(payload_type));
-	CLEANUP(buf_done) struct buf pae = BUF_INIT(DSSE_MAX_BYTES);
-	int rc = encode_pae(&pae, payload_type, payload, len, err);
-	if (rc != 0)
-		return rc;
-	uint8_t pk[ED25519_KEY_BYTES];
-	uint8_t sig[ED25519_SIG_BYTES];
-	ed25519_public(seed, pk);
-	ed25519_sign(seed, pae.data, pae.len, sig);
-	size_t before = out->len;
-	rc = encode(out, payload_type, payload, len, pk, sig, err);
-	if (rc == 0 && out->len - before > DSSE_MAX_BYTES)
-		rc = err_set(err, ERR_LIMIT, "envelope of %zu bytes is over the limit",
-			out->len - before);
-	if (rc != 0)
-		out->len = before;
-	return rc;
+	struct signatures one = { .count = 1 };
+	int rc = sign(seed, payload_type, payload, len, &one.at[0], err);
+	return rc == 0 ? add_envelope(out, payload_type, payload, len, &one, err) : rc;
 }
 
 /* Where a reader of an envelope is. */
@@ -200,41 +234,52 @@ static int decode_fixed(const char *name, const char *text, size_t text_len, uin
 	return 0;
 }
 
-/* The values of an envelope. */
-struct parts {
-	const char *keyid; /* KEYID_LEN characters, borrowed from the envelope */
-	uint8_t pk[ED25519_KEY_BYTES];
-	uint8_t sig[ED25519_SIG_BYTES];
-};
-
-static int parse_signature(struct cursor *c, struct parts *parts, struct err *err)
+static int parse_signature(struct cursor *c, struct signature *s, struct err *err)
 {
 	const char *value = NULL;
 	size_t len = 0;
 	int rc = take_literal(c, BEFORE_KEYID, err);
 	if (rc == 0)
-		rc = take_value(c, "keyid", KEYID_LEN, &parts->keyid, &len, err);
-	if (rc == 0)
-		rc = take_literal(c, BEFORE_PK, err);
+		rc = take_value(c, "keyid", KEYID_LEN, &value, &len, err);
+	if (rc != 0)
+		return rc;
+	memcpy(s->by.keyid, value, KEYID_LEN);
+	s->by.keyid[KEYID_LEN] = '\0';
+	rc = take_literal(c, BEFORE_PK, err);
 	if (rc == 0)
 		rc = take_value(c, "publicKey", PK_BASE64, &value, &len, err);
 	if (rc == 0)
-		rc = decode_fixed("publicKey", value, len, parts->pk, sizeof(parts->pk), err);
+		rc = decode_fixed("publicKey", value, len, s->by.pk, sizeof(s->by.pk), err);
 	if (rc == 0)
 		rc = take_literal(c, BEFORE_SIG, err);
 	if (rc == 0)
 		rc = take_value(c, "sig", SIG_BASE64, &value, &len, err);
 	if (rc == 0)
-		rc = decode_fixed("sig", value, len, parts->sig, sizeof(parts->sig), err);
+		rc = decode_fixed("sig", value, len, s->sig, sizeof(s->sig), err);
+	return rc == 0 ? take_literal(c, AFTER_SIG, err) : rc;
+}
+
+static int parse_signatures(struct cursor *c, struct signatures *all, struct err *err)
+{
+	int rc = take_literal(c, BEFORE_SIGNATURES, err);
+	bool has_more = true;
+	while (rc == 0 && has_more) {
+		if (all->count == DSSE_MAX_SIGNATURES)
+			return err_set(err, ERR_CORRUPT, "envelope: more than %d signatures",
+				DSSE_MAX_SIGNATURES);
+		rc = parse_signature(c, &all->at[all->count++], err);
+		has_more = c->at < c->len && c->text[c->at] == ',';
+		c->at += rc == 0 && has_more;
+	}
 	if (rc == 0)
-		rc = take_literal(c, AFTER_SIG, err);
+		rc = take_literal(c, AFTER_SIGNATURES, err);
 	if (rc == 0 && c->at != c->len)
 		rc = err_set(err, ERR_CORRUPT, "envelope: bytes after its end at %zu", c->at);
 	return rc;
 }
 
 static int parse(struct cursor *c, const char *payload_type, struct buf *payload,
-	struct parts *parts, struct err *err)
+	struct signatures *all, struct err *err)
 {
 	const char *value = NULL;
 	size_t len = 0;
@@ -249,21 +294,35 @@ static int parse(struct cursor *c, const char *payload_type, struct buf *payload
 		rc = take_value(c, "payloadType", 0, &value, &len, err);
 	if (rc == 0 && (len != strlen(payload_type) || memcmp(value, payload_type, len) != 0))
 		rc = err_set(err, ERR_CORRUPT, "envelope: payloadType is not '%s'", payload_type);
-	return rc != 0 ? rc : parse_signature(c, parts, err);
+	return rc != 0 ? rc : parse_signatures(c, all, err);
+}
+
+/* No key signs twice, and each is called by its own name. */
+static int check_names(const struct signatures *all, struct err *err)
+{
+	char keyid[DSSE_KEYID_BYTES];
+	for (size_t i = 0; i < all->count; i++) {
+		dsse_keyid(all->at[i].by.pk, keyid);
+		if (memcmp(all->at[i].by.keyid, keyid, KEYID_LEN) != 0)
+			return err_set(
+				err, ERR_CORRUPT, "envelope: keyid is not that of its publicKey");
+		for (size_t k = 0; k < i; k++) {
+			if (memcmp(all->at[k].by.pk, all->at[i].by.pk, ED25519_KEY_BYTES) == 0)
+				return err_set(err, ERR_CORRUPT,
+					"envelope: key %.16s signed it twice", keyid);
+		}
+	}
+	return 0;
 }
 
 /* Check that the bytes are the one spelling of what was read from them. */
 static int check_spelling(const struct cursor *c, const char *payload_type,
-	const struct buf *payload, const struct parts *parts, struct err *err)
+	const struct buf *payload, const struct signatures *all, struct err *err)
 {
-	char keyid[DSSE_KEYID_BYTES];
-	dsse_keyid(parts->pk, keyid);
-	if (memcmp(parts->keyid, keyid, KEYID_LEN) != 0)
-		return err_set(err, ERR_CORRUPT, "envelope: keyid is not that of its publicKey");
-
 	CLEANUP(buf_done) struct buf again = BUF_INIT(2 * DSSE_MAX_BYTES);
-	int rc = encode(
-		&again, payload_type, payload->data, payload->len, parts->pk, parts->sig, err);
+	int rc = check_names(all, err);
+	if (rc == 0)
+		rc = encode(&again, payload_type, payload->data, payload->len, all, err);
 	if (rc != 0)
 		return rc;
 	size_t both = again.len < c->len ? again.len : c->len;
@@ -276,44 +335,86 @@ static int check_spelling(const struct cursor *c, const char *payload_type,
 	return 0;
 }
 
-static int check_signature(const char *payload_type, const struct buf *payload,
-	const struct parts *parts, const uint8_t *pk, struct err *err)
+static int check_signatures(const char *payload_type, const struct buf *payload,
+	const struct signatures *all, const uint8_t *pk, struct err *err)
 {
 	CLEANUP(buf_done) struct buf pae = BUF_INIT(2 * DSSE_MAX_BYTES);
+	bool is_there = pk == NULL;
 	int rc = encode_pae(&pae, payload_type, payload->data, payload->len, err);
 	if (rc != 0)
 		return rc;
-	if (!ed25519_is_valid(parts->pk, pae.data, pae.len, parts->sig))
-		return err_set(err, ERR_CORRUPT, "envelope: signature does not match the payload");
-	if (pk != NULL && memcmp(pk, parts->pk, ED25519_KEY_BYTES) != 0)
-		return err_set(err, ERR_AUTH,
-			"envelope is signed by key %.*s, not by the given one", KEYID_LEN,
-			parts->keyid);
+	for (size_t i = 0; i < all->count; i++) {
+		const struct signature *s = &all->at[i];
+		if (!ed25519_is_valid(s->by.pk, pae.data, pae.len, s->sig))
+			return err_set(err, ERR_CORRUPT,
+				"envelope: signature %zu of %zu does not match the payload", i + 1,
+				all->count);
+		is_there |= pk != NULL && memcmp(pk, s->by.pk, ED25519_KEY_BYTES) == 0;
+	}
+	if (!is_there)
+		return err_set(err, ERR_AUTH, "envelope is signed by key %s, not by the given one",
+			all->at[0].by.keyid);
 	return 0;
 }
 
-int dsse_open(const void *envelope, size_t len, const char *payload_type, const uint8_t *pk,
-	struct buf *payload, struct dsse_opened *out, struct err *err)
+/* Check everything; the payload goes to ${bytes}. */
+static int open_all(const void *envelope, size_t len, const char *payload_type, const uint8_t *pk,
+	struct buf *bytes, struct signatures *all, struct err *err)
 {
 	assert(is_plain_type(payload_type));
 	if (len > DSSE_MAX_BYTES)
 		return err_set(err, ERR_CORRUPT, "envelope of %zu bytes is over the limit", len);
 	struct cursor c = { .text = envelope, .at = 0, .len = len };
-	struct parts parts = { .keyid = NULL };
+	int rc = parse(&c, payload_type, bytes, all, err);
+	if (rc == 0)
+		rc = check_spelling(&c, payload_type, bytes, all, err);
+	return rc == 0 ? check_signatures(payload_type, bytes, all, pk, err) : rc;
+}
+
+int dsse_open(const void *envelope, size_t len, const char *payload_type, const uint8_t *pk,
+	struct buf *payload, struct dsse_opened *out, struct err *err)
+{
+	struct signatures all = { .count = 0 };
 	CLEANUP(buf_done) struct buf bytes = BUF_INIT(DSSE_MAX_BYTES);
-	int rc = parse(&c, payload_type, &bytes, &parts, err);
-	if (rc == 0)
-		rc = check_spelling(&c, payload_type, &bytes, &parts, err);
-	if (rc == 0)
-		rc = check_signature(payload_type, &bytes, &parts, pk, err);
+	int rc = open_all(envelope, len, payload_type, pk, &bytes, &all, err);
 	if (rc == 0)
 		rc = buf_add(payload, bytes.data, bytes.len, err);
+	if (rc != 0 || out == NULL)
+		return rc;
+	*out = (struct dsse_opened){ .count = all.count };
+	for (size_t i = 0; i < all.count; i++)
+		out->signers[i] = all.at[i].by;
+	return 0;
+}
+
+int dsse_add_signature(const void *envelope, size_t len, const char *payload_type,
+	const uint8_t seed[32], struct buf *out, struct err *err)
+{
+	struct signatures all = { .count = 0 };
+	struct signature mine;
+	CLEANUP(buf_done) struct buf bytes = BUF_INIT(DSSE_MAX_BYTES);
+	int rc = open_all(envelope, len, payload_type, NULL, &bytes, &all, err);
+	if (rc == 0)
+		rc = sign(seed, payload_type, bytes.data, bytes.len, &mine, err);
 	if (rc != 0)
 		return rc;
-	if (out != NULL) {
-		memcpy(out->keyid, parts.keyid, KEYID_LEN);
-		out->keyid[KEYID_LEN] = '\0';
-		memcpy(out->pk, parts.pk, sizeof(out->pk));
+	for (size_t i = 0; i < all.count; i++) {
+		if (memcmp(all.at[i].by.pk, mine.by.pk, ED25519_KEY_BYTES) == 0)
+			return err_set(
+				err, ERR_EXISTS, "key %.16s signed it already", mine.by.keyid);
 	}
-	return 0;
+	if (all.count == DSSE_MAX_SIGNATURES)
+		return err_set(err, ERR_LIMIT, "an envelope bears at most %d signatures",
+			DSSE_MAX_SIGNATURES);
+	all.at[all.count++] = mine;
+	return add_envelope(out, payload_type, bytes.data, bytes.len, &all, err);
+}
+
+const struct dsse_signer *dsse_find_signer(const struct dsse_opened *o, const char *keyid)
+{
+	for (size_t i = 0; i < o->count; i++) {
+		if (strcmp(o->signers[i].keyid, keyid) == 0)
+			return &o->signers[i];
+	}
+	return NULL;
 }

@@ -75,6 +75,8 @@ struct msg_order {
 	char *scenario;            /* owned, or NULL */
 	char grant[MSG_ID_HEX];
 	char controller[MSG_NAME_BYTES]; /* its name, for the report */
+	uint8_t controller_key[32];      /* public report key that it will sign with, as well */
+	char ordered_by[128];            /* who, for the report; "" = nobody is named */
 };
 int msg_work_order_encode(const struct msg_order *m, struct buf *out, struct err *err);
 int msg_work_order_decode(const void *data, size_t len, struct msg_order *out, struct err *err);

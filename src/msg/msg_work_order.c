@@ -28,6 +28,10 @@ static void put_drill(struct msg_json_out *o, const struct msg_order *m)
 		msg_json_put_text(o, "scenario", MSG_JSON_LINES, m->scenario, SCENARIO_MAX + 1);
 	msg_json_put_text(o, "grant", MSG_JSON_LINE, m->grant, sizeof(m->grant));
 	msg_json_put_text(o, "controller", MSG_JSON_LINE, m->controller, sizeof(m->controller));
+	msg_json_put_hex(o, "controller_key", m->controller_key, sizeof(m->controller_key));
+	if (m->ordered_by[0] != '\0')
+		msg_json_put_text(
+			o, "ordered_by", MSG_JSON_LINE, m->ordered_by, sizeof(m->ordered_by));
 }
 
 int msg_work_order_encode(const struct msg_order *m, struct buf *out, struct err *err)
@@ -90,6 +94,10 @@ static void take_drill(struct msg_json_in *in, struct msg_order *m)
 		msg_json_strdup(in, "scenario", MSG_JSON_LINES, SCENARIO_MAX, &m->scenario);
 	msg_json_id(in, "grant", m->grant);
 	msg_json_name(in, "controller", m->controller, sizeof(m->controller));
+	msg_json_hex(in, "controller_key", m->controller_key, sizeof(m->controller_key));
+	if (msg_json_has(in, "ordered_by"))
+		msg_json_text(
+			in, "ordered_by", MSG_JSON_LINE, m->ordered_by, sizeof(m->ordered_by));
 }
 
 static void take_verb(struct msg_json_in *in, struct msg_order *m)

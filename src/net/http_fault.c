@@ -19,7 +19,7 @@ static int tell_verify(const struct http_fault *f, struct err *err)
 	} else if (f->verify == X509_V_ERR_CERT_NOT_YET_VALID) {
 		(void)err_set(err, ERR_AUTH, "the certificate of %s is not valid yet", f->address);
 		(void)err_hint(err, CLOCK_HINT);
-	} else if (f->verify == X509_V_OK) {
+	} else if (strstr(f->detail, "subject name") != NULL) {
 		(void)err_set(
 			err, ERR_AUTH, "the certificate of %s is for another name", f->address);
 		(void)err_hint(err, "connect by a name or address that the certificate lists, or "
@@ -108,8 +108,6 @@ int http_fault_tell(const struct http_fault *f, struct err *err)
 	case CURLE_SSL_CACERT_BADFILE:
 		return err_set(err, ERR_CONFIG, "our copy of the CA is no good (%s)", shown);
 	case CURLE_SSL_CONNECT_ERROR:
-		if (f->verify > X509_V_OK)
-			return tell_verify(f, err);
 		(void)err_set(err, ERR_UNREACHABLE, "no TLS 1.3 with %s (%s)", f->address, shown);
 		(void)err_hint(err, "check that this is the server's TLS port");
 		return -ERR_UNREACHABLE;

@@ -11,41 +11,30 @@
 #include "codec/text.h"
 #include "crypto/hash.h"
 #include "store/store.h"
+#include "vault/record_reader.h"
 #include "vault/vault_internal.h"
 
 /*
  * INVARIANTS
  * (1) index, once there, is settled.
  * (2) has_footers: the footers of all packs on the store were read; no more can be learned.
- * (3) A cached record was opened under its own ref, so its bytes are right.
  */
-
-#define CACHE_SLOTS 24
-#define CACHE_MAX_RAW_BYTES (2u << 20)
-
-struct cached {
-	uint8_t id[REF_ID_BYTES];
-	uint8_t key[32];
-	enum record_type type;
-	struct buf raw;
-	uint64_t used_at;
-};
 
 struct fetch {
 	struct vault *vault; /* borrowed */
 	struct index *index; /* NULL until loaded */
 	bool has_footers;
-	struct record_opener *opener;
-	struct record_source source;
-	struct cached cache[CACHE_SLOTS];
-	uint64_t clock;
+	struct record_store store;
+	struct record_reader *reader; /* owned; asks store */
 };
 
 DEFINE_CLEANUP(struct fetch *, fetch_free)
 DEFINE_CLEANUP(struct index *, index_free)
 
-static int source_get(
-	void *self, const struct ref *ref, enum record_type type, struct buf *raw, struct err *err);
+static int store_get_record(void *self, const uint8_t id[32], struct buf *cr, struct err *err)
+{
+	return fetch_record(self, id, cr, err);
+}
 
 int fetch_new(struct vault *v, struct fetch **out, struct err *err)
 {
@@ -53,10 +42,8 @@ int fetch_new(struct vault *v, struct fetch **out, struct err *err)
 	if (f == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	f->vault = v;
-	f->source = (struct record_source){ .self = f, .get = source_get };
-	for (size_t i = 0; i < CACHE_SLOTS; i++)
-		f->cache[i].raw = (struct buf)BUF_INIT(CACHE_MAX_RAW_BYTES);
-	int rc = record_opener_new(&f->opener, err);
+	f->store = (struct record_store){ .self = f, .get = store_get_record };
+	int rc = record_reader_new(&f->store, &f->reader, err);
 	if (rc != 0)
 		return rc;
 	*out = TAKE(f);
@@ -67,9 +54,7 @@ void fetch_free(struct fetch *f)
 {
 	if (f == NULL)
 		return;
-	for (size_t i = 0; i < CACHE_SLOTS; i++)
-		buf_wipe(&f->cache[i].raw);
-	record_opener_free(f->opener);
+	record_reader_free(f->reader);
 	index_free(f->index);
 	free(f);
 }
@@ -251,58 +236,7 @@ int fetch_record(struct fetch *f, const uint8_t id[32], struct buf *cr, struct e
 	return last;
 }
 
-static struct cached *cache_find(struct fetch *f, const struct ref *ref, enum record_type type)
-{
-	for (size_t i = 0; i < CACHE_SLOTS; i++) {
-		struct cached *c = &f->cache[i];
-		if (c->used_at > 0 && c->type == type &&
-			memcmp(c->id, ref->id, sizeof(c->id)) == 0 &&
-			memcmp(c->key, ref->key, sizeof(c->key)) == 0)
-			return c;
-	}
-	return NULL;
-}
-
-static void cache_keep(struct fetch *f, const struct ref *ref, enum record_type type,
-	const uint8_t *raw, size_t len)
-{
-	if (len > CACHE_MAX_RAW_BYTES)
-		return;
-	struct cached *oldest = &f->cache[0];
-	for (size_t i = 1; i < CACHE_SLOTS; i++) {
-		if (f->cache[i].used_at < oldest->used_at)
-			oldest = &f->cache[i];
-	}
-	buf_clear(&oldest->raw);
-	oldest->used_at = 0;
-	if (buf_add(&oldest->raw, raw, len, NULL) != 0)
-		return; /* a cache may forget */
-	memcpy(oldest->id, ref->id, sizeof(oldest->id));
-	memcpy(oldest->key, ref->key, sizeof(oldest->key));
-	oldest->type = type;
-	oldest->used_at = ++f->clock;
-}
-
-static int source_get(
-	void *self, const struct ref *ref, enum record_type type, struct buf *raw, struct err *err)
-{
-	struct fetch *f = self;
-	struct cached *c = cache_find(f, ref, type);
-	if (c != NULL) {
-		c->used_at = ++f->clock;
-		return buf_add(raw, c->raw.data, c->raw.len, err);
-	}
-	CLEANUP(buf_done) struct buf cr = BUF_INIT(RECORD_MAX_BYTES);
-	size_t before = raw->len;
-	int rc = fetch_record(f, ref->id, &cr, err);
-	if (rc == 0)
-		rc = record_open(f->opener, ref, type, cr.data, cr.len, raw, err);
-	if (rc == 0)
-		cache_keep(f, ref, type, raw->data + before, raw->len - before);
-	return rc;
-}
-
 const struct record_source *fetch_source(struct fetch *f)
 {
-	return &f->source;
+	return record_reader_source(f->reader);
 }

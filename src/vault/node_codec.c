@@ -88,6 +88,17 @@ static int take_header(struct node_view *view, const char *magic, struct err *er
 	return 0;
 }
 
+bool node_codec_peek(const uint8_t *raw, size_t len, const uint8_t **refs, uint32_t *count)
+{
+	struct node_view v = { .items = { .p = raw, .left = len } };
+	const bool is_tree = len >= 4 && memcmp(raw, NODE_CODEC_TREE, 4) == 0;
+	int rc = take_header(&v, is_tree ? NODE_CODEC_TREE : NODE_CODEC_EXTENTS, NULL);
+	if (rc == 0)
+		rc = wire_take(&v.items, (size_t)v.nrefs * REF_BYTES, refs, NULL);
+	*count = v.nrefs;
+	return rc == 0;
+}
+
 int node_codec_load(const struct node_source *ns, const struct ref *ref, const char *magic,
 	struct buf *raw, struct node_view *view, struct err *err)
 {

@@ -65,6 +65,10 @@ int node_codec_get(const struct node_source *ns, const struct ref *ref, enum rec
 int node_codec_load(const struct node_source *ns, const struct ref *ref, const char *magic,
 	struct buf *raw, struct node_view *view, struct err *err);
 
+/* The refs of a node's raw bytes, ${count} * REF_BYTES borrowed from them; false for anything that
+ * is no node (its reader says why). */
+bool node_codec_peek(const uint8_t *raw, size_t len, const uint8_t **refs, uint32_t *count);
+
 /* Get ref number ${index}; new ones must come in order.  Return 0 or -ERR_CORRUPT. */
 int node_codec_ref(struct node_view *view, uint64_t index, struct ref *out, struct err *err);
 

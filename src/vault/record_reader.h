@@ -17,13 +17,14 @@ struct record_reader;
 /* Who brings records. */
 struct record_store {
 	void *self;
-	/* Append the whole record of ${id}; the caller checks its hash.  -ERR_NOT_FOUND, .. */
+	/* Append the whole record of ${id}; the reader checks its hash.  -ERR_NOT_FOUND, .. */
 	int (*get)(void *self, const uint8_t id[32], struct buf *cr, struct err *err);
-	/* OPTIONAL hint: these will be asked for soon, in this order. */
+	/* OPTIONAL hint: these will be asked for soon, in this order (the refs of a node that was
+	 * just opened). */
 	void (*expect)(void *self, const uint8_t (*ids)[32], size_t count);
 };
 
-/* ${store} is borrowed until free. */
+/* ${store} is borrowed until free.  Return 0 or -ERR_NOMEM. */
 int record_reader_new(
 	const struct record_store *store, struct record_reader **out, struct err *err);
 void record_reader_free(struct record_reader *r);

@@ -8,22 +8,18 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "codec/text.h"
-#include "codec/wire.h"
 #include "crypto/hash.h"
-#include "crypto/hpke.h"
-#include "crypto/secret.h"
 #include "store/store.h"
 #include "vault/fetch.h"
+#include "vault/snapshot_unseal.h"
 #include "vault/vault_internal.h"
 
 /*
  * INVARIANTS
- * (1) Every snapshot in a list has a record whose signature is that of an identity in the config;
- *     only without any config (a stranger's restore) is_signer_known is false.
- * (2) snapshot_open() believes a root only after root_commit and every envelope it can recompute.
+ * (1) Every snapshot in a list went through snapshot_unseal_body(): its signer is known unless
+ *     there is no config.
  */
 
-#define EV_MAX_ENVELOPES 64
 #define PICK_MIN_DIGITS 4
 
 struct listing {
@@ -34,56 +30,16 @@ struct listing {
 	struct err *err;
 };
 
-static void snapshot_done(struct snapshot *s)
-{
-	snapshot_body_done(&s->body);
-	label_done(&s->label);
-}
-
-static int check_signer(struct vault *v, struct snapshot *s, struct err *err)
-{
-	const struct domain *d = vault_domain(v);
-	if (d->epoch == 0)
-		return 0; /* a stranger's restore: warned about by who shows it */
-	if (s->record.config_epoch > d->epoch)
-		return err_set(err, ERR_ROLLBACK,
-			"the snapshot knows config epoch %u, the store only %u: the store went "
-			"back",
-			s->record.config_epoch, d->epoch);
-	if (memcmp(s->record.domain_id, d->domain_id, sizeof(d->domain_id)) != 0)
-		return err_set(err, ERR_CORRUPT, "the snapshot belongs to another domain");
-	const struct domain_agent *agent = domain_find_kid(d, s->record.kid);
-	if (agent == NULL ||
-		memcmp(agent->agent_id, s->record.agent_id, sizeof(agent->agent_id)) != 0)
-		return err_set(err, ERR_CORRUPT,
-			"the snapshot is signed by a key that the config "
-			"does not give to its agent");
-	int rc = snaprec_verify(s->body.record, agent->ik_pk, err);
-	s->is_signer_known = rc == 0;
-	return rc;
-}
-
 static int read_one(struct vault *v, const char *name, struct snapshot *out, struct err *err)
 {
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
-	struct snapshot s = { .is_signer_known = false };
 	int rc = vault_get_sealed(v, SEALED_SNAPSHOT, name, &body, err);
 	if (rc == 0)
-		rc = snapshot_body_decode(body.data, body.len, &s.body, err);
+		rc = snapshot_unseal_body(vault_domain(v), body.data, body.len, out, err);
 	if (rc == 0)
-		rc = snaprec_decode(s.body.record, &s.record, err);
-	if (rc == 0)
-		rc = label_decode(s.body.label, s.body.label_len, &s.label, err);
-	if (rc == 0)
-		rc = check_signer(v, &s, err);
-	if (rc != 0) {
-		snapshot_done(&s);
-		return rc;
-	}
-	snaprec_hash(s.body.record, s.hash);
-	(void)snprintf(s.object, sizeof(s.object), "%s", name); /* store names are shorter */
-	*out = s;
-	return 0;
+		(void)snprintf(
+			out->object, sizeof(out->object), "%s", name); /* list_one() looked */
+	return rc;
 }
 
 static int list_one(void *arg, const char *name, uint64_t size)
@@ -108,7 +64,7 @@ static int list_one(void *arg, const char *name, uint64_t size)
 	}
 	struct snapshot *grown = reallocarray(l->list.at, l->list.count + 1, sizeof(*grown));
 	if (grown == NULL) {
-		snapshot_done(&s);
+		snapshot_unseal_done(&s);
 		return err_set(l->err, ERR_NOMEM, "out of memory");
 	}
 	grown[l->list.count++] = s;
@@ -165,7 +121,7 @@ int snapshot_list(struct vault *v, snapshot_bad_fn on_bad, void *arg, struct sna
 void snapshot_list_done(struct snapshot_list *l)
 {
 	for (size_t i = 0; i < l->count; i++)
-		snapshot_done(&l->at[i]);
+		snapshot_unseal_done(&l->at[i]);
 	free(l->at);
 	l->at = NULL;
 	l->count = 0;
@@ -236,208 +192,55 @@ int snapshot_pick(const struct snapshot_list *list, const char *name, const char
 	return 0;
 }
 
-/* Read the ev object of a snapshot: count envelopes, borrowed from ${body}. */
-static int read_envelopes(struct vault *v, const struct snapshot *s, struct buf *body,
-	const uint8_t **first, size_t *count, struct err *err)
+/* Get the body of a snapshot's ev object; its name goes to ${name}. */
+static int get_envelopes(struct vault *v, const struct snapshot *s, struct buf *body,
+	char name[VAULT_NAME_BYTES], struct err *err)
 {
-	char name[VAULT_NAME_BYTES] = "ev/";
+	(void)snprintf(name, VAULT_NAME_BYTES, "ev/"); /* fits */
 	text_hex(s->body.ev, sizeof(s->body.ev), name + 3);
-	int rc = vault_get_sealed(v, SEALED_ENVELOPES, name, body, err);
-	if (rc != 0)
-		return rc;
-	struct wire w = { .p = body->data, .left = body->len };
-	const uint8_t *hash;
-	uint16_t n;
-	rc = wire_take(&w, HASH_BYTES, &hash, err);
-	if (rc == 0)
-		rc = wire_take16(&w, &n, err);
-	if (rc != 0)
-		return err_wrap(err, "object '%s'", name);
-	if (memcmp(hash, s->hash, HASH_BYTES) != 0)
-		return err_set(err, ERR_CORRUPT, "object '%s' belongs to another snapshot", name);
-	if (n > EV_MAX_ENVELOPES || w.left != (size_t)n * SNAPREC_ENVELOPE_BYTES)
-		return err_set(err, ERR_CORRUPT, "object '%s' has a wrong length", name);
-	*first = w.p;
-	*count = n;
-	return 0;
+	return vault_get_sealed(v, SEALED_ENVELOPES, name, body, err);
 }
 
 int snapshot_envelopes(
 	struct vault *v, const struct snapshot *snap, struct buf *out, struct err *err)
 {
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
-	const uint8_t *first;
-	size_t count;
-	int rc = read_envelopes(v, snap, &body, &first, &count, err);
+	char name[VAULT_NAME_BYTES];
+	int rc = get_envelopes(v, snap, &body, name, err);
 	return rc != 0 ? rc : buf_add(out, body.data, body.len, err);
-}
-
-/* The public key whose rkid is ${rkid}, from the config or NULL, and what it is for: an envelope's
- * own recipient byte is under no key, so it is compared with this, never believed. */
-static const uint8_t *find_recipient(
-	const struct domain *d, const uint8_t rkid[HASH_BYTES], enum snaprec_recipient *kind)
-{
-	uint8_t id[HASH_BYTES];
-	for (size_t i = 0; i < d->recovery_count; i++) {
-		snaprec_rkid(d->recovery_pk[i], id);
-		*kind = SNAPREC_RECOVERY;
-		if (memcmp(id, rkid, sizeof(id)) == 0)
-			return d->recovery_pk[i];
-	}
-	for (size_t i = 0; i < d->group_count; i++) {
-		snaprec_rkid(d->groups[i].dk_pk, id);
-		*kind = SNAPREC_DRILL;
-		if (memcmp(id, rkid, sizeof(id)) == 0)
-			return d->groups[i].dk_pk;
-	}
-	return NULL;
-}
-
-static int find_own(const uint8_t *envelopes, size_t count, const uint8_t pk[HPKE_KEY_BYTES],
-	const uint8_t **out, int *kind, struct err *err)
-{
-	uint8_t own[HASH_BYTES];
-	snaprec_rkid(pk, own);
-	for (size_t i = 0; i < count; i++) {
-		const uint8_t *env = envelopes + i * SNAPREC_ENVELOPE_BYTES;
-		const uint8_t *hash;
-		const uint8_t *rkid;
-		int rc = snaprec_envelope_peek(env, kind, &hash, &rkid, err);
-		if (rc != 0)
-			return rc;
-		if (memcmp(rkid, own, sizeof(own)) == 0) {
-			*out = env;
-			return 0;
-		}
-	}
-	return err_set(err, ERR_AUTH, "the snapshot has no envelope for this key");
-}
-
-/* Invariant 2: whoever opened one envelope knows what the others must be. */
-static int recompute(struct vault *v, const struct snapshot *s, const uint8_t *envelopes,
-	size_t count, struct snapshot_opened *o, struct err *err)
-{
-	for (size_t i = 0; i < count; i++) {
-		const uint8_t *env = envelopes + i * SNAPREC_ENVELOPE_BYTES;
-		uint8_t again[SNAPREC_ENVELOPE_BYTES];
-		const uint8_t *hash;
-		const uint8_t *rkid;
-		int kind;
-		int rc = snaprec_envelope_peek(env, &kind, &hash, &rkid, err);
-		if (rc != 0)
-			return rc;
-		enum snaprec_recipient want;
-		const uint8_t *pk = find_recipient(vault_domain(v), rkid, &want);
-		if (pk == NULL)
-			continue; /* a grant, or no config: nothing to compare with */
-		rc = snaprec_envelope(
-			want, s->record.domain_id, s->hash, pk, &o->root_ref, again, err);
-		if (rc != 0)
-			return rc;
-		if (memcmp(again, env, sizeof(again)) != 0)
-			return err_set(err, ERR_CORRUPT,
-				"envelope %zu of the snapshot is not the one its root demands",
-				i + 1);
-		if (want == SNAPREC_RECOVERY)
-			o->is_recovery_recomputed = true;
-	}
-	return 0;
-}
-
-static int read_root(
-	struct fetch *f, const struct snapshot *s, struct snapshot_opened *o, struct err *err)
-{
-	uint8_t commit[HASH_BYTES];
-	root_commit(&o->root_ref, commit);
-	if (memcmp(commit, s->record.root_commit, sizeof(commit)) != 0 ||
-		memcmp(o->root_ref.id, s->record.root_id, HASH_BYTES) != 0)
-		return err_set(
-			err, ERR_CORRUPT, "the envelope opens to another root than was signed");
-	CLEANUP(buf_wipe) struct buf raw = BUF_INIT(1u << 20);
-	const struct record_source *source = fetch_source(f);
-	int rc = source->get(source->self, &o->root_ref, RECORD_ROOT, &raw, err);
-	if (rc == 0)
-		rc = root_decode(raw.data, raw.len, &o->root, err);
-	if (rc != 0)
-		return err_wrap(err, "root record");
-	uint8_t label[HASH_BYTES];
-	hash_sha256(s->body.label, s->body.label_len, label);
-	if (memcmp(label, o->root.label_hash, sizeof(label)) != 0)
-		return err_set(
-			err, ERR_CORRUPT, "the snapshot's label is not the one its root names");
-	return 0;
 }
 
 int snapshot_open(struct vault *v, struct fetch *f, const struct snapshot *snap,
 	const uint8_t sk[32], struct snapshot_opened *out, struct err *err)
 {
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
-	struct snapshot_opened o = { .envelopes = 0 };
-	const uint8_t *envelopes;
-	const uint8_t *own = NULL;
-	int kind = 0;
-	uint8_t pk[HPKE_KEY_BYTES];
-	hpke_public(sk, pk);
-	int rc = read_envelopes(v, snap, &body, &envelopes, &o.envelopes, err);
-	if (rc == 0)
-		rc = find_own(envelopes, o.envelopes, pk, &own, &kind, err);
-	if (rc == 0)
-		rc = snaprec_envelope_open(own, snap->record.domain_id, sk, &o.root_ref, err);
-	if (rc == 0) {
-		o.recipient = (enum snaprec_recipient)kind;
-		if (kind == SNAPREC_RECOVERY) {
-			uint8_t again[SNAPREC_ENVELOPE_BYTES];
-			rc = snaprec_envelope(SNAPREC_RECOVERY, snap->record.domain_id, snap->hash,
-				pk, &o.root_ref, again, err);
-			if (rc == 0 && memcmp(again, own, sizeof(again)) != 0)
-				rc = err_set(err, ERR_CORRUPT,
-					"the recovery envelope is not the derived one");
-			o.is_recovery_recomputed = rc == 0;
-		}
-	}
-	if (rc == 0)
-		rc = recompute(v, snap, envelopes, o.envelopes, &o, err);
-	if (rc == 0)
-		rc = read_root(f, snap, &o, err);
+	char name[VAULT_NAME_BYTES];
+	int rc = get_envelopes(v, snap, &body, name, err);
 	if (rc != 0)
 		return rc;
-	*out = o;
-	secret_wipe(&o, sizeof(o));
-	return 0;
+	const struct snapshot_unseal_opts opts = { .domain = vault_domain(v),
+		.snapshot = snap,
+		.envelopes = body.data,
+		.envelopes_len = body.len,
+		.name = name,
+		.sk = sk,
+		.source = fetch_source(f) };
+	return snapshot_unseal_open(&opts, out, err);
 }
 
 int snapshot_check_envelopes(struct vault *v, const struct snapshot *snap, struct err *err)
 {
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
-	const struct domain *d = vault_domain(v);
-	const uint8_t *envelopes;
-	size_t count;
-	bool has_recovery = false;
-	int rc = read_envelopes(v, snap, &body, &envelopes, &count, err);
+	char name[VAULT_NAME_BYTES];
+	int rc = get_envelopes(v, snap, &body, name, err);
 	if (rc != 0)
 		return rc;
-	for (size_t i = 0; i < count; i++) {
-		int kind;
-		const uint8_t *hash;
-		const uint8_t *rkid;
-		rc = snaprec_envelope_peek(
-			envelopes + i * SNAPREC_ENVELOPE_BYTES, &kind, &hash, &rkid, err);
-		if (rc != 0)
-			return rc;
-		if (memcmp(hash, snap->hash, sizeof(snap->hash)) != 0)
-			return err_set(err, ERR_CORRUPT, "an envelope belongs to another snapshot");
-		enum snaprec_recipient want = SNAPREC_GRANT;
-		if (d->epoch == 0)
-			want = (enum snaprec_recipient)kind; /* no config to ask */
-		else if (find_recipient(d, rkid, &want) != NULL && (int)want != kind)
-			return err_set(err, ERR_CORRUPT,
-				"an envelope names another recipient than its key");
-		if (want == SNAPREC_RECOVERY && kind == SNAPREC_RECOVERY)
-			has_recovery = true;
-	}
-	if (!has_recovery)
-		return err_set(err, ERR_CORRUPT, "there is no envelope for the recovery key");
-	return 0;
+	const struct snapshot_unseal_opts opts = { .domain = vault_domain(v),
+		.snapshot = snap,
+		.envelopes = body.data,
+		.envelopes_len = body.len,
+		.name = name };
+	return snapshot_unseal_check(&opts, err);
 }
 
 /* One rf object may hold many segments: the last one read is kept while they follow each other. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agents/backup.h"
+#include "agents/demo_historian.h"
 #include "agents/demo_plant.h"
 #include "agents/demo_postgres.h"
 #include "agents/sources/pg_conn.h"
@@ -22,6 +23,7 @@
 #include "codec/truth_json.h"
 #include "conf/conf_problems.h"
 #include "plans/plan.h"
+#include "restore/drill_points_near.h"
 #include "restore/erase_tree.h"
 #include "restore/sandbox_init.h"
 #include "restore/tree_truth.h"
@@ -183,6 +185,20 @@ static struct truth *tree_facts(const char *dir, bool has_batches)
 	return t;
 }
 
+/* A second kind of business table beside the samples: what one check reads another does not. */
+static void add_alarms(const struct demo_postgres *pg)
+{
+	struct err err = ERR_INIT;
+	PGconn *c = NULL;
+	must(demo_historian_connect(pg, &c, &err), &err, "connect");
+	must(pg_conn_exec(c,
+		     "CREATE TABLE sqlt_data_alarms AS SELECT (1700000000000 + 1000 * i)::bigint "
+		     "AS t_stamp, 'alarm ' || i AS text FROM generate_series(1, 500) i",
+		     "alarms", &err),
+		&err, "alarms");
+	PQfinish(c);
+}
+
 static void back_up_plant(struct vault *v, const struct vault_init_result *keys)
 {
 	char dir[PATH_MAX], path[PATH_MAX + 16];
@@ -197,6 +213,7 @@ static void back_up_plant(struct vault *v, const struct vault_init_result *keys)
 	const struct pg_conn_opts role = { .conninfo = demo_postgres_backup(pg),
 		.passfile = demo_postgres_passfile(pg) };
 	struct truth *facts = truth_new();
+	add_alarms(pg);
 	must(postgres_truth_take(&role, NULL, facts, &err), &err, "facts");
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	must(postgres_dir_capture(&role, fd, "staged", NULL, &err), &err, "capture");
@@ -206,7 +223,8 @@ static void back_up_plant(struct vault *v, const struct vault_init_result *keys)
 	(void)snprintf(path, sizeof(path), "%s/" DEMO_PLANT_BATCH, dir);
 	back_up(v, keys, "batch3", path, "srv/batch", tree_facts(path, true));
 	(void)snprintf(path, sizeof(path), "%s/" DEMO_PLANT_PLC, dir);
-	back_up(v, keys, "plc3", path, "plc", tree_facts(path, false));
+	for (int i = 0; i < 2; i++) /* two snapshots to choose from */
+		back_up(v, keys, "plc3", path, "plc", tree_facts(path, false));
 	demo_plant_free(plant);
 }
 
@@ -305,11 +323,12 @@ int drill_fixture_run(
 	must(fetch_new(v, &f, err), err, "fetch");
 	must(snapshot_list(v, NULL, NULL, &list, err), err, "list");
 	must(plan_parse("test.plan", text, strlen(text), &plan, &problems, err), err, "plan");
+	struct drill_points_near near = {
+		.vault = v, .fetch = f, .snapshots = &list, .drill_sk = keys.dk_sk
+	};
+	const struct drill_points points = drill_points_near_make(&near);
 	struct drill_opts o = { .plan = plan,
-		.vault = v,
-		.fetch = f,
-		.snapshots = &list,
-		.drill_sk = keys.dk_sk,
+		.points = &points,
 		.work = place("work", work),
 		.reports = place("reports", reports),
 		.tool = "holdfast test",

@@ -74,7 +74,8 @@ Test(agent_conf, what_does_not_go_together_is_told)
 		SOURCES "sources_file = \"/x\";\n", SOURCES "state = \"relative\";\n",
 		SOURCES "name = \"No Name\";\n", SOURCES "drill = { work = \"/w\"; };\n",
 		SOURCES "limits = { nice = 20; };\n", SOURCES "limits = { connections = 0; };\n",
-		SOURCES "unknown = 1;\n", "sources = ( { name = \"a\"; type = \"files\"; } );\n" };
+		SOURCES "unknown = 1;\n", SOURCES "limits = { bytes_per_s = \"64KiB\"; };\n",
+		"sources = ( { name = \"a\"; type = \"files\"; } );\n" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct agent_conf *c = NULL;
 		size_t errors = 0;

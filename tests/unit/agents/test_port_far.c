@@ -212,7 +212,7 @@ static int commit(struct port_far *p, uint64_t seq, struct port_receipt *receipt
 
 TestSuite(port_far, .init = set_up, .fini = tear_down);
 
-Test(port_far, a_backup_goes_through_and_leaves_nothing_pending)
+Test(port_far, a_backup_goes_through)
 {
 	struct port_far *p = make_as(JOB, officer_pk, 3);
 	struct port_base base;
@@ -235,7 +235,6 @@ Test(port_far, a_backup_goes_through_and_leaves_nothing_pending)
 	cr_expect(eq(u64, receipt.receipt_ns, 77));
 	cr_expect(eq(sz, gate.list_len, 5000));
 	cr_expect(eq(sz, gate.batches, 2));
-	cr_expect(ne(int, access(pending, F_OK), 0));
 	port_far_free(p);
 	cr_expect(eq(sz, gate.deletes, 0));
 }
@@ -278,6 +277,20 @@ Test(port_far, a_commit_that_was_made_without_an_answer_is_found_by_the_next_att
 	cr_expect(ne(int, access(pending, F_OK), 0));
 	port_far_free(p);
 	cr_expect(eq(sz, gate.deletes, 2));
+}
+
+Test(port_far, a_job_whose_result_was_lost_is_not_done_twice)
+{
+	struct port_base base;
+	struct port_receipt receipt;
+	struct port_far *p = make_as(JOB, officer_pk, 3);
+	cr_assert(eq(int, begin(p, &base, NULL), 0));
+	cr_assert(eq(int, commit(p, 1, &receipt), 0));
+	port_far_free(p);
+	p = make_as(JOB, officer_pk, 3);
+	cr_expect(eq(int, begin(p, &base, NULL), -ERR_EXISTS));
+	cr_assert(ne(ptr, (void *)(uintptr_t)port_far_made(p), NULL));
+	port_far_free(p);
 }
 
 Test(port_far, a_commit_that_was_not_made_is_no_reason_to_stop)

@@ -127,9 +127,17 @@ Test(gateway_grant, chooses_the_newest_point_that_was_there_at_the_time)
 	back_up("ours", theirs, COUNT(theirs), &two);
 	struct gateway_grant *then = grant(sources, 1, between),
 			     *now = grant(sources, 1, INT64_MAX), *before = grant(sources, 1, 1);
-	cr_expect(ne(str, (char *)(uintptr_t)gateway_grant_snapshot(then, 0),
-		(char *)(uintptr_t)gateway_grant_snapshot(now, 0)));
-	cr_expect(eq(str, (char *)(uintptr_t)gateway_grant_snapshot(before, 0), ""));
+	uint8_t first[32], second[32];
+	root_id(then, 0, first);
+	root_id(now, 0, second);
+	cr_expect(ne(int, memcmp(first, second, 32), 0));
+	CLEANUP(buf_done) struct buf json = BUF_INIT((size_t)16 << 20);
+	struct msg_points m;
+	struct err err = ERR_INIT;
+	cr_assert(eq(int, gateway_grant_points(before, &json, &err), 0));
+	cr_assert(eq(int, msg_vault_points_decode(json.data, json.len, &m, &err), 0));
+	cr_expect(eq(sz, m.count, 0), "none was there so early");
+	msg_vault_points_done(&m);
 	gateway_grant_free(then);
 	gateway_grant_free(now);
 	gateway_grant_free(before);

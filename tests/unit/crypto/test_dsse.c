@@ -41,11 +41,11 @@ TestSuite(dsse, .init = setup, .fini = teardown);
 static int open_text(const uint8_t *key, struct err *err)
 {
 	CLEANUP(buf_done) struct buf payload = BUF_INIT(1 << 20);
-	struct dsse_opened opened = { .keyid = "untouched" };
+	struct dsse_opened opened = { .count = 99 };
 	int rc = dsse_open(text.data, text.len, PAYLOAD_TYPE, key, &payload, &opened, err);
 	if (rc != 0) {
 		cr_expect(eq(sz, payload.len, 0));
-		cr_expect(eq(str, opened.keyid, "untouched"));
+		cr_expect(eq(sz, opened.count, 99));
 	}
 	return rc;
 }
@@ -74,8 +74,9 @@ Test(dsse, opens_with_the_given_key_and_with_its_own)
 			  0),
 		"%s", err.msg);
 	cr_expect_str_eq(buf_cstr(&payload), PAYLOAD);
-	cr_expect(eq(str, opened.keyid, KEYID));
-	cr_expect_arr_eq(opened.pk, pk, 32);
+	cr_expect(eq(sz, opened.count, 1));
+	cr_expect(eq(str, opened.signers[0].keyid, KEYID));
+	cr_expect_arr_eq(opened.signers[0].pk, pk, 32);
 	cr_expect(eq(
 		int, dsse_open(text.data, text.len, PAYLOAD_TYPE, NULL, &payload, NULL, &err), 0));
 	cr_expect_str_eq(buf_cstr(&payload), PAYLOAD PAYLOAD);
@@ -138,7 +139,7 @@ Test(dsse, texts_say_what_is_wrong)
 
 	replace("eyJk", "eyJl");
 	cr_expect(eq(int, open_text(pk, &err), -ERR_CORRUPT));
-	cr_expect(eq(str, err.msg, "envelope: signature does not match the payload"));
+	cr_expect(eq(str, err.msg, "envelope: signature 1 of 1 does not match the payload"));
 	replace("eyJl", "eyJk");
 	/* the same payload byte, but a bit set that no byte has */
 	replace("In0=", "In1=");
@@ -179,4 +180,95 @@ Test(dsse, seal_and_open_keep_to_the_caps_of_their_buffers)
 	cr_expect(eq(int, dsse_open(text.data, text.len, PAYLOAD_TYPE, pk, &payload, NULL, &err),
 		-ERR_LIMIT));
 	cr_expect(eq(sz, payload.len, 0));
+}
+
+/* ---- several signatures ---- */
+
+/* Sign ${text} once more with seed ${n}. */
+static int add_signature(uint8_t n, struct err *err)
+{
+	struct buf more = BUF_INIT(1 << 20);
+	uint8_t other[32];
+	kat_range(n, 32, other);
+	int rc = dsse_add_signature(text.data, text.len, PAYLOAD_TYPE, other, &more, err);
+	if (rc == 0) {
+		buf_done(&text);
+		text = more;
+	} else {
+		cr_expect(eq(sz, more.len, 0));
+		buf_done(&more);
+	}
+	return rc;
+}
+
+Test(dsse, four_may_sign_in_their_order_and_no_fifth)
+{
+	CLEANUP(buf_done) struct buf payload = BUF_INIT(1 << 20);
+	struct dsse_opened opened;
+	struct err err = ERR_INIT;
+	for (uint8_t n = 1; n < 4; n++)
+		cr_assert(eq(int, add_signature(n, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, add_signature(4, &err), -ERR_LIMIT));
+	cr_assert(eq(int, dsse_open(text.data, text.len, PAYLOAD_TYPE, pk, &payload, &opened, &err),
+			  0),
+		"%s", err.msg);
+	cr_expect_str_eq(buf_cstr(&payload), PAYLOAD);
+	cr_assert(eq(sz, opened.count, 4));
+	cr_expect(eq(str, opened.signers[0].keyid, KEYID));
+	for (uint8_t n = 1; n < 4; n++) {
+		uint8_t other[32], other_pk[32];
+		kat_range(n, 32, other);
+		ed25519_public(other, other_pk);
+		cr_expect_arr_eq(opened.signers[n].pk, other_pk, 32);
+		cr_expect(eq(int, open_text(other_pk, &err), 0));
+		cr_expect(eq(ptr, (void *)dsse_find_signer(&opened, opened.signers[n].keyid),
+			(void *)&opened.signers[n]));
+	}
+	cr_expect(eq(ptr, (void *)dsse_find_signer(&opened, "nobody"), NULL));
+}
+
+Test(dsse, nobody_signs_twice)
+{
+	struct err err = ERR_INIT;
+	cr_expect(eq(int, add_signature(0x80, &err), -ERR_EXISTS));
+	cr_assert(eq(int, add_signature(1, &err), 0));
+	cr_expect(eq(int, add_signature(1, &err), -ERR_EXISTS));
+	/* nor by repeating the bytes of a signature */
+	buf_clear(&text);
+	cr_assert(eq(int, dsse_seal(seed, PAYLOAD_TYPE, PAYLOAD, strlen(PAYLOAD), &text, NULL), 0));
+	const char *from = strchr(buf_cstr(&text), '['), *to = strchr(from, ']');
+	CLEANUP(buf_done) struct buf twice = BUF_INIT(1 << 20);
+	cr_assert(eq(int,
+		buf_addf(&twice, NULL, "%.*s,%.*s]}\n", (int)(to - (const char *)text.data),
+			(const char *)text.data, (int)(to - from - 1), from + 1),
+		0));
+	cr_expect(eq(int,
+		dsse_open(twice.data, twice.len, PAYLOAD_TYPE, NULL, &(struct buf)BUF_INIT(100),
+			NULL, &err),
+		-ERR_CORRUPT));
+	cr_expect(ne(ptr, strstr(err.msg, "signed it twice"), NULL), "%s", err.msg);
+}
+
+Test(dsse, with_two_signatures_every_changed_bit_and_cut_is_found)
+{
+	struct err err = ERR_INIT;
+	cr_assert(eq(int, add_signature(1, &err), 0));
+	for (size_t bit = 0; bit < 8 * text.len; bit++) {
+		text.data[bit / 8] ^= (uint8_t)(1U << bit % 8);
+		cr_expect(eq(int, open_text(NULL, &err), -ERR_CORRUPT), "bit %zu", bit);
+		text.data[bit / 8] ^= (uint8_t)(1U << bit % 8);
+	}
+	size_t whole = text.len;
+	for (size_t len = 0; len < whole; len++) {
+		text.len = len;
+		cr_expect(eq(int, open_text(NULL, &err), -ERR_CORRUPT), "length %zu", len);
+	}
+	text.len = whole;
+}
+
+Test(dsse, a_broken_envelope_gets_no_second_signature)
+{
+	struct err err = ERR_INIT;
+	text.data[20] ^= 1;
+	cr_expect(eq(int, add_signature(1, &err), -ERR_CORRUPT));
 }

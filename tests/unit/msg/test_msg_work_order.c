@@ -36,7 +36,7 @@ Test(msg_work_order, backup_survives_everything)
 Test(msg_work_order, drill_survives_everything)
 {
 	static const char *const members[] = { "plan", "plan_name", "plan_sha256", "exercise",
-		"since_declared_ms", "trigger", "grant", "controller", NULL };
+		"since_declared_ms", "trigger", "grant", "controller", "controller_key", NULL };
 	struct msg_order m = { .job = "00112233445566778899aabbccddeeff",
 		.attempt = 3,
 		.verb = MSG_VERB_DRILL,
@@ -48,7 +48,9 @@ Test(msg_work_order, drill_survives_everything)
 		.trigger = "schedule",
 		.scenario = (char *)(uintptr_t) "ransomware\non the historian",
 		.grant = "ffeeddccbbaa99887766554433221100",
-		.controller = "controller-1" };
+		.controller = "controller-1",
+		.controller_key = { 1, 2 },
+		.ordered_by = "person anna" };
 	CLEANUP(buf_done) struct buf b = BUF_INIT(8192);
 	cr_assert(eq(int, msg_work_order_encode(&m, &b, NULL), 0));
 	msg_hostile_run(again, &b);
@@ -58,6 +60,7 @@ Test(msg_work_order, drill_survives_everything)
 	cr_expect_str_eq(back.plan, m.plan);
 	cr_expect(eq(sz, back.plan_len, m.plan_len));
 	cr_expect_str_eq(back.scenario, m.scenario);
+	cr_expect_arr_eq(back.controller_key, m.controller_key, 32);
 	msg_work_order_done(&back);
 }
 

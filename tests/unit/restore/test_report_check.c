@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "restore/report.h"
 #include "restore/report_json.h"
 #include "restore/report_judge.h"
+#include "restore/report_key.h"
 #include "tests/lib/report_fixture.h"
 
 static const uint8_t seed[32] = { 7, 7, 7 };
@@ -47,7 +49,10 @@ static void seal(void)
 
 static int open_it(const char *expected_key)
 {
-	return report_check_envelope(envelope.data, envelope.len, expected_key, &check, &err);
+	struct report_check_keys keys = { .count = expected_key != NULL };
+	if (expected_key != NULL)
+		(void)snprintf(keys.keyid[0], sizeof(keys.keyid[0]), "%s", expected_key);
+	return report_check_envelope(envelope.data, envelope.len, &keys, &check, &err);
 }
 
 /* Sign what is not so; the check must say ${message}. */
@@ -63,7 +68,7 @@ Test(report_check, a_report_signed_by_the_expected_key_is_taken)
 {
 	seal();
 	cr_assert(eq(int, open_it(keyid), 0), "%s", err.msg);
-	cr_expect(eq(str, check.keyid, keyid));
+	cr_expect(eq(str, check.signed_by.signers[0].keyid, keyid));
 	cr_expect(eq(str, (char *)check.report->plan.id, "bcp-line3"));
 }
 
@@ -71,7 +76,7 @@ Test(report_check, without_a_key_the_signer_is_told)
 {
 	seal();
 	cr_assert(eq(int, open_it(NULL), 0), "%s", err.msg);
-	cr_expect(eq(str, check.keyid, keyid));
+	cr_expect(eq(str, check.signed_by.signers[0].keyid, keyid));
 }
 
 Test(report_check, another_signer_is_told_with_both_fingerprints)
@@ -207,4 +212,135 @@ Test(report_check, nothing_at_all_is_broken_too)
 	cr_expect(eq(int, report_check_envelope(NULL, 0, NULL, &check, &err), -ERR_CORRUPT));
 	cr_expect(eq(int, report_check_envelope("x", REPORT_JSON_MAX + 1, NULL, &check, &err),
 		-ERR_CORRUPT));
+}
+
+/* ---- an agent ran it for a controller ---- */
+
+static const uint8_t controller_seed[32] = { 9, 9 };
+static char controller_keyid[DSSE_KEYID_BYTES];
+
+static void name_parties(void)
+{
+	uint8_t pk[32];
+	ed25519_public(controller_seed, pk);
+	dsse_keyid(pk, controller_keyid);
+	r->environment.agent = (struct report_agent){
+		.name = "sandbox1", .agent_id = "00112233445566778899aabbccddeeff", .keyid = keyid
+	};
+	r->environment.controller =
+		(struct report_controller){ .name = "plant3", .keyid = controller_keyid };
+	report_judge_run(r);
+	seal();
+}
+
+static void countersign(const uint8_t by[32])
+{
+	struct buf more = BUF_INIT(REPORT_JSON_MAX);
+	cr_assert(eq(int,
+		dsse_add_signature(
+			envelope.data, envelope.len, REPORT_JSON_PAYLOAD_TYPE, by, &more, &err),
+		0));
+	buf_done(&envelope);
+	envelope = more;
+}
+
+static int open_both(void)
+{
+	struct report_check_keys keys = { .count = 2 };
+	memcpy(keys.keyid[0], controller_keyid, sizeof(controller_keyid));
+	memcpy(keys.keyid[1], keyid, sizeof(keyid));
+	return report_check_envelope(envelope.data, envelope.len, &keys, &check, &err);
+}
+
+Test(report_check, both_keys_given_want_both_signatures)
+{
+	name_parties();
+	cr_expect(eq(int, open_both(), -ERR_AUTH));
+	cr_assert(eq(int, open_it(keyid), 0), "%s", err.msg);
+	cr_expect(check.is_controller_missing);
+	report_check_done(&check);
+	countersign(controller_seed);
+	cr_assert(eq(int, open_both(), 0), "%s", err.msg);
+	cr_expect(not(check.is_controller_missing));
+	cr_expect(eq(sz, check.signed_by.count, 2));
+	cr_expect(eq(str, (char *)check.report->environment.agent.name, "sandbox1"));
+	cr_expect(eq(str, (char *)check.report->environment.controller.name, "plant3"));
+}
+
+Test(report_check, a_signature_of_an_unknown_key_is_told_apart)
+{
+	struct report_check_keys keys = { .count = 1 };
+	name_parties();
+	countersign(controller_seed);
+	memcpy(keys.keyid[0], keyid, sizeof(keyid));
+	cr_assert(eq(
+		int, report_check_envelope(envelope.data, envelope.len, &keys, &check, &err), 0));
+	cr_expect(report_check_is_given(&check, 0, &keys));
+	cr_expect(not(report_check_is_given(&check, 1, &keys)));
+}
+
+Test(report_check, nobody_but_the_agent_signs_first)
+{
+	name_parties();
+	buf_clear(&envelope);
+	cr_assert(eq(int, report_json_seal(r, controller_seed, &envelope, &err), 0));
+	cr_expect(eq(int, open_it(NULL), -ERR_CORRUPT));
+	cr_expect(ne(ptr, strstr(err.msg, "environment.agent.keyid"), NULL), "%s", err.msg);
+	countersign(seed);
+	cr_expect(eq(int, open_it(NULL), -ERR_CORRUPT));
+}
+
+Test(report_check, one_broken_signature_breaks_the_report)
+{
+	name_parties();
+	countersign(controller_seed);
+	char *last = strrchr(buf_cstr(&envelope), ':'); /* before the second signature */
+	cr_assert(ne(ptr, last, NULL));
+	last[10] = last[10] == 'A' ? 'B' : 'A';
+	cr_expect(eq(int, open_it(keyid), -ERR_CORRUPT));
+	cr_expect(ne(ptr, strstr(err.msg, "signature 2 of 2"), NULL), "%s", err.msg);
+}
+
+/* ---- the recipe of docs/REPORT.md, with stock tools; runs in the source tree ---- */
+
+static void write_text(const char *dir, const char *name, const struct buf *text)
+{
+	char path[128];
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	FILE *f = fopen(path, "w");
+	cr_assert(f != NULL && fwrite(text->data, 1, text->len, f) == text->len);
+	cr_assert(eq(int, fclose(f), 0));
+}
+
+/* Run the recipe for signature ${nth} with the key of ${by}; the exit status of openssl. */
+static int run_recipe(const char *dir, char nth, const uint8_t by[32])
+{
+	char command[512];
+	uint8_t pk[32];
+	struct buf pem = BUF_INIT(REPORT_KEY_FILE_MAX);
+	ed25519_public(by, pk);
+	cr_assert(eq(int, report_key_format_pem(pk, &pem, &err), 0));
+	write_text(dir, "report-key.pem", &pem);
+	buf_done(&pem);
+	(void)snprintf(command, sizeof(command),
+		"awk '/### With stock tools/{on=1} /^    /{if(on)print} /^`payload.json`/{on=0}' "
+		"docs/REPORT.md | sed \"s/'1s/'%cs/\" > %s/recipe && grep -q %cs %s/recipe && "
+		"cd %s && sh ./recipe >out 2>&1",
+		nth, dir, nth, dir, dir);
+	return system(command);
+}
+
+Test(report_check, stock_tools_check_either_signature)
+{
+	char dir[] = "/tmp/report_check.XXXXXX", command[64];
+	cr_assert(mkdtemp(dir) != NULL);
+	name_parties();
+	countersign(controller_seed);
+	write_text(dir, "report.json", &envelope);
+	cr_expect(eq(int, run_recipe(dir, '1', seed), 0));
+	cr_expect(eq(int, run_recipe(dir, '2', controller_seed), 0));
+	cr_expect(ne(int, run_recipe(dir, '1', controller_seed), 0));
+	cr_expect(ne(int, run_recipe(dir, '2', seed), 0));
+	(void)snprintf(command, sizeof(command), "rm -r %s", dir);
+	cr_expect(eq(int, system(command), 0));
 }

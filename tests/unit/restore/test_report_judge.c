@@ -229,7 +229,7 @@ Test(report_judge, data_from_after_the_disruption_is_no_proof_of_anything)
 {
 	hist->recovery_point.data_as_of = REPORT_FIXTURE_T0 + 1;
 	expect_rule(REPORT_NOT_DEMONSTRATED, "data_newer_than_drill", REPORT_MINOR);
-	cr_expect(eq(i64, hist->result.rpa_ms, -1));
+	cr_expect(eq(i64, hist->result.rpa_ms, REPORT_NONE));
 }
 
 Test(report_judge, a_system_without_recovery_point_is_not_demonstrated)

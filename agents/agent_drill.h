@@ -1,0 +1,30 @@
+/*
+ * agent_drill: does one drill order on a sandbox host: reads what was granted, carries the plan out
+ * in the sandbox, signs, hands report and evidence to the controller and keeps both here.
+ */
+#ifndef AGENTS_AGENT_DRILL_H
+#define AGENTS_AGENT_DRILL_H
+
+#include <stdbool.h>
+
+#include "msg/msg_work.h"
+
+struct agent_conf_values;
+struct agent_link;
+struct agent_state;
+
+struct agent_drill_opts {
+	const struct agent_state *state;
+	const struct agent_conf_values *conf;
+	struct agent_link *link;
+	void *arg;
+	bool (*is_stopped)(void *arg); /* the agent is asked to end */
+	void (*on_beat)(void *arg);    /* called at least every few seconds while it works */
+};
+
+/* Fill ${out}: what became of it, also when it failed.  A drill that was carried out and did not
+ * meet its objectives is ERR_OBJECTIVE, with the verdict. */
+void agent_drill_run(
+	const struct agent_drill_opts *opts, const struct msg_order *order, struct msg_result *out);
+
+#endif

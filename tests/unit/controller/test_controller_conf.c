@@ -1,0 +1,184 @@
+#include "controller/controller_conf.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "conf/conf_problems.h"
+#include "plans/calendar.h"
+
+static char dir[64], path[96];
+static struct controller_conf *conf;
+static struct conf_problems problems;
+static struct buf told;
+static struct err err;
+
+static void setup(void)
+{
+	(void)snprintf(dir, sizeof(dir), "/tmp/test-controller-conf.XXXXXX");
+	cr_assert(mkdtemp(dir) != NULL);
+	(void)snprintf(path, sizeof(path), "%s/controller.conf", dir);
+	conf = NULL;
+	told = (struct buf)BUF_INIT(65536);
+	memset(&problems, 0, sizeof(problems));
+	err_clear(&err);
+}
+
+static void teardown(void)
+{
+	controller_conf_free(conf);
+	conf_problems_done(&problems);
+	buf_done(&told);
+	(void)unlink(path);
+	(void)rmdir(dir);
+}
+
+TestSuite(controller_conf, .init = setup, .fini = teardown);
+
+#define HEAD "name = \"plant1\";\nvault = \"vault\";\nhosts = [ \"backup.plant\", \"10.0.0.5\" ];\n"
+
+static int load(const char *text)
+{
+	FILE *f = fopen(path, "w");
+	cr_assert(f != NULL);
+	cr_assert(fputs(text, f) >= 0);
+	cr_assert(eq(int, fclose(f), 0));
+	int rc = controller_conf_load(path, &conf, &problems, &err);
+	cr_assert(eq(int, conf_problems_format(&problems, &told, NULL), 0));
+	return rc;
+}
+
+static void says(const char *text)
+{
+	const char *all = buf_cstr(&told);
+	cr_expect(strstr(all, text) != NULL, "'%s' is not in: %s", text, all);
+}
+
+static void is_beside(const char *found, const char *name)
+{
+	char want[160];
+	(void)snprintf(want, sizeof(want), "%s/%s", dir, name);
+	cr_expect(eq(str, (char *)found, want));
+}
+
+Test(controller_conf, the_smallest_file_has_every_default)
+{
+	cr_assert(eq(int, load(HEAD), 0), "%s", err.msg);
+	cr_expect(eq(str, (char *)conf->name, "plant1"));
+	is_beside(conf->vault, "vault");
+	is_beside(conf->state, "state");
+	is_beside(conf->keys, "keys");
+	cr_expect(eq(str, (char *)conf->agents_host, "0.0.0.0"));
+	cr_expect(eq(int, conf->agents_port, 7443));
+	cr_expect(eq(int, conf->people_port, 7444));
+	cr_expect(eq(sz, conf->host_count, 2));
+	cr_expect(eq(str, (char *)conf->hosts[1], "10.0.0.5"));
+	cr_expect(eq(str, (char *)conf->agents_address, "backup.plant:7443"));
+	cr_expect(eq(str, (char *)conf->people_address, "backup.plant:7444"));
+	cr_expect(eq(i64, conf->max_running, 4));
+	cr_expect(eq(sz, conf->schedule_count, 0));
+}
+
+Test(controller_conf, schedules_are_read_with_their_defaults)
+{
+	cr_assert(
+		eq(int,
+			load(HEAD
+				"schedules = (\n"
+				"{ name = \"nightly\"; agent = \"line3\"; source = \"historian\";\n"
+				"  at = \"02:30\"; zone = \"Europe/Berlin\"; },\n"
+				"{ name = \"drill\"; agent = \"sandbox1\"; plan = \"line3.plan\";\n"
+				"  at = \"weekly\"; catch_up = \"skip\"; splay = \"10m\";\n"
+				"  start_within = \"2h\"; deadline = \"8h\"; retries = 0;\n"
+				"  retry_after = \"5m\"; paused = true; } );\n"),
+			0),
+		"%s", err.msg);
+	const struct controller_schedule *a = &conf->schedules[0], *b = &conf->schedules[1];
+	cr_expect(eq(str, (char *)a->name, "nightly"));
+	cr_expect(eq(str, (char *)a->source, "historian"));
+	cr_expect(a->plan == NULL);
+	cr_expect(eq(str, (char *)calendar_zone(a->calendar), "Europe/Berlin"));
+	cr_expect(eq(int, (int)a->catch_up, CATCH_UP_ONCE));
+	cr_expect(eq(i64, a->retries, 2));
+	cr_expect(eq(i64, a->retry_after_ms, 60000));
+	cr_expect(eq(i64, a->start_within_ms, 0));
+	cr_expect(not(a->is_paused));
+	is_beside(b->plan, "line3.plan");
+	cr_expect(b->source == NULL);
+	cr_expect(eq(str, (char *)calendar_zone(b->calendar), "UTC"));
+	cr_expect(eq(int, (int)b->catch_up, CATCH_UP_SKIP));
+	cr_expect(eq(i64, b->splay_ms, 600000));
+	cr_expect(eq(i64, b->start_within_ms, 7200000));
+	cr_expect(eq(i64, b->deadline_ms, 28800000));
+	cr_expect(eq(i64, b->retries, 0));
+	cr_expect(eq(i64, b->retry_after_ms, 300000));
+	cr_expect(b->is_paused);
+}
+
+Test(controller_conf, everything_wrong_is_told_at_once_with_its_line)
+{
+	cr_expect(eq(int,
+		load("name = \"Plant 1\";\n"                                /* 1 */
+		     "hosts = [ \"a\" ];\n"                                 /* 2 */
+		     "agents_port = 7444;\n"                                /* 3 */
+		     "people_address = \"nowhere\";\n"                      /* 4 */
+		     "max_runing = 3;\n"                                    /* 5 */
+		     "max_connections = 3;\n"                               /* 6 */
+		     "schedules = (\n"                                      /* 7 */
+		     "{ name = \"a\"; agent = \"x\"; at = \"daily\"; },\n"  /* 8 */
+		     "{ name = \"b\"; agent = \"x\"; at = \"Mno 06:00\";\n" /* 9 */
+		     "  source = \"s\"; plan = \"p\"; },\n"                 /* 10 */
+		     "{ name = \"a\"; agent = \"x\"; source = \"s\";\n"     /* 11 */
+		     "  at = \"daily\"; zone = \"Europe/Berln\"; },\n"      /* 12 */
+		     "{ name = \"c\"; source = \"s\"; at = \"dayly\";\n"    /* 13 */
+		     "  retries = 101; retry_after = \"soon\"; catch_up = \"no\"; } );\n"),
+		-ERR_CONFIG));
+	cr_expect(conf == NULL);
+	says(":1: error: 'Plant 1' is no name");
+	says("vault");
+	says(":4: error: 'nowhere' is no address");
+	says(":5: error");
+	says("max_running");
+	says(":6: error");
+	says(":8: error: a schedule has either 'source'");
+	says(":9: error: calendar expression \"Mno 06:00\", character 1");
+	says("did you mean Mon?");
+	says(":9: error: a schedule has either");
+	says(":11: error: the schedule 'a' is there twice, first in line 8");
+	says(":12: error: there is no time zone 'Europe/Berln'");
+	says("did you mean Europe/Berlin?");
+	says("agent");
+	says("did you mean daily?");
+	says(":14: error");
+	says("cannot share port 7444");
+}
+
+Test(controller_conf, a_schedule_that_is_over_is_a_warning)
+{
+	cr_expect(eq(int,
+			  load(HEAD "schedules = ( { name = \"a\"; agent = \"x\"; source = \"s\";\n"
+				    "at = \"2020-01-01\"; } );"),
+			  0),
+		"%s", err.msg);
+	says("warning: \"2020-01-01\" is over");
+}
+
+Test(controller_conf, a_vault_with_a_scheme_is_taken_as_it_is)
+{
+	cr_assert(eq(int, load("name = \"p\"; vault = \"local:/srv/vault\"; hosts = [ \"::1\" ];"),
+			  0),
+		"%s", err.msg);
+	cr_expect(eq(str, (char *)conf->vault, "local:/srv/vault"));
+	cr_expect(eq(str, (char *)conf->agents_address, "[::1]:7443"));
+}
+
+Test(controller_conf, a_file_that_is_not_there_is_not_found)
+{
+	cr_expect(eq(int, controller_conf_load("/nonexistent/c.conf", &conf, &problems, &err),
+		-ERR_NOT_FOUND));
+}
