@@ -209,10 +209,10 @@ static int carry_out(struct job *j, struct err *err)
 
 /* ---- afterwards ---- */
 
-static int keep(struct job *j, const struct buf *json, struct err *err)
+static int keep(struct job *j, const struct buf *json, bool is_countersigned, struct err *err)
 {
 	char path[PATH_MAX], page[PATH_MAX], name[64], hex[2 * HASH_BYTES + 1];
-	char keyid[DSSE_KEYID_BYTES];
+	char keyid[DSSE_KEYID_BYTES], other[DSSE_KEYID_BYTES];
 	uint8_t hash[HASH_BYTES];
 	CLEANUP(buf_done) struct buf html = BUF_INIT(REPORT_HTML_MAX);
 	(void)snprintf(name, sizeof(name), "%s.json", j->order->exercise); /* a UUID: fits */
@@ -222,9 +222,11 @@ static int keep(struct job *j, const struct buf *json, struct err *err)
 	hash_sha256(json->data, json->len, hash);
 	text_hex(hash, sizeof(hash), hex);
 	dsse_keyid(j->opts->state->request.report, keyid);
-	const struct report_html_opts opts = {
-		.json_name = name, .json_sha256 = hex, .keyid = keyid
-	};
+	dsse_keyid(j->order->controller_key, other);
+	const struct report_html_opts opts = { .json_name = name,
+		.json_sha256 = hex,
+		.keyid = keyid,
+		.controller_keyid = is_countersigned ? other : NULL };
 	int rc = atomic_file_write(AT_FDCWD, path, 0644, json->data, json->len, err);
 	if (rc == 0)
 		rc = report_html_render(j->report, &opts, &html, err);
@@ -272,7 +274,7 @@ static int send_report(struct job *j, const struct buf *json, struct err *err)
 	if (rc == 0)
 		rc = msg_vault_report_decode(answer.data, answer.len, &whole, err);
 	if (rc == 0)
-		rc = keep(j, &whole, err); /* the same with both signatures */
+		rc = keep(j, &whole, true, err); /* the same with both signatures */
 	return rc;
 }
 
@@ -282,7 +284,7 @@ static int conclude(struct job *j, struct err *err)
 	struct msg_result *m = j->result;
 	int rc = report_json_seal(j->report, j->opts->state->report_seed, &json, err);
 	if (rc == 0)
-		rc = keep(j, &json, err); /* invariant 2 */
+		rc = keep(j, &json, false, err); /* invariant 2 */
 	if (rc == 0) {
 		/* an interrupted drill is told too: what stopped it does not stop its report */
 		j->is_stopped = false;

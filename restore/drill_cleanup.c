@@ -28,7 +28,7 @@
  * (3) Only the directory that this drill made is removed.
  */
 
-#define DRILL_EVIDENCE_MAX ((size_t)64 << 20) /* of one file; longer ones are cut */
+#define DRILL_EVIDENCE_MAX ((size_t)16 << 20) /* of one file; longer ones are cut */
 
 /* ---- evidence ---- */
 

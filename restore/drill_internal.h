@@ -11,11 +11,8 @@
 #include "base/buf.h"
 #include "restore/clock.h"
 #include "restore/drill.h"
-<<<<<<< HEAD
 #include "restore/drill_points.h"
-=======
 #include "restore/probe_target.h"
->>>>>>> main
 #include "restore/sandbox.h"
 #include "restore/snapshot_files.h"
 

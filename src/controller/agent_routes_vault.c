@@ -207,18 +207,18 @@ void agent_routes_vault_session(struct agent_routes *r, struct http_request *q,
 
 /* ---- the read port ---- */
 
-/* The desk hears of the points before the agent does: its report may name no others. */
+/* A report may name what was given away and nothing else: noted before it goes out. */
 static void on_points(void *arg, int rc, const struct err *why, const void *data, size_t len)
 {
 	struct call *c = arg;
 	struct err err = ERR_INIT;
 	CLEANUP(cleanup_free_p) struct catalog_job *j = calloc(1, sizeof(*j));
-	if (rc != 0) {
-		on_answer(c, rc, why, data, len);
-		return;
-	}
-	rc = j == NULL ? err_set(&err, ERR_NOMEM, "out of memory")
-		       : catalog_job_get(c->r->o.db, c->job, j, &err);
+	if (rc != 0)
+		err = *why;
+	else if (j == NULL)
+		rc = err_set(&err, ERR_NOMEM, "out of memory");
+	else
+		rc = catalog_job_get(c->r->o.db, c->job, j, &err);
 	if (rc == 0)
 		rc = drill_desk_granted(c->r->o.desk, j, data, len, &err);
 	on_answer(c, rc, &err, data, len);

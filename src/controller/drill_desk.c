@@ -218,6 +218,7 @@ int drill_desk_fill(
 	}
 	memcpy(copy, text.data, text.len);
 	copy[text.len] = '\0';
+	drill_desk_check_who(j, out->ordered_by);
 	out->plan = copy;
 	out->plan_len = text.len;
 	out->scenario = scenario;

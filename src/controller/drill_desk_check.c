@@ -183,6 +183,16 @@ static int check_systems(
 	return rc;
 }
 
+void drill_desk_check_who(const struct catalog_job *j, char out[DRILL_DESK_WHO_BYTES])
+{
+	const bool is_schedule = j->schedule[0] != '\0';
+	const char *who = is_schedule ? j->schedule : j->person;
+	out[0] = '\0';
+	if (who[0] != '\0')
+		(void)snprintf(out, DRILL_DESK_WHO_BYTES, "%s %s",
+			is_schedule ? "schedule" : "person", who); /* names are shorter */
+}
+
 static int check_order(const struct report *r, const struct drill_desk_expected *x, struct err *err)
 {
 	const struct drill_desk_note *n = x->note;
@@ -196,6 +206,9 @@ static int check_order(const struct report *r, const struct drill_desk_expected 
 	if (rc == 0)
 		rc = same_text("scenario", r->exercise.scenario,
 			n->scenario[0] == '\0' ? NULL : n->scenario, err);
+	if (rc == 0)
+		rc = same_text("ordered by", r->exercise.ordered_by,
+			x->ordered_by[0] == '\0' ? NULL : x->ordered_by, err);
 	if (rc == 0)
 		rc = same_text("plan", r->plan.id, x->plan->id, err);
 	if (rc == 0)

@@ -89,11 +89,16 @@ int drill_desk_files_get_granted(int dirfd, const char *exercise, struct drill_d
 
 /* drill_desk_check.c */
 
+/* Who ordered it, for the report; "" = nobody is named. */
+#define DRILL_DESK_WHO_BYTES 128
+void drill_desk_check_who(const struct catalog_job *j, char out[DRILL_DESK_WHO_BYTES]);
+
 /* What a report is compared with; all borrowed. */
 struct drill_desk_expected {
 	const struct drill_desk_note *note;
 	const struct plan *plan;
 	const struct catalog_agent *agent;
+	const char *ordered_by;       /* "" = nobody */
 	const char *controller;       /* name */
 	const char *controller_keyid; /* ours */
 	const struct drill_desk_granted *granted;

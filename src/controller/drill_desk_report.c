@@ -80,7 +80,10 @@ static int check(struct drill_desk *d, const struct catalog_job *j,
 		rc = drill_desk_files_get_granted(d->dirfd, j->drill, granted, &count, err);
 	if (rc != 0)
 		return rc;
-	const struct drill_desk_expected x = { .note = &n,
+	char who[DRILL_DESK_WHO_BYTES];
+	drill_desk_check_who(j, who);
+	const struct drill_desk_expected x = { .ordered_by = who,
+		.note = &n,
 		.plan = plan,
 		.agent = agent,
 		.controller = d->o.name,

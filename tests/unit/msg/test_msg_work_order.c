@@ -60,7 +60,6 @@ Test(msg_work_order, drill_survives_everything)
 	cr_expect_str_eq(back.plan, m.plan);
 	cr_expect(eq(sz, back.plan_len, m.plan_len));
 	cr_expect_str_eq(back.scenario, m.scenario);
-	cr_expect_arr_eq(back.controller_key, m.controller_key, 32);
 	msg_work_order_done(&back);
 }
 

@@ -223,3 +223,29 @@ Test(report_html, a_page_over_the_limit_of_its_buffer_is_an_error)
 	cr_expect(eq(int, report_html_render(r, &opts, &small, &err), -ERR_LIMIT));
 	buf_done(&small);
 }
+
+Test(report_html, the_page_names_agent_controller_and_both_keys)
+{
+	static char one[65], two[65];
+	struct err err = ERR_INIT;
+	memset(one, '1', 64);
+	memset(two, '2', 64);
+	r = report_fixture_good();
+	r->exercise.ordered_by = report_text(r, "schedule <weekly>");
+	r->exercise.approved_by = report_text(r, "shift lead");
+	r->environment.agent =
+		(struct report_agent){ .name = "sandbox1", .agent_id = "ab12", .keyid = one };
+	r->environment.controller = (struct report_controller){ .name = "plant3", .keyid = two };
+	report_judge_run(r);
+	const struct report_html_opts both = {
+		.json_name = "r.json", .json_sha256 = one, .keyid = one, .controller_keyid = two
+	};
+	cr_assert(eq(int, report_html_render(r, &both, &out, &err), 0), "%s", err.msg);
+	const char *text = buf_cstr(&out);
+	static const char *const wanted[] = { "sandbox1", "ab12", "plant3",
+		"schedule &lt;weekly&gt;", "shift lead", "And by the controller's",
+		"--key controller-key.pub", "With its signature the controller plant3 says" };
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		cr_expect(ne(ptr, strstr(text, wanted[i]), NULL), "%s", wanted[i]);
+	cr_expect(ne(ptr, strstr(text, two), NULL));
+}
