@@ -28,6 +28,7 @@
 #include "cmd/demo_local.h"
 #include "cmd/demo_stage.h"
 #include "cmd/demo_verb.h"
+#include "cmd/paths.h"
 #include "cmd/stop.h"
 
 /*
@@ -205,6 +206,21 @@ static int do_plant(struct net *n, struct err *err)
 
 /* ---- 3: the vault and the controller ---- */
 
+/* Each agent's directory; the sandbox's with room for reports. */
+static int make_rooms(const struct demo_stage *s, struct err *err)
+{
+	static const char *const rooms[] = { "agents/" DEMO_CONF_HISTORIAN,
+		"agents/" DEMO_CONF_RECORDS, "agents/" DEMO_CONF_SANDBOX "/reports" };
+	int rc = 0;
+	for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]) && rc == 0; i++) {
+		char path[PATH_MAX];
+		rc = demo_home_join(s->home, rooms[i], path, err);
+		if (rc == 0)
+			rc = paths_make(path, err);
+	}
+	return rc;
+}
+
 static int make_vault(struct net *n, struct err *err)
 {
 	static const char *const half[] = { "vault", "keys", "controller", "agents", "conf/state",
@@ -228,6 +244,8 @@ static int make_vault(struct net *n, struct err *err)
 		rc = demo_home_remove(s->home, half[i], err);
 	if (rc == 0 && mkdir(keys, 0700) != 0)
 		rc = err_sys(err, ERR_IO, "unable to create '%s'", keys);
+	if (rc == 0)
+		rc = make_rooms(s, err);
 	if (rc == 0)
 		rc = demo_home_write(s->home, "keys/DEMO-ONLY", note, false, err);
 	if (rc == 0)
