@@ -32,27 +32,41 @@
 struct verb {
 	struct demo_home *home;
 	struct console *console;
+	const struct demo_verb *call;
 	const char *argv[DEMO_VERB_MAX_WORDS + 2];
 	char program[PATH_MAX];
 	char env[3][PATH_MAX + 64];
 	const char *envp[8];
-	int out[2];
+	int out[2], taken[2]; /* what is shown; what call->out takes */
 	FILE *log;
 };
 
 static void verb_done(struct verb *v)
 {
-	cleanup_close_p(&v->out[0]);
-	cleanup_close_p(&v->out[1]);
+	for (int i = 0; i < 2; i++) {
+		cleanup_close_p(&v->out[i]);
+		cleanup_close_p(&v->taken[i]);
+	}
 	cleanup_fclose_p(&v->log);
 }
 
-static int find_program(char out[PATH_MAX], struct err *err)
+/* This program, or another of ours that lies beside it. */
+static int find_program(const char *name, char out[PATH_MAX], struct err *err)
 {
 	ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
 	if (n < 0)
 		return err_sys(err, ERR_IO, "unable to find this program");
 	out[n] = '\0';
+	char *slash = strrchr(out, '/');
+	if (name == NULL || slash == NULL)
+		return 0;
+	size_t room = PATH_MAX - (size_t)(slash + 1 - out);
+	if ((size_t)snprintf(slash + 1, room, "%s", name) >= room)
+		return err_set(err, ERR_LIMIT, "the path of '%s' is too long", name);
+	if (access(out, X_OK) != 0) {
+		(void)err_sys(err, ERR_NOT_FOUND, "unable to run '%s'", out);
+		return err_hint(err, "build or install all programs of Holdfast");
+	}
 	return 0;
 }
 
@@ -74,18 +88,27 @@ static int make_env(struct verb *v, struct err *err)
 	return 0;
 }
 
-/* Open logs/<verb>.log to append. */
-static int open_log(struct verb *v, const char *const *words, struct err *err)
+/* Open logs/${name} to append. */
+static int open_log(struct verb *v, const char *name, struct err *err)
 {
-	char name[64], path[PATH_MAX];
-	bool has_two = words[1] != NULL && words[1][0] != '-' && strchr(words[1], '/') == NULL;
-	(void)snprintf(name, sizeof(name), "logs/%.20s%s%.20s.log", words[0], has_two ? "-" : "",
-		has_two ? words[1] : ""); /* fits */
-	int rc = demo_home_join(v->home, name, path, err);
+	char below[128], path[PATH_MAX];
+	(void)snprintf(below, sizeof(below), "logs/%s", name); /* short names */
+	int rc = demo_home_join(v->home, below, path, err);
 	if (rc != 0)
 		return rc;
 	v->log = fopen(path, "ae");
 	return v->log == NULL ? err_sys(err, ERR_IO, "unable to write '%s'", path) : 0;
+}
+
+/* logs/<verb>.log */
+static int open_verb_log(struct verb *v, struct err *err)
+{
+	const char *const *words = v->call->words;
+	char name[64];
+	bool has_two = words[1] != NULL && words[1][0] != '-' && strchr(words[1], '/') == NULL;
+	(void)snprintf(name, sizeof(name), "%.20s%s%.20s.log", words[0], has_two ? "-" : "",
+		has_two ? words[1] : ""); /* fits */
+	return open_log(v, name, err);
 }
 
 /* The words as a shell takes them; *${out} is borrowed from ${line}. */
@@ -105,18 +128,20 @@ static int make_line(const char *const *words, struct buf *line, const char **ou
 }
 
 /* Say which command comes now: on the terminal short, in README and log whole. */
-static int announce(struct verb *v, const char *const *words, struct err *err)
+static int announce(struct verb *v, struct err *err)
 {
 	CLEANUP(buf_done) struct buf whole = BUF_INIT(DEMO_VERB_LINE_BYTES);
 	CLEANUP(buf_done) struct buf shown = BUF_INIT(DEMO_VERB_LINE_BYTES);
-	const char *text = "", *brief = "";
+	const char *text = "", *brief = "", *name = v->call->program;
+	if (v->call->is_untold)
+		return 0;
 	int rc = make_line(v->argv, &whole, &text, err);
 	if (rc == 0)
-		rc = make_line(words, &shown, &brief, err);
+		rc = make_line(v->call->words, &shown, &brief, err);
 	if (rc != 0)
 		return rc;
 	(void)fprintf(v->log, "$ %s\n", text); /* the log is a convenience */
-	console_print(v->console, "  $ holdfast %s\n", brief);
+	console_print(v->console, "  $ %s %s\n", name == NULL ? "holdfast" : name, brief);
 	(void)fflush(stdout); /* console_flush() tells */
 	return demo_home_tell(v->home, err, "\n    %s\n", text);
 }
@@ -136,46 +161,77 @@ static void show(struct verb *v, const char *data, size_t len, bool *is_line_sta
 	(void)fflush(stdout); /* as above */
 }
 
+/* Read what is there from ${fd}.  Return the bytes, 0 at the end, or -ERR_IO. */
+static ssize_t hear(int fd, char *out, size_t size, struct err *err)
+{
+	ssize_t got;
+	do
+		got = read(fd, out, size);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? err_sys(err, ERR_IO, "unable to hear a verb") : got;
+}
+
 /* Take in what it says until it has no more to say. */
 static int listen_to(struct verb *v, struct child *child, struct err *err)
 {
+	struct pollfd p[2] = { { .fd = v->out[0], .events = POLLIN },
+		{ .fd = v->taken[0], .events = POLLIN } };
 	bool is_line_start = true, was_told = false;
-	for (;;) {
+	while (p[0].fd >= 0 || p[1].fd >= 0) {
 		char bytes[8192];
-		struct pollfd p = { .fd = v->out[0], .events = POLLIN };
 		if (stop_is_asked(NULL) && !was_told) {
 			child_signal(child, SIGTERM);
 			was_told = true;
 		}
-		int n = poll(&p, 1, DEMO_VERB_SLICE_MS);
-		if (n == 0 || (n < 0 && errno == EINTR))
-			continue;
-		ssize_t got = n < 0 ? -1 : read(v->out[0], bytes, sizeof(bytes));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
+		int n = poll(p, 2, DEMO_VERB_SLICE_MS);
+		if (n < 0 && errno != EINTR)
 			return err_sys(err, ERR_IO, "unable to hear a verb");
-		if (got == 0)
-			return 0;
-		show(v, bytes, (size_t)got, &is_line_start);
+		for (int i = 0; i < 2 && n > 0; i++) {
+			if (p[i].fd < 0 || p[i].revents == 0)
+				continue;
+			ssize_t got = hear(p[i].fd, bytes, sizeof(bytes), err);
+			int rc = got < 0 ? (int)got : 0;
+			if (got == 0)
+				p[i].fd = -1;
+			if (got > 0 && i == 0)
+				show(v, bytes, (size_t)got, &is_line_start);
+			if (got > 0 && i == 1)
+				rc = buf_add(v->call->out, bytes, (size_t)got, err);
+			if (rc != 0)
+				return rc;
+		}
 	}
+	return 0;
 }
 
 DEFINE_CLEANUP(struct child *, child_free)
+
+static int make_argv(struct verb *v, struct err *err)
+{
+	size_t count = 0;
+	int rc = find_program(v->call->program, v->program, err);
+	v->argv[count++] = v->program;
+	while (v->call->words[count - 1] != NULL && count <= DEMO_VERB_MAX_WORDS) {
+		v->argv[count] = v->call->words[count - 1];
+		count++;
+	}
+	return rc == 0 ? make_env(v, err) : rc;
+}
 
 static int run(struct verb *v, int *status, struct err *err)
 {
 	CLEANUP(child_free_p) struct child *child = NULL;
 	const struct child_opts opts = { .argv = v->argv,
 		.envp = v->envp,
-		.out = v->out[1],
+		.out = v->call->out == NULL ? v->out[1] : v->taken[1],
 		.err = v->out[1],
 		.death_signal = SIGTERM };
 	struct child_end end;
 	int rc = child_spawn(&opts, &child, err);
 	if (rc != 0)
 		return rc;
-	(void)close(TAKE_FD(v->out[1])); /* the child has its own */
+	cleanup_close_p(&v->out[1]); /* the child has its own */
+	cleanup_close_p(&v->taken[1]);
 	rc = listen_to(v, child, err);
 	if (rc == 0)
 		rc = child_wait(child, DEMO_VERB_GRACE_MS, &end, err);
@@ -184,32 +240,54 @@ static int run(struct verb *v, int *status, struct err *err)
 	if (stop_is_asked(NULL))
 		return err_set(err, ERR_INTERRUPTED, "interrupted");
 	*status = end.is_signal ? EXIT_STATUS_SIGNAL + end.status : end.status;
+	if (v->call->is_untold)
+		return 0;
 	(void)fprintf(v->log, "exit status %d\n\n", *status); /* the log is a convenience */
-	return 0;
+	return demo_home_tell(v->home, err, "    # exit status %d\n", *status);
 }
 
-int demo_verb_run(struct demo_home *h, struct console *c, const char *const *words, int *status,
+int demo_verb_run(struct demo_home *h, struct console *c, const struct demo_verb *call, int *status,
 	struct err *err)
 {
-	CLEANUP(verb_done) struct verb v = { .home = h, .console = c, .out = { -1, -1 } };
-	size_t count = 0;
+	CLEANUP(verb_done)
+	struct verb v = {
+		.home = h, .console = c, .call = call, .out = { -1, -1 }, .taken = { -1, -1 }
+	};
 	if (stop_is_asked(NULL))
 		return err_set(err, ERR_INTERRUPTED, "interrupted");
-	int rc = find_program(v.program, err);
-	v.argv[count++] = v.program;
-	while (words[count - 1] != NULL && count <= DEMO_VERB_MAX_WORDS) {
-		v.argv[count] = words[count - 1];
-		count++;
-	}
+	int rc = make_argv(&v, err);
 	if (rc == 0)
-		rc = make_env(&v, err);
+		rc = open_verb_log(&v, err);
 	if (rc == 0)
-		rc = open_log(&v, words, err);
-	if (rc == 0)
-		rc = announce(&v, words, err);
+		rc = announce(&v, err);
 	if (rc == 0 && pipe2(v.out, O_CLOEXEC) != 0)
 		rc = err_sys(err, ERR_IO, "unable to make a pipe");
+	if (rc == 0 && call->out != NULL && pipe2(v.taken, O_CLOEXEC) != 0)
+		rc = err_sys(err, ERR_IO, "unable to make a pipe");
+	return rc == 0 ? run(&v, status, err) : rc;
+}
+
+int demo_verb_start(struct demo_home *h, struct console *c, const struct demo_verb *call,
+	const char *log, bool has_pipe, struct child **out, struct err *err)
+{
+	CLEANUP(verb_done)
+	struct verb v = {
+		.home = h, .console = c, .call = call, .out = { -1, -1 }, .taken = { -1, -1 }
+	};
+	if (stop_is_asked(NULL))
+		return err_set(err, ERR_INTERRUPTED, "interrupted");
+	int rc = make_argv(&v, err);
 	if (rc == 0)
-		rc = run(&v, status, err);
-	return rc == 0 ? demo_home_tell(h, err, "    # exit status %d\n", *status) : rc;
+		rc = open_log(&v, log, err);
+	if (rc == 0)
+		rc = announce(&v, err);
+	if (rc != 0)
+		return rc;
+	(void)fflush(v.log); /* the log is a convenience */
+	const struct child_opts opts = { .argv = v.argv,
+		.envp = v.envp,
+		.out = has_pipe ? CHILD_PIPE : fileno(v.log),
+		.err = fileno(v.log),
+		.death_signal = SIGTERM };
+	return child_spawn(&opts, out, err);
 }

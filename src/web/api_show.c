@@ -12,6 +12,7 @@
 #include "controller/catalog_snapshot.h"
 #include "controller/people.h"
 #include "controller/schedule.h"
+#include "crypto/dsse.h"
 #include "plans/calendar.h"
 
 /*
@@ -48,6 +49,17 @@ static void set_hex(json_t *o, const char *key, const uint8_t *data, size_t len)
 	(void)json_object_set_new(o, key, json_string(hex));
 }
 
+/* The fingerprint by which report verify --key knows the key that signs an agent's reports. */
+static void set_report_key(json_t *o, const uint8_t key[32])
+{
+	static const uint8_t none[32];
+	char keyid[DSSE_KEYID_BYTES];
+	if (memcmp(key, none, 32) == 0)
+		return;
+	dsse_keyid(key, keyid);
+	set_text(o, "report_keyid", keyid);
+}
+
 json_t *api_show_agent(const struct catalog_agent *a)
 {
 	json_t *o = json_object();
@@ -64,6 +76,7 @@ json_t *api_show_agent(const struct catalog_agent *a)
 	set_hex(o, "delivery", a->delivery, 32);
 	set_hex(o, "dk", a->dk, 32);
 	set_hex(o, "report_key", a->report, 32);
+	set_report_key(o, a->report);
 	set_time(o, "enrolled", a->enrolled_ms);
 	set_time(o, "approved", a->approved_ms);
 	set_time(o, "seen", a->seen_ms);
