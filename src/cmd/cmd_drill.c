@@ -11,6 +11,8 @@
 #include "base/human.h"
 #include "base/version.h"
 #include "cmd/access.h"
+#include "cmd/drill_far.h"
+#include "cmd/drill_show.h"
 #include "cmd/paths.h"
 #include "cmd/report_shelf.h"
 #include "cmd/stop.h"
@@ -194,123 +196,6 @@ static int carry_out(struct job *j, struct access *a, int64_t declared_ns, struc
 	return rc == 0 ? 0 : err_wrap(err, "unable to carry out the drill");
 }
 
-/* ---- what came out ---- */
-
-static json_t *system_object(const struct report_system *s)
-{
-	const struct report_result *r = &s->result;
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "system", s->system_id, "verdict",
-		report_shape_word(report_shape_verdicts, r->verdict), "rto_met",
-		report_shape_word(report_shape_mets, r->rto_met), "rpo_met",
-		report_shape_word(report_shape_mets, r->rpo_met), "rto_ms", (json_int_t)s->rto_ms,
-		"rpo_ms", (json_int_t)s->rpo_ms);
-	if (o != NULL && r->rta_total_ms != REPORT_NONE)
-		(void)json_object_set_new(
-			o, "rta_ms", json_integer(r->rta_total_ms)); /* absent: not measured */
-	if (o != NULL && r->rpa_ms != REPORT_NONE)
-		(void)json_object_set_new(o, "rpa_ms", json_integer(r->rpa_ms)); /* as above */
-	return o;
-}
-
-static json_t *systems_array(const struct report *r)
-{
-	json_t *list = json_array();
-	for (size_t i = 0; i < r->systems_count; i++)
-		(void)json_array_append_new(
-			list, system_object(r->systems[i])); /* fewer: no memory, pack tells */
-	return list;
-}
-
-static json_t *findings_array(const struct report *r)
-{
-	json_t *list = json_array();
-	for (size_t i = 0; i < r->findings_count; i++) {
-		const struct report_finding *f = r->findings[i];
-		(void)json_array_append_new(list,
-			json_pack("{s:s, s:s, s:s, s:s*}", "id", f->id, "grade",
-				report_shape_word(report_shape_grades, f->grade), "description",
-				f->description, "system", f->system)); /* as above */
-	}
-	return list;
-}
-
-static json_t *drill_object(const struct report *r)
-{
-	char at[REPORT_WORDS_BYTES];
-	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:o, s:o}", "exercise_id",
-		r->exercise.exercise_id, "plan_id", r->plan.id, "plan_version",
-		(json_int_t)r->plan.version, "declared",
-		report_words_time(at, r->exercise.t_declared), "verdict",
-		report_shape_word(report_shape_verdicts, r->verdict.overall), "summary",
-		r->verdict.summary, "systems", systems_array(r), "findings", findings_array(r));
-}
-
-static void print_systems(struct console *c, const struct report *r)
-{
-	char took[REPORT_WORDS_BYTES], rto[REPORT_WORDS_BYTES], age[REPORT_WORDS_BYTES],
-		rpo[REPORT_WORDS_BYTES];
-	console_print(c, "%-16s %-22s %-12s %-10s %-18s %-12s %-10s %s\n", "SYSTEM", "VERDICT",
-		"RECOVERY", "RTO", "RTO MET", "AGE OF DATA", "RPO", "RPO MET");
-	for (size_t i = 0; i < r->systems_count; i++) {
-		const struct report_system *s = r->systems[i];
-		console_print(c, "%-16s %-22s %-12s %-10s %-18s %-12s %-10s %s\n", s->system_id,
-			report_words_verdict(s->result.verdict),
-			report_words_duration(took, s->result.rta_total_ms),
-			report_words_duration(rto, s->rto_ms), report_words_met(s->result.rto_met),
-			report_words_duration(age, s->result.rpa_ms),
-			report_words_duration(rpo, s->rpo_ms), report_words_met(s->result.rpo_met));
-	}
-}
-
-static void print_drill(struct job *j)
-{
-	struct console *c = &j->cli->console;
-	const struct report *r = j->report;
-	console_print(c, "\n");
-	print_systems(c, r);
-	console_print(c, "\n");
-	for (size_t i = 0; i < r->findings_count; i++) {
-		const struct report_finding *f = r->findings[i];
-		console_print(c, "finding %s  %s, %s: ", f->id, report_words_grade(f->grade),
-			f->system == NULL ? "the drill" : f->system);
-		console_print_name(c, f->description, strlen(f->description));
-		console_print(c, "\n");
-	}
-	console_print(c, "verdict  %s. ", report_words_verdict(r->verdict.overall));
-	console_print_name(c, r->verdict.summary, strlen(r->verdict.summary));
-	console_print(c, "\nreport   ");
-	console_print_name(c, j->paths.json, strlen(j->paths.json));
-	console_print(c, "\npage     ");
-	console_print_name(c, j->paths.html, strlen(j->paths.html));
-	console_print(c, "\nsigned   %s\n", j->paths.keyid);
-}
-
-static int tell(struct job *j, struct err *err)
-{
-	struct console *c = &j->cli->console;
-	if (c->is_json) {
-		json_t *o = drill_object(j->report);
-		if (o != NULL) {
-			(void)json_object_set_new(o, "report",
-				jsonx_name(
-					j->paths.json, strlen(j->paths.json))); /* absent: seen */
-			(void)json_object_set_new(o, "page",
-				jsonx_name(j->paths.html, strlen(j->paths.html))); /* as above */
-			(void)json_object_set_new(
-				o, "keyid", json_string(j->paths.keyid)); /* as above */
-		}
-		if (console_object(c, "drill-run", NULL, o) != 0)
-			return err_set(err, ERR_NOMEM, "out of memory");
-	} else {
-		print_drill(j);
-	}
-	if (j->report->exercise.abort_reason != NULL)
-		return err_set(err, ERR_INTERRUPTED,
-			"the drill was interrupted; everything was cleaned up");
-	j->cli->status = report_judge_exit_status(j->report);
-	return 0;
-}
-
 static int make_reports(struct job *j, struct err *err)
 {
 	const char *dir = cli_text(j->cli, "reports");
@@ -338,14 +223,14 @@ static int drill(struct job *j, struct access *a, struct err *err)
 		rc = check_sources(j, &a->list, err);
 	if (rc == 0)
 		rc = carry_out(j, a, declared_ns, err);
-	return rc == 0 ? tell(j, err) : rc;
+	return rc == 0 ? drill_show_tell(j->cli, j->report, &j->paths, err) : rc;
 }
 
 static int run(struct cli *cli, struct err *err)
 {
 	struct access a = ACCESS_INIT;
 	struct job j = { .cli = cli };
-	int rc = drill(&j, &a, err);
+	int rc = drill_far_is_meant(cli) ? drill_far_run(cli, err) : drill(&j, &a, err);
 	access_done(&a);
 	plan_free(j.plan);
 	report_free(j.report);
@@ -369,19 +254,21 @@ static int list_one(
 	const struct report *r = check->report;
 	if (c->is_json)
 		(void)console_object(
-			c, "drill-list", "drill", drill_object(r)); /* console_flush() tells */
+			c, "drill-list", "drill", drill_show_object(r)); /* console_flush() tells */
 	console_print(c, "%s  %s  ", report_words_time(at, r->exercise.t_declared),
 		r->exercise.exercise_id);
 	console_print_name(c, r->plan.id, strlen(r->plan.id));
 	console_print(c, " version %lld: %s\n", (long long)r->plan.version,
 		report_words_verdict(r->verdict.overall));
-	print_systems(c, r);
+	drill_show_systems(c, r);
 	console_print(c, "\n");
 	return 0;
 }
 
 static int run_list(struct cli *cli, struct err *err)
 {
+	if (cli_is_set(cli, "server"))
+		return drill_far_list(cli, err);
 	const char *dir = cli_text(cli, "reports");
 	return report_shelf_walk(dir == NULL ? "." : dir, list_one, cli, err);
 }
@@ -401,6 +288,10 @@ static const struct cli_option run_options[] = {
 		.argument = "FILE",
 		.env = "HOLDFAST_REPORT_KEY",
 		.help = "the key that signs the report" },
+	{ .name = "agent",
+		.kind = CLI_TEXT,
+		.argument = "NAME",
+		.help = "with --server: the sandbox agent that carries it out" },
 	{ .name = "reports",
 		.kind = CLI_TEXT,
 		.argument = "DIR",
@@ -442,10 +333,12 @@ const struct cli_verb cmd_drill_run_verb = {
 		 "sandbox that can reach nothing, starts what the plan starts, runs its checks, "
 		 "runs "
 		 "them again on a damaged copy, cleans up, and writes a signed report.  The exit "
-		 "status is 0 when the plan's objectives were met, 4 when they were not.",
+		 "status is 0 when the plan's objectives were met, 4 when they were not.  With "
+		 "--server and --agent a controller has a sandbox agent do it: no key is needed "
+		 "here, the report is signed by both, and the evidence stays with the controller.",
 	.json = "one object",
 	.options = run_options,
-	.groups = CLI_VAULT,
+	.groups = CLI_VAULT | CLI_SERVER,
 	.run = run,
 };
 
@@ -461,7 +354,10 @@ const struct cli_verb cmd_drill_list_verb = {
 	.name = "drill list",
 	.arguments = "",
 	.summary = "list past drills with what they measured",
-	.json = "JSON lines: drill, warning",
+	.about = "Reads the reports in a directory; with --server the list is the controller's, "
+		 "and 'holdfast report get' fetches a report.",
+	.json = "JSON lines: drill, warning; with --server one object",
 	.options = list_options,
+	.groups = CLI_SERVER,
 	.run = run_list,
 };

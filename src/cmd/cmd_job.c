@@ -53,10 +53,14 @@ static void tell_progress(struct cli *cli, const json_t *job, char last[256])
 	char line[256], size[HUMAN_BYTES];
 	if (p == NULL || cli->console.is_json || remote_text(p, "phase")[0] == '\0')
 		return; /* nothing was said yet */
-	(void)snprintf(line, sizeof(line), "%s: %lld files, %s %s", remote_text(p, "phase"),
-		(long long)remote_number(p, "files"),
-		human_size(size, (uint64_t)remote_number(p, "bytes")),
-		remote_text(p, "text")); /* cut is fine */
+	if (remote_number(p, "files") == 0 && remote_number(p, "bytes") == 0)
+		(void)snprintf(line, sizeof(line), "%s: %s", remote_text(p, "phase"),
+			remote_text(p, "text")); /* cut is fine */
+	else
+		(void)snprintf(line, sizeof(line), "%s: %lld files, %s %s", remote_text(p, "phase"),
+			(long long)remote_number(p, "files"),
+			human_size(size, (uint64_t)remote_number(p, "bytes")),
+			remote_text(p, "text")); /* as above */
 	if (strcmp(line, last) == 0)
 		return;
 	(void)snprintf(last, 256, "%s", line); /* same size */

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/fdio.h"
 #include "cmd/access.h"
+#include "cmd/drill_far.h"
 #include "cmd/report_shelf.h"
 #include "codec/jsonx.h"
 #include "crypto/dsse.h"
@@ -313,6 +314,29 @@ const struct cli_verb cmd_report_verify_verb = {
 	.min_args = 1,
 	.max_args = 1,
 	.run = run_verify,
+};
+
+static const struct cli_option get_options[] = {
+	{ .name = "reports",
+		.kind = CLI_TEXT,
+		.argument = "DIR",
+		.help = "where report and page go; default: the working directory" },
+	{ .name = NULL },
+};
+
+const struct cli_verb cmd_report_get_verb = {
+	.name = "report get",
+	.arguments = "EXERCISE",
+	.summary = "fetch the report of a drill from a controller",
+	.about =
+		"Keeps the signed report as it is and writes its page.  The exit status is that of "
+		"the drill; report verify with --key checks who signed.",
+	.json = "one object",
+	.options = get_options,
+	.groups = CLI_SERVER,
+	.min_args = 1,
+	.max_args = 1,
+	.run = drill_far_get,
 };
 
 const struct cli_verb cmd_report_list_verb = {

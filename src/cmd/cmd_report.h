@@ -7,6 +7,7 @@
 #include "cmd/cli.h"
 
 extern const struct cli_verb cmd_report_key_verb;
+extern const struct cli_verb cmd_report_get_verb;
 extern const struct cli_verb cmd_report_list_verb;
 extern const struct cli_verb cmd_report_verify_verb;
 

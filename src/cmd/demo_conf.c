@@ -113,7 +113,6 @@ int demo_conf_plan(struct demo_home *h, const struct demo_postgres *pg, struct e
 	return rc == 0 ? write_text(h, DEMO_CONF_PLAN, &out, err) : rc;
 }
 
-
 /* ---- the network form ---- */
 
 /* "key = "<directory>/<name>";" */
@@ -137,8 +136,8 @@ static int add_role(const struct demo_home *h, const struct demo_postgres *pg, c
 		if (rc == 0)
 			rc = add_path(h, "work", "agents/" DEMO_CONF_SANDBOX, out, err);
 		if (rc == 0)
-			rc = add_path(h, "  reports", "agents/" DEMO_CONF_SANDBOX "/reports", out,
-				err);
+			rc = add_path(
+				h, "  reports", "agents/" DEMO_CONF_SANDBOX "/reports", out, err);
 		return rc == 0 ? buf_addf(out, err, "};\n") : rc;
 	}
 	int rc = buf_addf(out, err, "role = \"capture\";\nsources = (\n");
@@ -155,8 +154,8 @@ int demo_conf_agent(
 	char state[64], file[64];
 	(void)snprintf(state, sizeof(state), "agents/%s/state", name); /* fits */
 	(void)snprintf(file, sizeof(file), "conf/%s.conf", name);      /* fits */
-	int rc = buf_addf(&out, err, "# An agent: holdfast-agent run --config THIS\nname = \"%s\";\n",
-		name);
+	int rc = buf_addf(
+		&out, err, "# An agent: holdfast-agent run --config THIS\nname = \"%s\";\n", name);
 	if (rc == 0)
 		rc = add_path(h, "state", state, &out, err);
 	if (rc == 0)
@@ -169,7 +168,8 @@ static int add_replaced(
 	const char *text, const char *from, const char *to, struct buf *out, struct err *err)
 {
 	int rc = 0;
-	for (const char *at; rc == 0 && (at = strstr(text, from)) != NULL; text = at + strlen(from)) {
+	for (const char *at; rc == 0 && (at = strstr(text, from)) != NULL;
+		text = at + strlen(from)) {
 		rc = buf_add(out, text, (size_t)(at - text), err);
 		if (rc == 0)
 			rc = buf_add(out, to, strlen(to), err);
@@ -179,15 +179,14 @@ static int add_replaced(
 
 int demo_conf_controller(struct demo_home *h, const char *host, struct err *err)
 {
-	static const char schedules[] =
-		"schedules = (\n"
-		"  { name = \"historian\"; agent = \"" DEMO_CONF_HISTORIAN
-		"\"; source = \"hist3\"; at = \"*-*-* *:*:00/10\"; },\n"
-		"  { name = \"batches\"; agent = \"" DEMO_CONF_RECORDS
-		"\"; source = \"batch3\"; at = \"*-*-* *:*:00/10\"; },\n"
-		"  { name = \"projects\"; agent = \"" DEMO_CONF_RECORDS
-		"\"; source = \"plc3\"; at = \"*-*-* *:*:05/10\"; }\n"
-		");";
+	static const char schedules[] = "schedules = (\n"
+					"  { name = \"historian\"; agent = \"" DEMO_CONF_HISTORIAN
+					"\"; source = \"hist3\"; at = \"*-*-* *:*:00/10\"; },\n"
+					"  { name = \"batches\"; agent = \"" DEMO_CONF_RECORDS
+					"\"; source = \"batch3\"; at = \"*-*-* *:*:00/10\"; },\n"
+					"  { name = \"projects\"; agent = \"" DEMO_CONF_RECORDS
+					"\"; source = \"plc3\"; at = \"*-*-* *:*:05/10\"; }\n"
+					");";
 	CLEANUP(buf_done) struct buf made = BUF_INIT(DEMO_CONF_MAX_BYTES);
 	CLEANUP(buf_done) struct buf due = BUF_INIT(DEMO_CONF_MAX_BYTES);
 	CLEANUP(buf_done) struct buf out = BUF_INIT(DEMO_CONF_MAX_BYTES);

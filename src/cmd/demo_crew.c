@@ -98,8 +98,8 @@ static bool takes_calls(const struct demo_crew *c, int port)
 {
 	CLEANUP(cleanup_close_p) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-	(void)inet_pton(AF_INET, demo_crew_address(c, DEMO_CREW_CONTROLLER),
-		&a.sin_addr); /* made by us */
+	(void)inet_pton(
+		AF_INET, demo_crew_address(c, DEMO_CREW_CONTROLLER), &a.sin_addr); /* made by us */
 	return fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
 }
 

@@ -41,8 +41,8 @@ int demo_crew_spawn(struct demo_crew *c, struct demo_home *h, enum demo_crew_hos
 /* Start the program that ${host} is there for; it goes on until demo_crew_stop(). */
 int demo_crew_start(struct demo_crew *c, struct demo_home *h, enum demo_crew_host host,
 	const struct demo_verb *v, struct err *err);
-/* Wait until the controller's ${port} takes calls.  Return 0, -ERR_FAILED (it ended: its last line),
- * -ERR_BUSY (it takes too long) or -ERR_INTERRUPTED. */
+/* Wait until the controller's ${port} takes calls.  Return 0, -ERR_FAILED (it ended: its last
+ * line), -ERR_BUSY (it takes too long) or -ERR_INTERRUPTED. */
 int demo_crew_wait(struct demo_crew *c, int port, struct err *err);
 /* Does everything run that was started?  Return 0 or -ERR_FAILED: what ended, and where its log
  * is. */

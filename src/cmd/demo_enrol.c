@@ -54,8 +54,8 @@ static int find_conf(
 }
 
 /* Run a verb whose output is taken and not shown. */
-static int take(const struct demo_desk *d, const char *const *words, struct buf *out,
-	struct err *err)
+static int take(
+	const struct demo_desk *d, const char *const *words, struct buf *out, struct err *err)
 {
 	const struct demo_verb call = { .words = words, .out = out };
 	int status = 0;
@@ -159,8 +159,8 @@ static int begin(struct newcomer *n, struct err *err)
 		NULL };
 	const struct demo_verb call = { .program = "holdfast-agent", .words = words };
 	if (rc == 0)
-		rc = demo_crew_spawn(n->desk->crew, n->desk->stage->home, n->host, &call, &n->child,
-			err);
+		rc = demo_crew_spawn(
+			n->desk->crew, n->desk->stage->home, n->host, &call, &n->child, err);
 	if (rc == 0)
 		rc = read_fingerprint(n, err);
 	return rc == 0 ? approve(n, err) : rc;
@@ -212,8 +212,8 @@ int demo_enrol_run(const struct demo_desk *d, struct err *err)
 		const struct demo_verb call = { .program = "holdfast-agent", .words = words };
 		rc = find_conf(d, (enum demo_crew_host)i, conf, err);
 		if (rc == 0)
-			rc = demo_crew_start(d->crew, d->stage->home, (enum demo_crew_host)i, &call,
-				err);
+			rc = demo_crew_start(
+				d->crew, d->stage->home, (enum demo_crew_host)i, &call, err);
 	}
 	return rc;
 }

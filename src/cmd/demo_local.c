@@ -46,9 +46,10 @@ static int make_vault(struct local *d, struct err *err)
 	static const char note[] =
 		"These keys belong to a demonstration.  In a real plant nobody keeps the\n"
 		"passphrase, the recovery file and the vault in one place.\n";
-	const char *const init[] = { "init", "--vault", d->stage->vault, "--writer-key", d->stage->writer_key,
-		"--recovery-file", d->stage->recovery, "--passphrase-file", d->stage->passphrase, "--drill-group",
-		"line3", "--drill-key-out", d->drill_key, NULL };
+	const char *const init[] = { "init", "--vault", d->stage->vault, "--writer-key",
+		d->stage->writer_key, "--recovery-file", d->stage->recovery, "--passphrase-file",
+		d->stage->passphrase, "--drill-group", "line3", "--drill-key-out", d->drill_key,
+		NULL };
 	const char *const key[] = { "report", "key", "new", "--out", d->report_key, NULL };
 	char keys[PATH_MAX];
 	int rc = demo_home_join(d->stage->home, "keys", keys, err);
@@ -84,8 +85,8 @@ static int back_up(struct local *d, struct err *err)
 	int rc = 0;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && rc == 0; i++) {
 		const char *const words[] = { "backup", "--vault", d->stage->vault, "--writer-key",
-			d->stage->writer_key, "--config", d->sources, "--source", names[i], "--staging",
-			d->staging, NULL };
+			d->stage->writer_key, "--config", d->sources, "--source", names[i],
+			"--staging", d->staging, NULL };
 		rc = demo_stage_verb(d->stage, words, err);
 	}
 	return rc;
@@ -115,8 +116,8 @@ static int do_second(struct local *d, struct err *err)
 
 static int do_disaster(struct local *d, struct err *err)
 {
-	const char *const words[] = { "verify", "--vault", d->stage->vault, "--writer-key", d->stage->writer_key,
-		NULL };
+	const char *const words[] = { "verify", "--vault", d->stage->vault, "--writer-key",
+		d->stage->writer_key, NULL };
 	int rc = demo_stage_chapter(d->stage, "The disaster",
 		"The writer and the historian are stopped.  What is left is the vault; is it "
 		"whole?",
@@ -130,9 +131,10 @@ static int do_drill(struct local *d, struct err *err)
 {
 	const char *const lint[] = { "plan", "lint", d->stage->plan, NULL };
 	const char *const words[] = { "drill", "run", "--vault", d->stage->vault, "--writer-key",
-		d->stage->writer_key, "--plan", d->stage->plan, "--drill-key", d->drill_key, "--report-key",
-		d->report_key, "--reports", d->stage->reports, "--work", demo_home_path(d->stage->home),
-		"--scenario", "demonstration: the historian was stopped on purpose", NULL };
+		d->stage->writer_key, "--plan", d->stage->plan, "--drill-key", d->drill_key,
+		"--report-key", d->report_key, "--reports", d->stage->reports, "--work",
+		demo_home_path(d->stage->home), "--scenario",
+		"demonstration: the historian was stopped on purpose", NULL };
 	int rc = demo_stage_chapter(d->stage, "The drill",
 		"The continuity plan, carried out in a sandbox that reaches nothing: restore, "
 		"start, check, measure, break a copy on purpose, clean up.",

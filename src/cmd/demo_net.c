@@ -116,8 +116,7 @@ static int read_form(struct net *n, bool *is_there, struct err *err)
 	if (rc != 0 || !*is_there)
 		return rc;
 	const char *line = buf_cstr(&text);
-	if (line == NULL ||
-		sscanf(line, "%15s %d %d", word, &n->agents_port, &n->people_port) != 3)
+	if (line == NULL || sscanf(line, "%15s %d %d", word, &n->agents_port, &n->people_port) != 3)
 		return err_set(err, ERR_CORRUPT, "'%s' is not what a demonstration wrote", path);
 	n->is_lan = strcmp(word, "namespaces") == 0;
 	return 0;
@@ -141,8 +140,9 @@ static int make_crew(struct net *n, struct err *err)
 		return rc;
 	if (is_there) {
 		rc = demo_crew_new(n->is_lan, cli, &n->crew, err);
-		return rc == 0 ? 0 : err_hint(err, "the first run had a network of its own; name a new "
-						   "directory");
+		return rc == 0 ? 0
+			       : err_hint(err, "the first run had a network of its own; name a new "
+					       "directory");
 	}
 	n->is_lan = true;
 	n->agents_port = NET_AGENTS_PORT;
@@ -172,8 +172,7 @@ static int do_network(struct net *n, struct err *err)
 	if (rc != 0)
 		return rc;
 	if (!n->is_lan)
-		console_print(
-			&s->cli->console, "  all of them are plain processes on 127.0.0.1\n");
+		console_print(&s->cli->console, "  all of them are plain processes on 127.0.0.1\n");
 	for (int i = 0; i < DEMO_CREW_HOSTS && n->is_lan; i++)
 		console_print(&s->cli->console, "  %-12s %s\n",
 			demo_crew_name((enum demo_crew_host)i),
@@ -234,11 +233,10 @@ static int make_vault(struct net *n, struct err *err)
 	(void)snprintf(people, sizeof(people), "%d", n->people_port); /* fits */
 	const char *const init[] = { "init", "--vault", s->vault, "--writer-key", s->writer_key,
 		"--recovery-file", s->recovery, "--passphrase-file", s->passphrase, NULL };
-	const char *const controller[] = { "controller", "init", "--dir", n->dir, "--name",
-		"plant", "--host", demo_crew_address(n->crew, DEMO_CREW_CONTROLLER),
-		"--agents-port", agents, "--people-port", people, "--vault", s->vault,
-		"--writer-key", s->writer_key, "--recovery-file", s->recovery,
-		"--passphrase-file", s->passphrase, NULL };
+	const char *const controller[] = { "controller", "init", "--dir", n->dir, "--name", "plant",
+		"--host", demo_crew_address(n->crew, DEMO_CREW_CONTROLLER), "--agents-port", agents,
+		"--people-port", people, "--vault", s->vault, "--writer-key", s->writer_key,
+		"--recovery-file", s->recovery, "--passphrase-file", s->passphrase, NULL };
 	int rc = demo_home_join(s->home, "keys", keys, err);
 	for (size_t i = 0; i < sizeof(half) / sizeof(half[0]) && rc == 0; i++)
 		rc = demo_home_remove(s->home, half[i], err);
@@ -259,10 +257,9 @@ static int make_vault(struct net *n, struct err *err)
 			s->home, n->is_lan ? "\"0.0.0.0\"" : "\"127.0.0.1\"", err);
 	if (rc != 0)
 		return rc;
-	console_print(
-		&s->cli->console, "  schedules were put into " DEMO_CONF_CONTROLLER "\n");
-	return demo_home_tell(s->home, err,
-		"    # schedules were put into " DEMO_CONF_CONTROLLER " by hand\n");
+	console_print(&s->cli->console, "  schedules were put into " DEMO_CONF_CONTROLLER "\n");
+	return demo_home_tell(
+		s->home, err, "    # schedules were put into " DEMO_CONF_CONTROLLER " by hand\n");
 }
 
 static int do_controller(struct net *n, struct err *err)
@@ -290,9 +287,10 @@ static int do_agents(struct net *n, struct err *err)
 	struct demo_stage *s = n->stage;
 	const bool is_there = demo_home_has(s->home, DEMO_NET_DONE);
 	int rc = demo_stage_chapter(s, "Three agents",
-		is_there ? "Enrolled before; they go on."
-			 : "Each shows a fingerprint on its own screen; the officer compares it and "
-			   "signs the agent in.",
+		is_there
+			? "Enrolled before; they go on."
+			: "Each shows a fingerprint on its own screen; the officer compares it and "
+			  "signs the agent in.",
 		err);
 	if (rc == 0 && !is_there)
 		rc = demo_enrol_all(&n->desk, err);

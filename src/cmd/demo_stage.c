@@ -216,7 +216,8 @@ int demo_stage_judge(struct demo_stage *s, int status, struct err *err)
 	return rc;
 }
 
-static int report_path(const struct demo_stage *s, const char *end, char out[PATH_MAX], struct err *err)
+static int report_path(
+	const struct demo_stage *s, const char *end, char out[PATH_MAX], struct err *err)
 {
 	char name[128];
 	(void)snprintf(name, sizeof(name), "reports/%s%s", s->exercise, end); /* fits */

@@ -54,6 +54,7 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_report_key_verb,
 	&cmd_report_verify_verb,
 	&cmd_report_list_verb,
+	&cmd_report_get_verb,
 	&cmd_controller_init_verb,
 	&cmd_controller_run_verb,
 	&cmd_controller_rebuild_verb,

@@ -31,8 +31,8 @@ static int join(
 	return n < 0 || n >= PATH_MAX ? err_set(err, ERR_LIMIT, "path '%s' is too long", dir) : 0;
 }
 
-static int put_page(struct report *r, const struct buf *json, const struct report_shelf_paths *p,
-	struct err *err)
+static int put_page(const struct report *r, const struct buf *json,
+	const struct report_shelf_paths *p, struct err *err)
 {
 	CLEANUP(buf_done) struct buf html = BUF_INIT(REPORT_HTML_MAX);
 	uint8_t digest[HASH_BYTES];
@@ -40,9 +40,10 @@ static int put_page(struct report *r, const struct buf *json, const struct repor
 	const char *slash = strrchr(p->json, '/');
 	hash_sha256(json->data, json->len, digest);
 	text_hex(digest, sizeof(digest), hex);
-	const struct report_html_opts opts = {
-		.json_name = slash + 1, .json_sha256 = hex, .keyid = p->keyid
-	};
+	const struct report_html_opts opts = { .json_name = slash + 1,
+		.json_sha256 = hex,
+		.keyid = p->keyid,
+		.controller_keyid = p->controller_keyid[0] == '\0' ? NULL : p->controller_keyid };
 	int rc = report_html_render(r, &opts, &html, err);
 	return rc == 0 ? atomic_file_write(AT_FDCWD, p->html, 0644, html.data, html.len, err) : rc;
 }
@@ -51,7 +52,7 @@ int report_shelf_put(const char *dir, struct report *r, const uint8_t seed[32],
 	struct report_shelf_paths *out, struct err *err)
 {
 	CLEANUP(buf_done) struct buf json = BUF_INIT(REPORT_JSON_MAX);
-	struct report_shelf_paths p;
+	struct report_shelf_paths p = { .controller_keyid = "" };
 	uint8_t pk[ED25519_KEY_BYTES];
 	ed25519_public(seed, pk);
 	dsse_keyid(pk, p.keyid);
@@ -64,6 +65,45 @@ int report_shelf_put(const char *dir, struct report *r, const uint8_t seed[32],
 		rc = atomic_file_create(AT_FDCWD, p.json, 0644, json.data, json.len, err);
 	if (rc == 0)
 		rc = put_page(r, &json, &p, err);
+	if (rc == 0)
+		*out = p;
+	return rc;
+}
+
+/* Write it, unless just these bytes are there. */
+static int keep_file(const char *path, const struct buf *json, struct err *err)
+{
+	CLEANUP(buf_done) struct buf old = BUF_INIT(REPORT_JSON_MAX);
+	struct err why = ERR_INIT;
+	int rc = atomic_file_create(AT_FDCWD, path, 0644, json->data, json->len, &why);
+	if (rc == -ERR_EXISTS && fdio_read_file(AT_FDCWD, path, &old, NULL) == 0 &&
+		old.len == json->len && memcmp(old.data, json->data, old.len) == 0)
+		return 0;
+	if (rc != 0)
+		*err = why;
+	return rc;
+}
+
+int report_shelf_keep(const char *dir, const struct report_check *check, const void *data,
+	size_t len, struct report_shelf_paths *out, struct err *err)
+{
+	CLEANUP(buf_done) struct buf json = BUF_INIT(REPORT_JSON_MAX);
+	const char *id = check->report->exercise.exercise_id;
+	const struct dsse_opened *by = &check->signed_by;
+	struct report_shelf_paths p = { .controller_keyid = "" };
+	(void)snprintf(p.keyid, sizeof(p.keyid), "%s", by->signers[0].keyid); /* same size */
+	if (by->count > 1)
+		(void)snprintf(p.controller_keyid, sizeof(p.controller_keyid), "%s",
+			by->signers[1].keyid); /* same size */
+	int rc = join(p.json, dir, id, ".json", err);
+	if (rc == 0)
+		rc = join(p.html, dir, id, ".html", err);
+	if (rc == 0)
+		rc = buf_add(&json, data, len, err);
+	if (rc == 0)
+		rc = keep_file(p.json, &json, err);
+	if (rc == 0)
+		rc = put_page(check->report, &json, &p, err);
 	if (rc == 0)
 		*out = p;
 	return rc;

@@ -20,7 +20,8 @@ struct report;
 struct report_shelf_paths {
 	char json[PATH_MAX];
 	char html[PATH_MAX];
-	char keyid[DSSE_KEYID_BYTES]; /* of the key that signed */
+	char keyid[DSSE_KEYID_BYTES];            /* of the key that signed */
+	char controller_keyid[DSSE_KEYID_BYTES]; /* of a controller that signed too, or "" */
 };
 
 /**
@@ -29,6 +30,15 @@ struct report_shelf_paths {
  */
 int report_shelf_put(const char *dir, struct report *r, const uint8_t seed[32],
 	struct report_shelf_paths *out, struct err *err);
+
+/**
+ * report_shelf_keep(dir, check, data, len, out, err):
+ * Write the signed report ${data}, opened as ${check}, as it is, and its page.  One that is there
+ * with the same bytes is kept.  Return 0, -ERR_EXISTS (another report of that exercise is there)
+ * or -ERR_IO.
+ */
+int report_shelf_keep(const char *dir, const struct report_check *check, const void *data,
+	size_t len, struct report_shelf_paths *out, struct err *err);
 
 /* Called for each file <name>.json in order of names: ${check} is NULL when it is no intact report,
  * ${why} says why then.  A value other than 0 ends the walk and is returned. */
