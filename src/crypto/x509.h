@@ -28,12 +28,12 @@ int x509_ca_new(const char *key_pem, const char *name, int64_t now_s, int days, 
 int x509_request_new(const char *key_pem, const char *name, struct buf *pem, struct err *err);
 
 struct x509_issue {
-	const char *name;             /* common name */
-	const char *uri;              /* SAN URI, or NULL */
-	const char *const *hosts;     /* SAN DNS names and IP addresses */
-	size_t host_count;            /* <= X509_MAX_NAMES */
-	bool is_server;               /* extended key usage: server, else client */
-	int64_t from_s, until_s;      /* since 1970 */
+	const char *name;         /* common name */
+	const char *uri;          /* SAN URI, or NULL */
+	const char *const *hosts; /* SAN DNS names and IP addresses */
+	size_t host_count;        /* <= X509_MAX_NAMES */
+	bool is_server;           /* extended key usage: server, else client */
+	int64_t from_s, until_s;  /* since 1970 */
 };
 
 /**

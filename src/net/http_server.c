@@ -125,7 +125,7 @@ static int listen_on(struct http_server *s, const struct http_server_opts *opts,
 	if (rc != 0)
 		return rc;
 	evconnlistener_set_error_cb(s->listener, on_accept_error);
-	struct sockaddr_storage bound;
+	struct sockaddr_storage bound = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(bound);
 	if (getsockname(evconnlistener_get_fd(s->listener), (struct sockaddr *)&bound, &len) != 0)
 		return err_sys(err, ERR_IO, "unable to learn the port");
