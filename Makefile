@@ -18,7 +18,7 @@ V ?= release
 BUILD := build/$(V)
 CC ?= gcc
 PKGS := libcrypto libssl libzstd libconfig jansson libarchive libpq libxml-2.0 libseccomp \
-	libevent libevent_openssl libevent_pthreads libcurl sqlite3
+	libevent_core libevent_openssl libevent_pthreads libcurl sqlite3
 # asked only when something is compiled, so that `make setup` works before they are installed
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 PKG_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)

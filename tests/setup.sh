@@ -4,9 +4,16 @@
 # while it is being installed, and goes away again.
 set -eu
 missing=()
+# at least these versions: what was before has holes that a server on a network must not have
+declare -A least=([libevent-dev]=2.1.12-stable-8+deb12u1)
 for package in "$@"; do
 	dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' ||
 		missing+=("$package")
+	version=$(dpkg-query -W -f='${Version}' "$package" 2>/dev/null) || continue
+	if [ -n "${least[$package]:-}" ] &&
+		dpkg --compare-versions "$version" lt "${least[$package]}"; then
+		missing+=("$package")
+	fi
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 

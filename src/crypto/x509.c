@@ -29,9 +29,7 @@
 #define SPKI_BYTES 91
 #define SERIAL_BYTES 16
 #define SECONDS_PER_DAY INT64_C(86400)
-#define TIME_MAX_S                                                                                 \
-	INT64_C(253402300799) /* 9999-12-31T23:59:59Z: the last an ASN.1 time can say              \
-			       */
+#define TIME_MAX_S INT64_C(253402300799) /* the end of the year 9999: the last that can be said */
 
 DEFINE_CLEANUP(BIO *, BIO_free_all)
 DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free)

@@ -2,7 +2,7 @@
  * http_client: HTTP/1.1 over TLS 1.3 to one server, several requests at once.
  * Knows: trust in exactly one CA (never the system's), a client certificate, bandwidth, retries of
  * what never reached the server or was answered 503.
- * Hides: libcurl.  One thread.
+ * Hides: libcurl.  One thread.  Makes the process ignore SIGPIPE.
  */
 #ifndef NET_HTTP_CLIENT_H
 #define NET_HTTP_CLIENT_H

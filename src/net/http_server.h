@@ -2,7 +2,7 @@
  * http_server: HTTP/1.1 over TLS 1.3 on one listening socket of a loop.
  * Knows: limits (connections in all and per address, header, body, time), client certificates,
  * refusal of smuggled requests (Content-Length with Transfer-Encoding, two lengths, a bare LF..).
- * Hides: evhttp and the TLS library.  One thread: the loop's.
+ * Hides: libevent and the TLS library.  One thread: the loop's.  Makes the process ignore SIGPIPE.
  */
 #ifndef NET_HTTP_SERVER_H
 #define NET_HTTP_SERVER_H
@@ -36,8 +36,10 @@ struct http_server_opts {
 	size_t max_body;       /* bytes; more is answered with 413 */
 	int max_connections;   /* more are closed at once */
 	int max_per_address;
-	int idle_s; /* a request must arrive whole, and a connection not be silent for
-		     * longer: slow senders are cut off */
+	/* A connection may be silent for so long; handshake and head must be done by then, a body
+	 * (and the taking of a reply) by then and one second more for each 32 KiB: slow senders are
+	 * cut off.  A request that waits for its reply has no limit. */
+	int idle_s;
 	/* Called for each whole request.  It is answered by http_request_reply() now or later, on
 	 * the loop's thread, exactly once. */
 	void (*on_request)(void *arg, struct http_request *r);
@@ -51,7 +53,8 @@ struct http_server_opts {
  */
 int http_server_open(
 	const struct http_server_opts *opts, struct http_server **out, struct err *err);
-/* Requests that were not answered are dropped; their pointers are dead afterwards. */
+/* Requests that were not answered are dropped; their pointers are dead afterwards.  Not from within
+ * on_request or an on_gone function. */
 void http_server_close(struct http_server *s);
 
 /* The port that is listened on. */

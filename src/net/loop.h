@@ -1,6 +1,7 @@
 /*
  * loop: one event loop: timers, signals, and a door for other threads.
- * Hides: libevent.  Everything but loop_post() and loop_stop() belongs to the thread that runs it.
+ * Hides: libevent.  Makes the process ignore SIGPIPE.  Everything but loop_post() and loop_stop()
+ * belongs to the thread that runs it.
  */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
