@@ -15,8 +15,9 @@ claim() { # name test...
 nothing_left() {
 	local left="" dir
 	for dir in /proc/[0-9]*; do
-		if tr '\0' ' ' <"$dir/cmdline" 2>/dev/null | grep -qF "$D"; then
-			left+="$dir $(tr '\0' ' ' <"$dir/cmdline" 2>/dev/null)"$'\n'
+		[ -r "$dir/cmdline" ] || continue
+		if { tr '\0' ' ' 2>/dev/null <"$dir/cmdline"; } 2>/dev/null | grep -qF "$D"; then
+			left+="$dir $(tr '\0' ' ' 2>/dev/null <"$dir/cmdline")"$'\n'
 		fi
 	done
 	if [ -z "$left" ]; then ok; else not_ok "$1: processes are left" "$left"; fi
