@@ -171,6 +171,16 @@ $(BUILD)/tools/%: tests/tools/%.c $(TEST_HELPER_OBJ) $(LIB)
 	@$(CC) $(CPPFLAGS_ALL) -Itests $(CFLAGS_ALL) -o $@ $< $(TEST_HELPER_OBJ) $(LIB) \
 		$(LDFLAGS_ALL) $(PKG_LIBS) -lpthread -lm
 
+# ---- measuring, never part of the tests ---------------------------------------------------------
+BENCH_TREE ?= /usr
+.PHONY: bench-memory
+bench-memory: $(BUILD)/bench/backup_memory ## peak memory of an agent (BENCH_TREE=/usr)
+	@$< $(BUILD)/bench/memory $(BENCH_TREE)
+$(BUILD)/bench/%: tests/bench/%.c $(LIB)
+	@mkdir -p $(@D)
+	@echo "  BENCH $@"
+	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -o $@ $< $(LIB) $(LDFLAGS_ALL) $(PKG_LIBS) -lpthread -lm
+
 # ---- the rest ---------------------------------------------------------------------------------
 PREFIX ?= /usr/local
 .PHONY: install uninstall

@@ -11,11 +11,14 @@
 
 /*
  * INVARIANTS
- * (1) batch holds count whole records back to back; ids, lens, types describe them in order.
+ * (1) batch holds count whole records back to back; ids, lens, types describe them in order.  It
+ *     never moves: room for one more record is there from the start.
  * (2) sent holds every ID that this run sealed: none is sealed into a batch twice.
  */
 
-#define BATCH_FLUSH_BYTES (2u << 20) /* what waits in memory, here and on its way to a gateway */
+/* Enough that a question and an answer cost nothing beside it; more is only memory. */
+#define BATCH_FLUSH_BYTES (2u << 20)
+#define BATCH_ROOM_BYTES (BATCH_FLUSH_BYTES + RECORD_MAX_WRITE_BYTES)
 
 struct uploader {
 	const struct port *port; /* borrowed */
@@ -23,7 +26,7 @@ struct uploader {
 	struct record_sink sink;
 	struct snaprec_refs *refs;
 	struct id_set *sent;
-	struct buf batch, missing;
+	struct buf batch;
 	uint8_t ids[PORT_HAS_IDS][32];
 	uint32_t lens[PORT_HAS_IDS];
 	enum record_type types[PORT_HAS_IDS];
@@ -45,9 +48,10 @@ int uploader_new(const struct port *port, const uint8_t k_mle[32], enum record_c
 		return err_set(err, ERR_NOMEM, "out of memory");
 	u->port = port;
 	u->sink = (struct record_sink){ .self = u, .put = sink_put, .use = sink_use };
-	u->batch = (struct buf)BUF_INIT(PORT_MAX_BATCH_BYTES);
-	u->missing = (struct buf)BUF_INIT(PORT_MAX_BATCH_BYTES);
-	int rc = record_sealer_new(1, k_mle, check, &u->sealer, err);
+	u->batch = (struct buf)BUF_INIT(BATCH_ROOM_BYTES);
+	int rc = buf_reserve(&u->batch, BATCH_ROOM_BYTES, err); /* costs only what is written to */
+	if (rc == 0)
+		rc = record_sealer_new(1, k_mle, check, &u->sealer, err);
 	if (rc == 0)
 		rc = snaprec_refs_new(&u->refs, err);
 	if (rc == 0)
@@ -66,7 +70,6 @@ void uploader_free(struct uploader *u)
 	snaprec_refs_free(u->refs);
 	id_set_free(u->sent);
 	buf_done(&u->batch);
-	buf_done(&u->missing);
 	free(u);
 }
 
@@ -80,6 +83,26 @@ const struct uploader_stats *uploader_stats(const struct uploader *u)
 	return &u->stats;
 }
 
+/* Close the gaps of what the vault has: what is left is what is sent. */
+static void keep_missing(struct uploader *u, const uint8_t *present)
+{
+	size_t at = 0, kept = 0;
+	for (size_t i = 0; i < u->count; at += u->lens[i], i++) {
+		if (present[i])
+			continue;
+		if (kept != at)
+			memmove(u->batch.data + kept, u->batch.data + at, u->lens[i]);
+		kept += u->lens[i];
+		u->stats.sent_records++;
+		u->stats.sent_bytes += u->lens[i];
+		if (u->types[i] == RECORD_DATA) {
+			u->stats.sent_data_records++;
+			u->stats.sent_data_bytes += u->lens[i];
+		}
+	}
+	u->batch.len = kept;
+}
+
 int uploader_flush(struct uploader *u, struct err *err)
 {
 	if (u->count == 0)
@@ -88,22 +111,9 @@ int uploader_flush(struct uploader *u, struct err *err)
 	int rc = u->port->has(u->port->self, (const uint8_t(*)[32])u->ids, u->count, present, err);
 	if (rc != 0)
 		return rc;
-	buf_clear(&u->missing);
-	size_t at = 0;
-	for (size_t i = 0; rc == 0 && i < u->count; i++) {
-		if (!present[i]) {
-			rc = buf_add(&u->missing, u->batch.data + at, u->lens[i], err);
-			u->stats.sent_records++;
-			u->stats.sent_bytes += u->lens[i];
-			if (u->types[i] == RECORD_DATA) {
-				u->stats.sent_data_records++;
-				u->stats.sent_data_bytes += u->lens[i];
-			}
-		}
-		at += u->lens[i];
-	}
-	if (rc == 0 && u->missing.len > 0)
-		rc = u->port->put(u->port->self, u->missing.data, u->missing.len, err);
+	keep_missing(u, present);
+	if (u->batch.len > 0)
+		rc = u->port->put(u->port->self, u->batch.data, u->batch.len, err);
 	u->count = 0;
 	buf_clear(&u->batch);
 	return rc;

@@ -65,10 +65,10 @@ static const struct {
 };
 #define SHORTHANDS (sizeof(shorthands) / sizeof(shorthands[0]))
 
-static int refuse(const struct reader *r, const char *at, const char *fmt, ...)
+static int(refuse)(const struct reader *r, const char *at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static int refuse(const struct reader *r, const char *at, const char *fmt, ...)
+static int(refuse)(const struct reader *r, const char *at, const char *fmt, ...)
 {
 	char shown[200], why[300];
 	va_list args;
@@ -79,6 +79,8 @@ static int refuse(const struct reader *r, const char *at, const char *fmt, ...)
 	return err_set(r->err, ERR_CONFIG, "calendar expression \"%s\", character %zu: %s", shown,
 		(size_t)(at - r->text) + 1, why);
 }
+
+#define refuse(...) ERR_NEVER_ZERO((refuse)(__VA_ARGS__))
 
 static bool is_word(const struct token *t, const char *word)
 {
@@ -320,14 +322,12 @@ static int refuse_word(const struct reader *r, const struct token *t)
 			near = known;
 		}
 	}
-	int rc = refuse(r, t->at, "\"%.*s\" is no weekday and no word of cadence",
+	(void)refuse(r, t->at, "\"%.*s\" is no weekday and no word of cadence",
 		(int)(t->len > 40 ? 40 : t->len), t->at);
 	if (near != NULL)
 		return err_hint(r->err, "did you mean %s?", near);
-	return rc == 0 ? rc
-		       : err_hint(r->err,
-				 "weekdays: Mon Tue Wed Thu Fri Sat Sun; words: minutely "
-				 "hourly daily weekly monthly quarterly semiannually yearly");
+	return err_hint(r->err, "weekdays: Mon Tue Wed Thu Fri Sat Sun; words: minutely "
+				"hourly daily weekly monthly quarterly semiannually yearly");
 }
 
 static int read_weekday(const struct reader *r, const char **at, const char *end, int *out)

@@ -39,6 +39,7 @@ for name in conf keys vault pg batch plc reports logs README keys/DEMO-ONLY; do
 	claim "demo made $name" [ -e "$D/$name" ]
 done
 claim "demo left no sandbox" [ -z "$(find "$D" -maxdepth 1 -name 'holdfast-drill-*')" ]
+first_is_there=$(date -u +%FT%TZ) # the backups of the first run are, those of the second are not
 "$HF" demo --in-process --dir "$D" --json >"$SCRATCH/again.json" 2>"$SCRATCH/again.err"
 claim "demo, a second time in the same place" [ $? -eq 0 ]
 claim "its JSON fits the schema" "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" demo \
@@ -86,7 +87,7 @@ PY
 export HOLDFAST_STATE_DIR=$D/conf/state HOLDFAST_CONFIG_DIR=$D/keys
 mkdir "$SCRATCH/work" "$SCRATCH/reports"
 drill() {
-	"$HF" drill run --vault "${VAULT:-$D/vault}" --writer-key "$D/keys/writer.key" --plan "$1" \
+	${EXEC:-} "$HF" drill run --vault "${VAULT:-$D/vault}" --writer-key "$D/keys/writer.key" --plan "$1" \
 		--drill-key "${DRILL_KEY:-$D/keys/drill.key}" --report-key "$D/keys/report.key" \
 		--reports "$SCRATCH/reports" --work "$SCRATCH/work" "${@:2}"
 }
@@ -151,6 +152,34 @@ sed 's/host = "192.0.2.10"/host = "nowhere.invalid"/' "$SCRATCH/small.plan" >"$S
 expect 4 "a target that cannot be tried" drill "$SCRATCH/name.plan"
 says "it was not tried" "nowhere.invalid:502 was not tried"
 
+newest_report() {
+	find "$SCRATCH/reports" -maxdepth 1 -name '*.json' -printf '%T@ %p\n' | sort -n | tail -n 1 |
+		cut -d' ' -f2-
+}
+# of_report EXPRESSION: its value in Python, r being the newest report.
+of_report() {
+	python3 - "$(newest_report)" "$1" <<'PY'
+import base64, json, sys
+r = json.loads(base64.b64decode(json.load(open(sys.argv[1]))["payload"]))["predicate"]
+print(eval(sys.argv[2], {"r": r}))
+PY
+}
+seq='r["systems"][0]["recovery_point"]["seq"]'
+expect 0 "declared now" drill "$SCRATCH/small.plan"
+newest=$(of_report "$seq")
+expect 0 "declared before the second backup" drill "$SCRATCH/small.plan" --declared "$first_is_there"
+claim "the point there was then is chosen" [ "$(of_report "$seq")" -lt "$newest" ]
+claim "its data has an age" [ "$(of_report 'r["systems"][0]["result"]["rpa_ms"] >= 0')" = True ]
+expect 4 "declared before the first backup" drill "$SCRATCH/small.plan" --declared 2026-01-01T00:00:00Z
+says "there was none" "the vault held none yet when the disruption was declared"
+
+sed 's/host = "192.0.2.10"/host = "localhost"/' "$SCRATCH/small.plan" >"$SCRATCH/homes.plan"
+expect 0 "a name with its addresses" drill "$SCRATCH/homes.plan"
+homes=$(getent ahosts localhost | awk '{ print $1 }' | sort -u | wc -l)
+listed='[c["target"] for c in r["environment"]["isolation_checks"]]'
+claim "every address is listed" \
+	[ "$(of_report "sum('localhost:502 at ' in t for t in $listed)")" -eq "$homes" ]
+
 expect 2 "declared in the future" drill "$SCRATCH/small.plan" --declared 2099-01-01T00:00:00Z
 expect 4 "declared an hour ago" drill "$SCRATCH/small.plan" --declared "$(date -u -d '-2 hours' +%FT%TZ)"
 says "the recovery time is over" "the objective (RTO) is"
@@ -173,30 +202,44 @@ DRILL_KEY=$SCRATCH/wrong.key expect 4 "a wrong drill key" drill "$SCRATCH/small.
 says "it says that no snapshot opens" "no recovery point"
 
 # ---- interrupted and killed ----
-# interrupt SIGNAL WANTED: a drill that gets the signal as soon as its sandbox is there.
+# interrupt SIGNAL WANTED TEXT: a drill whose whole process group, as a terminal does it, gets the
+# signal as soon as it has said TEXT.
 interrupt() {
-	local sig=$1 want=$2 pid rc
-	drill "$SCRATCH/plan" >"$SCRATCH/out" 2>&1 &
+	local sig=$1 want=$2 text=$3 pid rc
+	set -m # a process group of its own, and no shell in it that ends before the drill
+	EXEC="exec" drill "$SCRATCH/plan" >"$SCRATCH/out" 2>&1 &
 	pid=$!
-	for _ in $(seq 600); do
-		grep -q 'restore the database files' "$SCRATCH/out" && break
+	set +m
+	for _ in $(seq 6000); do
+		grep -qF -- "$text" "$SCRATCH/out" && break
 		kill -0 "$pid" 2>/dev/null || break
-		sleep 0.1
+		sleep 0.01
 	done
-	pkill "-$sig" -P "$pid" -x holdfast 2>/dev/null || kill "-$sig" "$pid"
+	kill "-$sig" -- "-$pid"
 	wait "$pid"
 	rc=$?
 	if [ "$rc" -eq "$want" ]; then ok; else
-		not_ok "signal $sig: exit $rc instead of $want" "$(cat "$SCRATCH/out")"
+		not_ok "signal $sig at '$text': exit $rc instead of $want" "$(cat "$SCRATCH/out")"
 	fi
 }
-interrupt TERM 143
-work_is_empty "interrupted drill"
-nothing_left "interrupted drill"
-newest=$(find "$SCRATCH/reports" -maxdepth 1 -name '*.json' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-)
-expect 0 "its report is signed" "$HF" report verify "$newest" --key "$D/keys/report.key.pub"
-says "it says aborted" "Aborted"
-interrupt KILL 137
+# aborted SIGNAL WANTED TEXT: interrupted there, it says so, is signed, and nothing is left.
+aborted() {
+	interrupt "$@"
+	work_is_empty "$1 at '$3'"
+	nothing_left "$1 at '$3'"
+	expect 0 "$1 at '$3': its report is signed" "$HF" report verify "$(newest_report)" \
+		--key "$D/keys/report.key.pub"
+	says "$1 at '$3': it says aborted" "Aborted"
+}
+aborted TERM 143 " begins"                          # selecting
+aborted INT 130 "opened with the drill key"        # the last of it, and the sandbox
+aborted INT 130 "from inside: unreachable"         # restoring the database
+aborted TERM 143 "check files: passed"             # starting it
+aborted INT 130 "check samples: passed"            # its checks
+aborted TERM 143 "hist3: recovered"                # restoring the batches
+aborted INT 130 "negative control: hist3: one bit" # checks of the damaged copy
+aborted TERM 143 "negative control: batch3"
+interrupt KILL 137 "restore the database files"
 for _ in $(seq 100); do # the kernel ends what ran inside; that takes a moment
 	grep -qsF "${SCRATCH// /\\040}/work" /proc/[0-9]*/mountinfo || break
 	sleep 0.1
