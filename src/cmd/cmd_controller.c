@@ -310,7 +310,12 @@ static int run_run(struct cli *cli, struct err *err)
 	struct conf_problems problems = CONF_PROBLEMS_INIT;
 	struct controller *controller = NULL;
 	struct controller_opts opts = {
-		.version = VERSION_TEXT, .open_store = open_location, .on_people = api_handle
+		.version = VERSION_TEXT,
+		.open_store = open_location,
+		.on_people = api_handle,
+		.notify_socket = getenv("NOTIFY_SOCKET"),
+		.watchdog_ms = notify_watchdog_ms(
+			getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID"), getpid()),
 	};
 	int rc = config_path(cli, &opts.conf_path, err);
 	if (rc != 0)

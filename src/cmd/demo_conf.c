@@ -179,14 +179,15 @@ static int add_replaced(
 
 int demo_conf_controller(struct demo_home *h, const char *host, struct err *err)
 {
-	static const char schedules[] = "schedules = (\n"
-					"  { name = \"historian\"; agent = \"" DEMO_CONF_HISTORIAN
-					"\"; source = \"hist3\"; at = \"*-*-* *:*:00/10\"; },\n"
-					"  { name = \"batches\"; agent = \"" DEMO_CONF_RECORDS
-					"\"; source = \"batch3\"; at = \"*-*-* *:*:00/10\"; },\n"
-					"  { name = \"projects\"; agent = \"" DEMO_CONF_RECORDS
-					"\"; source = \"plc3\"; at = \"*-*-* *:*:05/10\"; }\n"
-					");";
+	static const char schedules[] =
+		"schedules = (\n"
+		"  { name = \"historian\"; agent = \"" DEMO_CONF_HISTORIAN
+		"\"; source = \"hist3\"; at = \"*-*-* *:*:00/10\"; retry_after = \"2s\"; },\n"
+		"  { name = \"batches\"; agent = \"" DEMO_CONF_RECORDS
+		"\"; source = \"batch3\"; at = \"*-*-* *:*:00/10\"; retry_after = \"2s\"; },\n"
+		"  { name = \"projects\"; agent = \"" DEMO_CONF_RECORDS
+		"\"; source = \"plc3\"; at = \"*-*-* *:*:05/10\"; retry_after = \"2s\"; }\n"
+		");";
 	CLEANUP(buf_done) struct buf made = BUF_INIT(DEMO_CONF_MAX_BYTES);
 	CLEANUP(buf_done) struct buf due = BUF_INIT(DEMO_CONF_MAX_BYTES);
 	CLEANUP(buf_done) struct buf out = BUF_INIT(DEMO_CONF_MAX_BYTES);

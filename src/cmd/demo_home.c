@@ -35,6 +35,8 @@ static const char head[] =
 	"the\n"
 	"            recovery file are kept by people, away from every host\n"
 	"  vault/    the backups, readable by nobody without a key\n"
+	"  controller/  its configuration with the schedules, keys and catalog; agents/ what each\n"
+	"            agent keeps (both not with --in-process)\n"
 	"  pg/       the plant's historian: a PostgreSQL 15 database cluster\n"
 	"  batch/    the plant's electronic batch records\n"
 	"  plc/      the plant's controller projects\n"

@@ -8,6 +8,7 @@
 #include "cmd/cli.h"
 #include "cmd/demo_conf.h"
 #include "cmd/demo_home.h"
+#include "cmd/demo_net.h"
 #include "cmd/demo_stage.h"
 #include "cmd/demo_verb.h"
 
@@ -148,12 +149,24 @@ static int do_drill(struct local *d, struct err *err)
 	return rc == 0 ? demo_stage_judge(d->stage, status, err) : rc;
 }
 
+/* A directory belongs to one form. */
+static int check_form(const struct demo_stage *s, struct err *err)
+{
+	if (!demo_home_has(s->home, DEMO_NET_DONE))
+		return 0;
+	(void)err_set(err, ERR_EXISTS, "'%s' holds a demonstration made with a controller",
+		demo_home_path(s->home));
+	return err_hint(err, "leave --in-process out, or name another directory");
+}
+
 int demo_local_run(struct demo_stage *s, struct cli *cli, const char *dir, struct err *err)
 {
 	int (*const steps[])(struct local * d, struct err * err) = { do_vault, do_first, do_second,
 		do_disaster, do_drill };
 	struct local d = { .stage = s };
 	int rc = demo_stage_open(s, cli, dir, LOCAL_STEPS, err);
+	if (rc == 0)
+		rc = check_form(s, err);
 	if (rc == 0)
 		rc = make_paths(&d, err);
 	if (rc == 0)

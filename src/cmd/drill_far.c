@@ -183,7 +183,7 @@ int drill_far_list(struct cli *cli, struct err *err)
 		return err_wrap(err, "unable to list drills");
 	json_array_foreach(json_object_get(answer, "drills"), i, d) print_one(&cli->console, d);
 	if (cli->console.is_json)
-		(void)console_object(&cli->console, "drill-list", NULL,
+		(void)console_object(&cli->console, "drill-catalog", NULL,
 			json_incref(answer)); /* console_flush() tells */
 	json_decref(answer);
 	return 0;

@@ -247,6 +247,8 @@ static void tick(void *arg)
 		c->watched_ms = now;
 		tell_manager(c, "WATCHDOG=1");
 	}
+	if (c->watchdog_ms > 0)
+		next = earlier(next, c->watched_ms + c->watchdog_ms);
 	loop_timer_set(c->timer, c->is_kicked || next <= now ? 0 : next - now);
 }
 

@@ -31,7 +31,7 @@ nothing_left() {
 }
 
 # ---- the demonstration ----
-expect 0 "demo" "$HF" demo --dir "$D"
+expect 0 "demo" "$HF" demo --in-process --dir "$D"
 says "demo tells the verdict" "verdict        Passed"
 says "demo tells how to verify" "report verify"
 nothing_left "demo"
@@ -40,14 +40,14 @@ for name in conf keys vault pg batch plc reports logs README keys/DEMO-ONLY; do
 done
 claim "demo left no sandbox" [ -z "$(find "$D" -maxdepth 1 -name 'holdfast-drill-*')" ]
 first_is_there=$(date -u +%FT%TZ) # the backups of the first run are, those of the second are not
-"$HF" demo --dir "$D" --json >"$SCRATCH/again.json" 2>"$SCRATCH/again.err"
+"$HF" demo --in-process --dir "$D" --json >"$SCRATCH/again.json" 2>"$SCRATCH/again.err"
 claim "demo, a second time in the same place" [ $? -eq 0 ]
 claim "its JSON fits the schema" "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" demo \
 	<"$SCRATCH/again.json"
 claim "it goes on with what is there" grep -qF 'used again' "$D/README"
 claim "the README still tells the first run" grep -qF 'holdfast init' "$D/README"
 mkdir "$SCRATCH/full" && echo mine >"$SCRATCH/full/file"
-expect 1 "demo in a directory of somebody's" "$HF" demo --dir "$SCRATCH/full"
+expect 1 "demo in a directory of somebody's" "$HF" demo --in-process --dir "$SCRATCH/full"
 says "it says why" "it is not empty"
 expect 2 "demo without a directory" "$HF" demo
 

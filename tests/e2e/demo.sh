@@ -1,0 +1,109 @@
+#!/bin/bash
+# The demonstration with a controller and three agents: passes, leaves nothing running, goes on in
+# the same place, ends at a signal.  BUILD as the argument.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+D="$SCRATCH/a plant"
+
+claim() { # name test...
+	local name=$1
+	shift
+	if "$@"; then ok; else not_ok "$name"; fi
+}
+
+# nothing_left NAME: no process of ours runs, and nobody is on a host of the demonstration's network.
+nothing_left() {
+	local left="" dir
+	for dir in /proc/[0-9]*; do
+		[ -r "$dir/cmdline" ] || continue
+		if { tr '\0' ' ' 2>/dev/null <"$dir/cmdline"; } 2>/dev/null | grep -qF "$D"; then
+			left+="$dir $(tr '\0' ' ' 2>/dev/null <"$dir/cmdline")"$'\n'
+		fi
+	done
+	if [ -z "$left" ]; then ok; else not_ok "$1: processes are left" "$left"; fi
+	claim "$1: no mount is left" [ -z "$(grep -F "${D// /\\040}" /proc/self/mountinfo)" ]
+	claim "$1: no sandbox is left" [ -z "$(find "$D" -name 'holdfast-drill-*')" ]
+}
+
+# interrupt SIGNAL LINE: start it, send SIGNAL when it says LINE, keep its status in GOT.
+interrupt() {
+	local pid left=1200
+	# a job of the shell in the background would ignore SIGINT
+	python3 -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])' "$HF" demo --dir "$D" >"$SCRATCH/out" 2>&1 </dev/null &
+	pid=$!
+	until grep -qF -- "$2" "$SCRATCH/out" || [ $left -eq 0 ]; do
+		sleep 0.1
+		left=$((left - 1))
+	done
+	kill "-$1" "$pid"
+	wait "$pid"
+	GOT=$?
+}
+
+# ---- interrupted where it hurts: half enrolled, and in the drill
+interrupt INT 'historian shows'
+claim "SIGINT while agents enrol: 130" [ "$GOT" -eq 130 ]
+nothing_left "SIGINT while agents enrol"
+interrupt TERM 'restore the database files'
+claim "SIGTERM in the drill: 143" [ "$GOT" -eq 143 ]
+nothing_left "SIGTERM in the drill"
+claim "the half enrolment was done again" [ "$(grep -c 'agent approve sandbox1' "$D/README")" -eq 1 ]
+
+# ---- it goes on, and passes
+expect 0 "demo" "$HF" demo --dir "$D"
+says "the verdict" "verdict        Passed"
+says "made before" "Enrolled before; they go on"
+nothing_left "demo"
+line=$(grep -F 'report verify' "$D/README" | tail -n 1)
+claim "two keys are asked for" [ "$(grep -o -- '--key' <<<"$line" | wc -l)" -eq 2 ]
+expect 0 "the README's own command" bash -c "$line"
+says "it says valid" "valid"
+expect 14 "another key" bash -c "${line% --key *} --key $(printf '0%.0s' {1..64})"
+expect 1 "the other form in the same place" "$HF" demo --in-process --dir "$D"
+says "it says why" "with a controller"
+
+# ---- plainly on 127.0.0.1
+E="$SCRATCH/plain"
+mkdir -p "$E/conf"
+touch "$E/.holdfast-demo"
+printf '127.0.0.1 %d %d\n' $((RANDOM % 1000 + 20000)) $((RANDOM % 1000 + 22000)) >"$E/conf/network"
+"$HF" demo --dir "$E" --json >"$SCRATCH/plain.json" 2>"$SCRATCH/plain.err" </dev/null
+claim "demo without namespaces" [ $? -eq 0 ]
+claim "its JSON fits the schema" "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" demo \
+	<"$SCRATCH/plain.json"
+
+# ---- the verbs, against what it left: the controller is asked on 127.0.0.1
+"$HF" controller run --config "$E/controller/controller.conf" >"$SCRATCH/ctl" 2>&1 </dev/null &
+controller=$!
+left=100
+until grep -qs 'people port' "$SCRATCH/ctl" || [ $left -eq 0 ]; do
+	sleep 0.1
+	left=$((left - 1))
+done
+export HOLDFAST_SERVER HOLDFAST_TOKEN_FILE=$E/controller/keys/officer.token
+HOLDFAST_SERVER=127.0.0.1:$(sed -n 's/.*people port //p' "$SCRATCH/ctl")
+export HOLDFAST_CA=$E/controller/keys/ca.pem
+report=$(find "$E/reports" -maxdepth 1 -name '*.json' | head -n 1)
+exercise=$(basename "$report" .json)
+expect 0 "report get" "$HF" report get "$exercise" --reports "$SCRATCH/got"
+claim "byte for byte" cmp -s "$report" "$SCRATCH/got/$exercise.json"
+expect 0 "report get again" "$HF" report get "$exercise" --reports "$SCRATCH/got"
+echo changed >"$SCRATCH/got/$exercise.json"
+expect 1 "another file is not replaced" "$HF" report get "$exercise" --reports "$SCRATCH/got"
+expect 10 "no such report" "$HF" report get 00000000-0000-4000-8000-000000000000
+"$HF" drill list --server "$HOLDFAST_SERVER" --json >"$SCRATCH/list.json"
+claim "drill list fits its schema" "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" \
+	drill-catalog <"$SCRATCH/list.json"
+claim "and has the drill" grep -qF "$exercise" "$SCRATCH/list.json"
+expect 2 "drill run without an agent" "$HF" drill run --server "$HOLDFAST_SERVER" --plan x
+says "it says so" "--agent NAME is needed"
+expect 2 "a key that is not needed" "$HF" drill run --server "$HOLDFAST_SERVER" --agent sandbox1 \
+	--plan "$E/conf/line3.plan" --drill-key x
+says "it says so" "--drill-key is for a drill of this host"
+expect 10 "an agent that does not exist" "$HF" drill run --server "$HOLDFAST_SERVER" \
+	--agent nobody --plan "$E/conf/line3.plan"
+kill "$controller"
+wait "$controller"
+finish
