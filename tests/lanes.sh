@@ -7,14 +7,14 @@ cd "$(dirname "$0")/.." || exit 1
 mkdir -p build/lanes
 budget() { # seconds on 2 cores
 	case $1 in
-	build) echo 180 ;;
+	build) echo 240 ;;
 	fmt) echo 30 ;;
-	lint) echo 300 ;;
+	lint) echo 480 ;;
 	rooms) echo 30 ;;
-	unit) echo 360 ;;
-	e2e) echo 480 ;;
+	unit) echo 480 ;;
+	e2e) echo 780 ;;
 	reference) echo 120 ;;
-	asan) echo 540 ;;
+	asan) echo 780 ;;
 	*) echo 60 ;;
 	esac
 }

@@ -1,23 +1,30 @@
 #!/bin/bash
-# Run Criterion programs one after the other; print one closing line that counts every test.
+# Run Criterion programs, as many at a time as there are processors; print one closing line that
+# counts every test.
 # A leak is a failure: Criterion lets it pass, so sanitizer logs are collected and must be empty.
 set -u
 logs=$(mktemp -d)
-trap 'rm -rf "$logs"' EXIT
+outs=$(mktemp -d)
+trap 'rm -rf "$logs" "$outs"' EXIT
 export ASAN_OPTIONS="log_path=$logs/asan:detect_leaks=1"
 export UBSAN_OPTIONS="log_path=$logs/ubsan:print_stacktrace=1"
 passed=0 failed=0 programs=0
+# shellcheck disable=SC2016 # the inner shell expands it
+printf '%s\0' "$@" | xargs -0 -r -P"$(nproc)" -n1 bash -c '
+	name=$(tr / _ <<<"$1")
+	"$1" --color=never -j1 >"$0/$name.out" 2>&1 </dev/null
+	echo $? >"$0/$name.rc"' "$outs"
 for program in "$@"; do
 	programs=$((programs + 1))
-	out=$("$program" --color=never -j1 2>&1)
-	rc=$?
-	line=$(grep -a 'Synthesis:' <<<"$out" | tail -n 1)
+	name=$(tr / _ <<<"$program")
+	rc=$(cat "$outs/$name.rc" 2>/dev/null || echo 126)
+	line=$(grep -a 'Synthesis:' "$outs/$name.out" | tail -n 1)
 	read -r t p <<<"$(sed -nE 's/.*Tested: ([0-9]+) \| Passing: ([0-9]+).*/\1 \2/p' <<<"$line")"
 	t=${t:-0} p=${p:-0}
 	passed=$((passed + p)) failed=$((failed + t - p))
-	if [ $rc -ne 0 ] || [ "$t" -eq 0 ] || [ "$t" -ne "$p" ]; then
+	if [ "$rc" -ne 0 ] || [ "$t" -eq 0 ] || [ "$t" -ne "$p" ]; then
 		echo "FAIL $program (exit $rc)"
-		printf '%s\n' "$out" | tail -n 60
+		tail -n 60 "$outs/$name.out"
 		[ "$t" -ne "$p" ] || failed=$((failed + 1))
 	fi
 done
