@@ -391,7 +391,7 @@ int dsse_add_signature(const void *envelope, size_t len, const char *payload_typ
 	const uint8_t seed[32], struct buf *out, struct err *err)
 {
 	struct signatures all = { .count = 0 };
-	struct signature mine;
+	struct signature mine = { .sig = { 0 } };
 	CLEANUP(buf_done) struct buf bytes = BUF_INIT(DSSE_MAX_BYTES);
 	int rc = open_all(envelope, len, payload_type, NULL, &bytes, &all, err);
 	if (rc == 0)
