@@ -149,6 +149,9 @@ lane-e2e: all tools ## the programs from outside, with real faults and kills
 .PHONY: prove-network
 prove-network: all ## 200 random kills and cuts of controller and agents (CHAOS_ROUNDS, SEED)
 	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} tests/e2e/network_chaos.sh $(BUILD)
+.PHONY: bench-network
+bench-network: all ## backup through the gateway beside in-process (BENCH_DIR=/usr/lib)
+	@tests/bench/network.sh $(BUILD)
 lane-reference: all tools ## the independent Python reader and the known answers
 	@tests/reference/run.sh $(BUILD)
 lane-asan: ## unit tests and a smoke run under ASan and UBSan

@@ -60,8 +60,9 @@ for round in $(seq "$ROUNDS"); do
 		;;
 	esac
 done 2>/dev/null
-before=$(jobs_in done)
-more_jobs() { [ "$(jobs_in done)" -gt $((before + 1)) ]; }
+before=$(jobs_in "done")
+# shellcheck disable=SC2317 # until_true calls it
+more_jobs() { [ "$(jobs_in "done")" -gt $((before + 1)) ]; }
 expect 0 "it goes on (seed $SEED)" until_true 120 more_jobs
 kill -TERM "$one" "$two"
 wait "$one" "$two"
