@@ -10,7 +10,7 @@ PACKAGES_BUILD := gcc libc6-dev pkg-config libssl-dev libzstd-dev libconfig-dev 
 	libcurl4-openssl-dev libsqlite3-dev tzdata
 PACKAGES_DEMO := postgresql-15 bubblewrap
 PACKAGES_TEST := libcriterion-dev clang-format clang-tidy cppcheck shellcheck python3 \
-	python3-cryptography python3-jsonschema acl attr libcap2-bin e2fsprogs zstd util-linux
+	python3-cryptography python3-jsonschema acl attr libcap2-bin e2fsprogs zstd util-linux faketime
 
 # ---- how it is built ------------------------------------------------------------------------
 VERSION := 0.1.0
@@ -146,6 +146,12 @@ lane-unit: ## unit and contract tests
 	@$(MAKE) --no-print-directory unit
 lane-e2e: all tools ## the programs from outside, with real faults and kills
 	@tests/e2e/run.sh $(BUILD)
+.PHONY: prove-network
+prove-network: all ## 200 random kills and cuts of controller and agents (CHAOS_ROUNDS, SEED)
+	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} tests/e2e/network_chaos.sh $(BUILD)
+.PHONY: bench-network
+bench-network: all ## backup through the gateway beside in-process (BENCH_DIR=/usr/lib)
+	@tests/bench/network.sh $(BUILD)
 lane-reference: all tools ## the independent Python reader and the known answers
 	@tests/reference/run.sh $(BUILD)
 lane-asan: ## unit tests and a smoke run under ASan and UBSan

@@ -3,6 +3,7 @@
 # shellcheck shell=bash
 AGENT=$BUILD/holdfast-agent
 PROCESSES=()
+# shellcheck disable=SC2034 # of the scripts
 NET_PY=$TREE/tests/e2e
 
 end_processes() {

@@ -40,7 +40,7 @@ json 0 job-run "$HF" job run line3 plant
 json 0 job-list "$HF" job list
 job=$(field 'o["jobs"][0]["id"]')
 json 0 job-show "$HF" job show "$job"
-is "done" done "$(field 'o["state"]')"
+is "done" "done" "$(field 'o["state"]')"
 first=$(field 'o["result"]["snapshot"]')
 expect 0 "the vault lists it" "$HF" snapshot list --vault "$V"
 says "the vault lists it" "${first:0:8}"
@@ -49,7 +49,8 @@ expect 10 "no such source" "$HF" job run line3 nothing
 schedule_add "{ name = \"often\"; agent = \"line3\"; source = \"plant\"; at = \"*-*-* *:*:00/2\"; retry_after = \"1s\"; }"
 json 0 schedule-next "$HF" schedule next
 kill -HUP "$CONTROLLER"
-has_jobs() { [ "$("$HF" job list --limit 100 --state done --json | grep -o '"often"' | wc -l)" -ge 2 ]; }
+# shellcheck disable=SC2317 # until_true calls it
+has_jobs() { [ "$("$HF" job list --limit 100 --state "done" --json | grep -o '"often"' | wc -l)" -ge 2 ]; }
 expect 0 "the schedule fires by itself" until_true 30 has_jobs
 json 0 schedule-next "$HF" schedule next --next 3
 is "next three" 3 "$(field 'len(o["due"])')"
@@ -58,12 +59,13 @@ is "next three" 3 "$(field 'len(o["due"])')"
 stop_process "$line3" 0 "agent"
 start_agent line3
 line3=$AGENT_PID
-before=$(jobs_in done)
-more_jobs() { [ "$(jobs_in done)" -gt "$before" ]; }
+before=$(jobs_in "done")
+# shellcheck disable=SC2317 # until_true calls it
+more_jobs() { [ "$(jobs_in "done")" -gt "$before" ]; }
 expect 0 "the agent goes on after a restart" until_true 30 more_jobs
 stop_process "$CONTROLLER" 0 "controller"
 start_controller
-before=$(jobs_in done)
+before=$(jobs_in "done")
 expect 0 "and after one of the controller" until_true 40 more_jobs
 json 0 audit "$HF" audit
 stop_process "$CONTROLLER" 0 "controller"

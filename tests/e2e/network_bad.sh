@@ -1,0 +1,71 @@
+#!/bin/bash
+# Bad input and a bad world around controller and agent: each says what and what to do.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=netlib.sh
+. "$(dirname "$0")/netlib.sh"
+V=$SCRATCH/vault
+C=$SCRATCH/controller
+mkdir "$SCRATCH/src"
+printf 'one\n' >"$SCRATCH/src/one"
+new_vault "$V"
+new_controller "$C" "$V"
+start_controller
+
+# ---- a token of another CA, and no token at all
+expect 0 "token" "$HF" agent token --role capture -q
+printf '%s\n' "$OUT" >"$SCRATCH/token"
+python3 -c '
+import base64, sys
+t = sys.argv[1].strip()
+raw = base64.b32decode(t[5:].upper() + "=" * (-len(t[5:]) % 8))
+out = base64.b32encode(bytes([raw[0] ^ 1]) + raw[1:]).decode().rstrip("=")
+print("hfe1-" + (out if t[5:].isupper() else out.lower()))' "$OUT" >"$SCRATCH/wrong.token"
+agent_conf line3 capture "sources = ( { name = \"plant\"; type = \"files\"; paths = [ \"$SCRATCH/src\" ]; } );"
+expect 12 "a wrong CA" timeout 60 "$AGENT" enrol --config "$SCRATCH/line3.conf" \
+	--token-file "$SCRATCH/wrong.token"
+says "a wrong CA" "is not the one of the token"
+says "a wrong CA" "hint: "
+rm -rf "$SCRATCH/line3.d"
+printf 'hfe1-zzz\n' >"$SCRATCH/bad.token"
+expect 2 "no token at all" "$AGENT" enrol --config "$SCRATCH/line3.conf" \
+	--token-file "$SCRATCH/bad.token"
+
+# ---- a clock two days off
+enrol line3 capture
+faketime -f +2d timeout 8 "$AGENT" run --config "$SCRATCH/line3.conf" >"$SCRATCH/clock" 2>&1
+OUT=$(cat "$SCRATCH/clock")
+says "a clock two days off" "clock"
+OUT=$("$HF" audit --limit 50 2>&1)
+says "an alarm" "ahead of"
+
+# ---- ports, catalog
+sed "s|^state = .*|state = \"$SCRATCH/state2\";|" "$CONF" >"$SCRATCH/second.conf"
+sed -i "s|^keys = .*|keys = \"$C/keys\";|" "$SCRATCH/second.conf"
+expect 11 "port taken" timeout 20 "$HF" controller run --config "$SCRATCH/second.conf"
+says "port taken" "$AGENTS_PORT"
+says "port taken" "hint: "
+expect 11 "catalog in use" timeout 20 "$HF" controller run --config "$CONF"
+says "catalog in use" "hint: "
+expect 11 "rebuild of one in use" timeout 20 "$HF" catalog rebuild --config "$CONF"
+stop_process "$CONTROLLER" 0 "controller"
+
+# ---- the vault gone
+mv "$V" "$V.away"
+expect 10 "vault gone" timeout 20 "$HF" controller run --config "$CONF"
+says "vault gone" "$V"
+says "vault gone" "hint: "
+mv "$V.away" "$V"
+
+# ---- a configuration with several errors
+sed -e 's/^people_port = .*/people_port = 99999;/' -e 's/^name = .*/nmae = "x";/' "$CONF" \
+	>"$SCRATCH/bad.conf"
+expect 2 "bad configuration" timeout 20 "$HF" controller run --config "$SCRATCH/bad.conf"
+says "bad configuration" "nmae"
+says "bad configuration" "people_port"
+says "bad configuration" "bad.conf:"
+expect 10 "no configuration" "$HF" controller run --config "$SCRATCH/none.conf"
+expect 2 "no --config" "$HF" controller run
+expect 13 "no controller" timeout 60 "$HF" agent list
+says "no controller" "$PEOPLE_PORT"
+finish

@@ -1,0 +1,86 @@
+#!/bin/bash
+# Controller and agents are killed and stopped at random, connections are cut: nothing that was
+# acknowledged is lost, nothing runs twice.  CHAOS_ROUNDS (25), SEED.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=netlib.sh
+. "$(dirname "$0")/netlib.sh"
+ROUNDS=${CHAOS_ROUNDS:-25}
+SEED=${SEED:-$$}
+RANDOM=$SEED
+echo "seed $SEED, $ROUNDS rounds"
+V=$SCRATCH/vault
+S=$SCRATCH/src
+mkdir -p "$S"
+for i in $(seq 60); do head -c $((i * 9973)) /dev/urandom >"$S/$i.bin"; done
+new_vault "$V"
+new_controller "$SCRATCH/controller" "$V"
+PROXY_PORT=$(free_ports 1)
+sed -i "s/^agents_address = .*/agents_address = \"127.0.0.1:$PROXY_PORT\";/" "$CONF"
+python3 "$NET_PY/cutting_proxy.py" "$PROXY_PORT" "$AGENTS_PORT" "$SEED" 2>/dev/null &
+PROCESSES+=($!)
+start_controller
+for a in one two; do
+	agent_conf $a capture "sources = ( { name = \"src-$a\"; type = \"files\"; paths = [ \"$S\" ]; } );"
+	enrol $a capture
+	schedule_add "{ name = \"often-$a\"; agent = \"$a\"; source = \"src-$a\"; at = \"*-*-* *:*:00/2\"; retries = 20; retry_after = \"1s\"; }"
+done
+kill -HUP "$CONTROLLER"
+start_agent one
+one=$AGENT_PID
+start_agent two
+two=$AGENT_PID
+for round in $(seq "$ROUNDS"); do
+	head -c $((RANDOM * 20)) /dev/urandom >"$S/$((round % 7)).new"
+	sleep "$((RANDOM % 2)).$((RANDOM % 10))"
+	case $((RANDOM % 5)) in
+	0)
+		kill -KILL "$CONTROLLER"
+		start_controller
+		;;
+	1)
+		kill -KILL "$one"
+		start_agent one
+		one=$AGENT_PID
+		;;
+	2)
+		kill -KILL "$two"
+		start_agent two
+		two=$AGENT_PID
+		;;
+	3)
+		kill -STOP "$one"
+		sleep 0.5
+		kill -CONT "$one"
+		;;
+	4)
+		kill -STOP "$CONTROLLER"
+		sleep 0.5
+		kill -CONT "$CONTROLLER"
+		;;
+	esac
+done 2>/dev/null
+before=$(jobs_in "done")
+# shellcheck disable=SC2317 # until_true calls it
+more_jobs() { [ "$(jobs_in "done")" -gt $((before + 1)) ]; }
+expect 0 "it goes on (seed $SEED)" until_true 120 more_jobs
+kill -TERM "$one" "$two"
+wait "$one" "$two"
+python3 "$NET_PY/chain_check.py" "$V" >"$SCRATCH/claims"
+while read -r verdict text; do
+	case $verdict in
+	PASS) ok ;;
+	FAIL) not_ok "$text (seed $SEED)" ;;
+	*) echo "$text" ;;
+	esac
+done <"$SCRATCH/claims"
+json 0 audit "$HF" audit --limit 1000
+stop_process "$CONTROLLER" 0 "controller"
+expect 0 "verify (seed $SEED)" "$HF" verify --data --vault "$V"
+for a in one two; do
+	expect 0 "restore of $a" "$HF" restore latest --source "src-$a" --vault "$V" --to "$SCRATCH/$a.back"
+	for i in $(seq 60); do
+		cmp -s "$S/$i.bin" "$SCRATCH/$a.back$S/$i.bin" || not_ok "$a: $i.bin differs"
+	done
+done
+finish
