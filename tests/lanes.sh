@@ -12,7 +12,7 @@ budget() { # seconds on 2 cores
 	lint) echo 300 ;;
 	rooms) echo 30 ;;
 	unit) echo 360 ;;
-	e2e) echo 480 ;;
+	e2e) echo 780 ;;
 	reference) echo 120 ;;
 	asan) echo 540 ;;
 	*) echo 60 ;;
