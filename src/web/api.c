@@ -50,6 +50,7 @@ struct request {
 	size_t count;
 	json_t *body; /* owned; NULL = none */
 	bool is_answered;
+	bool is_stranger; /* no token that counts */
 };
 
 /* A route fills *${out} (a new reference) or answers by itself and leaves it NULL. */
@@ -663,6 +664,7 @@ static void record(struct request *r, const struct route *x, int rc, const struc
 static int run(struct request *r, json_t **out, struct err *err)
 {
 	int rc = authenticate(r, err);
+	r->is_stranger = rc == -ERR_AUTH;
 	if (rc != 0)
 		return rc;
 	const struct route *x = split(r, http_request_path(r->q)) == 0 ? find_route(r) : NULL;
@@ -682,7 +684,7 @@ static int run(struct request *r, json_t **out, struct err *err)
 	return rc;
 }
 
-static void reply(struct http_request *q, int rc, json_t *value, struct err *why)
+static void reply(struct http_request *q, int rc, json_t *value, bool is_stranger, struct err *why)
 {
 	CLEANUP(buf_done) struct buf body = BUF_INIT(API_ANSWER_MAX);
 	if (rc == 0)
@@ -693,9 +695,10 @@ static void reply(struct http_request *q, int rc, json_t *value, struct err *why
 	}
 	body.len = 0;
 	(void)msg_error_encode(why, &body, NULL); /* the status says enough */
-	if (why->code == ERR_AUTH && http_request_header(q, "Authorization") == NULL)
+	if (is_stranger)
 		http_request_add_header(q, "WWW-Authenticate", "Bearer");
-	http_request_reply(q, msg_error_status(why), "application/json", body.data, body.len);
+	http_request_reply(q, is_stranger ? 401 : msg_error_status(why), "application/json",
+		body.data, body.len);
 }
 
 void api_handle(void *arg, struct controller *c, struct http_request *q)
@@ -708,7 +711,7 @@ void api_handle(void *arg, struct controller *c, struct http_request *q)
 	if (rc == 0 && out == NULL && !r.is_answered)
 		rc = err_set(&why, ERR_NOMEM, "out of memory");
 	if (!r.is_answered)
-		reply(q, rc, out, &why);
+		reply(q, rc, out, r.is_stranger, &why);
 	json_decref(out);
 	json_decref(r.body);
 }
