@@ -130,6 +130,7 @@ lane-lint: ## cppcheck, clang-tidy, shellcheck, banned words
 	@tests/lint/banned.sh
 	@git ls-files '*.sh' .ci/run | xargs shellcheck
 	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppress=memleak \
+		--library=tests/lint/jansson.cfg \
 		--suppress=resourceLeak --suppress=missingIncludeSystem --enable=warning,portability \
 		-j$$(nproc) -Isrc -I. src agents plans restore
 	@printf '%s\n' $(SRC) $(MAINS) | xargs -P$$(nproc) -n12 sh -c \

@@ -68,13 +68,13 @@ static int find_name(const struct cli *cli, struct made *m, struct err *err)
 			*p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
 		name = host;
 	}
-	if (name == NULL || !msg_enrol_is_name(name)) {
-		(void)err_set(err, ERR_USAGE, "'%s' is no name for a controller",
-			name == NULL ? "" : name);
+	const char *shown = name == NULL ? "" : name;
+	if (!msg_enrol_is_name(shown)) {
+		err_set(err, ERR_USAGE, "'%s' is no name for a controller", shown);
 		return err_hint(
 			err, "give one with --name: lower-case letters, digits, '.', '_', '-'");
 	}
-	(void)snprintf(m->name, sizeof(m->name), "%.*s", MSG_NAME_BYTES - 1, name); /* fits */
+	(void)snprintf(m->name, sizeof(m->name), "%.*s", MSG_NAME_BYTES - 1, shown); /* fits */
 	return 0;
 }
 

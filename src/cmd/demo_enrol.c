@@ -123,8 +123,10 @@ static int read_fingerprint(struct newcomer *n, struct err *err)
 			return (int)got;
 		int rc = got == 0 ? 0 : buf_add(&said, bytes, (size_t)got, err);
 		const char *text = rc == 0 ? buf_cstr(&said) : "";
-		if (rc != 0 || text == NULL)
-			return rc != 0 ? rc : err_set(err, ERR_NOMEM, "out of memory");
+		if (rc != 0)
+			return rc;
+		if (text == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
 		const char *at = strstr(text, ENROL_FINGERPRINT);
 		if (at != NULL && strchr(at, '\n') != NULL) {
 			at += strlen(ENROL_FINGERPRINT);

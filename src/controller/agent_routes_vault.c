@@ -212,15 +212,14 @@ static void on_points(void *arg, int rc, const struct err *why, const void *data
 {
 	struct call *c = arg;
 	struct err err = ERR_INIT;
-	CLEANUP(cleanup_free_p) struct catalog_job *j = calloc(1, sizeof(*j));
-	if (rc != 0)
-		err = *why;
-	else if (j == NULL)
-		rc = err_set(&err, ERR_NOMEM, "out of memory");
-	else
-		rc = catalog_job_get(c->r->o.db, c->job, j, &err);
+	struct catalog_job j;
+	if (rc != 0) {
+		on_answer(c, rc, why, data, len);
+		return;
+	}
+	rc = catalog_job_get(c->r->o.db, c->job, &j, &err);
 	if (rc == 0)
-		rc = drill_desk_granted(c->r->o.desk, j, data, len, &err);
+		rc = drill_desk_granted(c->r->o.desk, &j, data, len, &err);
 	on_answer(c, rc, &err, data, len);
 }
 

@@ -629,11 +629,14 @@ static int authenticate(struct request *r, struct err *err)
 {
 	static const char scheme[] = "Bearer ";
 	const char *text = http_request_header(r->q, "Authorization");
-	if (text == NULL || strncmp(text, scheme, sizeof(scheme) - 1) != 0) {
-		(void)err_set(err, ERR_AUTH, "the request carries no token");
+	const char *token = text != NULL && strncmp(text, scheme, sizeof(scheme) - 1) == 0
+				    ? text + sizeof(scheme) - 1
+				    : NULL;
+	if (token == NULL) {
+		err_set(err, ERR_AUTH, "the request carries no token");
 		return err_hint(err, "give a token file with --token-file or HOLDFAST_TOKEN_FILE");
 	}
-	return people_find(r->db, text + sizeof(scheme) - 1, env_now_ns() / 1000000, &r->who, err);
+	return people_find(r->db, token, env_now_ns() / 1000000, &r->who, err);
 }
 
 static int read_body(struct request *r, struct err *err)
