@@ -283,7 +283,9 @@ static void process(struct http_conn *c)
 		c->s->on_request(c->s->arg, c->r);
 		return;
 	}
-	if (c->state == WAIT || c->state == REPLY)
+	/* a read may be told after on_write() has taken its bytes: then nothing was sent ahead */
+	bool has_more = evbuffer_get_length(bufferevent_get_input(c->be)) > 0;
+	if (has_more && (c->state == WAIT || c->state == REPLY))
 		(void)bufferevent_disable(c->be, EV_READ); /* sent ahead, see (1) */
 }
 

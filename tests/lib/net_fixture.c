@@ -185,11 +185,11 @@ struct net_raw {
 	SSL *ssl;
 };
 
-static int dial(int port)
+int net_fixture_dial(const struct net_fixture *f)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_in to = { .sin_family = AF_INET,
-		.sin_port = htons((uint16_t)port),
+		.sin_port = htons((uint16_t)f->port),
 		.sin_addr = { htonl(INADDR_LOOPBACK) } };
 	struct timeval limit = { .tv_sec = 10 };
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
@@ -200,7 +200,7 @@ static int dial(int port)
 struct net_raw *net_fixture_raw(const struct net_fixture *f, const struct net_id *id)
 {
 	struct net_raw *r = calloc(1, sizeof(*r));
-	r->fd = dial(f->port);
+	r->fd = net_fixture_dial(f);
 	r->ctx = SSL_CTX_new(TLS_client_method());
 	if (id != NULL) {
 		BIO *bio = BIO_new_mem_buf(id->cert, -1);

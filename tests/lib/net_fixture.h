@@ -60,6 +60,9 @@ void net_fixture_do(struct net_fixture *f, void (*fn)(void *arg), void *arg);
 /* Options of a client that trusts the fixture. */
 struct http_client_opts net_fixture_client(const struct net_fixture *f);
 
+/* A TCP connection; reading from it ends after 10 s of silence. */
+int net_fixture_dial(const struct net_fixture *f);
+
 /* A TLS connection byte by byte. */
 struct net_raw;
 /* Connect; NULL if the handshake fails.  ${id} may be NULL. */
