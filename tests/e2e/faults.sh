@@ -6,7 +6,9 @@
 V=$SCRATCH/vault
 new_vault "$V"
 export HOLDFAST_VAULT=$V
-SHIM=$TOOLS/faultshim.so
+# LD_PRELOAD splits at blanks, and the checkout may have one in its path
+SHIM=$SCRATCH/faultshim.so
+cp "$TOOLS/faultshim.so" "$SHIM"
 
 mkdir -p "$SCRATCH/src/sub"
 for i in 1 2 3 4 5; do

@@ -4,7 +4,9 @@
 # And what an ordinary user gets back.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-SHIM=$TOOLS/faultshim.so
+# LD_PRELOAD splits at blanks, and the checkout may have one in its path
+SHIM=$SCRATCH/faultshim.so
+cp "$TOOLS/faultshim.so" "$SHIM"
 V=$SCRATCH/vault
 new_vault "$V"
 export HOLDFAST_VAULT=$V
