@@ -6,9 +6,7 @@
 V=$SCRATCH/vault
 new_vault "$V"
 export HOLDFAST_VAULT=$V
-# LD_PRELOAD splits at blanks, and the checkout may have one in its path
-SHIM=$SCRATCH/faultshim.so
-cp "$TOOLS/faultshim.so" "$SHIM"
+take_shim
 
 mkdir -p "$SCRATCH/src/sub"
 for i in 1 2 3 4 5; do

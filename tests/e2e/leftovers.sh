@@ -4,9 +4,7 @@
 # And what an ordinary user gets back.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-# LD_PRELOAD splits at blanks, and the checkout may have one in its path
-SHIM=$SCRATCH/faultshim.so
-cp "$TOOLS/faultshim.so" "$SHIM"
+take_shim
 V=$SCRATCH/vault
 new_vault "$V"
 export HOLDFAST_VAULT=$V

@@ -9,7 +9,8 @@ VERIFY=$BUILD/holdfast-verify
 TOOLS=$BUILD/tools
 export HF VERIFY TOOLS TREE
 SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/holdfast e2e.XXXXXX") # a blank in it on purpose
-trap 'chmod -R u+rwx "$SCRATCH" 2>/dev/null; rm -rf "$SCRATCH"' EXIT
+SHIMS=
+trap 'chmod -R u+rwx "$SCRATCH" 2>/dev/null; rm -rf "$SCRATCH"; [ -z "$SHIMS" ] || rm -rf "$SHIMS"' EXIT
 trap 'exit 130' INT TERM
 export HOLDFAST_CONFIG_DIR=$SCRATCH/config HOLDFAST_STATE_DIR=$SCRATCH/state
 export HOLDFAST_CACHE_DIR=$SCRATCH/cache
@@ -57,4 +58,11 @@ finish() {
 	echo "$(basename "$0" .sh): $PASSED passed, $FAILED failed"
 	[ $FAILED -eq 0 ]
 	exit
+}
+
+# take_shim: the fault shim as SHIM, from a path that LD_PRELOAD can take: it splits at blanks.
+take_shim() {
+	SHIMS=$(mktemp -d /tmp/holdfast-shim.XXXXXX)
+	SHIM=$SHIMS/faultshim.so
+	cp "$TOOLS/faultshim.so" "$SHIM"
 }
