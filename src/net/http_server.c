@@ -125,12 +125,16 @@ static int listen_on(struct http_server *s, const struct http_server_opts *opts,
 	if (rc != 0)
 		return rc;
 	evconnlistener_set_error_cb(s->listener, on_accept_error);
-	struct sockaddr_storage bound = { .ss_family = AF_UNSPEC };
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} bound;
+	memset(&bound, 0, sizeof(bound));
 	socklen_t len = sizeof(bound);
-	if (getsockname(evconnlistener_get_fd(s->listener), (struct sockaddr *)&bound, &len) != 0)
+	if (getsockname(evconnlistener_get_fd(s->listener), &bound.any, &len) != 0)
 		return err_sys(err, ERR_IO, "unable to learn the port");
-	s->port = bound.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&bound)->sin6_port)
-					      : ntohs(((struct sockaddr_in *)&bound)->sin_port);
+	s->port = ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
 	return 0;
 }
 
