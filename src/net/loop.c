@@ -126,8 +126,11 @@ void loop_free(struct loop *l)
 	}
 	if (l->wake != NULL)
 		event_free(l->wake);
-	if (l->base != NULL)
+	if (l->base != NULL) {
+		/* what was put off by connections that are gone holds them until it has its turn */
+		(void)event_base_loop(l->base, EVLOOP_NONBLOCK); /* else they leak: at the end */
 		event_base_free(l->base);
+	}
 	(void)pthread_mutex_destroy(&l->lock); /* nobody holds it */
 	free(l);
 }
