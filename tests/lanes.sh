@@ -9,12 +9,12 @@ budget() { # seconds on 2 cores
 	case $1 in
 	build) echo 240 ;;
 	fmt) echo 30 ;;
-	lint) echo 480 ;;
+	lint) echo 720 ;;
 	rooms) echo 30 ;;
-	unit) echo 480 ;;
-	e2e) echo 780 ;;
+	unit) echo 600 ;;
+	e2e) echo 900 ;;
 	reference) echo 120 ;;
-	asan) echo 780 ;;
+	asan) echo 1200 ;;
 	*) echo 60 ;;
 	esac
 }
