@@ -10,9 +10,10 @@
 
 /*
  * INVARIANTS
- * (1) A task is in exactly one place: a worker's queue, with a running run(), in the home's list,
- * or with the loop in done(). (2) The home outlives every post to the loop that names it: struct
- * home_call is shared and counted down by the loop, so that a home freed meanwhile is seen as gone.
+ * (1) A task is in one place: a worker's queue, with a running run(), in the home's list, or with
+ *     the loop in done().
+ * (2) has_post: on_loop() is posted with the home and has not run; a home that is freed takes the
+ *     post back.
  */
 
 struct tasks {
@@ -20,17 +21,12 @@ struct tasks {
 	struct gateway_task **last;
 };
 
-/* What a post to the loop carries; freed by the loop. */
-struct home_call {
-	struct gateway_home *home; /* NULL when it is gone */
-};
-
 struct gateway_home {
 	struct loop *loop; /* borrowed */
 	pthread_mutex_t lock;
 	pthread_cond_t came;
 	struct tasks finished;
-	struct home_call *call; /* posted and not run yet; owned by the loop */
+	bool has_post; /* under lock, as finished */
 };
 
 struct gateway_worker {
@@ -102,29 +98,24 @@ void gateway_worker_home_wait(struct gateway_home *h)
 	(void)pthread_mutex_unlock(&h->lock);
 }
 
+static void on_loop(void *arg)
+{
+	struct gateway_home *h = arg;
+	(void)pthread_mutex_lock(&h->lock);
+	h->has_post = false;
+	(void)pthread_mutex_unlock(&h->lock);
+	gateway_worker_home_drain(h);
+}
+
 void gateway_worker_home_free(struct gateway_home *h)
 {
 	if (h == NULL)
 		return;
 	gateway_worker_home_drain(h);
-	if (h->call != NULL)
-		h->call->home = NULL;
+	loop_unpost(h->loop, on_loop, h);
 	(void)pthread_cond_destroy(&h->came);
 	(void)pthread_mutex_destroy(&h->lock);
 	free(h);
-}
-
-static void on_loop(void *arg)
-{
-	struct home_call *c = arg;
-	struct gateway_home *h = c->home;
-	free(c);
-	if (h == NULL)
-		return;
-	(void)pthread_mutex_lock(&h->lock);
-	h->call = NULL;
-	(void)pthread_mutex_unlock(&h->lock);
-	gateway_worker_home_drain(h);
 }
 
 /* On a worker's thread.  Without memory for a post the task waits for the next one. */
@@ -133,17 +124,8 @@ static void bring_home(struct gateway_home *h, struct gateway_task *t)
 	(void)pthread_mutex_lock(&h->lock);
 	tasks_add(&h->finished, t);
 	(void)pthread_cond_signal(&h->came);
-	if (h->call == NULL) {
-		struct home_call *c = malloc(sizeof(*c));
-		if (c != NULL) {
-			c->home = h;
-			h->call = c;
-			if (loop_post(h->loop, on_loop, c, NULL) != 0) {
-				h->call = NULL;
-				free(c);
-			}
-		}
-	}
+	if (!h->has_post)
+		h->has_post = loop_post(h->loop, on_loop, h, NULL) == 0;
 	(void)pthread_mutex_unlock(&h->lock);
 }
 

@@ -29,7 +29,7 @@ int gateway_worker_home_new(struct loop *loop, struct gateway_home **out, struct
 void gateway_worker_home_drain(struct gateway_home *h);
 /* Wait until something came back. */
 void gateway_worker_home_wait(struct gateway_home *h);
-/* After its workers; drains, and what the loop still holds for it is ignored. */
+/* After its workers; drains, and takes back what the loop still holds for it. */
 void gateway_worker_home_free(struct gateway_home *h);
 
 int gateway_worker_new(struct gateway_home *home, struct gateway_worker **out, struct err *err);

@@ -171,6 +171,23 @@ int loop_post(struct loop *l, loop_fn fn, void *arg, struct err *err)
 	return 0;
 }
 
+void loop_unpost(struct loop *l, loop_fn fn, const void *arg)
+{
+	(void)pthread_mutex_lock(&l->lock); /* as above */
+	for (struct post **at = &l->posts; *at != NULL;) {
+		struct post *p = *at;
+		if (p->fn != fn || p->arg != arg) {
+			at = &p->next;
+			continue;
+		}
+		*at = p->next;
+		if (l->posts_end == &p->next)
+			l->posts_end = at;
+		free(p);
+	}
+	(void)pthread_mutex_unlock(&l->lock); /* as above */
+}
+
 static void on_signal(evutil_socket_t sig, short what, void *arg)
 {
 	(void)sig;

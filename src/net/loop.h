@@ -25,6 +25,9 @@ void loop_stop(struct loop *l);
 
 /* Call ${fn} on the loop's thread soon, in the order of posting; from any thread. */
 int loop_post(struct loop *l, loop_fn fn, void *arg, struct err *err);
+/* Forget what was posted with this ${fn} and ${arg} and has not run.  The loop's thread, and not
+ * from within a post. */
+void loop_unpost(struct loop *l, loop_fn fn, const void *arg);
 
 /* Call ${fn} on the loop's thread whenever ${sig} arrives. */
 int loop_signal(struct loop *l, int sig, loop_fn fn, void *arg, struct err *err);
