@@ -154,6 +154,9 @@ prove-network: all ## 200 random kills and cuts of controller and agents (CHAOS_
 .PHONY: bench-network
 bench-network: all ## backup through the gateway beside in-process (BENCH_DIR=/usr/lib)
 	@tests/bench/network.sh $(BUILD)
+.PHONY: bench-mount
+bench-mount: all ## a mounted file beside its restored copy (BENCH_MIB=512)
+	@tests/bench/mount.sh $(BUILD)
 lane-reference: all tools ## the independent Python reader and the known answers
 	@tests/reference/run.sh $(BUILD)
 lane-asan: ## unit tests and a smoke run under ASan and UBSan
