@@ -85,7 +85,7 @@ static int serve(struct cli *cli, struct mount_snaps *snaps, const struct snapsh
 	if (rc == 0)
 		rc = tell_mounted(cli, cli->args[0], snapshots, err);
 	if (rc == 0)
-		mount_fuse_run(fuse, stop_is_asked, NULL);
+		rc = mount_fuse_run(fuse, stop_is_asked, NULL, err);
 	return rc;
 }
 

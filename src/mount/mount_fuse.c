@@ -28,6 +28,7 @@
  * (2) A lookup counted for a name that did not reach the kernel is taken back.
  * (3) Signals reach the thread that called run, and it only while it waits: a signal that comes
  *     between two questions is seen at the next wait.
+ * (4) A thread can be canceled only while it waits for a request: no request is half answered.
  */
 #define FIXED_TIMEOUT_S 86400.0 /* what a snapshot holds never changes */
 #define PASSING_TIMEOUT_S 1.0   /* a new snapshot is seen after that */
@@ -494,9 +495,6 @@ int mount_fuse_new(struct mount_ops *ops, const struct mount_fuse_opts *opts,
 	if (fuse_session_mount(m->session, opts->mountpoint) != 0)
 		return tell_refusal(opts, err);
 	m->is_mounted = true;
-	int fd = fuse_session_fd(m->session);
-	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0)
-		return err_sys(err, ERR_FAILED, "unable to set up the mount");
 	*out = TAKE(m);
 	return 0;
 }
@@ -516,75 +514,62 @@ void mount_fuse_free(struct mount_fuse *m)
 
 /* ---- answering ------------------------------------------------------------------------------- */
 
-static void end_all(struct mount_fuse *m)
-{
-	fuse_session_exit(m->session);
-	(void)eventfd_write(m->wake, 1); /* full only when it is readable already */
-}
+struct worker {
+	struct mount_fuse *m;
+	pthread_t thread;
+	struct fuse_buf buf; /* its memory outlives a thread that is canceled */
+};
 
-/* Wait for a request; ${mask} is the signal mask meanwhile (NULL: as it is). */
-static int wait_request(struct mount_fuse *m, const sigset_t *mask)
-{
-	struct pollfd fds[2] = { { .fd = fuse_session_fd(m->session), .events = POLLIN },
-		{ .fd = m->wake, .events = POLLIN } };
-	return ppoll(fds, 2, NULL, mask);
-}
-
-/* Take one request and answer it.  Return false when the mount ends. */
-static bool serve_one(struct mount_fuse *m, struct fuse_buf *buf)
-{
-	int n = fuse_session_receive_buf(m->session, buf);
-	if (n == -EINTR || n == -EAGAIN)
-		return true;
-	if (n <= 0)
-		return false;
-	fuse_session_process_buf(m->session, buf);
-	return true;
-}
-
+/* Wait for requests in the kernel, which wakes one thread for each, and answer them. */
 static void *serve(void *arg)
 {
-	struct mount_fuse *m = arg;
-	struct fuse_buf buf = { .mem = NULL };
-	while (!fuse_session_exited(m->session)) {
-		if (wait_request(m, NULL) < 0 && errno == EINTR)
+	struct worker *w = arg;
+	int ignored;
+	for (;;) {
+		(void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &ignored); /* cannot fail */
+		int n = fuse_session_receive_buf(w->m->session, &w->buf);
+		(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &ignored);
+		if (n == -EINTR || n == -EAGAIN)
 			continue;
-		if (!serve_one(m, &buf))
-			break;
+		if (n <= 0)
+			break; /* unmounted */
+		fuse_session_process_buf(w->m->session, &w->buf);
 	}
-	free(buf.mem);
-	end_all(m);
+	(void)eventfd_write(w->m->wake, 1); /* full only when it is readable already */
 	return NULL;
 }
 
-/* As serve(), and look for signals. */
-static void serve_signals(
+/* Wait until a thread ended or somebody asks to stop; ${mask} is the signal mask meanwhile. */
+static void wait_end(
 	struct mount_fuse *m, const sigset_t *mask, bool (*is_stopped)(void *arg), void *arg)
 {
-	struct fuse_buf buf = { .mem = NULL };
-	while (!fuse_session_exited(m->session)) {
-		if (is_stopped(arg))
-			break;
-		if (wait_request(m, mask) < 0 && errno == EINTR)
-			continue;
-		if (!serve_one(m, &buf))
+	struct pollfd fd = { .fd = m->wake, .events = POLLIN };
+	while (!is_stopped(arg)) {
+		if (ppoll(&fd, 1, NULL, mask) > 0)
 			break;
 	}
-	free(buf.mem);
-	end_all(m);
 }
 
-void mount_fuse_run(struct mount_fuse *m, bool (*is_stopped)(void *arg), void *arg)
+int mount_fuse_run(struct mount_fuse *m, bool (*is_stopped)(void *arg), void *arg, struct err *err)
 {
-	pthread_t threads[MOUNT_FUSE_MAX_THREADS];
+	struct worker workers[MOUNT_FUSE_MAX_THREADS];
 	unsigned started = 0;
 	sigset_t all, before;
+	memset(workers, 0, sizeof(workers));
 	(void)sigfillset(&all); /* cannot fail, neither do the masks */
 	(void)pthread_sigmask(SIG_BLOCK, &all, &before);
-	while (started + 1 < m->threads && pthread_create(&threads[started], NULL, serve, m) == 0)
-		started++; /* when one cannot be had, fewer answer as well */
-	serve_signals(m, &before, is_stopped, arg);
-	for (unsigned i = 0; i < started; i++)
-		(void)pthread_join(threads[i], NULL); /* each was started once */
+	for (; started < m->threads; started++) {
+		workers[started].m = m;
+		if (pthread_create(&workers[started].thread, NULL, serve, &workers[started]) != 0)
+			break; /* when one cannot be had, fewer answer as well */
+	}
+	if (started > 0)
+		wait_end(m, &before, is_stopped, arg);
+	for (unsigned i = 0; i < started; i++) {
+		(void)pthread_cancel(workers[i].thread); /* while it waits only */
+		(void)pthread_join(workers[i].thread, NULL);
+		free(workers[i].buf.mem);
+	}
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return started > 0 ? 0 : err_set(err, ERR_NOMEM, "unable to start a thread");
 }
