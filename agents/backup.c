@@ -67,13 +67,16 @@ static bool is_stopped(void *arg)
 
 static void tell_progress(struct run *r)
 {
+	struct uploader_stats sent = { .sealed_records = 0 };
 	if (r->opts->on_progress == NULL)
 		return;
+	if (r->uploader != NULL)
+		uploader_get_stats(r->uploader, &sent);
 	struct backup_progress p = { .files = r->result.files,
 		.unchanged_files = r->result.unchanged_files,
 		.bytes = r->result.bytes,
 		.read_bytes = r->result.read_bytes,
-		.sent_bytes = r->uploader == NULL ? 0 : uploader_stats(r->uploader)->sent_bytes };
+		.sent_bytes = sent.sent.sent_bytes };
 	r->opts->on_progress(r->opts->arg, &p);
 }
 
@@ -322,7 +325,12 @@ static int set_up(struct run *r, const uint8_t *base, struct err *err)
 		rc = link_map_new(&r->links, err);
 	if (rc != 0 || o->is_dry_run)
 		return rc;
-	rc = uploader_new(o->port, o->keys->k_mle, o->check, &r->uploader, err);
+	const struct uploader_opts up = { .port = o->port,
+		.k_mle = o->keys->k_mle,
+		.check = o->check,
+		.is_stopped = o->is_stopped,
+		.arg = o->arg };
+	rc = uploader_new(&up, &r->uploader, err);
 	if (rc != 0)
 		return rc;
 	r->sink = uploader_sink(r->uploader);
@@ -352,11 +360,12 @@ static void tear_down(struct run *r)
 
 static void take_stats(struct run *r)
 {
-	const struct uploader_stats *s = uploader_stats(r->uploader);
-	r->result.sent_records = s->sent_records;
-	r->result.sent_bytes = s->sent_bytes;
-	r->result.sent_data_records = s->sent_data_records;
-	r->result.sent_data_bytes = s->sent_data_bytes;
+	struct uploader_stats s;
+	uploader_get_stats(r->uploader, &s);
+	r->result.sent_records = s.sent.sent_records;
+	r->result.sent_bytes = s.sent.sent_bytes;
+	r->result.sent_data_records = s.sent.sent_data_records;
+	r->result.sent_data_bytes = s.sent.sent_data_bytes;
 }
 
 static int finish(struct run *r, const struct port_base *base, struct err *err)
@@ -416,9 +425,9 @@ int backup_run(const struct backup_opts *opts, const struct source *source,
 	if (rc == 0 && !opts->is_dry_run)
 		rc = finish(&r, &base, err);
 	tell_progress(&r);
+	tear_down(&r); /* ends the thread that uses the port */
 	if (!opts->is_dry_run)
 		opts->port->abort(opts->port->self);
-	tear_down(&r);
 	if (rc == 0)
 		*out = r.result;
 	return rc;
