@@ -18,13 +18,12 @@
 
 /*
  *   source --> content (cache | links | read) --> queue --> tree builder --> root --> commit
- *                                                   ^
- *                                   open bundle ----+ holds back entries until it is sealed
+ *                             |                     ^
+ *                 bundles and chunks --> uploader --+ an entry waits until its records are sealed
  *
  * INVARIANTS
  * (1) Entries reach the builder in the order the source gave them.
- * (2) A content is open only while its bytes lie in the bundle that is open now.
- * (3) Every record an entry refers to was put to, or used on, the sink before its entry is added.
+ * (2) Every record an entry refers to was put to, or used on, the sink before its entry is added.
  */
 
 #define QUEUE_MAX_BYTES (8u << 20)
@@ -117,19 +116,34 @@ static int drain(struct run *r, struct err *err)
 	return 0;
 }
 
+static void on_bundle(void *arg, uint64_t ordinal, const struct ref *ref)
+{
+	struct run *r = arg;
+	if (ref != NULL)
+		backup_queue_resolve(r->queue, ordinal, ref);
+}
+
 static int close_bundle(void *arg, struct err *err)
 {
 	struct run *r = arg;
-	struct ref ref;
-	if (r->bundle.bytes.len > 0) {
-		int rc = r->sink->put(r->sink->self, RECORD_DATA, RECORD_CLASS_BUNDLE,
-			r->bundle.bytes.data, r->bundle.bytes.len, &ref, err);
+	struct bundle *b = &r->bundle;
+	if (b->bytes.len > 0) {
+		int rc = uploader_put_later(r->uploader, RECORD_DATA, RECORD_CLASS_BUNDLE,
+			b->bytes.data, b->bytes.len, on_bundle, r, b->ordinal, err);
 		if (rc != 0)
 			return rc;
-		backup_queue_resolve(r->queue, &ref);
-		bundle_clear(&r->bundle);
+		bundle_clear(b);
 	}
 	return drain(r, err);
+}
+
+/* All entries so far to the tree, however long that takes. */
+static int settle(struct run *r, struct err *err)
+{
+	int rc = close_bundle(r, err);
+	if (rc == 0)
+		rc = uploader_settle(r->uploader, err);
+	return rc != 0 ? rc : drain(r, err);
 }
 
 /* An unchanged file's records stay in use. */
@@ -219,9 +233,10 @@ static int queue_entry(
 	int rc = backup_queue_push(r->queue, item, content, err);
 	if (rc != 0)
 		return rc;
-	bool is_full = backup_queue_bytes(r->queue) > QUEUE_MAX_BYTES;
-	if (is_full || (content != NULL && content->is_open &&
-			       bundle_should_close_after(&r->bundle, item->key, item->key_len)))
+	if (backup_queue_bytes(r->queue) > QUEUE_MAX_BYTES)
+		return settle(r, err);
+	if (content != NULL && content->bundle == r->bundle.ordinal &&
+		bundle_should_close_after(&r->bundle, item->key, item->key_len))
 		return close_bundle(r, err);
 	return drain(r, err);
 }
@@ -292,7 +307,7 @@ static int scan(struct run *r, struct err *err)
 		return err_set(err, ERR_INTERRUPTED, "the backup was stopped");
 	if (r->source->lost != NULL)
 		r->result.left_out += r->source->lost(r->source->self);
-	return r->opts->is_dry_run ? 0 : close_bundle(r, err);
+	return r->opts->is_dry_run ? 0 : settle(r, err);
 }
 
 static int open_cache(struct run *r, const uint8_t *base, struct err *err)
@@ -335,7 +350,7 @@ static int set_up(struct run *r, const uint8_t *base, struct err *err)
 		return rc;
 	r->sink = uploader_sink(r->uploader);
 	struct backup_file_opts file = { .chunker = &r->chunker,
-		.sink = r->sink,
+		.uploader = r->uploader,
 		.bundle = &r->bundle,
 		.arg = r,
 		.close_bundle = close_bundle,
@@ -349,12 +364,12 @@ static int set_up(struct run *r, const uint8_t *base, struct err *err)
 
 static void tear_down(struct run *r)
 {
+	uploader_free(r->uploader); /* tells who waits for a record */
 	tree_builder_free(r->builder);
 	backup_queue_free(r->queue);
 	backup_file_free(r->file);
 	link_map_free(r->links);
 	file_cache_free(r->cache);
-	uploader_free(r->uploader);
 	bundle_done(&r->bundle);
 }
 
