@@ -2,7 +2,7 @@
 """bench.py BUILD: measure Holdfast and the peers that are installed on one corpus (docs/BENCH.md).
 
 Environment: BENCH_SCALE BENCH_RUNS BENCH_SMALL BENCH_PEERS BENCH_SCENARIOS BENCH_DIR BENCH_KEEP
-BENCH_ZSTD_LEVEL BENCH_RETENTION; HOLDFAST RESTIC BORG name other programs than those found.
+BENCH_ZSTD_LEVEL; HOLDFAST RESTIC BORG name other programs than those found.
 Exit status: 0 all was measured, 1 something failed, 2 it cannot begin, 130 interrupted.
 """
 import json
@@ -191,6 +191,9 @@ class Bench:
             found["repo"] = tool.repository_bytes()
             found["growth"] = found["repo"] - before
             found["cpu_us_per_file"] = found["cpu_s"] * 1e6 / files
+            index = tool.index_bytes_per_record()
+            if index is not None:
+                found["index_bytes"] = index
             return found
         return step
 

@@ -35,9 +35,11 @@ BOUNDS = (
     (("nochange",), "cpu_us_per_file", 10, "us a file"),
     (("full", "nochange", "reread", "day2"), "anon_mib", 64, "MiB"),
     (("small-full", "small-nochange"), "rss_mib", 96, "MiB"),
+    (("day2",), "index_bytes", 48, "bytes a record"),
 )
 NAMES = {"wall_s": "wall", "cpu_s": "CPU", "repo": "repository", "growth": "growth",
-         "cpu_us_per_file": "CPU", "anon_mib": "peak anonymous memory", "rss_mib": "peak RSS"}
+         "cpu_us_per_file": "CPU", "anon_mib": "peak anonymous memory", "rss_mib": "peak RSS",
+         "index_bytes": "index memory"}
 
 
 def values(results, scenario, tool, measure):

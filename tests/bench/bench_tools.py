@@ -82,6 +82,9 @@ class Tool:
     def repository_bytes(self):
         return tree_bytes(self.repo)
 
+    def index_bytes_per_record(self):
+        return None  # only Holdfast tells
+
 
 class Holdfast(Tool):
     name = "holdfast"
@@ -134,12 +137,21 @@ class Holdfast(Tool):
 
     def retain(self):
         """Commands that keep the newest snapshot only, or why there are none."""
-        given = os.environ.get("BENCH_RETENTION", "")
-        if not given:
-            return None, "holdfast has no verbs for retention and collection" \
-                " (BENCH_RETENTION names them)"
-        return ["sh", "-ec", "\n".join(f'"$0" {one}' for one in given.split(";")),
-                self.program], ""
+        if not self.has_verbs("retention apply", "gc"):
+            return None, "holdfast has no verbs for retention and collection"
+        return ["sh", "-ec", '"$0" retention apply --keep-last 1 --min-keep 0s --approve bench\n'
+                '"$0" gc --grace 0s', self.program], ""
+
+    def has_verbs(self, *verbs):
+        told = output_of([self.program, "help"], self.env)
+        return all(f"\n  {verb} " in told for verb in verbs)
+
+    def index_bytes_per_record(self):
+        """What a known chunk takes in the mapped index; None where it is not told."""
+        if not self.has_verbs("vault info"):
+            return None
+        told = json.loads(output_of([self.program, "vault", "info", "--json"], self.env))
+        return told["index_memory"] / max(told["records"], 1)
 
 
 class Restic(Tool):
