@@ -24,7 +24,7 @@ SMALL_FILE_BYTES, SMALL_FILE_REPOSITORY_BYTES = 4500, 1400
 BATCHES, SMALL_FILES = 40000, 1000000
 PLANT = ("full", "zstd", "nochange", "reread", "day2", "restore", "verify", "retain")
 SMALL = ("small-full", "small-nochange", "small-restore")
-SETTLE_S = 5.0  # a file changed just before a backup is read again by the next: let it get older
+SETTLE_S = 3.1  # a file changed just before a backup is read again by the next: let it get older
 
 
 class Usage(Exception):
@@ -275,7 +275,6 @@ class Bench:
         snapshots += "reread" in self.settings.scenarios
         if "day2" in self.settings.scenarios:
             self.corpus("day2", "-s", scale, self.tree)
-            time.sleep(SETTLE_S)
         self.each("day2", self.backup(snapshots + 1))
         self.each("restore", self.restore)
         self.each("verify", self.verify)

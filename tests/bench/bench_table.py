@@ -65,6 +65,8 @@ def better_peer(results, scenario, measure, peers):
 def limit_lines(results, peers, failed):
     lines = []
     for scenario, measure, beside, most in LIMITS:
+        if not peers and beside != "zstd":
+            continue  # nobody was asked for
         peer = better_peer(results, scenario, measure, peers) if beside == ALL else beside
         name = f"{TITLES[scenario]}: {NAMES[measure]}"
         needs = {(scenario, "holdfast"), ("zstd" if peer == "zstd" else scenario, peer)}
