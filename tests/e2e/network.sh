@@ -46,6 +46,22 @@ expect 0 "the vault lists it" "$HF" snapshot list --vault "$V"
 says "the vault lists it" "${first:0:8}"
 expect 10 "no such agent" "$HF" job run nobody plant
 expect 10 "no such source" "$HF" job run line3 nothing
+
+# ---- signals do not wait for a poll of up to 50 s
+agent_conf line3 capture "sources = ( { name = \"plant\"; type = \"files\"; paths = [ \"$S\" ]; },
+	{ name = \"more\"; type = \"files\"; paths = [ \"$S/sub\" ]; } );"
+# shellcheck disable=SC2317 # until_true calls them
+has_more() { "$HF" agent show line3 --json | grep -q '"more"'; }
+# shellcheck disable=SC2317
+is_ended() { ! kill -0 "$line3"; }
+kill -HUP "$line3"
+expect 0 "SIGHUP is heard at once" until_true 5 has_more
+kill -TERM "$line3"
+expect 0 "SIGTERM is heard at once" until_true 5 is_ended
+wait "$line3"
+is "the agent ends" 0 $?
+start_agent line3
+line3=$AGENT_PID
 schedule_add "{ name = \"often\"; agent = \"line3\"; source = \"plant\"; at = \"*-*-* *:*:00/2\"; retry_after = \"1s\"; }"
 json 0 schedule-next "$HF" schedule next
 kill -HUP "$CONTROLLER"
