@@ -195,15 +195,14 @@ int pack_finish(struct pack *p, const struct sealed_key *k, const uint8_t *rando
 	int rc = random == NULL ? env_random(fresh, sizeof(fresh), err) : 0;
 	const size_t total = pack_size(p->body.len, p->count);
 	if (rc == 0)
-		rc = buf_reserve(out, total, err);
+		rc = buf_reserve(&p->body, total - p->body.len, err);
 	if (rc != 0)
 		return rc;
 
-	uint8_t *start = out->data + out->len;
+	uint8_t *start = p->body.data;
 	uint8_t *footer = start + p->body.len;
 	uint8_t *tail = start + total - PACK_TAIL_BYTES;
 	const size_t plain_len = total - p->body.len - AEAD_TAG_BYTES - PACK_TAIL_BYTES;
-	memcpy(start, p->body.data, p->body.len);
 	write_footer(p, footer, plain_len);
 
 	const struct hmac_part parts[] = { { "P", 1 },
@@ -221,8 +220,10 @@ int pack_finish(struct pack *p, const struct sealed_key *k, const uint8_t *rando
 		return rc;
 
 	hash_sha256(start, total, name);
-	out->len += total;
-	buf_clear(&p->body);
+	p->body.len = total;
+	buf_done(out);
+	*out = p->body;
+	p->body = (struct buf)BUF_INIT(PACK_MAX_BYTES);
 	p->count = 0;
 	id_table_clear(&p->ids);
 	return 0;
