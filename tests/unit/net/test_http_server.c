@@ -37,6 +37,33 @@ static void hold(struct net_fixture *f, struct http_request *r)
 	f->held = r;
 }
 
+static void hold_taken(struct net_fixture *f, struct http_request *r)
+{
+	size_t len = 0;
+	free(http_request_take_body(r, &len));
+	cr_expect(eq(sz, len, 65536));
+	f->held = r;
+}
+
+static void look_held(void *arg)
+{
+	struct net_fixture *f = arg;
+	f->arg = f->held;
+}
+
+/* On the server's thread, so that nothing is read while it is written. */
+static bool is_held(struct net_fixture *f)
+{
+	net_fixture_do(f, look_held, f);
+	return f->arg != NULL;
+}
+
+static void reply_to_held(void *arg)
+{
+	struct net_fixture *f = arg;
+	http_request_reply(f->held, 200, "text/plain", "done", 4);
+}
+
 static void begin(struct net_fixture *f, void (*fn)(struct net_fixture *, struct http_request *))
 {
 	struct http_server_opts opts;
@@ -408,6 +435,141 @@ Test(http_server, a_slow_sender_is_cut_off_and_told)
 	net_fixture_raw_free(head);
 	net_fixture_raw_free(body);
 	net_fixture_done(&f);
+}
+
+/* ---- memory for bodies ---- */
+
+#define MIDDLE 65536
+static const char middle_head[] = "PUT /m HTTP/1.1\r\nHost: h\r\nContent-Length: 65536\r\n\r\n";
+
+/* A server with room for one body of MIDDLE bytes. */
+static void begin_narrow(struct net_fixture *f, int idle_s)
+{
+	struct http_server_opts opts;
+	net_fixture_init(f, &opts);
+	f->on_request = echo;
+	opts.max_body = MIDDLE;
+	opts.body_memory = MIDDLE;
+	opts.idle_s = idle_s;
+	net_fixture_start(f, &opts);
+}
+
+static void send_zeros(struct net_raw *r, size_t len)
+{
+	static const char zeros[MIDDLE];
+	cr_assert(net_fixture_raw_send(r, zeros, len));
+}
+
+/* A sender that has said how much comes, and sent ${len} bytes of it. */
+static struct net_raw *sender(struct net_fixture *f, size_t len)
+{
+	struct net_raw *r = net_fixture_raw(f, &f->client_id);
+	cr_assert(ne(ptr, r, NULL));
+	cr_assert(net_fixture_raw_send(r, middle_head, sizeof(middle_head) - 1));
+	send_zeros(r, len);
+	return r;
+}
+
+static void is_answered(struct net_raw *r, const char *body)
+{
+	char out[4096];
+	(void)net_fixture_raw_read(r, out, sizeof(out), body);
+	cr_expect(ne(ptr, strstr(out, body), NULL), "%s", out);
+}
+
+/* All that was sent before ended up in the server: a request of another connection came back. */
+static void is_small_answered(struct net_fixture *f)
+{
+	char out[4096];
+	static const char text[] = HEAD "Connection: close\r\n\r\n";
+	(void)ask(f, text, sizeof(text) - 1, out, sizeof(out));
+	cr_expect(eq(int, strncmp(out, "HTTP/1.1 200", 12), 0), "%s", out);
+}
+
+Test(http_server, a_body_over_the_memory_waits_for_the_one_before_and_small_ones_do_not)
+{
+	struct net_fixture f;
+	begin_narrow(&f, 20);
+	struct net_raw *first = sender(&f, 1);
+	is_small_answered(&f);
+	struct net_raw *second = sender(&f, MIDDLE);
+	is_small_answered(&f);
+	is_small_answered(&f);
+	cr_expect(eq(int, f.count, 3)); /* the second is whole, and not read */
+	send_zeros(first, MIDDLE - 1);
+	is_answered(first, "/m - holdfast:agent:00112233445566778899aabbccddeeff 65536 0");
+	is_answered(second, "/m - holdfast:agent:00112233445566778899aabbccddeeff 65536 0");
+	cr_expect(eq(int, f.count, 5));
+	net_fixture_raw_free(first);
+	net_fixture_raw_free(second);
+	net_fixture_done(&f);
+}
+
+Test(http_server, memory_is_held_until_the_reply_also_of_a_body_that_was_taken)
+{
+	struct net_fixture f;
+	begin_narrow(&f, 20);
+	f.on_request = hold_taken;
+	struct net_raw *first = sender(&f, MIDDLE);
+	while (!is_held(&f))
+		continue;
+	f.on_request = echo;
+	struct net_raw *second = sender(&f, MIDDLE);
+	is_small_answered(&f);
+	is_small_answered(&f);
+	cr_expect(eq(int, f.count, 3));
+	net_fixture_do(&f, reply_to_held, &f);
+	is_answered(first, "done");
+	is_answered(second, "65536 0");
+	net_fixture_raw_free(first);
+	net_fixture_raw_free(second);
+	net_fixture_done(&f);
+}
+
+Test(http_server, a_slow_sender_holds_memory_only_until_it_is_cut_off_and_who_waits_hears_of_us)
+{
+	struct net_fixture f;
+	begin_narrow(&f, 1);
+	struct net_raw *slow = sender(&f, 1);
+	is_small_answered(&f);
+	struct net_raw *next = sender(&f, MIDDLE);
+	is_answered(next, "HTTP/1.1 100 Continue\r\n\r\n");
+	is_answered(next, "65536 0");
+	is_answered(slow, "HTTP/1.1 408");
+	net_fixture_raw_free(slow);
+	net_fixture_raw_free(next);
+	net_fixture_done(&f);
+}
+
+Test(http_server, who_goes_away_while_it_waits_or_sends_gives_its_room_up)
+{
+	struct net_fixture f;
+	begin_narrow(&f, 20);
+	struct net_raw *first = sender(&f, 1);
+	is_small_answered(&f);
+	struct net_raw *gone = sender(&f, 10);
+	is_small_answered(&f);
+	struct net_raw *last = sender(&f, MIDDLE);
+	is_small_answered(&f);
+	net_fixture_raw_free(gone);
+	net_fixture_raw_free(first);
+	is_answered(last, "65536 0");
+	cr_expect(eq(int, f.count, 4));
+	net_fixture_raw_free(last);
+	net_fixture_done(&f);
+}
+
+Test(http_server, at_its_end_it_drops_who_waits_for_memory)
+{
+	struct net_fixture f;
+	begin_narrow(&f, 20);
+	struct net_raw *first = sender(&f, 1);
+	is_small_answered(&f);
+	struct net_raw *second = sender(&f, 1);
+	is_small_answered(&f);
+	net_fixture_done(&f);
+	net_fixture_raw_free(first);
+	net_fixture_raw_free(second);
 }
 
 Test(http_server, a_taken_port_and_a_strange_address_say_what_to_do)
