@@ -153,6 +153,9 @@ prove-network: all ## 200 random kills and cuts of controller and agents (CHAOS_
 .PHONY: bench-network
 bench-network: all ## backup through the gateway beside in-process (BENCH_DIR=/usr/lib)
 	@tests/bench/network.sh $(BUILD)
+.PHONY: bench-agents
+bench-agents: all ## the controller under 100 polling agents (BENCH_AGENTS, BENCH_S)
+	@tests/bench/agents.sh $(BUILD)
 lane-reference: all tools ## the independent Python reader and the known answers
 	@tests/reference/run.sh $(BUILD)
 lane-asan: ## unit tests and a smoke run under ASan and UBSan
