@@ -60,10 +60,16 @@ for round in $(seq "$ROUNDS"); do
 		;;
 	esac
 done 2>/dev/null
-before=$(jobs_in "done")
-# shellcheck disable=SC2317 # until_true calls it
-more_jobs() { [ "$(jobs_in "done")" -gt $((before + 1)) ]; }
-expect 0 "it goes on (seed $SEED)" until_true 120 more_jobs
+# done_by AGENT: how many backups.
+done_by() {
+	"$HF" job list --limit 1000 --state "done" --json | grep -oE "\"agent\": ?\"$1\"" | wc -l
+}
+for a in one two; do
+	before=$(done_by $a)
+	# shellcheck disable=SC2317 # until_true calls it
+	more_jobs() { [ "$(done_by "$a")" -gt "$before" ]; }
+	expect 0 "$a goes on (seed $SEED)" until_true 120 more_jobs
+done
 kill -TERM "$one" "$two"
 wait "$one" "$two"
 python3 "$NET_PY/chain_check.py" "$V" >"$SCRATCH/claims"
