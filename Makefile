@@ -151,7 +151,7 @@ lane-e2e: all tools ## the programs from outside, with real faults and kills
 prove-network: all ## 200 random kills and cuts of controller and agents (CHAOS_ROUNDS, SEED)
 	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} tests/e2e/network_chaos.sh $(BUILD)
 .PHONY: prove-sanitizers
-prove-sanitizers: ## controller and agents with real traffic under TSan and ASan (CHAOS_ROUNDS, SEED, KEEP)
+prove-sanitizers: setup-demo ## controller and agents with real traffic under TSan and ASan (CHAOS_ROUNDS, SEED, KEEP)
 	@$(MAKE) --no-print-directory -j$$(nproc) V=tsan all tools
 	@$(MAKE) --no-print-directory -j$$(nproc) V=asan all tools
 	@tests/sanitizers.sh build/tsan build/asan
