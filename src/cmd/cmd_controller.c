@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -306,14 +305,6 @@ static int config_path(const struct cli *cli, const char **out, struct err *err)
 	return err_hint(err, "'holdfast controller init' writes one");
 }
 
-/* It runs for months: what comes in goes back to the system when it was dealt with, whichever
- * thread frees it, and does not stay as holes of a heap. */
-static void keep_memory_small(void)
-{
-	(void)mallopt(M_MMAP_THRESHOLD, 256 << 10); /* works as well without, only larger */
-	(void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
-}
-
 static int run_run(struct cli *cli, struct err *err)
 {
 	struct conf_problems problems = CONF_PROBLEMS_INIT;
@@ -329,7 +320,6 @@ static int run_run(struct cli *cli, struct err *err)
 	int rc = config_path(cli, &opts.conf_path, err);
 	if (rc != 0)
 		return rc;
-	keep_memory_small();
 	if (!log_is_on(LOG_INFO))
 		log_setup(LOG_INFO, NULL);
 	conf_problems_set_file(&problems, opts.conf_path);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "cmd/cli.h"
 #include "cmd/cmd_agent.h"
@@ -140,6 +141,7 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], SANDBOX_INIT_VERB) == 0)
 		return sandbox_init_run(argc - 1, argv + 1);
 	secret_harden_process();
+	heap_keep_small();
 	stop_install();
 	int rc = run(&cli, argc, (const char *const *)argv, &err);
 	int status = finish(&cli, rc, &err);

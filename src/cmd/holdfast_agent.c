@@ -5,7 +5,6 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fdio.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "conf/conf_problems.h"
@@ -55,15 +55,6 @@ static void install_signals(void)
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		(void)sigaction(signals[i], &act, NULL); /* fails for bad numbers only */
 	(void)sigaction(SIGPIPE, &ignore, NULL);         /* as above */
-}
-
-/* A guest on its host: large buffers go back to the system when they are freed, and the threads of
- * name look-ups get no heaps of their own. */
-static void keep_memory_small(void)
-{
-	(void)mallopt(M_ARENA_MAX, 1); /* works as well without, only larger */
-	(void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
-	(void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 
 static bool is_stopped(void *arg)
@@ -269,7 +260,7 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], SANDBOX_INIT_VERB) == 0)
 		return sandbox_init_run(argc - 1, argv + 1);
 	secret_harden_process();
-	keep_memory_small();
+	heap_keep_small();
 	install_signals();
 	int rc = parse(argc, argv, &a, &err);
 	if (rc == 0)

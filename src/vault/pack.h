@@ -46,10 +46,9 @@ const struct pack_place *pack_at(const struct pack *p, size_t i);
 /* Find a record in the open pack: append header and body to ${cr}.  Return 1, 0 when not here. */
 int pack_find(const struct pack *p, const uint8_t id[32], struct buf *cr, struct err *err);
 
-/* Seal the footer behind the body and move the whole object into ${out}, in place of what it held:
- * a pack is never in memory twice.  Its hash goes to ${name}; the pack is empty and usable again.
- * ${random}: as sealed_seal().  Return 0, -ERR_IO (no randomness) or -ERR_FAILED (no record in it).
- */
+/* Seal the footer and store the whole object in ${out} (appended) and its hash.  The pack is empty
+ * and usable again.  ${random}: as sealed_seal().  Return 0, -ERR_IO (no randomness) or -ERR_FAILED
+ * (no record in it). */
 int pack_finish(struct pack *p, const struct sealed_key *k, const uint8_t *random, struct buf *out,
 	uint8_t name[32], struct err *err);
 
