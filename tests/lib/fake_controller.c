@@ -300,6 +300,7 @@ static struct http_server *listen_on(struct fake_controller *c, const char *cert
 		.key_pem = key,
 		.client_ca = client_ca,
 		.max_body = 16 << 20,
+		.body_memory = 64 << 20,
 		.max_connections = 32,
 		.max_per_address = 32,
 		.idle_s = 30,
