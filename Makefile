@@ -17,10 +17,11 @@ VERSION := 0.1.0
 V ?= release
 BUILD := build/$(V)
 CC ?= gcc
-PKGS := libcrypto libssl libzstd libconfig jansson libarchive libpq libxml-2.0 libseccomp \
+PKGS := libcrypto libssl libzstd libconfig jansson libarchive libxml-2.0 libseccomp \
 	libevent_core libevent_openssl libevent_pthreads libcurl sqlite3
 # asked only when something is compiled, so that `make setup` works before they are installed
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+# libpq is loaded when it is used (src/db/libpq.c): its headers only
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) libpq 2>/dev/null | sed 's/-I/-isystem /g')
 PKG_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 # no -Wpedantic: TAKE is a statement expression on purpose
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \

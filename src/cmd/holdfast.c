@@ -23,6 +23,7 @@
 #include "cmd/cmd_job.h"
 #include "cmd/cmd_key.h"
 #include "cmd/cmd_ls.h"
+#include "cmd/cmd_officer.h"
 #include "cmd/cmd_people.h"
 #include "cmd/cmd_plan.h"
 #include "cmd/cmd_report.h"
@@ -62,8 +63,8 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_agent_token_verb,
 	&cmd_agent_list_verb,
 	&cmd_agent_show_verb,
-	&cmd_agent_approve_verb,
-	&cmd_agent_revoke_verb,
+	&cmd_officer_approve_verb,
+	&cmd_officer_revoke_verb,
 	&cmd_job_run_verb,
 	&cmd_job_list_verb,
 	&cmd_job_show_verb,

@@ -65,6 +65,12 @@ static bool is_stopped(void *arg)
 	return stop_asked != 0;
 }
 
+static bool has_reload(void *arg)
+{
+	(void)arg;
+	return reload_asked != 0;
+}
+
 static bool take_reload(void *arg)
 {
 	(void)arg;
@@ -229,6 +235,7 @@ static int run(const struct args *a, struct err *err)
 		.watchdog_usec = getenv("WATCHDOG_USEC"),
 		.watchdog_pid = getenv("WATCHDOG_PID"),
 		.is_stopped = is_stopped,
+		.has_reload = has_reload,
 		.take_reload = take_reload,
 		.on_wait = on_wait };
 	log_setup(a->is_verbose ? LOG_INFO : LOG_WARN, NULL);

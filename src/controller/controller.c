@@ -105,6 +105,14 @@ static int fill_drill(
 	return drill_desk_fill(c->desk, j, out, err);
 }
 
+static void drop_drill(void *arg, const struct catalog_job *j)
+{
+	struct controller *c = arg;
+	struct err why = ERR_INIT;
+	if (drill_desk_drop(c->desk, j, &why) != 0) /* it stays as one that was never begun */
+		log_error("controller.drop_drill", "%s", why.msg);
+}
+
 static void on_end(void *arg, const struct catalog_job *j)
 {
 	struct controller *c = arg;
@@ -368,6 +376,7 @@ static int open_rooms(struct controller *c, struct err *err)
 	const struct dispatch_opts dispatch = { .db = c->db,
 		.max_running = c->conf->max_running,
 		.fill_drill = fill_drill,
+		.drop_drill = drop_drill,
 		.on_end = on_end,
 		.on_alarm = on_job_alarm,
 		.on_ready = on_ready,
