@@ -67,7 +67,8 @@ struct controller {
 	struct agent_routes *routes;
 	struct http_server *agents, *people;
 	int64_t cert_until_s;
-	int64_t watchdog_ms, watched_ms; /* 0 = the manager wants no signs of life */
+	int64_t watchdog_ms; /* 0 = the manager wants no signs of life */
+	int64_t watched_ms;  /* monotonic: the clock may be set at any time */
 	bool is_stopping, is_kicked;
 };
 
@@ -229,6 +230,17 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static void renew_cert(struct controller *c);
 
+/* Give a sign of life if one is due.  Return ms until the next. */
+static int64_t feed_watchdog(struct controller *c)
+{
+	const int64_t mono = env_mono_ns() / 1000000;
+	if (c->watched_ms == 0 || mono - c->watched_ms >= c->watchdog_ms) {
+		c->watched_ms = mono;
+		tell_manager(c, "WATCHDOG=1");
+	}
+	return c->watched_ms + c->watchdog_ms - mono;
+}
+
 static void tick(void *arg)
 {
 	struct controller *c = arg;
@@ -243,12 +255,8 @@ static void tick(void *arg)
 	next = earlier(next, agent_routes_tick(c->routes, now));
 	if (c->cert_until_s - now / 1000 < CONTROLLER_CERT_LEFT_S)
 		renew_cert(c);
-	if (c->watchdog_ms > 0 && now - c->watched_ms >= c->watchdog_ms) {
-		c->watched_ms = now;
-		tell_manager(c, "WATCHDOG=1");
-	}
 	if (c->watchdog_ms > 0)
-		next = earlier(next, c->watched_ms + c->watchdog_ms);
+		next = earlier(next, now + feed_watchdog(c));
 	loop_timer_set(c->timer, c->is_kicked || next <= now ? 0 : next - now);
 }
 
