@@ -89,6 +89,9 @@ report=$(find "$E/reports" -maxdepth 1 -name '*.json' | head -n 1)
 exercise=$(basename "$report" .json)
 expect 0 "report get" "$HF" report get "$exercise" --reports "$SCRATCH/got"
 claim "byte for byte" cmp -s "$report" "$SCRATCH/got/$exercise.json"
+"$HF" report get "$exercise" --reports "$SCRATCH/got" --json >"$SCRATCH/get.json"
+claim "report get fits its schema" "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" drill-run \
+	<"$SCRATCH/get.json"
 expect 0 "report get again" "$HF" report get "$exercise" --reports "$SCRATCH/got"
 echo changed >"$SCRATCH/got/$exercise.json"
 expect 1 "another file is not replaced" "$HF" report get "$exercise" --reports "$SCRATCH/got"

@@ -127,25 +127,32 @@ has_fingerprint() {
 	grep -qE '[A-Z2-7]{4}(-[A-Z2-7]{4}){3}' "$1"
 }
 
-# enrol NAME ROLE [OPTION...]: token, enrolment, approval; options are those of 'agent token'.
-enrol() {
-	local name=$1 role=$2 pid print
+# ask_in NAME ROLE [OPTION...]: token and enrolment, in the background as $ENROLLING; the
+# fingerprint it shows is in $PRINT.  Options are those of 'agent token'.
+ask_in() {
+	local name=$1 role=$2
 	shift 2
 	expect 0 "token for $name" "$HF" agent token --role "$role" -q "$@"
 	printf '%s\n' "$OUT" >"$SCRATCH/$name.token"
 	rm -f "$SCRATCH/$name.enrol"
 	timeout 60 "$AGENT" enrol --config "$SCRATCH/$name.conf" <"$SCRATCH/$name.token" \
 		>"$SCRATCH/$name.enrol" 2>&1 &
-	pid=$!
-	PROCESSES+=("$pid")
-	if ! until_true 10 has_fingerprint "$SCRATCH/$name.enrol"; then
+	ENROLLING=$!
+	PROCESSES+=("$ENROLLING")
+	if until_true 10 has_fingerprint "$SCRATCH/$name.enrol"; then
+		PRINT=$(grep -oE '[A-Z2-7]{4}(-[A-Z2-7]{4}){3}' "$SCRATCH/$name.enrol" | head -n 1)
+	else
 		not_ok "$name does not enrol" "$(cat "$SCRATCH/$name.enrol")"
-		return
+		return 1
 	fi
-	print=$(grep -oE '[A-Z2-7]{4}(-[A-Z2-7]{4}){3}' "$SCRATCH/$name.enrol" | head -n 1)
-	expect 0 "approve $name" "$HF" agent approve "$name" --fingerprint "$print"
-	wait "$pid"
-	is "$name is enrolled" 0 $?
+}
+
+# enrol NAME ROLE [OPTION...]: ask_in, and approval.
+enrol() {
+	ask_in "$@" || return
+	json 0 agent-approve "$HF" agent approve "$1" --fingerprint "$PRINT"
+	wait "$ENROLLING"
+	is "$1 is enrolled" 0 $?
 }
 
 # start_agent NAME: run it; its number is in $AGENT_PID.
