@@ -50,6 +50,19 @@ says "catalog in use" "hint: "
 expect 11 "rebuild of one in use" timeout 20 "$HF" catalog rebuild --config "$CONF"
 stop_process "$CONTROLLER" 0 "controller"
 
+# ---- an agent that was away for longer than its certificate is good
+# the loader's own words: 'faketime' would stand between us and the process we end
+far() { LD_PRELOAD="/usr/\$LIB/faketime/libfaketime.so.1" FAKETIME=+31d "$@"; }
+# shellcheck disable=SC2317 # called by name
+end_of_certificate() { grep -q "refused our certificate: it has expired" "$SCRATCH/line3.log"; }
+far start_controller
+far start_agent line3
+expect 0 "it is told that its certificate has ended" until_true 20 end_of_certificate
+OUT=$(cat "$SCRATCH/line3.log")
+says "what to do" "enrol this machine with that server again"
+stop_process "$AGENT_PID" 0 "an agent that is not let in"
+stop_process "$CONTROLLER" 0 "controller a month later"
+
 # ---- the vault gone
 mv "$V" "$V.away"
 expect 10 "vault gone" timeout 20 "$HF" controller run --config "$CONF"

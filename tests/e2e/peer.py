@@ -50,8 +50,9 @@ class People:
         self.context = ssl.create_default_context(cafile=ca)
 
     def ask(self, method, path, body=None, token=None, headers=None):
+        """Return (status, answer); token None: the officer's, "": none at all."""
         c = http.client.HTTPSConnection(self.host, self.port, context=self.context, timeout=30)
-        head = {"Authorization": "Bearer " + (token or self.token)}
+        head = {"Authorization": "Bearer " + (token or self.token)} if token != "" else {}
         head.update(headers or {})
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         try:
@@ -94,7 +95,7 @@ class Peer:
         return m
 
     def ask_in(self, token_text, **changed):
-        """Return the status of the enrolment; what was sent stays in self.sent."""
+        """Return (status, answer) of the enrolment; what was sent stays in self.sent."""
         _, secret, _ = token_parse(token_text)
         self.sent = self.enrolment(secret, **changed)
         status, answer = self.people.ask("POST", "/v1/enrol", self.sent)
@@ -102,16 +103,17 @@ class Peer:
             self.answer = answer
             self.agent_id = bytes.fromhex(answer["agent_id"])
             self.domain_id = bytes.fromhex(answer["domain_id"])
-        return status
+        return status, answer
 
     def collect(self, at=None):
+        """Return (status, answer); when it is 200 the peer calls with what it was given."""
         at = int(time.time() * 1000) if at is None else at
         text = b"hf1/collect\0" + self.agent_id + struct.pack(">Q", at)
         m = {"agent_id": self.agent_id.hex(), "ik": b64(hf1.ed_public(self.ik)), "at": at,
              "proof": b64(hf1.ed_sign(self.ik, text))}
         status, a = self.people.ask("POST", "/v1/enrol/collect", m)
         if status != 200:
-            return status
+            return status, a
         sealed = base64.b64decode(a["keys"])
         raw = hf1.hpke_open(self.delivery, sealed[:32],
                             b"hf1/kdom\0" + self.domain_id + self.agent_id, b"", sealed[32:],
@@ -120,7 +122,7 @@ class Peer:
         self.rk_pk, self.k_mle, self.k_cdc = raw[56:88], raw[88:120], raw[120:152]
         self.address = a["address"]
         self.use(a["certificate"], self.tls, a["ca"])
-        return status
+        return status, a
 
     def use(self, certificate, key, ca=None):
         """Call with this certificate from now on (None: with none)."""
@@ -142,7 +144,7 @@ class Peer:
         self.connection = None
 
     def call(self, method, path, body=None, kind=JSON, timeout=70):
-        """Return (status, bytes); -1 when the connection or handshake was refused."""
+        """Return (status, bytes); -1 when there was no answer: self.last_error says why."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         host, port = self.address.rsplit(":", 1)
         for _ in range(2):
@@ -188,6 +190,11 @@ class Peer:
     def begin(self, order, source=None):
         return self.post("/v1/sessions", {"job": order["job"], "attempt": order["attempt"],
                                           "source": source or order["source"]})
+
+    def progress(self, order, **more):
+        m = {"attempt": order["attempt"], "phase": "backup"}
+        m.update(dict.fromkeys(("files", "bytes", "read_bytes", "sent_bytes"), 0), **more)
+        return self.post("/v1/jobs/%s/progress" % order["job"], m)
 
     def result(self, order, **more):
         m = {"attempt": order["attempt"], "warnings": 0,
