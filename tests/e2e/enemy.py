@@ -40,7 +40,7 @@ def is_refused(name, got, status, error):
 def is_shut_out(name, peer, got):
     """No answer, because TLS itself refused, not because nobody listens."""
     return claim(name, got[0] == -1 and isinstance(peer.last_error, ssl.SSLError),
-                 (got, getattr(peer, "last_error", None)))
+                 (got, peer.last_error))
 
 
 def cli(*args):

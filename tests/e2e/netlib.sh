@@ -167,6 +167,24 @@ jobs_in() {
 	"$HF" job list --limit 1000 --state "$1" --json 2>/dev/null | grep -o '"id"' | wc -l
 }
 
+# claims NAME COMMAND...: run it; every line "PASS ..", "FAIL .." it prints is a claim, others are
+# passed on.
+claims() {
+	local name=$1 verdict text
+	shift
+	PYTHONDONTWRITEBYTECODE=1 timeout "${CLAIMS_S:-300}" "$@" >"$SCRATCH/claims" \
+		2>"$SCRATCH/claims.err" </dev/null
+	is "$name: it came to its end" 0 $?
+	[ -s "$SCRATCH/claims.err" ] && tail -n 8 "$SCRATCH/claims.err"
+	while read -r verdict text; do
+		case $verdict in
+		PASS) ok ;;
+		FAIL) not_ok "$text" ;;
+		*) echo "$text" ;;
+		esac
+	done <"$SCRATCH/claims"
+}
+
 has_seen() {
 	"$HF" agent show "$1" --json | grep -q '"seen"'
 }

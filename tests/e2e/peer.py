@@ -71,7 +71,7 @@ class Peer:
     def __init__(self, scratch, name, role, people):
         self.scratch, self.name, self.role, self.people = scratch, name, role, people
         self.new_keys()
-        self.connection = None
+        self.connection = self.last_error = None
 
     def new_keys(self):
         self.tls = ec.generate_private_key(ec.SECP256R1())
@@ -152,15 +152,20 @@ class Peer:
                 if self.connection is None:
                     self.connection = http.client.HTTPSConnection(
                         host, int(port), context=self.context, timeout=timeout)
+                    self.connection.connect()
+                self.connection.sock.settimeout(timeout)
                 self.connection.request(method, path, data, {"Content-Type": kind})
                 a = self.connection.getresponse()
                 out = a.status, a.read()
                 if a.will_close:
                     self.drop()
+                self.last_error = None
                 return out
             except (OSError, http.client.HTTPException) as e:
                 self.drop()
                 self.last_error = e
+                if isinstance(e, TimeoutError):
+                    break
         return -1, b""
 
     def post(self, path, o, **more):
