@@ -1,10 +1,12 @@
 #include "controller/controller.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -334,14 +336,33 @@ int controller_catalog(
 	return rc;
 }
 
+/* One that is not there would be made anew, without anybody in it: nobody could come in. */
+static int find_catalog(const char *path, struct err *err)
+{
+	struct stat st = { .st_size = 0 };
+	int rc = stat(path, &st);
+	if (rc == 0 && st.st_size > 0)
+		return 0;
+	if (rc != 0 && errno != ENOENT)
+		return err_sys(err, ERR_IO, "catalog %s", path);
+	if (rc != 0)
+		(void)err_set(err, ERR_NOT_FOUND, "there is no catalog %s", path);
+	else
+		(void)err_set(err, ERR_CORRUPT, "catalog %s is empty", path);
+	return err_hint(err, "run `holdfast catalog rebuild`, or put back a copy of it");
+}
+
 static int open_catalog(struct controller *c, struct err *err)
 {
+	static const char kind[] = "sqlite:";
 	char location[PATH_MAX + 32];
 	size_t damaged = 0;
-	int n = snprintf(location, sizeof(location), "sqlite:%s/catalog.db", c->conf->state);
+	int n = snprintf(location, sizeof(location), "%s%s/catalog.db", kind, c->conf->state);
 	if (n < 0 || (size_t)n >= sizeof(location))
 		return err_set(err, ERR_LIMIT, "the path of the catalog is too long");
-	int rc = db_open(location, &c->db, err);
+	int rc = find_catalog(location + sizeof(kind) - 1, err);
+	if (rc == 0)
+		rc = db_open(location, &c->db, err);
 	if (rc == 0)
 		rc = catalog_open(c->db, err);
 	if (rc == 0)
