@@ -17,10 +17,11 @@ VERSION := 0.1.0
 V ?= release
 BUILD := build/$(V)
 CC ?= gcc
-PKGS := libcrypto libssl libzstd libconfig jansson libarchive libpq libxml-2.0 libseccomp \
+PKGS := libcrypto libssl libzstd libconfig jansson libarchive libxml-2.0 libseccomp \
 	libevent_core libevent_openssl libevent_pthreads libcurl sqlite3
 # asked only when something is compiled, so that `make setup` works before they are installed
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+# libpq is loaded when it is used (src/db/libpq.c): its headers only
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) libpq 2>/dev/null | sed 's/-I/-isystem /g')
 PKG_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 # no -Wpedantic: TAKE is a statement expression on purpose
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
@@ -150,9 +151,20 @@ lane-e2e: all tools ## the programs from outside, with real faults and kills
 .PHONY: prove-network
 prove-network: all ## 200 random kills and cuts of controller and agents (CHAOS_ROUNDS, SEED)
 	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} tests/e2e/network_chaos.sh $(BUILD)
+.PHONY: prove-sanitizers
+prove-sanitizers: setup-demo ## controller and agents with real traffic under TSan and ASan (CHAOS_ROUNDS, SEED, KEEP)
+	@$(MAKE) --no-print-directory -j$$(nproc) V=tsan all tools
+	@$(MAKE) --no-print-directory -j$$(nproc) V=asan all tools
+	@tests/sanitizers.sh build/tsan build/asan
+.PHONY: prove-limits
+prove-limits: all ## an agent keeps to cpu_percent and bytes_per_s within 10 % (BENCH_S, BENCH_DIR)
+	@tests/bench/limits.sh $(BUILD)
 .PHONY: bench-network
 bench-network: all ## backup through the gateway beside in-process (BENCH_DIR=/usr/lib)
 	@tests/bench/network.sh $(BUILD)
+.PHONY: bench-agents
+bench-agents: all ## the controller under 100 polling agents (BENCH_AGENTS, BENCH_S)
+	@tests/bench/agents.sh $(BUILD)
 lane-reference: all tools ## the independent Python reader and the known answers
 	@tests/reference/run.sh $(BUILD)
 lane-asan: ## unit tests and a smoke run under ASan and UBSan

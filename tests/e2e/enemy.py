@@ -5,11 +5,10 @@ import os
 import ssl
 import subprocess
 
-from peer import Peer, People
+from peer import Peer, people_of_environment
 
 HF = os.environ["HF"]
-PEOPLE = People(os.environ["HOLDFAST_SERVER"], os.environ["HOLDFAST_CA"],
-                open(os.environ["HOLDFAST_TOKEN_FILE"]).read().strip())
+PEOPLE = people_of_environment()
 
 
 def claim(name, held, told=""):

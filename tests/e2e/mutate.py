@@ -311,7 +311,8 @@ def main():
           bad[:3])
     claim("they came to something", n > 100 and {200, 204, 400, 404} <= set(told), (n, told))
     claim("grants were open", box.granted > 0, box.granted)
-    claim("memory stays below %d KiB (seed %d)" % (RSS_MAX_KIB, SEED), most < RSS_MAX_KIB, most)
+    claim("memory stays below %d KiB (seed %d)" % (RSS_MAX_KIB, SEED), most < RSS_MAX_KIB or
+          "SANITIZED" in os.environ, most)
     alive("at the end")
     capture.finish()
     listed = PEOPLE.ask("GET", "/api/v1/snapshots?source=one&limit=1000")[1]["snapshots"]

@@ -115,8 +115,9 @@ id=$(field 'o["id"]')
 is "it is out" revoked "$(field 'o["state"]')"
 json 0 agent-list "$HF" agent list
 is "the list says so" revoked "$(field '[a["state"] for a in o["agents"] if a["name"] == "line3"][0]')"
-refused 10 not-found "$HF" agent revoke line3
+json 0 agent-revoke "$HF" agent revoke line3
 json 0 agent-show "$HF" agent show "$id"
+refused 10 not-found "$HF" agent revoke nobody
 stop_process "$CONTROLLER" 0 "controller"
 refused 13 unreachable timeout 60 "$HF" job list
 finish
