@@ -42,6 +42,7 @@ says "an alarm" "ahead of"
 # ---- ports, catalog
 sed "s|^state = .*|state = \"$SCRATCH/state2\";|" "$CONF" >"$SCRATCH/second.conf"
 sed -i "s|^keys = .*|keys = \"$C/keys\";|" "$SCRATCH/second.conf"
+json 0 catalog-rebuild "$HF" catalog rebuild --config "$SCRATCH/second.conf"
 expect 11 "port taken" timeout 20 "$HF" controller run --config "$SCRATCH/second.conf"
 says "port taken" "$AGENTS_PORT"
 says "port taken" "hint: "
