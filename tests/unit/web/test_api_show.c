@@ -61,7 +61,7 @@ Test(api_show, an_agent_shows_its_public_keys_and_neither_request_nor_the_next_k
 		.delivery = { 4 },
 		.enrolled_ms = AT_MS };
 	memset(a.next_key_hash, 0xee, sizeof(a.next_key_hash));
-	shown = api_show_agent(&a);
+	shown = api_show_agent(&a, false);
 	cr_expect(eq(str, (char *)text("id"), "01000000000000000000000000000000"));
 	cr_expect(eq(str, (char *)text("state"), "pending"));
 	cr_expect(eq(str, (char *)text("enrolled"), "2026-08-01T00:00:00.000Z"));
@@ -81,7 +81,7 @@ Test(api_show, a_sandbox_shows_what_its_reports_are_checked_with)
 		.group = "line3",
 		.dk = { 5 },
 		.report = { 6 } };
-	shown = api_show_agent(&a);
+	shown = api_show_agent(&a, false);
 	cr_expect(all(has("dk"), has("report_key")));
 	cr_expect(eq(sz, strlen(text("report_keyid")), 64));
 	cr_expect(ne(str, (char *)text("report_keyid"), (char *)text("report_key")));
