@@ -11,6 +11,7 @@ PACKAGES_BUILD := gcc libc6-dev pkg-config libssl-dev libzstd-dev libconfig-dev 
 PACKAGES_DEMO := postgresql-15 bubblewrap
 PACKAGES_TEST := libcriterion-dev clang-format clang-tidy cppcheck shellcheck python3 \
 	python3-cryptography python3-jsonschema acl attr libcap2-bin e2fsprogs zstd util-linux faketime
+PACKAGES_BENCH := restic borgbackup python3 zstd
 
 # ---- how it is built ------------------------------------------------------------------------
 VERSION := 0.1.0
@@ -103,11 +104,13 @@ unit: $(if $(T),$(filter %/test_$(T),$(UNIT)),$(UNIT)) ## unit and contract test
 	@tests/run-unit.sh $^
 
 # ---- set-up ---------------------------------------------------------------------------------
-.PHONY: setup-demo setup-test
+.PHONY: setup-demo setup-test setup-bench
 setup-demo: ## install the packages the demo needs, if any is missing
 	@tests/setup.sh $(PACKAGES_BUILD) $(PACKAGES_DEMO)
 setup-test: ## install the packages the tests need, if any is missing
 	@tests/setup.sh $(PACKAGES_BUILD) $(PACKAGES_DEMO) $(PACKAGES_TEST)
+setup-bench: ## install the packages bench-peers needs (restic, borg), if any is missing
+	@tests/setup.sh $(PACKAGES_BUILD) $(PACKAGES_BENCH)
 
 # ---- the two commands -----------------------------------------------------------------------
 DEMO_DIR ?= demo
@@ -191,6 +194,15 @@ $(BUILD)/tools/%: tests/tools/%.c $(TEST_HELPER_OBJ) $(LIB)
 		$(LDFLAGS_ALL) $(PKG_LIBS) -lpthread -lm
 
 # ---- measuring, never part of the tests ---------------------------------------------------------
+BENCH_PROGRAMS := $(BUILD)/holdfast $(BUILD)/tools/treecmp $(BUILD)/bench/corpus $(BUILD)/bench/meter
+.PHONY: bench bench-peers bench-check
+bench: $(BENCH_PROGRAMS) ## measure Holdfast alone, small, in a minute (docs/BENCH.md)
+	@BENCH_PEERS= BENCH_SCALE=$${BENCH_SCALE:-0.03} tests/bench/bench.py $(BUILD)
+bench-peers: setup-bench ## measure Holdfast beside restic and borg (BENCH_SCALE, RESTIC, BORG ..)
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BENCH_PROGRAMS)
+	@tests/bench/bench.py $(BUILD)
+bench-check: $(BENCH_PROGRAMS) ## does the benchmark measure what it says? (with peers if there)
+	@tests/bench/check.sh $(BUILD)
 BENCH_TREE ?= /usr
 .PHONY: bench-memory
 bench-memory: $(BUILD)/bench/backup_memory ## peak memory of an agent (BENCH_TREE=/usr)
