@@ -153,7 +153,8 @@ prove-network: all ## 200 random kills and cuts of controller and agents (CHAOS_
 .PHONY: bench-network
 bench-network: all ## backup through the gateway beside in-process (BENCH_DIR=/usr/lib)
 	@tests/bench/network.sh $(BUILD)
-lane-reference: all tools ## the independent Python reader and the known answers
+lane-reference: all tools $(BUILD)/model/model_explore ## the independent reader, known answers, model
+	@$(BUILD)/model/model_explore --quick
 	@tests/reference/run.sh $(BUILD)
 lane-asan: ## unit tests and a smoke run under ASan and UBSan
 	@$(MAKE) --no-print-directory -j$$(nproc) V=asan all unit-programs
@@ -177,6 +178,16 @@ $(BUILD)/tools/%: tests/tools/%.c $(TEST_HELPER_OBJ) $(LIB)
 	@echo "  TOOL $@"
 	@$(CC) $(CPPFLAGS_ALL) -Itests $(CFLAGS_ALL) -o $@ $< $(TEST_HELPER_OBJ) $(LIB) \
 		$(LDFLAGS_ALL) $(PKG_LIBS) -lpthread -lm
+
+# ---- the proof: longer than the tests -----------------------------------------------------------
+MODEL_SRC := $(sort $(wildcard tests/model/*.c))
+.PHONY: prove-model
+prove-model: $(BUILD)/model/model_explore ## every state of sessions and collection (docs/MODEL.md)
+	@$<
+$(BUILD)/model/model_explore: $(MODEL_SRC) $(wildcard tests/model/*.h)
+	@mkdir -p $(@D)
+	@echo "  MODEL $@"
+	@$(CC) -Itests $(CFLAGS_ALL) -o $@ $(MODEL_SRC) $(LDFLAGS_ALL)
 
 # ---- measuring, never part of the tests ---------------------------------------------------------
 BENCH_TREE ?= /usr
