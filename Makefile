@@ -160,8 +160,9 @@ lane-reference: all tools $(BUILD)/model/model_explore ## the independent reader
 	@tests/reference/run.sh $(BUILD)
 lane-asan: ## unit tests and a smoke run under ASan and UBSan
 	@$(MAKE) --no-print-directory -j$$(nproc) V=asan all unit-programs
-	@$(MAKE) --no-print-directory V=asan unit build/asan/fuzz/fuzz_replay
+	@$(MAKE) --no-print-directory V=asan unit build/asan/fuzz/fuzz_replay build/asan/tools/mallocs
 	@build/asan/fuzz/fuzz_replay tests/fuzz/corpus
+	@build/asan/tools/mallocs 53
 	@tests/e2e/smoke.sh build/asan
 
 .PHONY: unit-programs
@@ -176,6 +177,8 @@ $(BUILD)/tools/%.so: tests/tools/%.c
 	@mkdir -p $(@D)
 	@echo "  TOOL $@"
 	@$(CC) -D_GNU_SOURCE -std=gnu17 -O2 -Wall -Wextra $(WERROR) -fPIC -shared -o $@ $< -ldl
+WRAPPED := malloc calloc realloc reallocarray strdup strndup
+$(BUILD)/tools/mallocs: LDFLAGS += $(WRAPPED:%=-Wl,--wrap=%)
 $(BUILD)/tools/%: tests/tools/%.c $(TEST_HELPER_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	@echo "  TOOL $@"
@@ -192,6 +195,10 @@ $(BUILD)/model/model_explore: $(MODEL_SRC) $(wildcard tests/model/*.h)
 	@echo "  MODEL $@"
 	@$(CC) -Itests $(CFLAGS_ALL) -o $@ $(MODEL_SRC) $(LDFLAGS_ALL)
 
+.PHONY: prove-malloc
+prove-malloc: ## every allocation of backup, restore and verify fails once
+	@$(MAKE) --no-print-directory -j$$(nproc) V=asan build/asan/tools/mallocs
+	@build/asan/tools/mallocs
 .PHONY: prove-fuzz fuzz-programs
 prove-fuzz: ## every parser under libFuzzer (FUZZ_SECONDS=600 each; wants clang, libclang-rt-14-dev)
 	@$(MAKE) --no-print-directory -j$$(nproc) V=fuzz CC=clang fuzz-programs
