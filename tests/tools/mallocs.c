@@ -4,7 +4,7 @@
  * every n (or every EVERY-th, another residue in each scenario), each in a process of its own.
  * What is asked: no crash; an error with a code and a text, or a result that is true; the vault
  * verifies afterwards with all that was acknowledged.  (Linked with --wrap; the allocations of
- * libcrypto are not among them: crypto/cryptolib.h says why those end the program.)
+ * libcrypto are not among them: cryptolib_die() ends the program there.)
  */
 #include <errno.h>
 #include <fcntl.h>
