@@ -21,7 +21,7 @@
 /* ---- portable: plain byte loops of fixed length, which a compiler turns into vector code ------
  */
 
-#define TILE 1024 /* 4096: the arrays below would alias in the cache */
+#define TILE 1024
 #define BACK 16 /* bytes before the tile that warm the steps up */
 
 /* Fill h[0..TILE) for the positions from ${at} on; ${len} of them exist, the rest is junk. */
@@ -33,8 +33,12 @@ static void hash_tile(
 
 	if (len < TILE)
 		memset(u + BACK + len, 0, TILE - len);
-	for (size_t i = 0; i < BACK + len; i++)
+	for (size_t i = 0; i < BACK + len; i += 4) { /* len is whole blocks */
 		u[i] = key->g[from[i]];
+		u[i + 1] = key->g[from[i + 1]];
+		u[i + 2] = key->g[from[i + 2]];
+		u[i + 3] = key->g[from[i + 3]];
+	}
 	memset(e, 0, BACK);
 	memset(d, 0, BACK);
 	for (size_t i = 0; i < 8; i++)
