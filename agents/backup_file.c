@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents/uploader.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -104,21 +105,34 @@ static int add_run(struct backup_file *f, bool is_hole, uint64_t length, struct 
 	return 0;
 }
 
+static void settle(void *arg, uint64_t index, const struct ref *ref)
+{
+	struct content *c = arg;
+	if (ref != NULL)
+		content_settle(c, index, ref);
+	content_free(c);
+}
+
+static int put_chunk(struct backup_file *f, const uint8_t *data, size_t len, struct err *err)
+{
+	uint64_t index;
+	int rc = content_add_later(f->content, len, &index, err);
+	return rc != 0 ? rc
+		       : uploader_put_later(f->opts.uploader, RECORD_DATA, RECORD_CLASS_STREAM,
+				 data, len, settle, content_share(f->content), index, err);
+}
+
 /* Put the chunks of the window whose ends are certain, or all when the run ends. */
 static int cut(struct backup_file *f, bool is_end, struct err *err)
 {
 	const struct chunker *c = f->opts.chunker;
 	size_t at = 0;
 	while (at < f->window.len) {
-		struct ref ref;
 		size_t n = chunker_search_next(
 			c, &f->search, f->window.data + at, f->window.len - at, is_end);
 		if (n == 0)
 			break;
-		int rc = f->opts.sink->put(f->opts.sink->self, RECORD_DATA, RECORD_CLASS_STREAM,
-			f->window.data + at, n, &ref, err);
-		if (rc == 0)
-			rc = content_add(f->content, &ref, 0, n, err);
+		int rc = put_chunk(f, f->window.data + at, n, err);
 		if (rc != 0)
 			return rc;
 		at += n;
@@ -255,7 +269,8 @@ static int end_small(struct backup_file *f, struct err *err)
 		if (f->runs[i].is_hole) {
 			rc = content_add_hole(f->content, f->runs[i].length, err);
 		} else {
-			rc = content_add_bundled(f->content, offset, f->runs[i].length, err);
+			rc = content_add_bundled(f->content, f->opts.bundle->ordinal, offset,
+				f->runs[i].length, err);
 			offset += (size_t)f->runs[i].length;
 		}
 	}

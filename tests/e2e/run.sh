@@ -31,7 +31,9 @@ for script in "${scripts[@]}"; do
 	failed=$((failed + ${f:-0}))
 	if [ "$rc" -ne 0 ] || [ -z "$line" ] || [ "${p:-0}" -eq 0 ]; then
 		[ "${f:-0}" -gt 0 ] || failed=$((failed + 1))
-		tail -n 60 "$outs/$name.out"
+		grep -a -A 12 -m 5 '^FAIL' "$outs/$name.out"
+		echo "---- its end"
+		tail -n 40 "$outs/$name.out"
 	fi
 done
 echo "e2e: $passed passed, $failed failed"

@@ -5,12 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents/uploader.h"
+#include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/err.h"
+#include "crypto/hash.h"
 #include "tests/lib/chunker_cases.h"
 #include "tests/lib/fake_source.h"
 
 #define LEN_MAX ((size_t)3 << 20)
 #define PIECES_MAX 4000
+#define KEPT_MAX (2 * LEN_MAX)
 
 /* Holes and records in file order, as they should be or as they are. */
 struct pieces {
@@ -63,24 +68,63 @@ static void expect_pieces(
 	}
 }
 
-/* A sink that keeps the bytes, and names records by their number. */
+/* A port that has nothing and keeps what comes. */
 struct kept {
-	uint8_t *bytes;
-	size_t len;
-	uint32_t records;
+	struct port port;
+	uint8_t *bytes; /* KEPT_MAX */
+	size_t len, count;
+	struct {
+		uint8_t id[HASH_BYTES];
+		size_t at;
+	} record[PIECES_MAX];
 };
 
-static int keep(void *self, enum record_type type, enum record_class class, const void *raw,
-	size_t len, struct ref *ref, struct err *err)
+static int kept_has(
+	void *self, const uint8_t (*ids)[32], size_t count, uint8_t *present, struct err *err)
+{
+	(void)self;
+	(void)ids;
+	(void)err; /* cannot fail */
+	memset(present, 0, count);
+	return 0;
+}
+
+static int kept_put(void *self, const uint8_t *batch, size_t len, struct err *err)
 {
 	struct kept *k = self;
-	(void)err; /* cannot fail */
-	cr_assert(eq(int, type, RECORD_DATA));
-	cr_assert(eq(int, class, RECORD_CLASS_STREAM));
-	memcpy(k->bytes + k->len, raw, len);
-	k->len += len;
-	*ref = (struct ref){ .raw_len = (uint32_t)len, .cr_len = ++k->records };
+	while (len > 0) {
+		uint32_t cr_len = 0;
+		int suite, type;
+		int rc = record_peek(batch, len, &cr_len, &suite, &type, err);
+		if (rc != 0 || k->len + cr_len > KEPT_MAX || k->count == PIECES_MAX)
+			return -ERR_CORRUPT;
+		memcpy(k->bytes + k->len, batch, cr_len);
+		hash_sha256(batch, cr_len, k->record[k->count].id);
+		k->record[k->count++].at = k->len;
+		k->len += cr_len;
+		batch += cr_len;
+		len -= cr_len;
+	}
 	return 0;
+}
+
+/* The raw bytes of ${ref} are those at ${data}. */
+static void expect_record(const struct kept *k, struct record_opener *opener, const struct ref *ref,
+	const uint8_t *data, size_t len)
+{
+	CLEANUP(buf_done) struct buf raw = BUF_INIT(LEN_MAX);
+	struct err err = ERR_INIT;
+	size_t i = 0;
+	while (i < k->count && memcmp(k->record[i].id, ref->id, HASH_BYTES) != 0)
+		i++;
+	cr_assert(lt(sz, i, k->count));
+	cr_assert(eq(int,
+			  record_open(opener, ref, RECORD_DATA, k->bytes + k->record[i].at,
+				  ref->cr_len, &raw, &err),
+			  0),
+		"%s", err.msg);
+	cr_assert(eq(sz, raw.len, len));
+	cr_assert(eq(int, memcmp(raw.data, data, len), 0));
 }
 
 /* The fake source, read in pieces of any size. */
@@ -112,8 +156,16 @@ static size_t draw_file(uint8_t *data)
 	return len;
 }
 
-static void expect_file(struct backup_file *f, struct source *source, const struct chunker *c,
-	const uint8_t *data, size_t len, struct kept *k)
+struct bench {
+	struct chunker chunker;
+	struct kept kept;
+	struct uploader *uploader;
+	struct record_opener *opener;
+	struct backup_file *file;
+	struct source source; /* the fake one, reading in pieces */
+};
+
+static void expect_file(struct bench *b, const uint8_t *data, size_t len)
 {
 	static struct pieces want;
 	struct fake_file file = { .path = "a", .kind = ENTRY_FILE, .data = data, .len = len };
@@ -122,57 +174,65 @@ static void expect_file(struct backup_file *f, struct source *source, const stru
 	struct err err = ERR_INIT;
 
 	fake_source_init(&fake, &file, 1);
-	k->len = 0;
-	cr_assert(eq(int, source->next(source->self, &item, &err), 1));
-	cr_assert(eq(int, backup_file_read(f, source, &item, &content, &err), 1), "%s", err.msg);
-	expect_pieces(c, data, len, &want);
+	b->kept.len = b->kept.count = 0;
+	cr_assert(eq(int, b->source.next(&fake, &item, &err), 1));
+	cr_assert(eq(int, backup_file_read(b->file, &b->source, &item, &content, &err), 1), "%s",
+		err.msg);
+	cr_assert(eq(int, uploader_flush(b->uploader, &err), 0), "%s", err.msg);
+	expect_pieces(&b->chunker, data, len, &want);
 	cr_assert(eq(u64, content->size, len));
 	cr_assert(eq(sz, content->count, want.count));
-	size_t at = 0, kept = 0;
+	cr_assert(content_is_whole(content));
+	size_t at = 0;
 	for (size_t i = 0; i < want.count; i++) {
+		const struct extent *e = &content->extents[i];
 		size_t n = (size_t)want.piece[i].length;
-		cr_assert(eq(int, content->extents[i].is_hole, want.piece[i].is_hole), "%zu", i);
-		cr_assert(eq(u64, content->extents[i].length, n), "piece %zu at %zu", i, at);
-		if (!want.piece[i].is_hole) {
-			cr_assert(eq(int, memcmp(k->bytes + kept, data + at, n), 0), "%zu", i);
-			kept += n;
-		}
+		cr_assert(eq(int, e->is_hole, want.piece[i].is_hole), "piece %zu at %zu", i, at);
+		cr_assert(eq(u64, e->length, n), "piece %zu at %zu", i, at);
+		if (!e->is_hole)
+			expect_record(&b->kept, b->opener, &e->ref, data + at, n);
 		at += n;
 	}
-	cr_assert(eq(sz, kept, k->len));
 	content_free(content);
 }
 
 Test(backup_file, runs_and_cuts_do_not_depend_on_how_the_bytes_arrive)
 {
-	struct chunker c;
-	uint8_t key[32] = { 7 };
+	static struct bench b;
+	static const uint8_t key[32] = { 7 };
 	uint8_t *data = malloc(LEN_MAX);
-	struct kept k = { .bytes = malloc(LEN_MAX) };
-	struct record_sink sink = { .self = &k, .put = keep };
 	struct bundle bundle;
-	uint64_t read_bytes = 0;
-	struct backup_file *f = NULL;
+	uint64_t read_bytes = 0, records = 0;
 
-	cr_assert(data != NULL && k.bytes != NULL);
-	chunker_init(&c, key, (size_t)1 << 14);
-	bundle_init(&bundle, key);
-	struct backup_file_opts opts = {
-		.chunker = &c, .sink = &sink, .bundle = &bundle, .read_bytes = &read_bytes
+	b.kept.bytes = malloc(KEPT_MAX);
+	cr_assert(data != NULL && b.kept.bytes != NULL);
+	b.kept.port = (struct port){ .self = &b.kept, .has = kept_has, .put = kept_put };
+	const struct uploader_opts up = {
+		.port = &b.kept.port, .k_mle = key, .check = RECORD_CHECK_OPEN
 	};
-	cr_assert(eq(int, backup_file_new(&opts, &f, NULL), 0));
+	cr_assert(eq(int, uploader_new(&up, &b.uploader, NULL), 0));
+	cr_assert(eq(int, record_opener_new(&b.opener, NULL), 0));
+	chunker_init(&b.chunker, key, (size_t)1 << 14);
+	bundle_init(&bundle, key);
+	struct backup_file_opts opts = { .chunker = &b.chunker,
+		.uploader = b.uploader,
+		.bundle = &bundle,
+		.read_bytes = &read_bytes };
+	cr_assert(eq(int, backup_file_new(&opts, &b.file, NULL), 0));
 	fake_source_init(&fake, NULL, 0);
-	struct source source = fake.source;
-	source.read = read_some;
+	b.source = fake.source;
+	b.source.read = read_some;
 	for (unsigned round = 0; round < 40; round++) {
 		static const size_t pieces[] = { 1 << 20, 9000, 4096, 70000 };
 		piece_max = pieces[round % 4];
-		size_t len = draw_file(data);
-		expect_file(f, &source, &c, data, len, &k);
+		expect_file(&b, data, draw_file(data));
+		records += b.kept.count;
 	}
-	cr_expect(ge(u64, k.records, 1000));
-	backup_file_free(f);
+	cr_expect(ge(u64, records, 1000));
+	backup_file_free(b.file);
+	uploader_free(b.uploader);
+	record_opener_free(b.opener);
 	bundle_done(&bundle);
 	free(data);
-	free(k.bytes);
+	free(b.kept.bytes);
 }
