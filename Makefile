@@ -195,6 +195,9 @@ bench-memory: $(BUILD)/bench/backup_memory ## peak memory of an agent (BENCH_TRE
 .PHONY: bench-chunker
 bench-chunker: $(BUILD)/bench/chunker ## GB/s of the chunker, each kernel beside the portable one
 	@$<
+.PHONY: bench-codec
+bench-codec: $(BUILD)/bench/codec ## size and time of packing, with and without filter (CODEC_FILES)
+	@$< $(CODEC_FILES)
 $(BUILD)/bench/%: tests/bench/%.c $(LIB)
 	@mkdir -p $(@D)
 	@echo "  BENCH $@"

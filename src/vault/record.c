@@ -288,6 +288,23 @@ struct packed {
 	uint8_t comp, filter;
 };
 
+/* Pack by ${rule} into s->payload, where there is room.  Return the length of all, 0 if it failed.
+ */
+static size_t pack_by(
+	struct record_sealer *s, const struct record_rule *rule, const uint8_t *raw, size_t len)
+{
+	const uint8_t *in = raw;
+	size_t used = 0;
+	if (rule->has_filter) {
+		used = col1_encode(&rule->filter, s->payload.data);
+		col1_forward(&rule->filter, raw, s->filtered.data, len);
+		in = s->filtered.data;
+	}
+	size_t n = zcodec_compress(
+		s->zcodec, rule->level, in, len, s->payload.data + used, record_rule_bound(len));
+	return n == 0 ? 0 : used + n;
+}
+
 static int pack_payload(struct record_sealer *s, enum record_class class, const uint8_t *raw,
 	size_t len, struct packed *out, struct err *err)
 {
@@ -295,24 +312,23 @@ static int pack_payload(struct record_sealer *s, enum record_class class, const 
 	int rc = record_rule_choose(s->zcodec, class, raw, len, &rule, err);
 	if (rc != 0)
 		return rc;
-	size_t room = record_rule_bound(len);
 	buf_clear(&s->payload);
-	rc = buf_reserve(&s->payload, COL1_MAX_PARAM_BYTES + room, err);
+	rc = buf_reserve(&s->payload, COL1_MAX_PARAM_BYTES + record_rule_bound(len), err);
 	if (rc == 0 && rule.has_filter)
 		rc = buf_reserve(&s->filtered, len, err);
 	if (rc != 0)
 		return rc;
 
-	const uint8_t *in = raw;
-	size_t used = 0;
+	size_t n = pack_by(s, &rule, raw, len);
 	if (rule.has_filter) {
-		used = col1_encode(&rule.filter, s->payload.data);
-		col1_forward(&rule.filter, raw, s->filtered.data, len);
-		in = s->filtered.data;
+		rc = record_rule_recheck(s->zcodec, raw, len, n == 0 ? len : n, &rule, err);
+		if (rc != 0)
+			return rc;
+		if (!rule.has_filter)
+			n = pack_by(s, &rule, raw, len);
 	}
-	size_t n = zcodec_compress(s->zcodec, rule.level, in, len, s->payload.data + used, room);
-	if (n > 0 && record_rule_is_worth(used + n, len)) {
-		*out = (struct packed){ s->payload.data, used + n, COMP_ZSTD,
+	if (n > 0 && record_rule_is_worth(n, len)) {
+		*out = (struct packed){ s->payload.data, n, COMP_ZSTD,
 			rule.has_filter ? FILTER_COL1 : FILTER_NONE };
 	} else {
 		*out = (struct packed){ raw, len, COMP_NONE, FILTER_NONE };
