@@ -27,7 +27,7 @@ enum part {
 	PARTS
 };
 static const char *const part_names[PARTS] = { "choose", "forward", "compress", "decompress",
-	"inverse" };
+	"inverse", "recheck" };
 
 struct sums {
 	size_t raw, plain, ruled, chunks, filtered, wrong;
