@@ -11,16 +11,18 @@ PACKAGES_BUILD := gcc libc6-dev pkg-config libssl-dev libzstd-dev libconfig-dev 
 PACKAGES_DEMO := postgresql-15 bubblewrap
 PACKAGES_TEST := libcriterion-dev clang-format clang-tidy cppcheck shellcheck python3 \
 	python3-cryptography python3-jsonschema acl attr libcap2-bin e2fsprogs zstd util-linux faketime
+PACKAGES_BENCH := restic borgbackup python3 zstd
 
 # ---- how it is built ------------------------------------------------------------------------
 VERSION := 0.1.0
 V ?= release
 BUILD := build/$(V)
 CC ?= gcc
-PKGS := libcrypto libssl libzstd libconfig jansson libarchive libpq libxml-2.0 libseccomp \
+PKGS := libcrypto libssl libzstd libconfig jansson libarchive libxml-2.0 libseccomp \
 	libevent_core libevent_openssl libevent_pthreads libcurl sqlite3
 # asked only when something is compiled, so that `make setup` works before they are installed
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+# libpq is loaded when it is used (src/db/libpq.c): its headers only
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) libpq 2>/dev/null | sed 's/-I/-isystem /g')
 PKG_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 # no -Wpedantic: TAKE is a statement expression on purpose
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
@@ -102,11 +104,13 @@ unit: $(if $(T),$(filter %/test_$(T),$(UNIT)),$(UNIT)) ## unit and contract test
 	@tests/run-unit.sh $^
 
 # ---- set-up ---------------------------------------------------------------------------------
-.PHONY: setup-demo setup-test
+.PHONY: setup-demo setup-test setup-bench
 setup-demo: ## install the packages the demo needs, if any is missing
 	@tests/setup.sh $(PACKAGES_BUILD) $(PACKAGES_DEMO)
 setup-test: ## install the packages the tests need, if any is missing
 	@tests/setup.sh $(PACKAGES_BUILD) $(PACKAGES_DEMO) $(PACKAGES_TEST)
+setup-bench: ## install the packages bench-peers needs (restic, borg), if any is missing
+	@tests/setup.sh $(PACKAGES_BUILD) $(PACKAGES_BENCH)
 
 # ---- the two commands -----------------------------------------------------------------------
 DEMO_DIR ?= demo
@@ -159,9 +163,20 @@ $(BUILD)/prove/%: tests/prove/%.c $(TEST_HELPER_OBJ) $(LIB)
 	@echo "  PROVE $@"
 	@$(CC) $(CPPFLAGS_ALL) -Itests $(CFLAGS_ALL) -o $@ $< $(TEST_HELPER_OBJ) $(LIB) \
 		$(LDFLAGS_ALL) $(PKG_LIBS) -lpthread -lm
+.PHONY: prove-sanitizers
+prove-sanitizers: setup-demo ## controller and agents with real traffic under TSan and ASan (CHAOS_ROUNDS, SEED, KEEP)
+	@$(MAKE) --no-print-directory -j$$(nproc) V=tsan all tools
+	@$(MAKE) --no-print-directory -j$$(nproc) V=asan all tools
+	@tests/sanitizers.sh build/tsan build/asan
+.PHONY: prove-limits
+prove-limits: all ## an agent keeps to cpu_percent and bytes_per_s within 10 % (BENCH_S, BENCH_DIR)
+	@tests/bench/limits.sh $(BUILD)
 .PHONY: bench-network
 bench-network: all ## backup through the gateway beside in-process (BENCH_DIR=/usr/lib)
 	@tests/bench/network.sh $(BUILD)
+.PHONY: bench-agents
+bench-agents: all ## the controller under 100 polling agents (BENCH_AGENTS, BENCH_S)
+	@tests/bench/agents.sh $(BUILD)
 lane-reference: all tools ## the independent Python reader and the known answers
 	@tests/reference/run.sh $(BUILD)
 lane-asan: ## unit tests and a smoke run under ASan and UBSan
@@ -188,6 +203,15 @@ $(BUILD)/tools/%: tests/tools/%.c $(TEST_HELPER_OBJ) $(LIB)
 		$(LDFLAGS_ALL) $(PKG_LIBS) -lpthread -lm
 
 # ---- measuring, never part of the tests ---------------------------------------------------------
+BENCH_PROGRAMS := $(BUILD)/holdfast $(BUILD)/tools/treecmp $(BUILD)/bench/corpus $(BUILD)/bench/meter
+.PHONY: bench bench-peers bench-check
+bench: $(BENCH_PROGRAMS) ## measure Holdfast alone, small, in a minute (docs/BENCH.md)
+	@BENCH_PEERS= BENCH_SCALE=$${BENCH_SCALE:-0.03} tests/bench/bench.py $(BUILD)
+bench-peers: setup-bench ## measure Holdfast beside restic and borg (BENCH_SCALE, RESTIC, BORG ..)
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BENCH_PROGRAMS)
+	@tests/bench/bench.py $(BUILD)
+bench-check: $(BENCH_PROGRAMS) ## does the benchmark measure what it says? (with peers if there)
+	@tests/bench/check.sh $(BUILD)
 BENCH_TREE ?= /usr
 .PHONY: bench-memory
 bench-memory: $(BUILD)/bench/backup_memory ## peak memory of an agent (BENCH_TREE=/usr)

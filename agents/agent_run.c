@@ -25,6 +25,8 @@
  * INVARIANTS
  * (1) An order is done only after hello was answered, and its result is told before the next poll.
  * (2) Trouble with the controller never ends the agent; it is told once a minute.
+ * (3) A stop or a reload ends every wait of an agent without an order; an order is ended by a stop
+ *     alone.
  */
 
 #define BACKOFF_FIRST_MS 1000
@@ -44,7 +46,7 @@ struct agent {
 	int64_t poll_ms, watchdog_ms;
 	int64_t told_ns, closing_ns, renew_ns; /* monotonic; 0 = not yet */
 	int backoff_ms;
-	bool has_hello, is_ready;
+	bool has_hello, is_ready, has_order;
 };
 
 static bool is_stopped(void *arg)
@@ -57,6 +59,8 @@ static bool is_stopped(void *arg)
 static bool is_link_stopped(void *arg)
 {
 	struct agent *a = arg;
+	if (!a->has_order && a->opts->has_reload(a->opts->arg))
+		return true;
 	return is_stopped(a) && (a->closing_ns == 0 || env_mono_ns() > a->closing_ns);
 }
 
@@ -233,7 +237,9 @@ static int step(struct agent *a, struct err *err)
 		wait = a->watchdog_ms;
 	int rc = agent_link_poll(a->link, wait, &order, err);
 	if (rc == 1) {
+		a->has_order = true;
 		do_order(a, &order);
+		a->has_order = false;
 		msg_work_order_done(&order);
 	}
 	return rc < 0 ? rc : 0;
@@ -267,6 +273,8 @@ static void live(struct agent *a)
 		}
 		if (is_stopped(a))
 			break;
+		if (rc == -ERR_INTERRUPTED && a->opts->has_reload(a->opts->arg))
+			continue;
 		a->has_hello = false; /* whatever it was: say who we are, and begin anew */
 		tell(a, &why);
 		rest(a, a->backoff_ms);

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 /*
@@ -16,7 +15,7 @@
  */
 
 #define INSIDE_PER_WORKER ((size_t)3 << 19) /* raw bytes: one and a half of a usual chunk */
-#define INSIDE_MORE ((size_t)3 << 20)
+#define INSIDE_MORE ((size_t)2 << 20)
 #define JOB_BYTES ((size_t)1024)
 
 struct worker {
@@ -29,7 +28,10 @@ struct worker {
 struct seal_pool {
 	struct worker workers[SEAL_POOL_MAX_WORKERS];
 	unsigned count;
-	size_t inside, max_inside; /* of the caller's thread */
+	/* of the caller's thread */
+	size_t inside, max_inside;
+	struct seal_job *spare; /* done with; their memory serves again */
+	size_t spare_bytes;     /* at most half of max_inside */
 	pthread_mutex_t lock;
 	pthread_cond_t more, finished;
 	/* under lock */
@@ -37,31 +39,72 @@ struct seal_pool {
 	bool is_ending;
 };
 
-struct seal_job *seal_pool_job(const void *raw, size_t len)
+static void job_free(struct seal_job *j)
 {
-	struct seal_job *j = calloc(1, sizeof(*j));
+	buf_done(&j->raw);
+	buf_done(&j->cr);
+	free(j);
+}
+
+static void jobs_free(struct seal_job *first)
+{
+	for (struct seal_job *j = first, *next; j != NULL; j = next) {
+		next = j->next;
+		if (j->fn != NULL)
+			j->fn(j->arg, j->index, NULL);
+		job_free(j);
+	}
+}
+
+static size_t job_bytes(const struct seal_job *j)
+{
+	return j->raw.cap + j->cr.cap;
+}
+
+/* The memory of an earlier job, or none. */
+static struct seal_job *take_spare(struct seal_pool *p, size_t len)
+{
+	struct seal_job *j = p->spare;
 	if (j == NULL)
 		return NULL;
-	j->cr = (struct buf)BUF_INIT(RECORD_MAX_WRITE_BYTES);
-	if (raw == NULL)
-		return j;
-	j->raw = malloc(len > 0 ? len : 1);
-	if (j->raw == NULL) {
-		free(j);
-		return NULL;
-	}
-	memcpy(j->raw, raw, len);
-	j->raw_len = len;
+	p->spare = j->next;
+	p->spare_bytes -= job_bytes(j);
+	buf_clear(&j->raw);
+	buf_clear(&j->cr);
+	if (j->raw.cap < len)
+		buf_done(&j->raw); /* made anew as long as is needed, and nothing is copied */
 	return j;
 }
 
-void seal_pool_job_free(struct seal_job *j)
+struct seal_job *seal_pool_job(struct seal_pool *p, const void *raw, size_t len)
 {
-	if (j == NULL)
+	struct buf raw_room = BUF_INIT(RECORD_MAX_RAW_BYTES);
+	struct buf cr = BUF_INIT(RECORD_MAX_WRITE_BYTES);
+	struct seal_job *j = len > 0 ? take_spare(p, len) : NULL;
+	if (j != NULL) {
+		raw_room = j->raw;
+		cr = j->cr;
+	} else if ((j = malloc(sizeof(*j))) == NULL) {
+		return NULL;
+	}
+	*j = (struct seal_job){ .raw = raw_room, .cr = cr };
+	if (len > 0 && buf_add(&j->raw, raw, len, NULL) != 0) {
+		job_free(j);
+		return NULL;
+	}
+	return j;
+}
+
+void seal_pool_drop(struct seal_pool *p, struct seal_job *take_job)
+{
+	take_job->fn = NULL; /* it was told */
+	if (take_job->raw.cap == 0 || p->spare_bytes + job_bytes(take_job) > p->max_inside / 2) {
+		job_free(take_job);
 		return;
-	free(j->raw);
-	buf_done(&j->cr);
-	free(j);
+	}
+	p->spare_bytes += job_bytes(take_job);
+	take_job->next = p->spare;
+	p->spare = take_job;
 }
 
 /* ---- a worker -------------------------------------------------------------------------------- */
@@ -88,10 +131,8 @@ static void *work(void *arg)
 			continue;
 		}
 		(void)pthread_mutex_unlock(&p->lock);
-		j->rc = record_seal(
-			w->sealer, j->type, j->class, j->raw, j->raw_len, &j->cr, &j->ref, &j->err);
-		free(j->raw);
-		j->raw = NULL;
+		j->rc = record_seal(w->sealer, j->type, j->class, j->raw.data, j->raw.len, &j->cr,
+			&j->ref, &j->err);
 		(void)pthread_mutex_lock(&p->lock);
 		j->is_finished = true;
 		(void)pthread_cond_signal(&p->finished);
@@ -160,12 +201,8 @@ void seal_pool_free(struct seal_pool *p)
 			(void)pthread_join(p->workers[i].thread, NULL);
 		record_sealer_free(p->workers[i].sealer);
 	}
-	for (struct seal_job *j = p->first, *next; j != NULL; j = next) {
-		next = j->next;
-		if (j->fn != NULL)
-			j->fn(j->arg, j->index, NULL);
-		seal_pool_job_free(j);
-	}
+	jobs_free(p->first);
+	jobs_free(p->spare);
 	(void)pthread_cond_destroy(&p->finished);
 	(void)pthread_cond_destroy(&p->more);
 	(void)pthread_mutex_destroy(&p->lock);
@@ -186,7 +223,7 @@ bool seal_pool_is_full(const struct seal_pool *p, size_t len)
 
 static void append(struct seal_pool *p, struct seal_job *j)
 {
-	p->inside += JOB_BYTES + j->raw_len;
+	p->inside += JOB_BYTES + j->raw.len;
 	(void)pthread_mutex_lock(&p->lock);
 	*p->last = j;
 	p->last = &j->next;
@@ -225,6 +262,6 @@ struct seal_job *seal_pool_take(struct seal_pool *p, bool is_waiting)
 	}
 	(void)pthread_mutex_unlock(&p->lock);
 	if (j != NULL)
-		p->inside -= JOB_BYTES + j->raw_len;
+		p->inside -= JOB_BYTES + j->raw.len;
 	return j;
 }

@@ -22,8 +22,7 @@ typedef void (*seal_pool_fn)(void *arg, uint64_t index, const struct ref *ref);
 struct seal_job {
 	enum record_type type;
 	enum record_class class;
-	uint8_t *raw; /* owned; freed when it is sealed */
-	size_t raw_len;
+	struct buf raw;  /* owned, as cr */
 	seal_pool_fn fn; /* may be NULL */
 	void *arg;
 	uint64_t index;
@@ -31,7 +30,7 @@ struct seal_job {
 	/* afterwards */
 	int rc;
 	struct err err;
-	struct buf cr; /* owned: the whole record */
+	struct buf cr; /* the whole record */
 	struct ref ref;
 	/* of the pool */
 	struct seal_job *next;
@@ -49,9 +48,10 @@ int seal_pool_new(const struct seal_pool_opts *opts, struct seal_pool **out, str
 /* Waits for what is being sealed; jobs that were not taken are told that they never will be. */
 void seal_pool_free(struct seal_pool *p);
 
-/* A job with a copy of the raw bytes (NULL: none).  NULL when out of memory. */
-struct seal_job *seal_pool_job(const void *raw, size_t len);
-void seal_pool_job_free(struct seal_job *j);
+/* A job with a copy of ${len} raw bytes, owned by the caller.  NULL when out of memory. */
+struct seal_job *seal_pool_job(struct seal_pool *p, const void *raw, size_t len);
+/* It is done with; its memory serves the next one. */
+void seal_pool_drop(struct seal_pool *p, struct seal_job *take_job);
 
 bool seal_pool_is_empty(const struct seal_pool *p);
 /* Whether a job of ${len} bytes should wait until another was taken; never with none inside. */

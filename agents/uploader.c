@@ -116,7 +116,7 @@ static int collect(struct uploader *u, bool is_waiting, struct err *err)
 	int rc = accept(u, j, err);
 	if (j->fn != NULL)
 		j->fn(j->arg, j->index, rc == 0 ? &j->ref : NULL);
-	seal_pool_job_free(j);
+	seal_pool_drop(u->pool, j);
 	return rc == 0 ? 1 : rc;
 }
 
@@ -145,7 +145,7 @@ int uploader_put_later(struct uploader *u, enum record_type type, enum record_cl
 {
 	struct seal_job *j = NULL;
 	int rc = make_room(u, len, err);
-	if (rc == 0 && (j = seal_pool_job(raw, len)) == NULL)
+	if (rc == 0 && (j = seal_pool_job(u->pool, raw, len)) == NULL)
 		rc = err_set(err, ERR_NOMEM, "out of memory");
 	if (rc != 0) {
 		if (fn != NULL)
@@ -179,13 +179,13 @@ static int sink_put(void *self, enum record_type type, enum record_class class, 
 	int rc = make_room(u, len, err);
 	if (rc != 0)
 		return rc;
-	struct seal_job *j = seal_pool_job(NULL, 0);
+	struct seal_job *j = seal_pool_job(u->pool, NULL, 0);
 	if (j == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	j->type = type;
 	rc = record_seal(u->sealer, type, class, raw, len, &j->cr, &j->ref, err);
 	if (rc != 0) {
-		seal_pool_job_free(j);
+		seal_pool_drop(u->pool, j);
 		return rc;
 	}
 	*ref = j->ref;
@@ -201,7 +201,7 @@ static int sink_use(void *self, const struct ref *ref, struct err *err)
 		return rc;
 	if (seal_pool_is_empty(u->pool))
 		return snaprec_refs_add(u->refs, ref->id, ref->cr_len, err);
-	struct seal_job *j = seal_pool_job(NULL, 0);
+	struct seal_job *j = seal_pool_job(u->pool, NULL, 0);
 	if (j == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	j->is_use = true;

@@ -5,7 +5,6 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fdio.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "conf/conf_problems.h"
@@ -57,19 +57,16 @@ static void install_signals(void)
 	(void)sigaction(SIGPIPE, &ignore, NULL);         /* as above */
 }
 
-/* A guest on its host: large buffers go back to the system when they are freed, and the threads of
- * name look-ups get no heaps of their own. */
-static void keep_memory_small(void)
-{
-	(void)mallopt(M_ARENA_MAX, 1); /* works as well without, only larger */
-	(void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
-	(void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
-}
-
 static bool is_stopped(void *arg)
 {
 	(void)arg;
 	return stop_asked != 0;
+}
+
+static bool has_reload(void *arg)
+{
+	(void)arg;
+	return reload_asked != 0;
 }
 
 static bool take_reload(void *arg)
@@ -238,6 +235,7 @@ static int run(const struct args *a, struct err *err)
 		.watchdog_usec = getenv("WATCHDOG_USEC"),
 		.watchdog_pid = getenv("WATCHDOG_PID"),
 		.is_stopped = is_stopped,
+		.has_reload = has_reload,
 		.take_reload = take_reload,
 		.on_wait = on_wait };
 	log_setup(a->is_verbose ? LOG_INFO : LOG_WARN, NULL);
@@ -269,7 +267,7 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], SANDBOX_INIT_VERB) == 0)
 		return sandbox_init_run(argc - 1, argv + 1);
 	secret_harden_process();
-	keep_memory_small();
+	heap_keep_small();
 	install_signals();
 	int rc = parse(argc, argv, &a, &err);
 	if (rc == 0)

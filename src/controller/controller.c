@@ -44,7 +44,9 @@
 
 #define CONTROLLER_AGENT_BODY (((size_t)16 << 20) + 65536)
 #define CONTROLLER_PEOPLE_BODY ((size_t)1 << 20)
-#define CONTROLLER_IDLE_S 75 /* longer than a long poll */
+#define CONTROLLER_PEOPLE_MEMORY                                                                   \
+	(16 * CONTROLLER_PEOPLE_BODY) /* strangers take it from people only */
+#define CONTROLLER_IDLE_S 75          /* longer than a long poll */
 #define CONTROLLER_TICK_MAX_MS 5000
 #define CONTROLLER_CERT_DAYS 90
 #define CONTROLLER_CERT_LEFT_S (30 * INT64_C(86400))
@@ -101,6 +103,14 @@ static int fill_drill(
 {
 	struct controller *c = arg;
 	return drill_desk_fill(c->desk, j, out, err);
+}
+
+static void drop_drill(void *arg, const struct catalog_job *j)
+{
+	struct controller *c = arg;
+	struct err why = ERR_INIT;
+	if (drill_desk_drop(c->desk, j, &why) != 0) /* it stays as one that was never begun */
+		log_error("controller.drop_drill", "%s", why.msg);
 }
 
 static void on_end(void *arg, const struct catalog_job *j)
@@ -366,6 +376,7 @@ static int open_rooms(struct controller *c, struct err *err)
 	const struct dispatch_opts dispatch = { .db = c->db,
 		.max_running = c->conf->max_running,
 		.fill_drill = fill_drill,
+		.drop_drill = drop_drill,
 		.on_end = on_end,
 		.on_alarm = on_job_alarm,
 		.on_ready = on_ready,
@@ -460,6 +471,7 @@ static int listen_all(struct controller *c, struct err *err)
 		.key_pem = buf_cstr(&key),
 		.client_ca = c->files.ca_pem,
 		.max_body = CONTROLLER_AGENT_BODY,
+		.body_memory = (size_t)c->conf->body_memory,
 		.max_connections = (int)c->conf->max_connections,
 		.max_per_address = (int)c->conf->max_connections,
 		.idle_s = CONTROLLER_IDLE_S,
@@ -470,6 +482,7 @@ static int listen_all(struct controller *c, struct err *err)
 	opts.port = c->conf->people_port;
 	opts.client_ca = NULL;
 	opts.max_body = CONTROLLER_PEOPLE_BODY;
+	opts.body_memory = CONTROLLER_PEOPLE_MEMORY;
 	opts.on_request = on_people;
 	return rc != 0 ? rc : http_server_open(&opts, &c->people, err);
 }

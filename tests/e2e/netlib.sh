@@ -26,9 +26,12 @@ for s in held:
 print(*[s.getsockname()[1] for s in held])' "$1"
 }
 
+# SANITIZED (tests/sanitizers.sh sets it): the programs are slow, and larger than they are otherwise.
+PATIENCE=${SANITIZED:+6}
+
 # until_true SECONDS COMMAND...: run it again until it succeeds.
 until_true() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * ${PATIENCE:-1}))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || return 1
@@ -134,7 +137,7 @@ enrol() {
 	expect 0 "token for $name" "$HF" agent token --role "$role" -q "$@"
 	printf '%s\n' "$OUT" >"$SCRATCH/$name.token"
 	rm -f "$SCRATCH/$name.enrol"
-	timeout 60 "$AGENT" enrol --config "$SCRATCH/$name.conf" <"$SCRATCH/$name.token" \
+	timeout $((60 * ${PATIENCE:-1})) "$AGENT" enrol --config "$SCRATCH/$name.conf" <"$SCRATCH/$name.token" \
 		>"$SCRATCH/$name.enrol" 2>&1 &
 	pid=$!
 	PROCESSES+=("$pid")

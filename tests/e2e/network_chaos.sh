@@ -30,21 +30,26 @@ start_agent one
 one=$AGENT_PID
 start_agent two
 two=$AGENT_PID
+# end_it PID: at once, and the next one begins when the kernel has done so, as systemd does it.
+end_it() {
+	kill -KILL "$1"
+	wait "$1"
+}
 for round in $(seq "$ROUNDS"); do
 	head -c $((RANDOM * 20)) /dev/urandom >"$S/$((round % 7)).new"
 	sleep "$((RANDOM % 2)).$((RANDOM % 10))"
 	case $((RANDOM % 5)) in
 	0)
-		kill -KILL "$CONTROLLER"
+		end_it "$CONTROLLER"
 		start_controller
 		;;
 	1)
-		kill -KILL "$one"
+		end_it "$one"
 		start_agent one
 		one=$AGENT_PID
 		;;
 	2)
-		kill -KILL "$two"
+		end_it "$two"
 		start_agent two
 		two=$AGENT_PID
 		;;

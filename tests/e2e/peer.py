@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import struct
+import subprocess
 import sys
 import time
 
@@ -64,6 +65,11 @@ class People:
             return a.status, json.loads(raw) if raw else None
         except ValueError:
             return a.status, raw
+
+
+def people_of_environment():
+    return People(os.environ["HOLDFAST_SERVER"], os.environ["HOLDFAST_CA"],
+                  open(os.environ["HOLDFAST_TOKEN_FILE"]).read().strip())
 
 
 class Peer:
@@ -217,3 +223,18 @@ class Peer:
         label += bytes([5, 32]) + struct.pack(">QQQQ", 1, 0, 0, 0)
         return (record + struct.pack(">H", 1) + envelope + struct.pack(">I", len(label)) + label,
                 snap)
+
+
+def joined(scratch, name, people):
+    """A capture agent that is enrolled and approved, by the program $HF as the officer."""
+    p = Peer(scratch, name, "capture", people)
+    status, a = people.ask("POST", "/api/v1/enrolments", {"role": "capture", "name": name})
+    assert status // 100 == 2, (status, a)
+    assert p.ask_in(a["token"]) == 200, name
+    agent = [os.environ["HF"], "agent"]
+    shown = subprocess.run([*agent, "show", name, "--json"], capture_output=True, check=True,
+                           stdin=subprocess.DEVNULL).stdout
+    subprocess.run([*agent, "approve", name, "--fingerprint", json.loads(shown)["fingerprint"]],
+                   check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    assert p.collect() == 200, name
+    return p

@@ -19,9 +19,9 @@ static struct seal_pool *start(unsigned workers)
 	return p;
 }
 
-static struct seal_job *job(const void *raw, size_t len)
+static struct seal_job *job(struct seal_pool *p, const void *raw, size_t len)
 {
-	struct seal_job *j = seal_pool_job(raw, len);
+	struct seal_job *j = seal_pool_job(p, raw, len);
 	cr_assert(ne(ptr, j, NULL));
 	j->type = RECORD_DATA;
 	j->class = RECORD_CLASS_STREAM;
@@ -49,7 +49,7 @@ Test(seal_pool, records_come_back_in_order_and_as_one_sealer_makes_them)
 		for (size_t i = 0; i < JOBS; i++) {
 			size_t len = i % 7 == 0 ? sizeof(raw[i]) : i; /* some take far longer */
 			vault_fixture_noise(raw[i], len, i);
-			struct seal_job *j = job(raw[i], len);
+			struct seal_job *j = job(p, raw[i], len);
 			j->index = i;
 			seal_pool_add(p, j);
 		}
@@ -59,9 +59,9 @@ Test(seal_pool, records_come_back_in_order_and_as_one_sealer_makes_them)
 			cr_assert(ne(ptr, j, NULL));
 			cr_assert(eq(u64, j->index, i));
 			cr_assert(eq(int, j->rc, 0), "%s", j->err.msg);
-			seal_alone(raw[i], j->raw_len, &want);
+			seal_alone(raw[i], j->raw.len, &want);
 			cr_expect(eq(int, memcmp(&j->ref, &want, sizeof(want)), 0), "job %zu", i);
-			seal_pool_job_free(j);
+			seal_pool_drop(p, j);
 		}
 		cr_expect(seal_pool_is_empty(p));
 		cr_expect(eq(ptr, seal_pool_take(p, true), NULL));
@@ -75,7 +75,7 @@ Test(seal_pool, what_came_finished_waits_for_its_turn)
 	struct seal_pool *p = start(2);
 	vault_fixture_noise(raw, sizeof(raw), 1);
 	for (uint64_t i = 0; i < 20; i++) {
-		struct seal_job *j = i % 3 == 0 ? job(raw, sizeof(raw)) : job(NULL, 0);
+		struct seal_job *j = i % 3 == 0 ? job(p, raw, sizeof(raw)) : job(p, NULL, 0);
 		j->index = i;
 		if (i % 3 == 0)
 			seal_pool_add(p, j);
@@ -86,7 +86,7 @@ Test(seal_pool, what_came_finished_waits_for_its_turn)
 		struct seal_job *j = seal_pool_take(p, true);
 		cr_assert(eq(u64, j->index, i));
 		cr_expect(eq(int, j->cr.len > 0, i % 3 == 0));
-		seal_pool_job_free(j);
+		seal_pool_drop(p, j);
 	}
 	seal_pool_free(p);
 }
@@ -96,12 +96,12 @@ Test(seal_pool, it_is_full_by_bytes_but_takes_any_job_alone)
 	static uint8_t raw[8u << 20];
 	struct seal_pool *p = start(1);
 	cr_expect(not(seal_pool_is_full(p, 64u << 20)));
-	seal_pool_add(p, job(raw, sizeof(raw)));
+	seal_pool_add(p, job(p, raw, sizeof(raw)));
 	cr_expect(seal_pool_is_full(p, 1));
-	seal_pool_job_free(seal_pool_take(p, true));
+	seal_pool_drop(p, seal_pool_take(p, true));
 	cr_expect(not(seal_pool_is_full(p, 1)));
 	for (int i = 0; i < 1000000 && !seal_pool_is_full(p, 0); i++)
-		seal_pool_add_finished(p, job(NULL, 0));
+		seal_pool_add_finished(p, job(p, NULL, 0));
 	cr_expect(seal_pool_is_full(p, 0), "references alone fill it, too");
 	seal_pool_free(p);
 }
@@ -111,15 +111,15 @@ Test(seal_pool, a_record_that_cannot_be_sealed_says_why_in_its_turn)
 	static uint8_t raw[RECORD_MAX_WRITE_BYTES + 1];
 	struct seal_pool *p = start(2);
 	vault_fixture_noise(raw, sizeof(raw), 9); /* does not get shorter */
-	seal_pool_add(p, job(raw, sizeof(raw)));
-	seal_pool_add(p, job(raw, 100));
+	seal_pool_add(p, job(p, raw, sizeof(raw)));
+	seal_pool_add(p, job(p, raw, 100));
 	struct seal_job *j = seal_pool_take(p, true);
 	cr_expect(eq(int, j->rc, -ERR_LIMIT));
 	cr_expect(eq(int, j->err.code, ERR_LIMIT));
-	seal_pool_job_free(j);
+	seal_pool_drop(p, j);
 	j = seal_pool_take(p, true);
 	cr_expect(eq(int, j->rc, 0));
-	seal_pool_job_free(j);
+	seal_pool_drop(p, j);
 	seal_pool_free(p);
 }
 
@@ -136,7 +136,7 @@ Test(seal_pool, whoever_waits_is_told_when_it_ends_before)
 	uint64_t sum = 0;
 	struct seal_pool *p = start(3);
 	for (uint64_t i = 1; i <= 10; i++) {
-		struct seal_job *j = job(raw, sizeof(raw));
+		struct seal_job *j = job(p, raw, sizeof(raw));
 		j->fn = note_lost;
 		j->arg = &sum;
 		j->index = i;

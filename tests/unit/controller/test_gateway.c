@@ -182,7 +182,7 @@ static int port_commit(
 		rc = msg_vault_commit_encode(c, &body, err);
 	if (rc == 0)
 		rc = wait_for(&a,
-			gateway_commit(gate, f.agent.agent_id, port_session,
+			gateway_commit(gate, f.agent.agent_id, port_session, &f.domain,
 				copy(body.data, body.len), body.len, on_answer, &a, err),
 			err);
 	if (rc == 0)
