@@ -42,6 +42,7 @@ struct agent {
 	struct agent_conf *conf; /* owned */
 	const struct agent_conf_values *values;
 	struct agent_state state;
+	int lock;                /* on the state directory; -1 = none */
 	struct agent_link *link; /* owned */
 	int64_t poll_ms, watchdog_ms;
 	int64_t told_ns, closing_ns, renew_ns; /* monotonic; 0 = not yet */
@@ -119,7 +120,9 @@ static int set_up(struct agent *a, struct err *err)
 	if (rc != 0)
 		return rc;
 	a->values = agent_conf_get(a->conf);
-	rc = agent_state_load(a->values->state, &a->state, err);
+	rc = agent_state_lock(a->values->state, &a->lock, err);
+	if (rc == 0)
+		rc = agent_state_load(a->values->state, &a->state, err);
 	if (rc != 0)
 		return rc;
 	if (a->state.stage != AGENT_STAGE_ENROLLED) {
@@ -285,7 +288,7 @@ static void live(struct agent *a)
 
 int agent_run(const struct agent_run_opts *opts, struct err *err)
 {
-	struct agent a = { .opts = opts, .backoff_ms = BACKOFF_FIRST_MS };
+	struct agent a = { .opts = opts, .lock = -1, .backoff_ms = BACKOFF_FIRST_MS };
 	a.watchdog_ms =
 		notify_watchdog_ms(opts->watchdog_usec, opts->watchdog_pid, (int64_t)getpid());
 	int rc = set_up(&a, err);
@@ -296,5 +299,7 @@ int agent_run(const struct agent_run_opts *opts, struct err *err)
 	agent_link_free(a.link);
 	agent_state_done(&a.state);
 	agent_conf_free(a.conf);
+	if (a.lock >= 0)
+		(void)close(a.lock); /* nothing is written through it */
 	return rc;
 }

@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-sanitizers.XXXXXX") # no blank: options end at one
 trap 'rm -rf "$scratch"' EXIT
 reports=${KEEP:-$scratch}
-export CHAOS_ROUNDS=${CHAOS_ROUNDS:-15} HOSTILE_S=1200 SANITIZED=1
+export CHAOS_ROUNDS=${CHAOS_ROUNDS:-15} CLAIMS_S=1200 SANITIZED=1
 failed=0
 
 # watched LOGS COMMAND...: run it so that reports go to LOGS/report.PID; its output to LOGS/output.

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +37,8 @@
  * (1) A token is never an argument: arguments are shown to every user of the host.
  */
 
-static volatile sig_atomic_t stop_asked, reload_asked;
+/* Written by the handler, without locks; the threads of a backup read stop_asked too. */
+static atomic_int stop_asked, reload_asked;
 
 static void on_signal(int sig)
 {
@@ -72,9 +74,7 @@ static bool has_reload(void *arg)
 static bool take_reload(void *arg)
 {
 	(void)arg;
-	bool was = reload_asked != 0;
-	reload_asked = 0;
-	return was;
+	return atomic_exchange(&reload_asked, 0) != 0;
 }
 
 /* A signal between the question and the wait is seen a second later. */
@@ -277,6 +277,6 @@ int main(int argc, char **argv)
 	(void)fprintf(stderr, "holdfast-agent: %s\n", err.msg);
 	if (err.hint[0] != '\0')
 		(void)fprintf(stderr, "hint: %s\n", err.hint);
-	return rc == -ERR_INTERRUPTED && stop_asked != 0 ? EXIT_STATUS_SIGNAL + (int)stop_asked
+	return rc == -ERR_INTERRUPTED && stop_asked != 0 ? EXIT_STATUS_SIGNAL + stop_asked
 							 : err_exit_status(rc);
 }

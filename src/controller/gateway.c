@@ -329,9 +329,10 @@ static int ask(struct gateway *g, const uint8_t agent_id[16], const char *id, bo
 static int run_begin(struct request *r, struct err *err)
 {
 	struct visitor *v = r->v;
-	struct gateway_session_opts opts = {
-		.vault = &v->gateway->o.vault, .source = v->source, .max_list = GATEWAY_LIST_MAX
-	};
+	struct gateway_session_opts opts = { .vault = &v->gateway->o.vault,
+		.source = v->source,
+		.max_list = GATEWAY_LIST_MAX,
+		.memory = r->memory };
 	struct msg_begun m = { .config = r->config, .config_len = r->config_len };
 	memcpy(opts.agent_id, v->agent_id, 16);
 	memcpy(m.session, v->id, sizeof(m.session));

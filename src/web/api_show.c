@@ -142,7 +142,7 @@ json_t *api_show_job(const struct catalog_job *j, const char *agent)
 	set_text(o, "person", j->person);
 	set_text(o, "reason", j->reason);
 	set_number(o, "attempt", j->attempt);
-	set_number(o, "retries_left", j->retries);
+	set_number(o, "retries_left", j->retries < 0 ? 0 : j->retries); /* < 0: it is to stop */
 	set_time(o, "due", j->due_ms);
 	set_time(o, "not_before", j->not_before_ms);
 	set_time(o, "created", j->created_ms);

@@ -363,6 +363,7 @@ expect 0 "the new recovery file" "$HF" snapshot ls "$second" --recovery-file "$S
 expect 0 "the old one stays valid" "$HF" snapshot ls "$second"
 expect 12 "but not crosswise" "$HF" snapshot ls "$second" --recovery-file "$SCRATCH/recovery2"
 expect 1 "there is a writer key" "$HF" key writer new
+json 0 key-writer env HOLDFAST_CONFIG_DIR="$SCRATCH/newhost" "$HF" key writer new
 expect 0 "on a new host" env HOLDFAST_CONFIG_DIR="$SCRATCH/config2" "$HF" key writer new --json
 expect 0 "its backup" env HOLDFAST_CONFIG_DIR="$SCRATCH/config2" "$HF" backup --source s "$S"
 expect 10 "backup without a writer key" env HOLDFAST_CONFIG_DIR="$SCRATCH/config3" "$HF" backup "$S"

@@ -64,13 +64,17 @@ expect 14 "another key" bash -c "${line% --key *} --key $(printf '0%.0s' {1..64}
 expect 1 "the other form in the same place" "$HF" demo --in-process --dir "$D"
 says "it says why" "with a controller"
 
-# ---- plainly on 127.0.0.1
+# ---- where network namespaces are not allowed: plainly on 127.0.0.1
 E="$SCRATCH/plain"
-mkdir -p "$E/conf"
-touch "$E/.holdfast-demo"
-printf '127.0.0.1 %d %d\n' $((RANDOM % 1000 + 20000)) $((RANDOM % 1000 + 22000)) >"$E/conf/network"
-"$HF" demo --dir "$E" --json >"$SCRATCH/plain.json" 2>"$SCRATCH/plain.err" </dev/null
+python3 "$TREE/tests/e2e/deny_netns.py" "$HF" demo --dir "$E" --json >"$SCRATCH/plain.json" \
+	2>"$SCRATCH/plain.err" </dev/null
 claim "demo without namespaces" [ $? -eq 0 ]
+claim "it chose 127.0.0.1 by itself" grep -q '^127\.0\.0\.1 ' "$E/conf/network"
+claim "and says so" grep -qF 'which is 127.0.0.1 as all others' "$E/README"
+OUT=$(cd "$SCRATCH" && timeout 60 python3 "$TREE/tests/e2e/deny_netns.py" "$HF" demo --dir "$D" 2>&1)
+claim "one that had a network does not go on without" [ $? -eq 1 ]
+says "why" "unable to make a network namespace"
+says "what to do" "name a new directory"
 claim "its JSON fits the schema" "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" demo \
 	<"$SCRATCH/plain.json"
 
@@ -89,6 +93,9 @@ report=$(find "$E/reports" -maxdepth 1 -name '*.json' | head -n 1)
 exercise=$(basename "$report" .json)
 expect 0 "report get" "$HF" report get "$exercise" --reports "$SCRATCH/got"
 claim "byte for byte" cmp -s "$report" "$SCRATCH/got/$exercise.json"
+"$HF" report get "$exercise" --reports "$SCRATCH/got" --json >"$SCRATCH/get.json"
+claim "report get fits its schema" "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" drill-run \
+	<"$SCRATCH/get.json"
 expect 0 "report get again" "$HF" report get "$exercise" --reports "$SCRATCH/got"
 echo changed >"$SCRATCH/got/$exercise.json"
 expect 1 "another file is not replaced" "$HF" report get "$exercise" --reports "$SCRATCH/got"

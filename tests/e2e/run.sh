@@ -7,6 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "${1:-$here/../../build/release}" && pwd)
 outs=$(mktemp -d)
 trap 'rm -rf "$outs"' EXIT
+export HOLDFAST_SCHEMAS_SEEN=$outs/schemas
 passed=0 failed=0
 scripts=()
 for script in "$here"/*.sh; do
@@ -35,6 +36,14 @@ for script in "${scripts[@]}"; do
 		echo "---- its end"
 		tail -n 40 "$outs/$name.out"
 	fi
+done
+# a schema that nothing was held against promises nothing; reports have test_report_shape
+for file in "$here"/../../docs/schema/*.schema.json; do
+	name=$(basename "$file" .schema.json)
+	[ "$name" = drill-report ] || grep -qx "$name" "$HOLDFAST_SCHEMAS_SEEN" || {
+		echo "no script saw an object of $name"
+		failed=$((failed + 1))
+	}
 done
 echo "e2e: $passed passed, $failed failed"
 [ $failed -eq 0 ]
