@@ -156,6 +156,15 @@ lane-e2e: all tools ## the programs from outside, with real faults and kills
 .PHONY: prove-network
 prove-network: all ## 200 random kills and cuts of controller and agents (CHAOS_ROUNDS, SEED)
 	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} tests/e2e/network_chaos.sh $(BUILD)
+PROVE_COUNT ?= 1000000
+.PHONY: prove-chunker
+prove-chunker: $(BUILD)/prove/chunker ## 1,000,000 buffers cut alike by every kernel (PROVE_COUNT, SEED)
+	@$< $(PROVE_COUNT) $${SEED:-$$RANDOM$$RANDOM}
+$(BUILD)/prove/%: tests/prove/%.c $(TEST_HELPER_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	@echo "  PROVE $@"
+	@$(CC) $(CPPFLAGS_ALL) -Itests $(CFLAGS_ALL) -o $@ $< $(TEST_HELPER_OBJ) $(LIB) \
+		$(LDFLAGS_ALL) $(PKG_LIBS) -lpthread -lm
 .PHONY: prove-sanitizers
 prove-sanitizers: setup-demo ## controller and agents with real traffic under TSan and ASan (CHAOS_ROUNDS, SEED, KEEP)
 	@$(MAKE) --no-print-directory -j$$(nproc) V=tsan all tools
@@ -244,6 +253,12 @@ BENCH_TREE ?= /usr
 .PHONY: bench-memory
 bench-memory: $(BUILD)/bench/backup_memory ## peak memory of an agent (BENCH_TREE=/usr)
 	@$< $(BUILD)/bench/memory $(BENCH_TREE)
+.PHONY: bench-chunker
+bench-chunker: $(BUILD)/bench/chunker ## GB/s of the chunker, each kernel beside the portable one
+	@$<
+.PHONY: bench-codec
+bench-codec: $(BUILD)/bench/codec ## size and time of packing, with and without filter (CODEC_FILES)
+	@$< $(CODEC_FILES)
 $(BUILD)/bench/%: tests/bench/%.c $(LIB)
 	@mkdir -p $(@D)
 	@echo "  BENCH $@"
