@@ -7,10 +7,11 @@ MAKEFLAGS += --no-builtin-rules
 # ---- the one package list (Debian 12); tests/setup.sh installs what is missing --------------
 PACKAGES_BUILD := gcc libc6-dev pkg-config libssl-dev libzstd-dev libconfig-dev libjansson-dev \
 	libarchive-dev libpq-dev libxml2-dev libseccomp-dev libevent-dev \
-	libcurl4-openssl-dev libsqlite3-dev tzdata
+	libcurl4-openssl-dev libsqlite3-dev libfuse3-dev tzdata
 PACKAGES_DEMO := postgresql-15 bubblewrap
 PACKAGES_TEST := libcriterion-dev clang-format clang-tidy cppcheck shellcheck python3 \
-	python3-cryptography python3-jsonschema acl attr libcap2-bin e2fsprogs zstd util-linux faketime
+	python3-cryptography python3-jsonschema acl attr libcap2-bin e2fsprogs zstd util-linux \
+	faketime fuse3
 PACKAGES_BENCH := restic borgbackup python3 zstd
 
 # ---- how it is built ------------------------------------------------------------------------
@@ -19,7 +20,7 @@ V ?= release
 BUILD := build/$(V)
 CC ?= gcc
 PKGS := libcrypto libssl libzstd libconfig jansson libarchive libxml-2.0 libseccomp \
-	libevent_core libevent_openssl libevent_pthreads libcurl sqlite3
+	libevent_core libevent_openssl libevent_pthreads libcurl sqlite3 fuse3
 # asked only when something is compiled, so that `make setup` works before they are installed
 # libpq is loaded when it is used (src/db/libpq.c): its headers only
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) libpq 2>/dev/null | sed 's/-I/-isystem /g')
@@ -48,8 +49,8 @@ CFLAGS_ALL = -std=gnu17 $(WARN) $(WERROR) $(HARDEN) $(CFLAGS_$(V)) $(CFLAGS)
 LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS_$(V)) $(LDFLAGS)
 
 ROOMS := src/base src/codec src/crypto src/conf src/store src/store/local src/store/mem \
-	src/store/fault src/vault src/tlog src/net src/db src/msg plans restore agents agents/sources \
-	src/controller src/web src/cmd
+	src/store/fault src/vault src/mount src/tlog src/net src/db src/msg plans restore agents \
+	agents/sources src/controller src/web src/cmd
 MAINS := src/cmd/holdfast.c src/cmd/holdfast_verify.c src/cmd/holdfast_agent.c
 SRC := $(filter-out $(MAINS),$(foreach r,$(ROOMS),$(sort $(wildcard $(r)/*.c))))
 OBJ := $(SRC:%.c=$(BUILD)/obj/%.o)
@@ -176,6 +177,9 @@ prove-limits: all ## an agent keeps to cpu_percent and bytes_per_s within 10 % (
 .PHONY: bench-network
 bench-network: all ## backup through the gateway beside in-process (BENCH_DIR=/usr/lib)
 	@tests/bench/network.sh $(BUILD)
+.PHONY: bench-mount
+bench-mount: all ## a mounted file beside its restored copy (BENCH_MIB=512)
+	@tests/bench/mount.sh $(BUILD)
 .PHONY: bench-agents
 bench-agents: all ## the controller under 100 polling agents (BENCH_AGENTS, BENCH_S)
 	@tests/bench/agents.sh $(BUILD)

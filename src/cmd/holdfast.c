@@ -23,6 +23,7 @@
 #include "cmd/cmd_job.h"
 #include "cmd/cmd_key.h"
 #include "cmd/cmd_ls.h"
+#include "cmd/cmd_mount.h"
 #include "cmd/cmd_officer.h"
 #include "cmd/cmd_people.h"
 #include "cmd/cmd_plan.h"
@@ -44,6 +45,7 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_find_verb,
 	&cmd_diff_verb,
 	&cmd_dump_verb,
+	&cmd_mount_verb,
 	&cmd_verify_verb,
 	&cmd_key_show_verb,
 	&cmd_key_passwd_verb,
