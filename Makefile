@@ -29,11 +29,13 @@ WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-protot
 	-Wformat=2 -Wundef -Wcast-qual -Wpointer-arith -Wswitch-enum -Wnull-dereference
 CFLAGS_release := -O2 -g -ffunction-sections -fdata-sections
 CFLAGS_debug := -O0 -g3
-CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+CFLAGS_asan := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
 CFLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+CFLAGS_fuzz := $(CFLAGS_asan) -fsanitize=fuzzer-no-link
 LDFLAGS_tsan := -fsanitize=thread
 LDFLAGS_asan := -fsanitize=address,undefined
+LDFLAGS_fuzz := $(LDFLAGS_asan)
 HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 HARDEN_LD := -pie -Wl,-z,relro,-z,now
 ifneq ($(V),release)
@@ -177,11 +179,14 @@ bench-network: all ## backup through the gateway beside in-process (BENCH_DIR=/u
 .PHONY: bench-agents
 bench-agents: all ## the controller under 100 polling agents (BENCH_AGENTS, BENCH_S)
 	@tests/bench/agents.sh $(BUILD)
-lane-reference: all tools ## the independent Python reader and the known answers
+lane-reference: all tools $(BUILD)/model/model_explore ## the independent reader, known answers, model
+	@$(BUILD)/model/model_explore --quick
 	@tests/reference/run.sh $(BUILD)
 lane-asan: ## unit tests and a smoke run under ASan and UBSan
 	@$(MAKE) --no-print-directory -j$$(nproc) V=asan all unit-programs
-	@$(MAKE) --no-print-directory V=asan unit
+	@$(MAKE) --no-print-directory V=asan unit build/asan/fuzz/fuzz_replay build/asan/tools/mallocs
+	@build/asan/fuzz/fuzz_replay tests/fuzz/corpus
+	@build/asan/tools/mallocs 53
 	@tests/e2e/smoke.sh build/asan
 
 .PHONY: unit-programs
@@ -196,11 +201,43 @@ $(BUILD)/tools/%.so: tests/tools/%.c
 	@mkdir -p $(@D)
 	@echo "  TOOL $@"
 	@$(CC) -D_GNU_SOURCE -std=gnu17 -O2 -Wall -Wextra $(WERROR) -fPIC -shared -o $@ $< -ldl
+WRAPPED := malloc calloc realloc reallocarray strdup strndup
+$(BUILD)/tools/mallocs: LDFLAGS += $(WRAPPED:%=-Wl,--wrap=%)
 $(BUILD)/tools/%: tests/tools/%.c $(TEST_HELPER_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	@echo "  TOOL $@"
 	@$(CC) $(CPPFLAGS_ALL) -Itests $(CFLAGS_ALL) -o $@ $< $(TEST_HELPER_OBJ) $(LIB) \
 		$(LDFLAGS_ALL) $(PKG_LIBS) -lpthread -lm
+
+# ---- the proof: longer than the tests -----------------------------------------------------------
+MODEL_SRC := $(sort $(wildcard tests/model/*.c))
+.PHONY: prove-model
+prove-model: $(BUILD)/model/model_explore ## every state of sessions and collection (docs/MODEL.md)
+	@$<
+$(BUILD)/model/model_explore: $(MODEL_SRC) $(wildcard tests/model/*.h)
+	@mkdir -p $(@D)
+	@echo "  MODEL $@"
+	@$(CC) -Itests $(CFLAGS_ALL) -o $@ $(MODEL_SRC) $(LDFLAGS_ALL)
+
+.PHONY: prove-malloc
+prove-malloc: ## every allocation of backup, restore and verify fails once
+	@$(MAKE) --no-print-directory -j$$(nproc) V=asan build/asan/tools/mallocs
+	@build/asan/tools/mallocs
+.PHONY: prove-fuzz fuzz-programs
+prove-fuzz: ## every parser under libFuzzer (FUZZ_SECONDS=600 each; wants clang, libclang-rt-14-dev)
+	@$(MAKE) --no-print-directory -j$$(nproc) V=fuzz CC=clang fuzz-programs
+	@tests/fuzz/prove.sh build/fuzz
+fuzz-programs: $(BUILD)/fuzz/fuzz_libfuzzer $(BUILD)/fuzz/fuzz_replay
+FUZZ_SRC := $(filter-out tests/fuzz/fuzz_libfuzzer.c tests/fuzz/fuzz_replay.c,$(sort $(wildcard tests/fuzz/*.c)))
+FUZZ_OBJ = $(FUZZ_SRC:%.c=$(BUILD)/obj/%.o)
+$(BUILD)/obj/tests/fuzz/%.o: CPPFLAGS_ALL += -Itests
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(FUZZ_OBJ) $(TEST_HELPER_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	@echo "  FUZZ $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS) -lpthread -lm
+$(BUILD)/fuzz/fuzz_libfuzzer: LDFLAGS_fuzz += -fsanitize=fuzzer
+.SECONDARY: $(FUZZ_OBJ)
+-include $(FUZZ_OBJ:.o=.d)
 
 # ---- measuring, never part of the tests ---------------------------------------------------------
 BENCH_PROGRAMS := $(BUILD)/holdfast $(BUILD)/tools/treecmp $(BUILD)/bench/corpus $(BUILD)/bench/meter

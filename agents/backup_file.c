@@ -326,7 +326,9 @@ static int check_grown(struct backup_file *f, const struct source *source, struc
 	uint64_t length = f->offset;
 	f->offset = 0;
 	int rc = pump(f, source, digest, false, is_lost, err);
-	digest_end(digest, again);
+	int ended = digest_end(digest, again, rc == 0 ? err : NULL);
+	if (rc == 0)
+		rc = ended;
 	if (rc == 0 && (f->offset != length || memcmp(sum, again, sizeof(again)) != 0))
 		item->entry.notes |= ENTRY_NOTE_CHANGED;
 	f->offset = length;
@@ -366,7 +368,9 @@ int backup_file_read(struct backup_file *f, const struct source *source, struct 
 	uint8_t sum[32];
 	bool is_lost = false;
 	rc = pump(f, source, digest, true, &is_lost, &why);
-	digest_end(digest, sum);
+	int ended = digest_end(digest, sum, rc == 0 ? &why : NULL);
+	if (rc == 0)
+		rc = ended;
 	if (rc == 0)
 		rc = check_grown(f, source, item, digest, sum, &is_lost, &why);
 	source->close(source->self, item);
@@ -404,7 +408,8 @@ int backup_file_compare(struct backup_file *f, const struct source *source,
 	bool is_lost = false;
 	if (rc == 0) {
 		rc = pump(f, source, digest, false, &is_lost, err);
-		digest_end(digest, sum);
+		int ended = digest_end(digest, sum, rc == 0 ? err : NULL);
+		rc = rc == 0 ? ended : rc;
 	}
 	source->close(source->self, item);
 	if (is_lost)

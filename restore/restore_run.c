@@ -127,7 +127,9 @@ static int give_content(struct run *r, const struct entry *e, struct err *err)
 		return rc;
 	r->offset = 0;
 	rc = tree_reader_extents(r->reader, e, give_extent, r, err);
-	digest_end(r->digest, digest);
+	int ended = digest_end(r->digest, digest, rc == 0 ? err : NULL);
+	if (rc == 0)
+		rc = ended;
 	digest_free(r->digest);
 	r->digest = NULL;
 	if (rc == 0 && r->offset != e->size)

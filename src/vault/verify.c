@@ -30,6 +30,10 @@ struct names {
 void verify_problem(struct verify *v, const char *object, const struct err *why)
 {
 	struct verify_finding f = { .is_warning = false, .object = object, .what = why->msg };
+	if (why->code == ERR_NOMEM) {
+		v->is_short = true;
+		return;
+	}
 	v->result->problems++;
 	if (v->opts->on_finding != NULL)
 		v->opts->on_finding(v->opts->arg, &f);
@@ -241,6 +245,8 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 		rc = check_objects(&v, &names, err);
 	if (rc == 0)
 		rc = check_snapshots(&v, err);
+	if (rc == 0 && v.is_short)
+		rc = err_set(err, ERR_NOMEM, "out of memory: not everything was verified");
 	names_done(&names);
 	id_set_free(v.good);
 	if (rc == 0)
