@@ -228,7 +228,7 @@ Test(record, limits_are_told_and_nothing_is_appended)
 		record_seal(sealer, RECORD_DATA, RECORD_CLASS_STREAM, data, RECORD_MAX_WRITE_BYTES,
 			&cr, &ref, &err),
 		-ERR_LIMIT));
-	struct buf small = BUF_INIT(51);
+	CLEANUP(buf_done) struct buf small = BUF_INIT(51);
 	cr_expect(eq(int,
 		record_seal(sealer, RECORD_DATA, RECORD_CLASS_STREAM, data, 12, &small, &ref, &err),
 		-ERR_LIMIT));
