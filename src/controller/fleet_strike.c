@@ -8,8 +8,12 @@
 /*
  * INVARIANTS
  * (1) Only the key of an agent that is shut out is struck: one that works is in the config.
- * (2) The config is durable on the store before the audit record says so.
+ * (2) The config is durable on the store before the audit record says so.  The same call again adds
+ *     the record that was lost between the two; rather twice than never.
  */
+
+/* Records looked at for one that is there already. */
+#define STRIKE_TRAIL 10000
 
 /* What was struck, for the audit record. */
 static void describe(const struct fleet *f, const struct catalog_agent *a, char out[256])
@@ -26,10 +30,44 @@ static void describe(const struct fleet *f, const struct catalog_agent *a, char 
 			a->fingerprint); /* fits */
 }
 
+struct search {
+	const struct catalog_agent *agent;
+	bool is_there;
+};
+
+static int match_record(void *arg, const struct audit_record *r)
+{
+	struct search *s = arg;
+	if (strcmp(r->action, "agent.strike") != 0 || strcmp(r->outcome, "ok") != 0 ||
+		strcmp(r->object, s->agent->name) != 0 ||
+		strstr(r->detail, s->agent->fingerprint) == NULL)
+		return 0;
+	s->is_there = true;
+	return 1;
+}
+
+static int add_record(
+	struct fleet *f, const struct catalog_agent *a, const char *who, struct err *err)
+{
+	char detail[256];
+	describe(f, a, detail);
+	return audit_add(f->o.db, who, "", "agent.strike", a->name, "ok", detail, err);
+}
+
+/* Invariant 2.  An agent that was never approved had no key to strike. */
+static int make_up_record(
+	struct fleet *f, const struct catalog_agent *a, const char *who, struct err *err)
+{
+	struct search s = { .agent = a };
+	if (a->approved_ms == 0)
+		return 0;
+	(void)audit_each(f->o.db, STRIKE_TRAIL, match_record, &s, NULL); /* then it comes twice */
+	return s.is_there ? 0 : add_record(f, a, who, err);
+}
+
 static int strike(struct fleet *f, const struct catalog_agent *a, const void *config, size_t len,
 	const char *who, struct err *err)
 {
-	char detail[256];
 	bool is_current =
 		len == f->config.len && len > 0 && memcmp(config, f->config.data, len) == 0;
 	if (a->state != AGENT_REVOKED) {
@@ -37,12 +75,9 @@ static int strike(struct fleet *f, const struct catalog_agent *a, const void *co
 		return err_hint(err, "revoke it first");
 	}
 	if (is_current && !fleet_lists(f, a))
-		return 0; /* the answer was lost */
+		return make_up_record(f, a, who, err); /* the answer was lost */
 	int rc = fleet_approve_install(f, FLEET_STRIKE, a, config, len, err);
-	if (rc != 0)
-		return rc;
-	describe(f, a, detail);
-	return audit_add(f->o.db, who, "", "agent.strike", a->name, "ok", detail, err);
+	return rc != 0 ? rc : add_record(f, a, who, err);
 }
 
 int fleet_strike(struct fleet *f, const uint8_t agent[16], const void *config, size_t len,

@@ -90,6 +90,48 @@ Test(fleet_strike, a_sandbox_reads_no_new_snapshots_and_the_other_of_its_group_d
 	cr_expect(not(has_drill_key(one.m.dk)));
 }
 
+static int count_strike(void *arg, const struct audit_record *r)
+{
+	*(int *)arg += strcmp(r->action, "agent.strike") == 0 && strcmp(r->outcome, "ok") == 0;
+	return 0;
+}
+
+static int strikes(void)
+{
+	int n = 0;
+	cr_assert(eq(int, audit_each(f.catalog.db, 1000, count_strike, &n, &err), 0));
+	return n;
+}
+
+Test(fleet_strike, a_record_lost_after_the_config_is_made_up_for_once)
+{
+	CLEANUP(buf_done) struct buf config = BUF_INIT(1 << 20);
+	fleet_fixture_approve(&f, MSG_ROLE_SANDBOX, "drill-1", &one);
+	shut_out(&one);
+	fleet_fixture_sign(&f, FLEET_STRIKE, one.id, &config);
+	buf_clear(&f.config); /* it ended when the config was on the store, and nothing else */
+	cr_assert(eq(int, buf_add(&f.config, config.data, config.len, &err), 0));
+	fleet_fixture_reopen(&f);
+	cr_expect(not(is_listed(&one)));
+	cr_expect(eq(int, strikes(), 0));
+	cr_assert(eq(int, strike(&one, &config), 0), "%s", err.msg);
+	cr_expect(eq(int, strikes(), 1));
+	struct audit_record r = fleet_fixture_audit(&f);
+	cr_expect(eq(str, r.object, "drill-1"));
+	cr_expect(ne(ptr, strstr(r.detail, got.fingerprint), NULL), "%s", r.detail);
+	fleet_fixture_approve(&f, MSG_ROLE_CAPTURE, "line1", &two); /* another config since */
+	cr_assert(eq(int, strike(&one, &f.config), 0), "%s", err.msg);
+	cr_expect(eq(int, strikes(), 1));
+}
+
+Test(fleet_strike, nothing_is_recorded_of_an_agent_that_never_had_a_key_there)
+{
+	fleet_fixture_enrol(&f, MSG_ROLE_SANDBOX, "drill-1", &one);
+	shut_out(&one);
+	cr_assert(eq(int, strike(&one, &f.config), 0), "%s", err.msg);
+	cr_expect(eq(int, strikes(), 0));
+}
+
 Test(fleet_strike, a_writer_is_marked_and_stays)
 {
 	CLEANUP(buf_done) struct buf config = BUF_INIT(1 << 20);
