@@ -21,6 +21,7 @@
 #include "msg/msg_vault.h"
 #include "msg/msg_work.h"
 #include "net/http_server.h"
+#include "net/loop.h"
 
 /*
  * INVARIANTS
@@ -32,7 +33,6 @@
 
 #define ROUTES_ANSWER_MAX ((size_t)24 << 20) /* base64 of 16 MiB, and its frame */
 #define ROUTES_TICK_MS 5000
-#define ROUTES_POLL_MS 1000
 #define ROUTES_CLOCK_ALARM_MS 120000
 #define ROUTES_CLOCK_REFUSE_MS (INT64_C(86400) * 1000)
 #define ROUTES_COLLECT_MS 600000
@@ -302,6 +302,23 @@ void agent_routes_wake(struct agent_routes *r, const uint8_t agent_id[16])
 	}
 }
 
+/* End what waited long enough, and come again for the next. */
+static void on_polls(void *arg)
+{
+	struct agent_routes *r = arg;
+	const int64_t mono = env_mono_ns() / 1000000;
+	int64_t wait = INT64_MAX;
+	for (struct poll *p = r->polls, *next; p != NULL; p = next) {
+		next = p->next;
+		if (p->is_gone || p->until_ms <= mono)
+			poll_end(r, p);
+		else if (p->until_ms - mono < wait)
+			wait = p->until_ms - mono;
+	}
+	if (r->polls != NULL)
+		loop_timer_set(r->timer, wait);
+}
+
 static void do_work(struct agent_routes *r, struct http_request *q, struct catalog_agent *a)
 {
 	struct err why = ERR_INIT;
@@ -336,6 +353,7 @@ static void do_work(struct agent_routes *r, struct http_request *q, struct catal
 	p->next = r->polls;
 	r->polls = p;
 	http_request_on_gone(q, on_gone, p);
+	on_polls(r);
 }
 
 /* ---- jobs ---- */
@@ -514,6 +532,11 @@ int agent_routes_new(
 	if (r == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	r->o = *opts;
+	int rc = loop_timer_new(opts->loop, on_polls, r, &r->timer, err);
+	if (rc != 0) {
+		free(r);
+		return rc;
+	}
 	*out = r;
 	return 0;
 }
@@ -524,25 +547,18 @@ void agent_routes_free(struct agent_routes *r)
 		return;
 	while (r->polls != NULL)
 		poll_end(r, r->polls);
+	loop_timer_free(r->timer);
 	free(r);
 }
 
 int64_t agent_routes_tick(struct agent_routes *r, int64_t now_ms)
 {
-	const int64_t mono = env_mono_ns() / 1000000;
-	int64_t wait = ROUTES_TICK_MS;
-	for (struct poll *p = r->polls, *next; p != NULL; p = next) {
-		next = p->next;
-		if (p->is_gone || p->until_ms <= mono)
-			poll_end(r, p);
-		else if (p->until_ms - mono < wait)
-			wait = p->until_ms - mono;
-	}
+	on_polls(r);
 	CLEANUP(cleanup_free_p) struct catalog_job *j = calloc(1, sizeof(*j));
 	for (struct call *c = r->calls; j != NULL && c != NULL; c = c->next) {
 		if (c->attempt > 0)
 			(void)dispatch_touch(r->o.dispatch, c->agent_id, c->job, c->attempt, j,
 				NULL); /* an attempt that is over is seen by its next request */
 	}
-	return now_ms + (wait < ROUTES_POLL_MS ? ROUTES_POLL_MS : wait);
+	return now_ms + ROUTES_TICK_MS;
 }

@@ -17,9 +17,11 @@ struct err;
 struct fleet;
 struct gateway;
 struct http_request;
+struct loop;
 
 struct agent_routes_opts {
-	struct db *db; /* borrowed, as all here */
+	struct loop *loop; /* borrowed, as all here */
+	struct db *db;
 	struct fleet *fleet;
 	struct dispatch *dispatch;
 	struct gateway *gateway;
@@ -42,7 +44,7 @@ bool agent_routes_enrol(struct agent_routes *r, struct http_request *q);
 
 /* There may be work for this agent: look again for its waiting poll. */
 void agent_routes_wake(struct agent_routes *r, const uint8_t agent_id[16]);
-/* End polls that waited long enough, keep leases of requests in work; return when to come again. */
+/* End polls whose agent is gone, keep leases of requests in work; return when to come again. */
 int64_t agent_routes_tick(struct agent_routes *r, int64_t now_ms);
 
 #endif

@@ -11,6 +11,7 @@
 
 struct buf;
 struct http_request;
+struct loop_timer;
 
 #define JSON_TYPE "application/json"
 
@@ -30,6 +31,7 @@ struct call {
 struct agent_routes {
 	struct agent_routes_opts o;
 	struct poll *polls;
+	struct loop_timer *timer; /* set for the first poll to end */
 	struct call *calls;
 };
 

@@ -101,6 +101,12 @@ static int put_config(void *arg, const void *config, size_t len, struct err *err
 	return gateway_vault_put_config(&c->vault, config, len, err);
 }
 
+static void on_config(void *arg, const struct domain *newest)
+{
+	struct controller *c = arg;
+	gateway_set_readers(c->gateway, newest); /* there before anything is approved */
+}
+
 static int fill_drill(
 	void *arg, const struct catalog_job *j, struct msg_order *out, struct err *err)
 {
@@ -396,6 +402,7 @@ static int open_fleet(struct controller *c, struct err *err)
 		.agents_address = c->conf->agents_address,
 		.people_address = c->conf->people_address,
 		.put_config = put_config,
+		.on_config = on_config,
 		.arg = c };
 	return fleet_new(&opts, config.data, config.len, &c->fleet, err);
 }
@@ -423,6 +430,8 @@ static int open_rooms(struct controller *c, struct err *err)
 		.arg = c };
 	int rc = gateway_new(&gateway, &c->gateway, err);
 	if (rc == 0)
+		gateway_set_readers(c->gateway, fleet_domain(c->fleet));
+	if (rc == 0)
 		rc = drill_desk_new(&desk, &c->desk, err);
 	if (rc == 0)
 		rc = dispatch_new(&dispatch, &c->dispatch, err);
@@ -433,7 +442,8 @@ static int open_rooms(struct controller *c, struct err *err)
 		.arg = c };
 	if (rc == 0)
 		rc = schedule_new(&schedule, c->conf, &c->schedule, err);
-	const struct agent_routes_opts routes = { .db = c->db,
+	const struct agent_routes_opts routes = { .loop = c->loop,
+		.db = c->db,
 		.fleet = c->fleet,
 		.dispatch = c->dispatch,
 		.gateway = c->gateway,

@@ -29,6 +29,8 @@ struct fleet_opts {
 	const char *agents_address, *people_address;
 	/* Put a signed config on the store as a new cf/ object; returns when it is durable. */
 	int (*put_config)(void *arg, const void *config, size_t len, struct err *err);
+	/* Another config counts from now on; may be NULL. */
+	void (*on_config)(void *arg, const struct domain *newest);
 	void *arg;
 };
 int fleet_new(const struct fleet_opts *opts, const void *config, size_t config_len,

@@ -65,6 +65,8 @@ int fleet_approve_install(struct fleet *f, enum fleet_change change, const struc
 	f->config = copy;
 	next = old_domain;
 	copy = old_config;
+	if (f->o.on_config != NULL)
+		f->o.on_config(f->o.arg, &f->domain);
 	return 0;
 }
 

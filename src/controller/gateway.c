@@ -1,5 +1,6 @@
 #include "controller/gateway.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,9 @@
  *     chain: two commits of a source never run at once.
  * (2) is_over is the loop's: nothing more is handed over.  is_fenced is read by the thread: what
  *     waits in its queue is answered with "interrupted" and does nothing.
- * (3) A visitor (session or grant) is freed on the loop when it is over and nothing of it is
+ * (3) Whose envelopes a commit stores is looked up when it runs, not when it is asked for: once
+ *     gateway_set_readers() is back, no commit that begins gives one to a key that was struck.
+ * (4) A visitor (session or grant) is freed on the loop when it is over and nothing of it is
  *     pending; a desk when it has no visitor and nothing pending.
  */
 
@@ -73,6 +76,8 @@ struct gateway {
 	struct gateway_home *home; /* owned */
 	struct desk *desks;
 	struct visitor *visitors;
+	pthread_mutex_t lock; /* of readers: written on the loop, read by desks */
+	struct gateway_session_readers readers;
 };
 
 /* One request on its way. */
@@ -87,7 +92,6 @@ struct request {
 	uint64_t offset;
 	struct buf out;
 	const struct snapshot *made;
-	struct gateway_session_readers *readers; /* owned; of a commit */
 	/* begin */
 	uint8_t *config; /* owned */
 	size_t config_len;
@@ -146,7 +150,7 @@ static int desk_get(struct gateway *g, const uint8_t agent_id[16], const char *s
 	return 0;
 }
 
-/* Invariant 3. */
+/* Invariant 4. */
 static void visitor_free(struct visitor *v)
 {
 	struct gateway *g = v->gateway;
@@ -245,7 +249,6 @@ static void request_free(struct request *r)
 {
 	free(r->body);
 	free(r->config);
-	free(r->readers);
 	for (size_t i = 0; i < r->source_count; i++)
 		free(r->sources[i]);
 	free(r->sources);
@@ -434,24 +437,31 @@ int gateway_list(struct gateway *g, const uint8_t agent_id[16], const char *sess
 
 static int run_commit(struct request *r, struct err *err)
 {
+	struct gateway *g = r->v->gateway;
+	struct gateway_session_readers readers;
 	struct port_receipt receipt;
+	(void)pthread_mutex_lock(&g->lock); /* fails on a lock never made only */
+	readers = g->readers;
+	(void)pthread_mutex_unlock(&g->lock); /* as above */
 	int rc = gateway_session_commit(
-		r->v->session, r->readers, r->body, r->len, &receipt, &r->made, err);
+		r->v->session, &readers, r->body, r->len, &receipt, &r->made, err);
 	return rc != 0 ? rc : msg_vault_receipt_encode(&receipt, &r->out, err);
 }
 
 int gateway_commit(struct gateway *g, const uint8_t agent_id[16], const char *session,
-	const struct domain *newest, uint8_t *take_body, size_t len, gateway_fn fn, void *arg,
-	struct err *err)
+	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err)
 {
-	struct request *r = request_new(4096, run_commit, take_body, len);
-	if (r != NULL && (r->readers = calloc(1, sizeof(*r->readers))) == NULL) {
-		request_free(r);
-		r = NULL;
-	}
-	if (r != NULL)
-		gateway_session_readers(newest, r->readers);
-	return ask(g, agent_id, session, false, r, fn, arg, err);
+	return ask(g, agent_id, session, false, request_new(4096, run_commit, take_body, len), fn,
+		arg, err);
+}
+
+void gateway_set_readers(struct gateway *g, const struct domain *newest)
+{
+	struct gateway_session_readers readers;
+	gateway_session_readers(newest, &readers);
+	(void)pthread_mutex_lock(&g->lock); /* fails on a lock never made only */
+	g->readers = readers;
+	(void)pthread_mutex_unlock(&g->lock); /* as above */
 }
 
 int gateway_abort(
@@ -608,7 +618,10 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **out, struct er
 	if (g->o.max_grants == 0)
 		g->o.max_grants = GATEWAY_MAX_DEFAULT;
 	int rc = gateway_worker_home_new(opts->loop, &g->home, err);
+	if (rc == 0 && pthread_mutex_init(&g->lock, NULL) != 0)
+		rc = err_set(err, ERR_NOMEM, "out of memory");
 	if (rc != 0) {
+		gateway_worker_home_free(g->home);
 		free(g);
 		return rc;
 	}
@@ -629,6 +642,7 @@ void gateway_free(struct gateway *g)
 			gateway_worker_home_wait(g->home);
 	}
 	gateway_worker_home_free(g->home);
+	(void)pthread_mutex_destroy(&g->lock); /* nobody holds it */
 	free(g);
 }
 

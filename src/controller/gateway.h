@@ -38,6 +38,9 @@ struct gateway_opts {
 	int max_sessions, max_grants; /* 0 = 16, 16 */
 };
 int gateway_new(const struct gateway_opts *opts, struct gateway **out, struct err *err);
+/* ${newest} is the newest config; before the first commit, and with each later one.  Commits that
+ * were asked for and have not begun go by it. */
+void gateway_set_readers(struct gateway *g, const struct domain *newest);
 /* Aborts what is open and waits for the threads. */
 void gateway_free(struct gateway *g);
 
@@ -61,10 +64,9 @@ int gateway_put(struct gateway *g, const uint8_t agent_id[16], const char *sessi
 	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err);
 int gateway_list(struct gateway *g, const uint8_t agent_id[16], const char *session,
 	uint64_t offset, uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err);
-/* ${newest}: the newest config: only whom it lists gets an envelope. */
+/* Only whom the config of gateway_set_readers() lists when the commit runs gets an envelope. */
 int gateway_commit(struct gateway *g, const uint8_t agent_id[16], const char *session,
-	const struct domain *newest, uint8_t *take_body, size_t len, gateway_fn fn, void *arg,
-	struct err *err);
+	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err);
 int gateway_abort(
 	struct gateway *g, const uint8_t agent_id[16], const char *session, struct err *err);
 /* The job and attempt of a session of this agent, or NULL; borrowed. */

@@ -399,6 +399,7 @@ static int explain(const struct conf_problems *p, struct err *err)
 	CLEANUP(buf_done) struct buf text = BUF_INIT(65536);
 	if (p->count == 0 || conf_problems_format(p, &text, NULL) != 0)
 		return -err->code;
+	text.len -= text.len > 0 && text.data[text.len - 1] == '\n'; /* its last line's */
 	const char *all = buf_cstr(&text);
 	(void)err_set(err, ERR_CONFIG, "%s", all == NULL ? "the plan is not sound" : all);
 	return err_hint(err, "see 'holdfast plan lint'");

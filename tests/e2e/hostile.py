@@ -393,6 +393,22 @@ def slow(a):
         s.close()
 
 
+def short_polls(a):
+    begin = time.time()
+    for _ in range(4):
+        is_status("a poll of a millisecond", a.work(1), 204)
+    claim("four of them do not wait for a tick of 5 s each", time.time() - begin < 5,
+          time.time() - begin)
+
+
+def plan_errors(box):
+    told = PEOPLE.ask("POST", "/api/v1/drills", {"agent": box.name, "plan_name": "bad.plan",
+                                                 "plan": peers.b64(b"plan = { id = 7; };\n")})
+    is_refused("a plan that is none", told, 400, "config")
+    text = json.dumps(told[1])
+    claim("its text ends without a newline", "\\n\"" not in text and "bad.plan" in text, text)
+
+
 def revoked(b):
     order = order_for(b, "one")
     session = b.begin(order)[1]["session"]
@@ -432,6 +448,8 @@ def main():
     oversize(a)
     smuggle(a)
     slow(a)
+    short_polls(a)
+    plan_errors(box)
     revoked(b)
     alive("at the end")
     claim("memory stays bounded", rss_kib(PID) - begin < 48 * 1024 or "SANITIZED" in os.environ,
