@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/fdio.h"
 #include "cmd/cmd_agent.h"
+#include "cmd/officer_seen.h"
 #include "cmd/paths.h"
 #include "cmd/remote.h"
 #include "codec/text.h"
@@ -18,6 +19,7 @@
 #include "controller/controller_keys.h"
 #include "controller/fleet.h"
 #include "crypto/ed25519.h"
+#include "crypto/hash.h"
 #include "crypto/secret.h"
 #include "crypto/x509.h"
 #include "msg/msg_enrol.h"
@@ -28,7 +30,9 @@
  * (1) What is signed is computed here, from the agent's keys, the config of the controller and the
  *     officer's key, and says one change of one agent; the fingerprint that a person confirms is
  *     computed from the same keys, and from the CA file of this host: what the agent trusts, too.
- * (2) Shutting an agent out does not wait for the officer's key to be found good.
+ * (2) Nothing is signed upon a config that is older than one this key signed or saw here, and what
+ *     was signed is remembered before it goes out.
+ * (3) Shutting an agent out does not wait for the officer's key to be found good.
  */
 
 #define OFFICER_CONFIG_MAX ((size_t)4 << 20)
@@ -157,6 +161,9 @@ struct signing {
 	uint8_t officer_seed[32], officer_pk[32], ca_hash[32];
 	struct buf config; /* as the controller has it */
 	struct domain next;
+	struct buf body; /* next, signed */
+	struct officer_seen seen_now, seen_next;
+	const char *key_path; /* borrowed */
 	char print[MSG_FINGERPRINT_BYTES];
 	bool is_struck;
 };
@@ -165,6 +172,7 @@ static void signing_free(struct signing *x)
 {
 	domain_done(&x->next);
 	buf_done(&x->config);
+	buf_done(&x->body);
 	secret_wipe(x->officer_seed, sizeof(x->officer_seed));
 	free(x);
 }
@@ -177,7 +185,9 @@ static int signing_new(const struct cli *cli, struct signing **out, struct err *
 	if (x == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	x->config = (struct buf)BUF_INIT(OFFICER_CONFIG_MAX);
+	x->body = (struct buf)BUF_INIT(OFFICER_CONFIG_MAX);
 	int rc = read_officer(cli, x->officer_seed, err);
+	x->key_path = cli_text(cli, "officer-key");
 	if (rc == 0)
 		rc = read_ca(cli, x->ca_hash, err);
 	if (rc != 0)
@@ -187,6 +197,41 @@ static int signing_new(const struct cli *cli, struct signing **out, struct err *
 	return 0;
 }
 
+/* What the controller shows, as it will be remembered. */
+static int read_now(struct signing *x, struct domain *now, struct err *err)
+{
+	int rc = domain_decode(x->config.data, x->config.len, x->officer_pk, now, err);
+	if (rc != 0)
+		return rc;
+	x->seen_now.epoch = now->epoch;
+	hash_sha256(x->config.data, x->config.len, x->seen_now.hash);
+	return 0;
+}
+
+/* The config that comes next, signed; it stays here until hand_in(). */
+static int make_next(struct signing *x, enum fleet_change change, struct err *err)
+{
+	CLEANUP(domain_done) struct domain now = { .agents = NULL };
+	struct err why = ERR_INIT;
+	int rc = read_now(x, &now, err);
+	if (rc != 0)
+		return rc;
+	int made = fleet_next_config(
+		x->config.data, x->config.len, x->officer_pk, change, &x->agent, &x->next, &why);
+	if (made != 0) { /* also a config in which there is nothing to do must be the newest */
+		rc = officer_seen_keep(x->key_path, now.domain_id, &x->seen_now, NULL, err);
+		if (rc == 0 && err != NULL)
+			*err = why;
+		return rc != 0 ? rc : made;
+	}
+	rc = domain_encode(&x->next, x->officer_seed, &x->body, err);
+	if (rc != 0)
+		return rc;
+	x->seen_next.epoch = x->next.epoch;
+	hash_sha256(x->body.data, x->body.len, x->seen_next.hash);
+	return officer_seen_check(x->key_path, now.domain_id, &x->seen_now, &x->seen_next, err);
+}
+
 /* What the controller has of the agent, and the config that comes next. */
 static int fetch(struct remote *r, const char *name, enum fleet_change change, struct signing *x,
 	struct err *err)
@@ -194,6 +239,7 @@ static int fetch(struct remote *r, const char *name, enum fleet_change change, s
 	char path[256];
 	json_t *answer = NULL;
 	buf_clear(&x->config);
+	buf_clear(&x->body);
 	domain_done(&x->next);
 	int rc = cmd_agent_path(name, "/approval", path, err);
 	if (rc == 0)
@@ -206,28 +252,32 @@ static int fetch(struct remote *r, const char *name, enum fleet_change change, s
 	}
 	json_decref(answer);
 	if (rc == 0)
-		rc = fleet_next_config(x->config.data, x->config.len, x->officer_pk, change,
-			&x->agent, &x->next, err);
+		rc = make_next(x, change, err);
 	if (rc == 0)
 		fingerprint(&x->agent, &x->next, x->officer_pk, x->ca_hash, x->print);
 	return rc;
 }
 
-/* Sign it and hand it in at ${tail}. */
-static int hand_in(struct remote *r, const char *name, const char *tail, struct signing *x,
-	json_t **answer, struct err *err)
+static int post_config(struct remote *r, const char *name, const char *tail,
+	const struct buf *config, json_t **answer, struct err *err)
 {
 	char path[256];
-	CLEANUP(buf_done) struct buf body = BUF_INIT(OFFICER_CONFIG_MAX);
 	CLEANUP(buf_done) struct buf text = BUF_INIT(2 * OFFICER_CONFIG_MAX);
-	int rc = domain_encode(&x->next, x->officer_seed, &body, err);
-	if (rc == 0)
-		rc = text_base64(body.data, body.len, &text, err);
+	int rc = text_base64(config->data, config->len, &text, err);
 	if (rc == 0)
 		rc = cmd_agent_path(name, tail, path, err);
 	return rc != 0 ? rc
 		       : remote_post(r, path, json_pack("{s:s}", "config", buf_cstr(&text)), answer,
 				 err);
+}
+
+/* Hand it in at ${tail}. */
+static int hand_in(struct remote *r, const char *name, const char *tail, struct signing *x,
+	json_t **answer, struct err *err)
+{
+	int rc =
+		officer_seen_keep(x->key_path, x->next.domain_id, &x->seen_now, &x->seen_next, err);
+	return rc != 0 ? rc : post_config(r, name, tail, &x->body, answer, err);
 }
 
 /* ---- approve ---- */
@@ -249,7 +299,8 @@ static int run_approve(struct cli *cli, struct err *err)
 	remote_close(r);
 	if (rc != 0)
 		return err_wrap(err, "unable to approve agent '%s'", cli->args[0]);
-	console_print(&cli->console, "agent %s is approved\n", remote_text(answer, "name"));
+	console_print(&cli->console, "agent %s is approved: config %u is signed\n",
+		remote_text(answer, "name"), x->next.epoch);
 	if (x->agent.role == MSG_ROLE_SANDBOX)
 		console_note(&cli->console,
 			"Snapshots made from now on are sealed to it; it cannot drill older ones.");
@@ -269,6 +320,20 @@ static int shut_out(struct cli *cli, struct remote *r, json_t **answer, struct e
 	return rc != 0 ? rc : remote_post(r, path, json_object(), answer, err);
 }
 
+/* The config, which an officer signed, has no key of it.  As it may be that the controller ended
+ * before it recorded the strike, it gets the same config once more. */
+static int make_up(
+	struct remote *r, const char *id, struct signing *x, json_t **answer, struct err *err)
+{
+	json_t *fresh = NULL;
+	int rc = post_config(r, id, "/revoke", &x->config, &fresh, err);
+	if (rc == 0) {
+		json_decref(*answer);
+		*answer = fresh;
+	}
+	return rc;
+}
+
 /* Take its key out of the config, if it is there.  Another change that came first is signed
  * upon. */
 static int strike(
@@ -280,8 +345,10 @@ static int strike(
 	(void)snprintf(id, sizeof(id), "%s", remote_text(*answer, "id")); /* cut: not found */
 	for (int i = 0; rc == -ERR_BUSY && i < OFFICER_TRIES; i++) {
 		rc = fetch(r, id, FLEET_STRIKE, x, err);
-		if (rc == -ERR_NOT_FOUND && x->config.len > 0)
-			return 0; /* the config, which an officer signed, has no key of it */
+		if (rc == -ERR_NOT_FOUND && x->config.len > 0) {
+			rc = make_up(r, id, x, answer, err);
+			continue;
+		}
 		if (rc == 0 && given != NULL)
 			rc = confirm(cli, &x->agent, x->print, err);
 		json_t *fresh = NULL;
@@ -303,7 +370,9 @@ static void tell_revoked(struct cli *cli, const json_t *answer, const struct sig
 	console_print(&cli->console,
 		"agent %s is revoked: its certificate counts no more; its snapshots stay\n", name);
 	if (x != NULL && x->is_struck)
-		console_print(&cli->console, "its key (fingerprint %s) is struck: %s\n", x->print,
+		console_print(&cli->console,
+			"its key (fingerprint %s) is struck by config %u: %s\n", x->print,
+			x->next.epoch,
 			is_sandbox ? "new snapshots are not sealed to it"
 				   : "the vault takes no snapshot signed by it");
 	if (x != NULL && !x->is_struck)

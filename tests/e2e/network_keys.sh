@@ -136,6 +136,13 @@ chmod 600 "$SCRATCH/wrong.key"
 expect 12 "another officer" "$HF" agent revoke sandbox1 --officer-key "$SCRATCH/wrong.key"
 says "another officer" "is shut out, but its key is not struck"
 expect 12 "another fingerprint" "$HF" agent revoke sandbox1 --fingerprint AAAA-BBBB-CCCC-DDDD
+# a controller that shows what is older than the officer has signed gets no signature
+mv "$HOLDFAST_OFFICER_KEY.seen" "$SCRATCH/seen"
+awk 'NR > 1 { $2++ } { print }' "$SCRATCH/seen" >"$HOLDFAST_OFFICER_KEY.seen"
+chmod 600 "$HOLDFAST_OFFICER_KEY.seen"
+expect 14 "a config older than what was signed" "$HF" agent revoke sandbox1
+says "a config older than what was signed" "was signed or seen here"
+mv "$SCRATCH/seen" "$HOLDFAST_OFFICER_KEY.seen"
 json 0 agent-revoke "$HF" agent revoke sandbox1
 is "struck" False "$(field 'o["in_config"]')"
 expect 0 "struck already" "$HF" agent revoke sandbox1

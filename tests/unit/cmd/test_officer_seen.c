@@ -1,0 +1,103 @@
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "cmd/officer_seen.h"
+
+static char dir[64], key[80], seen[96];
+static struct err err = ERR_INIT;
+static const uint8_t plant[16] = { 1 }, other[16] = { 2 };
+static const struct officer_seen three = { 3, { 3 } }, four = { 4, { 4 } }, four_b = { 4, { 5 } },
+				 five = { 5, { 6 } };
+
+static void write_text(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+	cr_assert(ne(ptr, file, NULL));
+	cr_assert(fputs(text, file) >= 0);
+	cr_assert(eq(int, fchmod(fileno(file), 0600), 0));
+	cr_assert(eq(int, fclose(file), 0));
+}
+
+static void setup(void)
+{
+	strcpy(dir, "/tmp/holdfast-officer-XXXXXX");
+	cr_assert(ne(ptr, mkdtemp(dir), NULL));
+	(void)snprintf(key, sizeof(key), "%s/officer.key", dir);
+	(void)snprintf(seen, sizeof(seen), "%s.seen", key);
+	write_text(key, "key\n");
+}
+
+static void teardown(void)
+{
+	(void)unlink(seen);
+	(void)unlink(key);
+	(void)rmdir(dir);
+}
+
+TestSuite(officer_seen, .init = setup, .fini = teardown);
+
+static int keep(
+	const uint8_t id[16], const struct officer_seen *now, const struct officer_seen *next)
+{
+	err_clear(&err);
+	return officer_seen_keep(key, id, now, next, &err);
+}
+
+Test(officer_seen, what_is_seen_first_is_believed_and_kept_for_its_owner_only)
+{
+	struct stat st;
+	cr_expect(eq(int, officer_seen_check(key, plant, &three, &four, &err), 0));
+	cr_expect(ne(int, access(seen, F_OK), 0)); /* a look alone keeps nothing */
+	cr_assert(eq(int, keep(plant, &three, &four), 0), "%s", err.msg);
+	cr_assert(eq(int, stat(seen, &st), 0));
+	cr_expect(eq(int, (int)(st.st_mode & 0777), 0600));
+	cr_expect(eq(int, keep(plant, &four, &five), 0), "%s", err.msg);
+}
+
+Test(officer_seen, an_older_config_gets_no_other_signature)
+{
+	cr_assert(eq(int, keep(plant, &three, &four), 0));
+	cr_expect(eq(int, officer_seen_check(key, plant, &three, &four_b, &err), -ERR_ROLLBACK));
+	cr_expect(ne(ptr, strstr(err.msg, "shows config 3, but 4 was"), NULL), "%s", err.msg);
+	cr_expect(ne(ptr, strstr(err.hint, "struck keys back"), NULL), "%s", err.hint);
+	cr_expect(eq(int, keep(plant, &three, &four_b), -ERR_ROLLBACK));
+	cr_expect(eq(int, keep(plant, &three, NULL), -ERR_ROLLBACK));
+	cr_expect(eq(int, keep(plant, &four, &five), 0), "%s", err.msg); /* nothing was changed */
+}
+
+Test(officer_seen, another_config_of_the_same_epoch_is_refused)
+{
+	cr_assert(eq(int, keep(plant, &four, NULL), 0));
+	cr_expect(eq(int, keep(plant, &four_b, &five), -ERR_ROLLBACK));
+	cr_expect(ne(ptr, strstr(err.msg, "another config 4"), NULL), "%s", err.msg);
+}
+
+Test(officer_seen, a_change_whose_answer_was_lost_can_be_repeated)
+{
+	cr_assert(eq(int, keep(plant, &three, &four), 0));
+	cr_expect(eq(int, keep(plant, &three, &four), 0), "%s", err.msg);
+}
+
+Test(officer_seen, each_domain_has_a_memory_of_its_own)
+{
+	cr_assert(eq(int, keep(plant, &four, &five), 0));
+	cr_assert(eq(int, keep(other, &three, &four), 0), "%s", err.msg);
+	cr_expect(eq(int, keep(plant, &four, NULL), -ERR_ROLLBACK));
+	cr_expect(eq(int, keep(other, &four, &five), 0), "%s", err.msg);
+}
+
+Test(officer_seen, a_damaged_memory_is_told_and_stays)
+{
+	static const char *const bad[] = { "", "holdfast-officer-seen 2\n",
+		"holdfast-officer-seen 1\nabc", "holdfast-officer-seen 1\nabc 4 def\n" };
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		write_text(seen, bad[i]);
+		cr_expect(eq(int, keep(plant, &four, &five), -ERR_CORRUPT), "%s", bad[i]);
+	}
+}
