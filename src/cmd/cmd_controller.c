@@ -320,6 +320,7 @@ static int run_run(struct cli *cli, struct err *err)
 		.version = VERSION_TEXT,
 		.open_store = open_location,
 		.on_people = api_handle,
+		.on_people_head = api_admit,
 		.notify_socket = getenv("NOTIFY_SOCKET"),
 		.watchdog_ms = notify_watchdog_ms(
 			getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID"), getpid()),

@@ -491,21 +491,36 @@ static enum msg_role role_for(const struct parts *p)
 	return 0;
 }
 
-void agent_routes_handle(struct agent_routes *r, struct http_request *q)
+/* Invariant 1.  Return true, or answer and return false. */
+static bool identify(struct agent_routes *r, struct http_request *q, const struct parts *p,
+	struct catalog_agent *a)
 {
 	struct err why = ERR_INIT;
+	int rc = a == NULL ? err_set(&why, ERR_NOMEM, "out of memory")
+			   : fleet_identify(r->o.fleet, http_request_peer(q), role_for(p), a, &why);
+	if (rc == 0)
+		return true;
+	log_warn("agent_routes.refuse", "address=%s path=%s error=\"%s\", continuing",
+		http_request_peer(q)->address, http_request_path(q), why.msg);
+	agent_routes_refuse(q, &why);
+	return false;
+}
+
+bool agent_routes_admit(struct agent_routes *r, struct http_request *q)
+{
+	struct parts p = { .count = 0 };
+	CLEANUP(cleanup_free_p) struct catalog_agent *a = calloc(1, sizeof(*a));
+	(void)split(http_request_path(q), &p); /* a path of nobody: told when it is whole */
+	return identify(r, q, &p, a);
+}
+
+void agent_routes_handle(struct agent_routes *r, struct http_request *q)
+{
 	struct parts p = { .count = 0 };
 	CLEANUP(cleanup_free_p) struct catalog_agent *a = calloc(1, sizeof(*a));
 	const bool is_path = split(http_request_path(q), &p) == 0;
-	int rc = a == NULL
-			 ? err_set(&why, ERR_NOMEM, "out of memory")
-			 : fleet_identify(r->o.fleet, http_request_peer(q), role_for(&p), a, &why);
-	if (rc != 0) {
-		log_warn("agent_routes.refuse", "address=%s path=%s error=\"%s\", continuing",
-			http_request_peer(q)->address, http_request_path(q), why.msg);
-		agent_routes_refuse(q, &why);
+	if (!identify(r, q, &p, a))
 		return;
-	}
 	const enum http_method method = http_request_method(q);
 	if (!is_path)
 		agent_routes_no_route(q);

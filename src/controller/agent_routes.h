@@ -37,6 +37,8 @@ int agent_routes_new(
 /* Answers what still waits with "busy"; after the gateway has ended. */
 void agent_routes_free(struct agent_routes *r);
 
+/* Whether who sends this head to the agents' port may make the request; if not, it is answered. */
+bool agent_routes_admit(struct agent_routes *r, struct http_request *q);
 /* A request of the agents' port; answers it, now or later. */
 void agent_routes_handle(struct agent_routes *r, struct http_request *q);
 /* A request of the people's port: answer it and return true if it belongs to enrolment. */

@@ -463,6 +463,20 @@ static void on_agents(void *arg, struct http_request *q)
 	agent_routes_handle(c->routes, q);
 }
 
+static bool on_agents_head(void *arg, struct http_request *q)
+{
+	struct controller *c = arg;
+	return agent_routes_admit(c->routes, q);
+}
+
+/* Who enrols has no token yet, and its bodies are small: a large one is refused like a stranger's.
+ */
+static bool on_people_head(void *arg, struct http_request *q)
+{
+	struct controller *c = arg;
+	return c->o.on_people_head(c->o.arg, c, q);
+}
+
 static void on_people(void *arg, struct http_request *q)
 {
 	struct controller *c = arg;
@@ -514,6 +528,7 @@ static int listen_all(struct controller *c, struct err *err)
 		.max_connections = (int)c->conf->max_connections,
 		.max_per_address = (int)c->conf->max_connections,
 		.idle_s = CONTROLLER_IDLE_S,
+		.on_head = on_agents_head,
 		.on_request = on_agents,
 		.arg = c };
 	rc = http_server_open(&opts, &c->agents, err);
@@ -522,6 +537,7 @@ static int listen_all(struct controller *c, struct err *err)
 	opts.client_ca = NULL;
 	opts.max_body = CONTROLLER_PEOPLE_BODY;
 	opts.body_memory = CONTROLLER_PEOPLE_MEMORY;
+	opts.on_head = on_people_head;
 	opts.on_request = on_people;
 	return rc != 0 ? rc : http_server_open(&opts, &c->people, err);
 }

@@ -33,6 +33,8 @@ struct controller_opts {
 		const char *location, bool is_read_only, struct store **out, struct err *err);
 	/* A request of the people's port that is none of enrolment's: the API's. */
 	void (*on_people)(void *arg, struct controller *c, struct http_request *q);
+	/* The same with its head alone: whether it may be made; if not, it is answered. */
+	bool (*on_people_head)(void *arg, struct controller *c, struct http_request *q);
 	void *arg;
 };
 

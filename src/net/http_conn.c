@@ -31,7 +31,8 @@
  *     half closed, and what still comes is thrown away for HTTP_CONN_LINGER_MS, because closing a
  *     socket with unread bytes would take the answer back.
  * (4) A body has no memory and is not read before the server's budget has room for the whole of it;
- *     one of at most HEAD_READ_BYTES does not ask: what a connection may hold anyway.
+ *     one of at most HEAD_READ_BYTES does not ask: what a connection may hold anyway.  Who may not
+ *     make the request is answered before it asks (on_head).
  */
 
 #define HEAD_READ_BYTES ((size_t)16 << 10)
@@ -167,6 +168,10 @@ void http_conn_reply(struct http_conn *c, int status, const char *type, const st
 	const void *body, size_t len)
 {
 	struct evbuffer *out = bufferevent_get_output(c->be);
+	if (c->state == HEAD && c->r != NULL) { /* of on_head: the body stays unread, see (3) */
+		(void)bufferevent_disable(c->be, EV_READ);
+		c->is_last = true;
+	}
 	c->is_last = c->is_last || (c->r != NULL && c->r->head.is_last);
 	c->r = NULL;
 	c->state = REPLY;
@@ -240,8 +245,10 @@ static void ask_body(struct http_conn *c)
 	struct http_request *r = c->r;
 	r->conn = c;
 	r->peer = c->peer;
-	if (r->body_len <= HEAD_READ_BYTES ||
-		http_budget_ask(&c->s->budget, &r->claim, &r->peer, r->body_len)) {
+	const bool is_small = r->body_len <= HEAD_READ_BYTES;
+	if (!is_small && c->s->on_head != NULL && !c->s->on_head(c->s->arg, r))
+		return; /* it was answered, and is gone */
+	if (is_small || http_budget_ask(&c->s->budget, &r->claim, &r->peer, r->body_len)) {
 		start_body(c);
 		return;
 	}

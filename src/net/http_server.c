@@ -172,6 +172,7 @@ int http_server_open(const struct http_server_opts *opts, struct http_server **o
 	s->max_connections = opts->max_connections;
 	s->max_per_address = opts->max_per_address;
 	s->idle_s = opts->idle_s;
+	s->on_head = opts->on_head;
 	s->on_request = opts->on_request;
 	s->arg = opts->arg;
 	LIST_INIT(&s->conns);

@@ -46,6 +46,10 @@ struct http_server_opts {
 	 * cut off.  A request that waits for its reply, or for room in body_memory, has no limit.
 	 */
 	int idle_s;
+	/* A verdict on a request whose head is whole, before a body of more than 16 KiB takes
+	 * memory or is read: true = go on; false = it was answered at once, which ends the
+	 * connection. NULL = all go on. */
+	bool (*on_head)(void *arg, struct http_request *r);
 	/* Called for each whole request.  It is answered by http_request_reply() now or later, on
 	 * the loop's thread, exactly once. */
 	void (*on_request)(void *arg, struct http_request *r);

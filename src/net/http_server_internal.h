@@ -38,6 +38,7 @@ struct http_server {
 	struct event *admit; /* who waits for room may have it now */
 	int max_connections, max_per_address;
 	int idle_s;
+	bool (*on_head)(void *arg, struct http_request *r); /* or NULL */
 	void (*on_request)(void *arg, struct http_request *r);
 	void *arg;
 	int port;

@@ -723,6 +723,17 @@ static void reply(struct http_request *q, int rc, json_t *value, bool is_strange
 		body.data, body.len);
 }
 
+bool api_admit(void *arg, struct controller *c, struct http_request *q)
+{
+	(void)arg; /* needs nothing of its own */
+	struct request r = { .c = c, .db = controller_db(c), .q = q };
+	struct err why = ERR_INIT;
+	int rc = authenticate(&r, &why);
+	if (rc != 0)
+		reply(q, rc, NULL, rc == -ERR_AUTH, &why);
+	return rc == 0;
+}
+
 void api_handle(void *arg, struct controller *c, struct http_request *q)
 {
 	(void)arg; /* needs nothing of its own */

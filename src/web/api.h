@@ -5,9 +5,13 @@
 #ifndef WEB_API_H
 #define WEB_API_H
 
+#include <stdbool.h>
+
 struct controller;
 struct http_request;
 
+/* Whether its head carries a token that counts (controller_opts.on_people_head); else answer it. */
+bool api_admit(void *arg, struct controller *c, struct http_request *q);
 /* Answer a request of the people's port (controller_opts.on_people). */
 void api_handle(void *arg, struct controller *c, struct http_request *q);
 

@@ -424,6 +424,18 @@ def revoked(b):
         is_refused("revoked: " + name, got, 403, "auth")
 
 
+    # told after the head: the body, which takes memory, is not waited for
+    s = b.socket()
+    s.sendall(b"PUT /v1/sessions/x/batches/0 HTTP/1.1\r\nHost: x\r\n"
+              b"Content-Length: 16000000\r\n\r\n")
+    told = s.recv(65536)
+    is_refused("revoked: the head of a large body",
+               (int(told.split()[1]), told.split(b"\r\n\r\n", 1)[1]), 403, "auth")
+    s.close()
+    is_refused("a large body without a token",
+               PEOPLE.ask("POST", "/api/v1/jobs", b"[" * 20000, token=""), 401, "auth")
+
+
 def clocks(a):
     for days in (-2, 2):
         is_refused("a clock %d days off" % days,

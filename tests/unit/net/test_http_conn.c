@@ -119,6 +119,38 @@ Test(http_conn, a_body_over_the_memory_waits_for_the_one_before_and_small_ones_d
 	net_fixture_done(&f);
 }
 
+static bool refuse_head(void *arg, struct http_request *r)
+{
+	(void)arg;
+	http_request_reply(r, 403, "text/plain", "not you", 7);
+	return false;
+}
+
+Test(http_conn, who_may_not_send_a_body_is_told_after_its_head_and_holds_nothing)
+{
+	struct net_fixture f;
+	struct http_server_opts opts;
+	net_fixture_init(&f, &opts);
+	f.on_request = echo;
+	opts.max_body = opts.body_memory = MIDDLE;
+	opts.on_head = refuse_head;
+	net_fixture_start(&f, &opts);
+	struct net_raw *first = sender(&f, 1);
+	struct net_raw *second = sender(&f, 1); /* would wait for the first otherwise */
+	char out[4096];
+	(void)net_fixture_raw_read(
+		first, out, sizeof(out), NULL); /* to the end of the connection */
+	cr_expect(ne(ptr, strstr(out, "HTTP/1.1 403"), NULL), "%s", out);
+	cr_expect(ne(ptr, strstr(out, "Connection: close"), NULL), "%s", out);
+	cr_expect(ne(ptr, strstr(out, "not you"), NULL), "%s", out);
+	is_answered(second, "not you");
+	is_small_answered(&f); /* a small body or none is not asked about */
+	cr_expect(eq(int, f.count, 1));
+	net_fixture_raw_free(first);
+	net_fixture_raw_free(second);
+	net_fixture_done(&f);
+}
+
 Test(http_conn, memory_is_held_until_the_reply_also_of_a_body_that_was_taken)
 {
 	struct net_fixture f;
