@@ -207,7 +207,7 @@ int retention_decide(const struct retention_policy *p, struct retention_item *it
 	}
 	struct retention_verdict v = { .kept = 0 };
 	CLEANUP(cleanup_free_p)
-	struct retention_item **at = calloc(count + 1, sizeof(*at));
+	struct retention_item **at = calloc(count + 1, sizeof(struct retention_item *));
 	if (at == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory for %zu snapshots", count);
 	int64_t newest = INT64_MIN;
@@ -218,7 +218,7 @@ int retention_decide(const struct retention_policy *p, struct retention_item *it
 			newest = items[i].receipt_ns;
 	}
 	if (count > 1)
-		qsort(at, count, sizeof(*at), compare);
+		qsort(at, count, sizeof(struct retention_item *), compare);
 	for (size_t begin = 0; begin < count;) {
 		size_t end = begin + 1;
 		while (end < count && memcmp(at[end]->source, at[begin]->source, 32) == 0)
