@@ -26,6 +26,7 @@
 #include "cmd/cmd_plan.h"
 #include "cmd/cmd_report.h"
 #include "cmd/cmd_restore.h"
+#include "cmd/cmd_retention.h"
 #include "cmd/cmd_snapshot.h"
 #include "cmd/cmd_verify.h"
 #include "cmd/stop.h"
@@ -43,6 +44,8 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_diff_verb,
 	&cmd_dump_verb,
 	&cmd_verify_verb,
+	&cmd_retention_preview_verb,
+	&cmd_retention_apply_verb,
 	&cmd_key_show_verb,
 	&cmd_key_passwd_verb,
 	&cmd_key_writer_verb,
