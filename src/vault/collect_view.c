@@ -122,10 +122,11 @@ void collect_view_done(struct collect_view *view)
 	memset(view, 0, sizeof(*view));
 }
 
-bool collect_view_is_absent(const struct collect_view *view, const uint8_t pack[32])
+bool collect_view_is_absent(const struct collect_view *view, bool is_now, const uint8_t pack[32])
 {
 	for (size_t i = 0; i < view->count; i++) {
-		if (collect_list_has(&view->at[i].list, COLLECT_LIST_PACK, pack))
+		if (!(is_now && view->at[i].is_gone) &&
+			collect_list_has(&view->at[i].list, COLLECT_LIST_PACK, pack))
 			return true;
 	}
 	return false;

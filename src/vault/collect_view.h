@@ -42,8 +42,9 @@ int collect_view_look(struct vault *v, struct collect_view *view, collect_view_b
 	void *arg, struct err *err);
 void collect_view_done(struct collect_view *view);
 
-/* Is a pack condemned, to be deleted or dead, by any list that was there? */
-bool collect_view_is_absent(const struct collect_view *view, const uint8_t pack[32]);
+/* Is a pack condemned, to be deleted or dead, by any list that was there; with ${is_now} by one
+ * that the last look still found? */
+bool collect_view_is_absent(const struct collect_view *view, bool is_now, const uint8_t pack[32]);
 /* Does a dd/ object name it? */
 bool collect_view_is_dead(
 	const struct collect_view *view, enum collect_list_class class, const uint8_t hash[32]);

@@ -189,7 +189,7 @@ static int note_pack(void *arg, const char *name, uint64_t size)
 		return 0; /* no pack of this format */
 	if (l->bad != NULL && id_set_find(l->bad, hash) > 0)
 		return 0; /* it is there, and as good as not */
-	if (collect_view_is_absent(l->lists, hash))
+	if (collect_view_is_absent(l->lists, false, hash))
 		return 0; /* collection may delete it under our eyes */
 	return id_set_add(l->there, hash, (uint32_t)size, NULL, l->err);
 }
@@ -384,13 +384,11 @@ static int flush_pack(struct session *s, enum pack_class class, struct err *err)
 
 	CLEANUP(buf_done) struct buf object = BUF_INIT(PACK_MAX_BYTES);
 	uint8_t hash[HASH_BYTES];
-	char hex[2 * HASH_BYTES + 1];
-	char name[VAULT_NAME_BYTES];
+	char name[FETCH_PACK_NAME_BYTES];
 	int rc = pack_finish(p, &s->vault->key, NULL, &object, hash, err);
 	if (rc != 0)
 		return rc;
-	text_hex(hash, sizeof(hash), hex);
-	(void)snprintf(name, sizeof(name), "pk/%.2s/%s", hex, hex); /* fits */
+	fetch_pack_name(hash, name);
 	rc = store_put(s->vault->store, name, object.data, object.len, err);
 	if (rc == 0)
 		rc = index_add_pack(s->index, hash, (uint32_t)object.len, places, count, err);
