@@ -17,6 +17,7 @@
 #include "cmd/cmd_drill.h"
 #include "cmd/cmd_dump.h"
 #include "cmd/cmd_find.h"
+#include "cmd/cmd_gc.h"
 #include "cmd/cmd_help.h"
 #include "cmd/cmd_init.h"
 #include "cmd/cmd_job.h"
@@ -28,6 +29,7 @@
 #include "cmd/cmd_restore.h"
 #include "cmd/cmd_retention.h"
 #include "cmd/cmd_snapshot.h"
+#include "cmd/cmd_vault.h"
 #include "cmd/cmd_verify.h"
 #include "cmd/stop.h"
 #include "crypto/secret.h"
@@ -46,6 +48,8 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_verify_verb,
 	&cmd_retention_preview_verb,
 	&cmd_retention_apply_verb,
+	&cmd_gc_verb,
+	&cmd_vault_info_verb,
 	&cmd_key_show_verb,
 	&cmd_key_passwd_verb,
 	&cmd_key_writer_verb,

@@ -407,6 +407,12 @@ size_t index_pack_count(const struct index *x)
 	return x->pack_count;
 }
 
+size_t index_memory(const struct index *x)
+{
+	return sizeof(*x) + x->room * sizeof(*x->entries) + x->pack_room * sizeof(*x->packs) +
+	       x->pack_ids.size * sizeof(*x->pack_ids.slots);
+}
+
 const uint8_t *index_pack_at(const struct index *x, size_t i, uint32_t *pack_len)
 {
 	*pack_len = x->packs[i].len;

@@ -50,6 +50,8 @@ void index_at(const struct index *x, size_t ordinal, struct index_place *out, co
 bool index_has_pack(const struct index *x, const uint8_t name[32]);
 size_t index_entry_count(const struct index *x);
 size_t index_pack_count(const struct index *x);
+/* Bytes of memory that the index takes. */
+size_t index_memory(const struct index *x);
 /* The i-th pack: name borrowed, its length. */
 const uint8_t *index_pack_at(const struct index *x, size_t i, uint32_t *pack_len);
 
