@@ -100,6 +100,7 @@ static void add_up(struct collect_result *sum, const struct collect_result *r)
 	s.segments_replaced += sum->segments_replaced;
 	s.segments_written += sum->segments_written;
 	if (r->packs == 0 && r->waits > 0) { /* it only waited */
+		s.deferred = sum->deferred;
 		s.packs = sum->packs;
 		s.pack_bytes = sum->pack_bytes;
 		s.live_bytes = sum->live_bytes;
@@ -119,7 +120,7 @@ static int collect(struct job *j, struct err *err)
 			return rc;
 		add_up(&j->sum, &r);
 		keep(j);
-		if (r.waits == 0 || env_mono_ns() - begin >= j->wait_ns)
+		if ((r.waits == 0 && r.deferred == 0) || env_mono_ns() - begin >= j->wait_ns)
 			return 0;
 		if (stop_is_asked(NULL))
 			return err_set(err, ERR_INTERRUPTED, "collection was stopped");
@@ -132,12 +133,12 @@ static int tell_json(struct job *j, struct err *err)
 {
 	char when[HUMAN_BYTES];
 	const struct collect_result *r = &j->sum;
-	json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "dry_run",
+	json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "dry_run",
 		(int)j->opts.is_dry_run, "packs", (json_int_t)r->packs, "pack_bytes",
 		(json_int_t)r->pack_bytes, "live_bytes", (json_int_t)r->live_bytes, "unknown_packs",
 		(json_int_t)r->unknown_packs, "missing_records", (json_int_t)r->missing_records,
 		"condemned", (json_int_t)r->condemned, "condemned_bytes",
-		(json_int_t)r->condemned_bytes, "repacked", (json_int_t)r->repacked,
+		(json_int_t)r->condemned_bytes, "deferred", (json_int_t)r->deferred, "repacked", (json_int_t)r->repacked,
 		"repacked_bytes", (json_int_t)r->repacked_bytes, "rescued", (json_int_t)r->rescued);
 	json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "dead",
 		(json_int_t)r->dead, "dead_bytes", (json_int_t)r->dead_bytes, "deleted",
@@ -176,6 +177,11 @@ static void tell_text(const struct job *j)
 	if (r->rescued > 0)
 		console_print(c, "; %llu needed again and kept", (unsigned long long)r->rescued);
 	console_print(c, "\n");
+	if (r->deferred > 0)
+		console_count(c, r->deferred,
+			"pack may be of a backup that is open: its turn comes when that is over\n",
+			"packs may be of backups that are open: their turn comes when those are "
+			"over\n");
 	if (r->fenced > 0)
 		console_count(c, r->fenced, "silent session was given up\n",
 			"silent sessions were given up\n");

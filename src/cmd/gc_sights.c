@@ -27,7 +27,7 @@
 #define TITLE "holdfast-sights 1 "
 #define BOOT_CHARS 36
 #define LINE_BYTES 96 /* 32 + 20 + 20 digits, blanks, newline */
-#define FILE_MAX_BYTES ((size_t)GC_SIGHTS_MAX * LINE_BYTES + 256)
+#define FILE_MAX_BYTES ((size_t)GC_SIGHTS_MAX * 3 * LINE_BYTES + 256)
 
 static int read_boot(char boot[BOOT_CHARS + 1], struct err *err)
 {
@@ -50,22 +50,56 @@ static int parse_line(const char *line, struct collect_sight *out)
 	return text_unhex(session, sizeof(out->session), out->session);
 }
 
+/* What a text is made into: bytes of one width, one behind the other. */
+static int add_hex(const char *hex, size_t width, void **at, size_t *count)
+{
+	uint8_t *grown;
+	if (*count == GC_SIGHTS_MAX || strlen(hex) != 2 * width)
+		return -1;
+	grown = reallocarray(*at, *count + 1, width);
+	if (grown == NULL)
+		return -1;
+	*at = grown;
+	if (text_unhex(hex, width, grown + *count * width) != 0)
+		return -1;
+	++*count;
+	return 0;
+}
+
+static int add_sight(const char *line, struct collect_sights *out)
+{
+	struct collect_sight s;
+	if (out->count == GC_SIGHTS_MAX || parse_line(line, &s) != 0)
+		return -1;
+	struct collect_sight *grown = reallocarray(out->at, out->count + 1, sizeof(*grown));
+	if (grown == NULL)
+		return -1;
+	out->at = grown;
+	grown[out->count++] = s;
+	return 0;
+}
+
 static int parse(char *text, struct collect_sights *out, struct err *err)
 {
 	char *rest = NULL;
-	for (char *line = strtok_r(text, "\n", &rest); line != NULL;
+	void *packs = NULL;
+	void *sessions = NULL;
+	int rc = 0;
+	for (char *line = strtok_r(text, "\n", &rest); rc == 0 && line != NULL;
 		line = strtok_r(NULL, "\n", &rest)) {
-		struct collect_sight s;
-		if (out->count == GC_SIGHTS_MAX || parse_line(line, &s) != 0)
-			return err_set(err, ERR_CORRUPT,
+		if (strncmp(line, "pack ", 5) == 0)
+			rc = add_hex(line + 5, 32, &packs, &out->pack_count);
+		else if (strncmp(line, "open ", 5) == 0)
+			rc = add_hex(line + 5, 16, &sessions, &out->session_count);
+		else
+			rc = add_sight(line, out);
+		if (rc != 0)
+			err_set(err, ERR_CORRUPT,
 				"the memory of open sessions is damaged at '%.40s'", line);
-		struct collect_sight *grown = reallocarray(out->at, out->count + 1, sizeof(*grown));
-		if (grown == NULL)
-			return err_set(err, ERR_NOMEM, "out of memory");
-		out->at = grown;
-		grown[out->count++] = s;
 	}
-	return 0;
+	out->packs = packs;
+	out->sessions = sessions;
+	return rc == 0 ? 0 : -ERR_CORRUPT;
 }
 
 int gc_sights_load(const char *dir, struct collect_sights *out, struct err *err)
@@ -115,6 +149,17 @@ int gc_sights_store(const char *dir, const struct collect_sights *s, struct err 
 		text_hex(s->at[i].session, sizeof(s->at[i].session), hex);
 		rc = buf_addf(&text, err, "%s %" PRIu64 " %" PRId64 "\n", hex, s->at[i].number,
 			s->at[i].since_ns);
+	}
+	for (size_t i = 0; rc == 0 && i < s->session_count && i < GC_SIGHTS_MAX; i++) {
+		char hex[33];
+		text_hex(s->sessions[i], sizeof(s->sessions[i]), hex);
+		rc = buf_addf(&text, err, "open %s\n", hex);
+	}
+	/* what is left out is put off once more */
+	for (size_t i = 0; rc == 0 && i < s->pack_count && i < GC_SIGHTS_MAX; i++) {
+		char hex[65];
+		text_hex(s->packs[i], sizeof(s->packs[i]), hex);
+		rc = buf_addf(&text, err, "pack %s\n", hex);
 	}
 	if (rc == 0)
 		rc = paths_make(dir, err);

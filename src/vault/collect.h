@@ -37,6 +37,7 @@ struct collect_result {
 	uint64_t unknown_packs;              /* footer unreadable: left alone */
 	uint64_t missing_records;            /* needed, and in no pack that is known */
 	uint64_t condemned, condemned_bytes; /* objects by this run (dry run: would be) */
+	uint64_t deferred;                   /* packs nobody needs, perhaps of open sessions */
 	uint64_t repacked, repacked_bytes;   /* packs of those, and bytes copied */
 	uint64_t rescued;                    /* condemned objects that stay */
 	uint64_t dead, dead_bytes;           /* objects that wait for the end of their grace */

@@ -34,6 +34,96 @@ static int add_item(struct collect_list *l, const struct collect_list_item *item
 
 /* ---- (b) ----------------------------------------------------------------------------------- */
 
+/* What was there before the marks: the packs, then the sessions.  A pack of this list that no marked
+ * snapshot needs was written by a session that is over, or by one that is open in this list. */
+struct before {
+	struct id_set *packs; /* owned */
+	struct collect_sessions sessions;
+	bool is_quiet;         /* no backup is open */
+	bool is_settled;       /* those are over that were open when packs were put off */
+	uint8_t (*later)[32];  /* owned; packs that wait for the sessions that are open now */
+	size_t later_count;
+};
+
+struct noting {
+	struct before *b;
+	struct err *err;
+};
+
+static int note_pack(void *arg, const char *name, uint64_t size)
+{
+	(void)size; /* only whether it is there */
+	struct noting *n = arg;
+	uint8_t hash[32];
+	size_t len = strlen(name);
+	if (len < 64 || text_unhex(name + len - 64, sizeof(hash), hash) != 0)
+		return 0; /* no pack of this format */
+	return id_set_add(n->b->packs, hash, 1, NULL, n->err);
+}
+
+static void before_done(struct before *b)
+{
+	id_set_free(b->packs);
+	collect_sessions_done(&b->sessions);
+	free(b->later);
+}
+
+static int look_before(struct collect *c, struct before *b, struct err *err)
+{
+	struct noting n = { .b = b, .err = err };
+	int rc = id_set_new(&b->packs, err);
+	if (rc == 0)
+		rc = store_list(c->v->store, "pk/", note_pack, &n, err);
+	if (rc == 0)
+		rc = collect_sessions_load(c->v, &b->sessions, err);
+	if (rc != 0)
+		return rc;
+	b->is_quiet = true;
+	for (size_t i = 0; i < b->sessions.count; i++) {
+		const struct collect_session *x = &b->sessions.at[i];
+		b->is_quiet &= x->is_restore || !collect_sessions_is_open(x, &c->view);
+	}
+	b->is_settled = collect_sights_is_settled(c->opts->sights, &b->sessions, &c->view);
+	return 0;
+}
+
+static int put_off(struct before *b, const uint8_t name[32], struct err *err)
+{
+	if (b->later_count % 256 == 0) {
+		uint8_t(*grown)[32] =
+			reallocarray(b->later, b->later_count + 256, sizeof(*grown));
+		if (grown == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		b->later = grown;
+	}
+	memcpy(b->later[b->later_count++], name, 32);
+	return 0;
+}
+
+/* Say of each pack whether it may be of a session that is open: then its turn comes later.
+ * Condemned, it would be of no use to the backup that follows. */
+static int find_early(
+	struct collect *c, const struct collect_mark *m, struct before *b, struct err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < index_pack_count(m->index); i++) {
+		uint32_t len;
+		const uint8_t *name = index_pack_at(m->index, i, &len);
+		struct collect_mark_pack *p = &m->packs[i];
+		bool is_settled = b->is_quiet ||
+				  (b->is_settled && collect_sights_has_pack(c->opts->sights, name));
+		bool is_waste = p->kept * 2 < p->body;
+		bool is_old = id_set_find(b->packs, name) > 0;
+		p->is_early = !is_old || !is_settled;
+		if (!p->is_early || !p->is_eligible || !is_old ||
+			(!is_waste && len >= REPACK_SMALL_BYTES))
+			continue;
+		c->r->deferred += is_waste;
+		rc = put_off(b, name, err);
+	}
+	return rc;
+}
+
 /* The packs of which nothing is needed here, and those that were repacked. */
 static int condemn_packs(const struct collect *c, const struct collect_mark *m,
 	const struct repack_plan *plan, struct collect_list *l, struct err *err)
@@ -45,7 +135,7 @@ static int condemn_packs(const struct collect *c, const struct collect_mark *m,
 		const struct collect_mark_pack *p = &m->packs[i];
 		bool is_bad =
 			c->opts->bad_packs != NULL && id_set_find(c->opts->bad_packs, name) > 0;
-		if (!p->is_there || is_bad ||
+		if (!p->is_there || is_bad || p->is_early ||
 			collect_view_is_dead(&c->view, COLLECT_LIST_PACK, name) ||
 			(p->kept > 0 && !plan->is_going[i]))
 			continue;
@@ -122,18 +212,28 @@ static void count_list(
 int collect_begin_condemn(struct collect *c, bool *is_made, struct err *err)
 {
 	struct collect_mark m;
+	struct before b = { .packs = NULL };
 	struct collect_list l = { .type = COLLECT_LIST_CONDEMNED };
 	struct repack_plan plan = { .is_going = NULL };
 	*is_made = false;
-	int rc = collect_mark_run(c->v, &c->view, c->opts->bad_packs, &m, err);
-	if (rc != 0)
+	int rc = look_before(c, &b, err);
+	if (rc == 0)
+		rc = collect_mark_run(c->v, &c->view, c->opts->bad_packs, &m, err);
+	if (rc != 0) {
+		before_done(&b);
 		return rc;
+	}
 	weigh(c, &m);
-	rc = repack_choose(&m, c->opts->repack_bytes, &plan, err);
+	rc = find_early(c, &m, &b, err);
+	if (rc == 0)
+		rc = repack_choose(&m, c->opts->repack_bytes, &plan, err);
 	if (rc == 0 && plan.packs > 0 && !c->opts->is_dry_run)
 		rc = repack_run(c->v, &m, &plan, err);
 	if (rc == 0)
 		rc = condemn_packs(c, &m, &plan, &l, err);
+	if (rc == 0 && b.is_settled && !c->opts->is_dry_run)
+		rc = collect_sights_defer(c->opts->sights, (const uint8_t(*)[32])b.later,
+			b.later_count, b.is_quiet ? NULL : &b.sessions, &c->view, err);
 	if (rc == 0)
 		rc = condemn_objects(c, &m, &l, err);
 	if (rc == 0)
@@ -145,6 +245,7 @@ int collect_begin_condemn(struct collect *c, bool *is_made, struct err *err)
 	repack_plan_done(&plan);
 	collect_list_done(&l);
 	collect_mark_done(&m);
+	before_done(&b);
 	return rc;
 }
 

@@ -25,6 +25,7 @@ struct collect_mark_pack {
 	bool is_there; /* on the store, in full length */
 	bool is_eligible; /* there, not condemned or dead, not known to be damaged */
 	bool is_metadata;
+	bool is_early; /* may be of an open session: not to be condemned yet */
 };
 
 struct collect_mark {

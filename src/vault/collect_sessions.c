@@ -109,8 +109,9 @@ bool collect_sessions_is_open(const struct collect_session *s, const struct coll
 void collect_sights_done(struct collect_sights *s)
 {
 	free(s->at);
-	s->at = NULL;
-	s->count = 0;
+	free(s->packs);
+	free(s->sessions);
+	memset(s, 0, sizeof(*s));
 }
 
 int collect_sights_note(struct collect_sights *s, const struct session_mark *mark, int64_t mono_ns,
@@ -146,6 +147,56 @@ void collect_sights_keep(struct collect_sights *s, const struct collect_sessions
 			s->at[kept++] = s->at[i];
 	}
 	s->count = kept;
+}
+
+static int compare_packs(const void *a, const void *b)
+{
+	return memcmp(a, b, 32);
+}
+
+int collect_sights_defer(struct collect_sights *s, const uint8_t (*packs)[32], size_t count,
+	const struct collect_sessions *open, const struct collect_view *view, struct err *err)
+{
+	uint8_t(*p)[32] = calloc(count + 1, sizeof(*p));
+	uint8_t(*x)[16] = calloc(open == NULL ? 1 : open->count + 1, sizeof(*x));
+	size_t n = 0;
+	if (p == NULL || x == NULL) {
+		free(p);
+		free(x);
+		return err_set(err, ERR_NOMEM, "out of memory");
+	}
+	if (count > 0) {
+		memcpy(p, packs, count * sizeof(*p));
+		qsort(p, count, sizeof(*p), compare_packs);
+	}
+	for (size_t i = 0; open != NULL && i < open->count; i++) {
+		if (!open->at[i].is_restore && collect_sessions_is_open(&open->at[i], view))
+			memcpy(x[n++], open->at[i].last.session, sizeof(*x));
+	}
+	free(s->packs);
+	free(s->sessions);
+	s->packs = p;
+	s->pack_count = count;
+	s->sessions = x;
+	s->session_count = n;
+	return 0;
+}
+
+bool collect_sights_has_pack(const struct collect_sights *s, const uint8_t pack[32])
+{
+	return s->pack_count > 0 &&
+	       bsearch(pack, s->packs, s->pack_count, sizeof(*s->packs), compare_packs) != NULL;
+}
+
+bool collect_sights_is_settled(const struct collect_sights *s, const struct collect_sessions *now,
+	const struct collect_view *view)
+{
+	for (size_t i = 0; i < s->session_count; i++) {
+		const struct collect_session *x = collect_sessions_find(now, s->sessions[i]);
+		if (x != NULL && collect_sessions_is_open(x, view))
+			return false;
+	}
+	return true;
 }
 
 /* ---- marks that tell nothing --------------------------------------------------------------- */

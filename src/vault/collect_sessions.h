@@ -44,9 +44,15 @@ struct collect_sight {
 	int64_t since_ns; /* when that was seen first */
 };
 
+/* And the packs that nobody seemed to need while sessions were open: they may be those sessions',
+ * and are condemned by a later run, when each of these sessions is over. */
 struct collect_sights {
 	struct collect_sight *at; /* owned */
 	size_t count;
+	uint8_t (*packs)[32]; /* owned */
+	size_t pack_count;
+	uint8_t (*sessions)[16]; /* owned */
+	size_t session_count;
 };
 
 void collect_sights_done(struct collect_sights *s);
@@ -56,6 +62,15 @@ int collect_sights_note(struct collect_sights *s, const struct session_mark *mar
 	int64_t *silent_ns, struct err *err);
 /* Forget the sessions that are not among ${open}. */
 void collect_sights_keep(struct collect_sights *s, const struct collect_sessions *open);
+
+/* Take these as the packs to be looked at later, when the open ones of ${open} are over (NULL: none
+ * is to be).  Return 0 or -ERR_NOMEM. */
+int collect_sights_defer(struct collect_sights *s, const uint8_t (*packs)[32], size_t count,
+	const struct collect_sessions *open, const struct collect_view *view, struct err *err);
+bool collect_sights_has_pack(const struct collect_sights *s, const uint8_t pack[32]);
+/* Are the sessions of then over? */
+bool collect_sights_is_settled(const struct collect_sights *s, const struct collect_sessions *now,
+	const struct collect_view *view);
 
 /**
  * collect_sessions_clean(v, view, s, list, removed, err):

@@ -30,13 +30,14 @@ static bool is_small(const struct collect_mark *m, size_t i)
 {
 	uint32_t len;
 	(void)index_pack_at(m->index, i, &len);
-	return m->packs[i].is_eligible && m->packs[i].kept > 0 && len < REPACK_SMALL_BYTES;
+	return m->packs[i].is_eligible && !m->packs[i].is_early && m->packs[i].kept > 0 &&
+	       len < REPACK_SMALL_BYTES;
 }
 
 static bool is_sparse(const struct collect_mark *m, size_t i)
 {
 	const struct collect_mark_pack *p = &m->packs[i];
-	return p->is_eligible && p->kept > 0 && p->kept * 2 < p->body;
+	return p->is_eligible && !p->is_early && p->kept > 0 && p->kept * 2 < p->body;
 }
 
 int repack_choose(

@@ -263,6 +263,8 @@ static int add_base(void *arg, const uint8_t id[32], uint32_t cr_len, struct err
 	int rc = s->is_whole ? check_stored(s, id, err) : 0;
 	if (rc < 0)
 		return rc;
+	if (s->is_whole && rc == 0)
+		log_debug("session.base", "a record of the base is in no pack that counts");
 	s->is_whole = rc > 0;
 	return add_own(arg, id, cr_len, err);
 }

@@ -153,6 +153,7 @@ loop=$!
 wait "${pids[@]}" $loop
 is "every backup was acknowledged" "$ROUNDS $ROUNDS" \
 	"$(wc -l <"$SCRATCH/acks1") $(wc -l <"$SCRATCH/acks2")"
+[ "$(cat "$SCRATCH"/acks? | wc -l)" -eq $((2 * ROUNDS)) ] || grep -h holdfast: "$SCRATCH"/backup?.out
 expect 0 "collections were killed" test -s "$SCRATCH/kills"
 expect 0 "verify --data after the loop" "$HF" verify --data --vault "$V"
 for n in 1 2; do

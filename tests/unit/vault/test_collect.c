@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
+#include "codec/text.h"
 #include "tests/lib/vault_fixture.h"
 #include "vault/collect_list.h"
 #include "vault/collect_view.h"
@@ -133,6 +134,27 @@ static void must_collect(struct collect_result *r, int64_t grace_ns)
 {
 	struct err err = ERR_INIT;
 	cr_assert(eq(int, collect(r, grace_ns, &err), 0), "%s", err.msg);
+}
+
+static int note_pack(void *arg, const char *name, uint64_t size)
+{
+	uint8_t(*packs)[32] = arg;
+	(void)size;
+	return text_unhex(strrchr(name, '/') + 1, 32, packs[sights.pack_count++]);
+}
+
+/* As if every pack that is there had been put off, and the sessions of then were over: what follows
+ * condemns also what an open session may be about to need. */
+static void put_off_all(void)
+{
+	struct err err = ERR_INIT;
+	static uint8_t packs[1024][32];
+	sights.pack_count = 0;
+	cr_assert(eq(int, store_list(f.store, "pk/", note_pack, packs, &err), 0));
+	cr_assert(eq(int,
+		collect_sights_defer(&sights, (const uint8_t(*)[32])packs, sights.pack_count, NULL,
+			NULL, &err),
+		0));
 }
 
 static int count_name(void *arg, const char *name, uint64_t size)
@@ -283,6 +305,7 @@ Test(collect, an_open_session_holds_it_and_one_that_began_later_does_not)
 	cr_assert(eq(int, backup(3, NULL), 0));
 	cr_assert(eq(int, prune(1, &err), 0));
 	begin(&early, "early");
+	put_off_all();
 	must_collect(&r, 0);
 	cr_expect(eq(u64, r.waits, 1));
 	cr_expect(eq(int, count(f.store, "gc/"), 2)); /* condemned, waits */
@@ -331,19 +354,97 @@ static int backup_while(int n, void (*fn)(void), struct backup_result *out)
 
 static struct collect_result met;
 
+static void prune_and_collect_meanwhile(void);
+
 static void collect_meanwhile(void)
 {
 	must_collect(&met, 0);
+	cr_expect(gt(u64, met.deferred, 0)); /* what the session has put so far */
+	cr_expect(eq(u64, met.condemned, 0));
+}
+
+static void collect_hard_meanwhile(void)
+{
+	cr_assert(eq(int, store_barrier(f.store, NULL), 0)); /* as the session's next one */
+	put_off_all();
+	must_collect(&met, 0);
+	cr_expect(gt(u64, met.condemned, 0));
+}
+
+static void half_way(void)
+{
+	cr_assert(eq(int, store_barrier(f.store, NULL), 0));
+	collect_meanwhile();
+}
+
+/* A session that has stored much: more than a pack. */
+static uint8_t large[40u << 20];
+
+static void make_large(void)
+{
+	vault_fixture_noise(large, sizeof(large), 4711);
+	day[1][2] = file("plant/large", large, sizeof(large), 6);
+	files[1] = 3;
+}
+
+Test(collect, packs_of_an_open_session_are_put_off)
+{
+	struct backup_result r;
+	make_large();
+	cr_assert(eq(int, backup_while(1, half_way, &r), 0));
+	must_collect(&met, 0);
+	cr_expect(eq(u64, met.condemned, 0));
+	cr_expect(eq(u64, met.deferred, 0));
+	expect_whole(f.store, 0, 1, "at the end", 0);
 }
 
 Test(collect, what_a_session_under_way_commits_is_rescued)
+{
+	struct backup_result r;
+	make_large();
+	cr_assert(eq(int, backup_while(1, collect_hard_meanwhile, &r), 0));
+	cr_expect(eq(u64, met.waits, 1));
+	must_collect(&met, 0);
+	cr_expect(gt(u64, met.rescued, 0));
+	cr_expect(eq(u64, met.waits, 0));
+	expect_whole(f.store, 0, 1, "at the end", 0);
+}
+
+/* Packs that were put off are condemned when the sessions of then are over, whoever is open now. */
+Test(collect, what_a_killed_session_left_goes_while_others_run)
+{
+	struct err err = ERR_INIT;
+	struct open_session other;
+	struct fake_source source;
+	struct backup_opts opts = { .source_name = "plant" };
+	struct backup_result b;
+	cr_assert(eq(int, backup(3, NULL), 0));
+	make_large();
+	fake_source_init(&source, day[1], files[1]);
+	store_fault_reset(f.fault);
+	store_fault_fail(f.fault, STORE_FAULT_BARRIER, 3, 100, ERR_IO); /* at the commit */
+	cr_expect(ne(int, vault_fixture_run(&f, &opts, &source.source, &b, &err), 0));
+	store_fault_reset(f.fault);
+	must_collect(&met, 0); /* the session that broke off looks open */
+	for (int i = 0; i < 3; i++) {
+		pass(DAY);
+		begin(&other, "other");
+		must_collect(&met, 0);
+		session_free(other.session);
+	}
+	must_collect(&met, 0);
+	expect_whole(f.store, 0, 3, "at the end", 0);
+	must_collect(&met, 0);
+	cr_expect(lt(u64, met.pack_bytes, BIG + 300000));
+}
+
+Test(collect, a_pack_that_two_lists_let_live_is_used_again)
 {
 	struct err err = ERR_INIT;
 	struct backup_result r;
 	cr_assert(eq(int, backup(0, NULL), 0));
 	cr_assert(eq(int, backup(3, NULL), 0));
-	cr_assert(eq(int, backup_while(1, collect_meanwhile, &r), 0));
-	cr_expect(eq(u64, met.waits, 0)); /* nothing was waste, but its own packs of now */
+	cr_assert(eq(int, backup_while(1, prune_and_collect_meanwhile, &r), 0));
 	cr_assert(eq(int, prune(1, &err), 0));
 	must_collect(&met, 0);
 	expect_whole(f.store, 0, 1, "at the end", 0);
@@ -353,6 +454,7 @@ static void prune_and_collect_meanwhile(void)
 {
 	struct err err = ERR_INIT;
 	cr_assert(eq(int, prune(1, &err), 0), "%s", err.msg);
+	put_off_all();
 	must_collect(&met, 0);
 }
 
@@ -383,6 +485,7 @@ Test(collect, a_session_that_begins_while_packs_are_condemned_stores_anew)
 	cr_assert(eq(int, backup(3, NULL), 0));
 	cr_assert(eq(int, prune(1, &err), 0));
 	begin(&holder, "holder");
+	put_off_all();
 	must_collect(&r, 0);
 	cr_assert(eq(u64, r.waits, 1));
 	cr_assert(eq(int, backup(0, &two), 0));
@@ -409,6 +512,7 @@ static void prune_and_fence_meanwhile(void)
 {
 	struct err err = ERR_INIT;
 	cr_assert(eq(int, prune(1, &err), 0), "%s", err.msg);
+	put_off_all();
 	fence_meanwhile();
 }
 
