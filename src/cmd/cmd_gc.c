@@ -133,13 +133,14 @@ static int tell_json(struct job *j, struct err *err)
 {
 	char when[HUMAN_BYTES];
 	const struct collect_result *r = &j->sum;
-	json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "dry_run",
-		(int)j->opts.is_dry_run, "packs", (json_int_t)r->packs, "pack_bytes",
+	json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"dry_run", (int)j->opts.is_dry_run, "packs", (json_int_t)r->packs, "pack_bytes",
 		(json_int_t)r->pack_bytes, "live_bytes", (json_int_t)r->live_bytes, "unknown_packs",
 		(json_int_t)r->unknown_packs, "missing_records", (json_int_t)r->missing_records,
 		"condemned", (json_int_t)r->condemned, "condemned_bytes",
-		(json_int_t)r->condemned_bytes, "deferred", (json_int_t)r->deferred, "repacked", (json_int_t)r->repacked,
-		"repacked_bytes", (json_int_t)r->repacked_bytes, "rescued", (json_int_t)r->rescued);
+		(json_int_t)r->condemned_bytes, "deferred", (json_int_t)r->deferred, "repacked",
+		(json_int_t)r->repacked, "repacked_bytes", (json_int_t)r->repacked_bytes, "rescued",
+		(json_int_t)r->rescued);
 	json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "dead",
 		(json_int_t)r->dead, "dead_bytes", (json_int_t)r->dead_bytes, "deleted",
 		(json_int_t)r->deleted, "deleted_bytes", (json_int_t)r->deleted_bytes, "waits",

@@ -303,8 +303,7 @@ static void hold(struct job *j)
 		return;
 	int rc = drivers_open(j->cli, DRIVERS_WRITE, &store, &why);
 	if (rc == 0)
-		rc = hold_begin(
-			j->access->vault, store, j->view.snapshot->hash, &j->hold, &why);
+		rc = hold_begin(j->access->vault, store, j->view.snapshot->hash, &j->hold, &why);
 	if (rc != 0)
 		log_info("restore.hold", "%s, continuing without holding collection", why.msg);
 }
@@ -415,13 +414,12 @@ const struct cli_verb cmd_restore_verb = {
 	.name = "restore",
 	.arguments = "SNAP [PATH...]",
 	.summary = "give a snapshot, or parts of it, back into a directory",
-	.about =
-		"SNAP is 'latest' or the beginning of an id (4 digits or more).  Nothing outside "
-		"the directory is ever written; in the vault nothing but the marks that hold "
-		"collection back meanwhile, where they can be.  Every file's content is "
-		"compared with the digest taken at backup; one that differs is named, left out, "
-		"and the exit status is 14.  Owners, set-id bits and whatever else only root "
-		"can set are counted, and are no warning, when an ordinary user restores.",
+	.about = "SNAP is 'latest' or the beginning of an id (4 digits or more).  Nothing outside "
+		 "the directory is ever written; in the vault nothing but the marks that hold "
+		 "collection back meanwhile, where they can be.  Every file's content is "
+		 "compared with the digest taken at backup; one that differs is named, left out, "
+		 "and the exit status is 14.  Owners, set-id bits and whatever else only root "
+		 "can set are counted, and are no warning, when an ordinary user restores.",
 	.json = "JSON lines: warning, status, summary",
 	.options = options,
 	.groups = CLI_VAULT | CLI_CONTENT,

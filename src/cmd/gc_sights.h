@@ -6,7 +6,7 @@
 #ifndef CMD_GC_SIGHTS_H
 #define CMD_GC_SIGHTS_H
 
-#include "vault/collect_sessions.h"
+#include "vault/collect_sights.h"
 
 struct err;
 

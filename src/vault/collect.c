@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "store/store.h"
 #include "vault/collect_internal.h"
+#include "vault/collect_sessions.h"
 #include "vault/index_merge.h"
 #include "vault/prune.h"
 #include "vault/snapshot.h"

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vault/collect_sessions.h"
+#include "vault/collect_sights.h"
 
 struct err;
 struct id_set;

@@ -7,6 +7,7 @@
 #include "store/store.h"
 #include "vault/collect_internal.h"
 #include "vault/collect_mark.h"
+#include "vault/collect_sessions.h"
 #include "vault/id_set.h"
 #include "vault/repack.h"
 #include "vault/vault_internal.h"
@@ -34,14 +35,15 @@ static int add_item(struct collect_list *l, const struct collect_list_item *item
 
 /* ---- (b) ----------------------------------------------------------------------------------- */
 
-/* What was there before the marks: the packs, then the sessions.  A pack of this list that no marked
- * snapshot needs was written by a session that is over, or by one that is open in this list. */
+/* What was there before the marks: the packs, then the sessions.  A pack of this list that no
+ * marked snapshot needs was written by a session that is over, or by one that is open in this list.
+ */
 struct before {
 	struct id_set *packs; /* owned */
 	struct collect_sessions sessions;
-	bool is_quiet;         /* no backup is open */
-	bool is_settled;       /* those are over that were open when packs were put off */
-	uint8_t (*later)[32];  /* owned; packs that wait for the sessions that are open now */
+	bool is_quiet;        /* no backup is open */
+	bool is_settled;      /* those are over that were open when packs were put off */
+	uint8_t (*later)[32]; /* owned; packs that wait for the sessions that are open now */
 	size_t later_count;
 };
 
@@ -90,8 +92,7 @@ static int look_before(struct collect *c, struct before *b, struct err *err)
 static int put_off(struct before *b, const uint8_t name[32], struct err *err)
 {
 	if (b->later_count % 256 == 0) {
-		uint8_t(*grown)[32] =
-			reallocarray(b->later, b->later_count + 256, sizeof(*grown));
+		uint8_t(*grown)[32] = reallocarray(b->later, b->later_count + 256, sizeof(*grown));
 		if (grown == NULL)
 			return err_set(err, ERR_NOMEM, "out of memory");
 		b->later = grown;

@@ -152,8 +152,8 @@ static void put_off_all(void)
 	sights.pack_count = 0;
 	cr_assert(eq(int, store_list(f.store, "pk/", note_pack, packs, &err), 0));
 	cr_assert(eq(int,
-		collect_sights_defer(&sights, (const uint8_t(*)[32])packs, sights.pack_count, NULL,
-			NULL, &err),
+		collect_sights_defer(
+			&sights, (const uint8_t(*)[32])packs, sights.pack_count, NULL, NULL, &err),
 		0));
 }
 
