@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +15,7 @@
 #include "agents/port_far.h"
 #include "agents/source_kinds.h"
 #include "agents/sources_conf.h"
+#include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
 #include "base/escape.h"
@@ -21,15 +23,20 @@
 #include "base/version.h"
 #include "codec/text.h"
 #include "crypto/secret.h"
+#include "net/http_client.h"
 
 /*
  * INVARIANTS
  * (1) The controller hears of the job at least every BEAT_MS while anything calls back.
- * (2) Once stopped is set nothing goes on; why says the reason.
+ * (2) Once is_stopped is set nothing goes on; why says the reason.
+ * (3) The port and its connections are used by the sender's thread while the pipeline runs; of the
+ *     job that thread sees is_stopped only.
  */
 
 #define BEAT_MS 10000
 #define NS_PER_MS INT64_C(1000000)
+
+DEFINE_CLEANUP(struct http_client *, http_client_free)
 
 struct job {
 	const struct agent_backup_opts *opts;
@@ -39,8 +46,8 @@ struct job {
 	struct msg_progress progress;
 	struct pace pace;
 	int64_t last_ns, deadline_ns; /* monotonic; deadline 0 = none */
-	bool is_stopped;
-	struct err why;
+	atomic_bool is_stopped;
+	struct err why; /* once is_stopped is set */
 	char staging[PATH_MAX], cache[PATH_MAX], pending[PATH_MAX];
 };
 
@@ -82,6 +89,12 @@ static bool is_stopped(void *arg)
 		beat(j, now);
 	}
 	return j->is_stopped;
+}
+
+static bool is_port_stopped(void *arg)
+{
+	struct job *j = arg;
+	return j->is_stopped || j->opts->is_stopped(j->opts->arg);
 }
 
 static void on_progress(void *arg, const struct backup_progress *p)
@@ -202,8 +215,8 @@ static int run(struct job *j, struct err *err)
 		.arg = j,
 		.on_warning = on_warning,
 		.is_stopped = is_stopped };
-	struct port_far_opts far = { .client = agent_link_client(o->link),
-		.job = j->order->job,
+	CLEANUP(http_client_free_p) struct http_client *client = NULL;
+	struct port_far_opts far = { .job = j->order->job,
 		.attempt = j->order->attempt,
 		.source = j->from->name,
 		.officer_pk = o->state->answer.officer,
@@ -213,6 +226,9 @@ static int run(struct job *j, struct err *err)
 	beat(j, env_mono_ns());
 	int rc = o->kinds->open(&open, &source, err);
 	(void)snprintf(j->progress.phase, sizeof(j->progress.phase), "backup");
+	if (rc == 0)
+		rc = agent_link_connect(o->link, is_port_stopped, j, &client, err);
+	far.client = client;
 	if (rc == 0)
 		rc = port_far_new(&far, &port, err);
 	if (rc == 0)

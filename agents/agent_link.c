@@ -32,8 +32,8 @@ struct agent_link {
 
 DEFINE_CLEANUP(struct agent_link *, agent_link_free)
 
-static int connect_as(const struct agent_link *l, const char *certificate, struct http_client **out,
-	struct err *err)
+static int connect_as(const struct agent_link *l, const char *certificate,
+	bool (*is_stopped)(void *arg), void *arg, struct http_client **out, struct err *err)
 {
 	const struct agent_state *s = l->opts.state;
 	struct http_client_opts o = { .address = s->agents,
@@ -43,9 +43,15 @@ static int connect_as(const struct agent_link *l, const char *certificate, struc
 		.retry_ms = RETRY_MS,
 		.connections = l->opts.conf->connections,
 		.bytes_per_s = l->opts.conf->bytes_per_s,
-		.is_stopped = l->opts.is_stopped,
-		.arg = l->opts.arg };
+		.is_stopped = is_stopped,
+		.arg = arg };
 	return http_client_new(&o, out, err);
+}
+
+int agent_link_connect(const struct agent_link *l, bool (*is_stopped)(void *arg), void *arg,
+	struct http_client **out, struct err *err)
+{
+	return connect_as(l, l->opts.state->certificate, is_stopped, arg, out, err);
 }
 
 int agent_link_new(const struct agent_link_opts *opts, struct agent_link **out, struct err *err)
@@ -54,7 +60,8 @@ int agent_link_new(const struct agent_link_opts *opts, struct agent_link **out, 
 	if (l == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	l->opts = *opts;
-	int rc = connect_as(l, opts->state->certificate, &l->client, err);
+	int rc = connect_as(
+		l, opts->state->certificate, opts->is_stopped, opts->arg, &l->client, err);
 	if (rc == 0)
 		*out = TAKE(l);
 	return rc;
@@ -257,7 +264,7 @@ int agent_link_renew(struct agent_link *l, int64_t now_s, struct err *err)
 	if (rc == 0)
 		rc = check_new(l, pem, now_s, err);
 	if (rc == 0)
-		rc = connect_as(l, pem, &client, err);
+		rc = connect_as(l, pem, l->opts.is_stopped, l->opts.arg, &client, err);
 	if (rc != 0)
 		return rc;
 	memcpy(old, s->certificate, sizeof(old));

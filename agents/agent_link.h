@@ -24,8 +24,12 @@ struct agent_link_opts {
 };
 int agent_link_new(const struct agent_link_opts *opts, struct agent_link **out, struct err *err);
 void agent_link_free(struct agent_link *l);
-/* For the ports; borrowed until free, which a renewal is too. */
+/* For the drill's ports; borrowed until free, which a renewal is too. */
 struct http_client *agent_link_client(struct agent_link *l);
+/* Connections of a job's own, as the same agent with the same limits: another thread may use them.
+ * ${is_stopped} is asked on that thread.  Owned by the caller. */
+int agent_link_connect(const struct agent_link *l, bool (*is_stopped)(void *arg), void *arg,
+	struct http_client **out, struct err *err);
 
 /* Say who we are; take over a newer config and save it.  *${poll_ms} (0..MSG_WORK_WAIT_MAX_MS) is
  * how long the controller wants polls to wait.  Return 0, -ERR_AUTH (revoked, clock),

@@ -25,6 +25,8 @@
  * INVARIANTS
  * (1) An order is done only after hello was answered, and its result is told before the next poll.
  * (2) Trouble with the controller never ends the agent; it is told once a minute.
+ * (3) A stop or a reload ends every wait of an agent without an order; an order is ended by a stop
+ *     alone.
  */
 
 #define BACKOFF_FIRST_MS 1000
@@ -40,11 +42,12 @@ struct agent {
 	struct agent_conf *conf; /* owned */
 	const struct agent_conf_values *values;
 	struct agent_state state;
+	int lock;                /* on the state directory; -1 = none */
 	struct agent_link *link; /* owned */
 	int64_t poll_ms, watchdog_ms;
 	int64_t told_ns, closing_ns, renew_ns; /* monotonic; 0 = not yet */
 	int backoff_ms;
-	bool has_hello, is_ready;
+	bool has_hello, is_ready, has_order;
 };
 
 static bool is_stopped(void *arg)
@@ -57,6 +60,8 @@ static bool is_stopped(void *arg)
 static bool is_link_stopped(void *arg)
 {
 	struct agent *a = arg;
+	if (!a->has_order && a->opts->has_reload(a->opts->arg))
+		return true;
 	return is_stopped(a) && (a->closing_ns == 0 || env_mono_ns() > a->closing_ns);
 }
 
@@ -115,7 +120,9 @@ static int set_up(struct agent *a, struct err *err)
 	if (rc != 0)
 		return rc;
 	a->values = agent_conf_get(a->conf);
-	rc = agent_state_load(a->values->state, &a->state, err);
+	rc = agent_state_lock(a->values->state, &a->lock, err);
+	if (rc == 0)
+		rc = agent_state_load(a->values->state, &a->state, err);
 	if (rc != 0)
 		return rc;
 	if (a->state.stage != AGENT_STAGE_ENROLLED) {
@@ -233,7 +240,9 @@ static int step(struct agent *a, struct err *err)
 		wait = a->watchdog_ms;
 	int rc = agent_link_poll(a->link, wait, &order, err);
 	if (rc == 1) {
+		a->has_order = true;
 		do_order(a, &order);
+		a->has_order = false;
 		msg_work_order_done(&order);
 	}
 	return rc < 0 ? rc : 0;
@@ -267,6 +276,8 @@ static void live(struct agent *a)
 		}
 		if (is_stopped(a))
 			break;
+		if (rc == -ERR_INTERRUPTED && a->opts->has_reload(a->opts->arg))
+			continue;
 		a->has_hello = false; /* whatever it was: say who we are, and begin anew */
 		tell(a, &why);
 		rest(a, a->backoff_ms);
@@ -277,7 +288,7 @@ static void live(struct agent *a)
 
 int agent_run(const struct agent_run_opts *opts, struct err *err)
 {
-	struct agent a = { .opts = opts, .backoff_ms = BACKOFF_FIRST_MS };
+	struct agent a = { .opts = opts, .lock = -1, .backoff_ms = BACKOFF_FIRST_MS };
 	a.watchdog_ms =
 		notify_watchdog_ms(opts->watchdog_usec, opts->watchdog_pid, (int64_t)getpid());
 	int rc = set_up(&a, err);
@@ -288,5 +299,7 @@ int agent_run(const struct agent_run_opts *opts, struct err *err)
 	agent_link_free(a.link);
 	agent_state_done(&a.state);
 	agent_conf_free(a.conf);
+	if (a.lock >= 0)
+		(void)close(a.lock); /* nothing is written through it */
 	return rc;
 }

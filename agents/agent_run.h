@@ -20,6 +20,7 @@ struct agent_run_opts {
 	bool (*is_stopped)(void *arg); /* asked to end */
 	bool (*take_reload)(
 		void *arg); /* true once after it was asked to read its configuration again */
+	bool (*has_reload)(void *arg);      /* it was asked, and not taken yet */
 	void (*on_wait)(void *arg, int ms); /* waits, at most until a stop or a reload is asked */
 };
 

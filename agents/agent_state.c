@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/atomic_file.h"
 #include "base/buf.h"
@@ -33,6 +35,8 @@
 
 #define FILE_MAX ((size_t)2 << 20)
 #define CONFIG_MAX ((size_t)1 << 20)
+#define LOCK_STEP_NS 50000000L
+#define LOCK_TRIES 60
 
 static const uint8_t magic[8] = "HFAGENT1";
 
@@ -279,6 +283,33 @@ static int open_dir(const char *dir, struct err *err)
 			       : err_sys(err, ERR_IO, "unable to open '%s'", dir);
 }
 
+static int tell_absent(const char *dir, struct err *err)
+{
+	(void)err_set(err, ERR_NOT_FOUND, "no agent is enrolled in '%s'", dir);
+	(void)err_hint(err, "run 'holdfast-agent enrol' first");
+	return -ERR_NOT_FOUND;
+}
+
+int agent_state_lock(const char *dir, int *fd, struct err *err)
+{
+	CLEANUP(cleanup_close_p) int lock = open_dir(dir, err);
+	if (lock < 0)
+		return lock == -ERR_NOT_FOUND ? tell_absent(dir, err) : lock;
+	for (int tries = 0; flock(lock, LOCK_EX | LOCK_NB) != 0; tries++) {
+		const struct timespec t = { .tv_nsec = LOCK_STEP_NS };
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return err_sys(err, ERR_IO, "unable to lock '%s'", dir);
+		if (tries == LOCK_TRIES) {
+			(void)err_set(err, ERR_BUSY, "another agent runs with '%s'", dir);
+			(void)err_hint(err, "stop that one, or give this one a state of its own");
+			return -ERR_BUSY;
+		}
+		(void)nanosleep(&t, NULL); /* a signal only shortens it */
+	}
+	*fd = TAKE_FD(lock);
+	return 0;
+}
+
 int agent_state_load(const char *dir, struct agent_state *out, struct err *err)
 {
 	CLEANUP(buf_wipe) struct buf b = BUF_INIT(FILE_MAX);
@@ -300,12 +331,8 @@ int agent_state_load(const char *dir, struct agent_state *out, struct err *err)
 		*out = s;
 	else
 		free(s.config);
-	if (rc == -ERR_NOT_FOUND && err != NULL) {
-		(void)err_set(err, ERR_NOT_FOUND, "no agent is enrolled in '%s'", dir);
-		(void)err_hint(err, "run 'holdfast-agent enrol' first");
-	}
 	secret_wipe(&s, sizeof(s));
-	return rc;
+	return rc == -ERR_NOT_FOUND ? tell_absent(dir, err) : rc;
 }
 
 int agent_state_save(const char *dir, const struct agent_state *s, struct err *err)

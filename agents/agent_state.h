@@ -46,6 +46,14 @@ void agent_state_done(struct agent_state *s);
 /* Return 0, -ERR_NOT_FOUND (no agent was ever enrolled here), -ERR_AUTH (others may read the file)
  * or -ERR_CORRUPT. */
 int agent_state_load(const char *dir, struct agent_state *out, struct err *err);
+
+/**
+ * agent_state_lock(dir, fd, err):
+ * Be the one agent that runs on ${dir}: two with one identity would take each other's work.  Held
+ * until *${fd} (owned) is closed.  One that is ending is waited for, a few seconds.  Return 0,
+ * -ERR_BUSY, -ERR_NOT_FOUND (no such directory) or -ERR_IO.
+ */
+int agent_state_lock(const char *dir, int *fd, struct err *err);
 /* ${dir} is made (0700) when it is missing.  Return 0 or as atomic_file_write(). */
 int agent_state_save(const char *dir, const struct agent_state *s, struct err *err);
 /* Take over a newer signed config; an older one is -ERR_ROLLBACK, the same does nothing.  Checks

@@ -18,13 +18,12 @@
 
 /*
  *   source --> content (cache | links | read) --> queue --> tree builder --> root --> commit
- *                                                   ^
- *                                   open bundle ----+ holds back entries until it is sealed
+ *                             |                     ^
+ *                 bundles and chunks --> uploader --+ an entry waits until its records are sealed
  *
  * INVARIANTS
  * (1) Entries reach the builder in the order the source gave them.
- * (2) A content is open only while its bytes lie in the bundle that is open now.
- * (3) Every record an entry refers to was put to, or used on, the sink before its entry is added.
+ * (2) Every record an entry refers to was put to, or used on, the sink before its entry is added.
  */
 
 #define QUEUE_MAX_BYTES (8u << 20)
@@ -67,13 +66,16 @@ static bool is_stopped(void *arg)
 
 static void tell_progress(struct run *r)
 {
+	struct uploader_stats sent = { .sealed_records = 0 };
 	if (r->opts->on_progress == NULL)
 		return;
+	if (r->uploader != NULL)
+		uploader_get_stats(r->uploader, &sent);
 	struct backup_progress p = { .files = r->result.files,
 		.unchanged_files = r->result.unchanged_files,
 		.bytes = r->result.bytes,
 		.read_bytes = r->result.read_bytes,
-		.sent_bytes = r->uploader == NULL ? 0 : uploader_stats(r->uploader)->sent_bytes };
+		.sent_bytes = sent.sent.sent_bytes };
 	r->opts->on_progress(r->opts->arg, &p);
 }
 
@@ -114,19 +116,34 @@ static int drain(struct run *r, struct err *err)
 	return 0;
 }
 
+static void on_bundle(void *arg, uint64_t ordinal, const struct ref *ref)
+{
+	struct run *r = arg;
+	if (ref != NULL)
+		backup_queue_resolve(r->queue, ordinal, ref);
+}
+
 static int close_bundle(void *arg, struct err *err)
 {
 	struct run *r = arg;
-	struct ref ref;
-	if (r->bundle.bytes.len > 0) {
-		int rc = r->sink->put(r->sink->self, RECORD_DATA, RECORD_CLASS_BUNDLE,
-			r->bundle.bytes.data, r->bundle.bytes.len, &ref, err);
+	struct bundle *b = &r->bundle;
+	if (b->bytes.len > 0) {
+		int rc = uploader_put_later(r->uploader, RECORD_DATA, RECORD_CLASS_BUNDLE,
+			b->bytes.data, b->bytes.len, on_bundle, r, b->ordinal, err);
 		if (rc != 0)
 			return rc;
-		backup_queue_resolve(r->queue, &ref);
-		bundle_clear(&r->bundle);
+		bundle_clear(b);
 	}
 	return drain(r, err);
+}
+
+/* All entries so far to the tree, however long that takes. */
+static int settle(struct run *r, struct err *err)
+{
+	int rc = close_bundle(r, err);
+	if (rc == 0)
+		rc = uploader_settle(r->uploader, err);
+	return rc != 0 ? rc : drain(r, err);
 }
 
 /* An unchanged file's records stay in use. */
@@ -216,9 +233,10 @@ static int queue_entry(
 	int rc = backup_queue_push(r->queue, item, content, err);
 	if (rc != 0)
 		return rc;
-	bool is_full = backup_queue_bytes(r->queue) > QUEUE_MAX_BYTES;
-	if (is_full || (content != NULL && content->is_open &&
-			       bundle_should_close_after(&r->bundle, item->key, item->key_len)))
+	if (backup_queue_bytes(r->queue) > QUEUE_MAX_BYTES)
+		return settle(r, err);
+	if (content != NULL && content->bundle == r->bundle.ordinal &&
+		bundle_should_close_after(&r->bundle, item->key, item->key_len))
 		return close_bundle(r, err);
 	return drain(r, err);
 }
@@ -289,7 +307,7 @@ static int scan(struct run *r, struct err *err)
 		return err_set(err, ERR_INTERRUPTED, "the backup was stopped");
 	if (r->source->lost != NULL)
 		r->result.left_out += r->source->lost(r->source->self);
-	return r->opts->is_dry_run ? 0 : close_bundle(r, err);
+	return r->opts->is_dry_run ? 0 : settle(r, err);
 }
 
 static int open_cache(struct run *r, const uint8_t *base, struct err *err)
@@ -322,12 +340,17 @@ static int set_up(struct run *r, const uint8_t *base, struct err *err)
 		rc = link_map_new(&r->links, err);
 	if (rc != 0 || o->is_dry_run)
 		return rc;
-	rc = uploader_new(o->port, o->keys->k_mle, o->check, &r->uploader, err);
+	const struct uploader_opts up = { .port = o->port,
+		.k_mle = o->keys->k_mle,
+		.check = o->check,
+		.is_stopped = o->is_stopped,
+		.arg = o->arg };
+	rc = uploader_new(&up, &r->uploader, err);
 	if (rc != 0)
 		return rc;
 	r->sink = uploader_sink(r->uploader);
 	struct backup_file_opts file = { .chunker = &r->chunker,
-		.sink = r->sink,
+		.uploader = r->uploader,
 		.bundle = &r->bundle,
 		.arg = r,
 		.close_bundle = close_bundle,
@@ -341,22 +364,23 @@ static int set_up(struct run *r, const uint8_t *base, struct err *err)
 
 static void tear_down(struct run *r)
 {
+	uploader_free(r->uploader); /* tells who waits for a record */
 	tree_builder_free(r->builder);
 	backup_queue_free(r->queue);
 	backup_file_free(r->file);
 	link_map_free(r->links);
 	file_cache_free(r->cache);
-	uploader_free(r->uploader);
 	bundle_done(&r->bundle);
 }
 
 static void take_stats(struct run *r)
 {
-	const struct uploader_stats *s = uploader_stats(r->uploader);
-	r->result.sent_records = s->sent_records;
-	r->result.sent_bytes = s->sent_bytes;
-	r->result.sent_data_records = s->sent_data_records;
-	r->result.sent_data_bytes = s->sent_data_bytes;
+	struct uploader_stats s;
+	uploader_get_stats(r->uploader, &s);
+	r->result.sent_records = s.sent.sent_records;
+	r->result.sent_bytes = s.sent.sent_bytes;
+	r->result.sent_data_records = s.sent.sent_data_records;
+	r->result.sent_data_bytes = s.sent.sent_data_bytes;
 }
 
 static int finish(struct run *r, const struct port_base *base, struct err *err)
@@ -416,9 +440,9 @@ int backup_run(const struct backup_opts *opts, const struct source *source,
 	if (rc == 0 && !opts->is_dry_run)
 		rc = finish(&r, &base, err);
 	tell_progress(&r);
+	tear_down(&r); /* ends the thread that uses the port */
 	if (!opts->is_dry_run)
 		opts->port->abort(opts->port->self);
-	tear_down(&r);
 	if (rc == 0)
 		*out = r.result;
 	return rc;

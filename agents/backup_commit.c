@@ -18,13 +18,15 @@ static int make_label(const struct backup_commit *c, const struct backup_result 
 	struct buf *label, struct err *err)
 {
 	struct label l = *c->opts->label;
+	struct uploader_stats stats;
 	int rc = uploader_flush(c->uploader, err); /* so that new_bytes is what was sent */
 	if (rc != 0)
 		return rc;
 	l.files = result->files;
 	l.dirs = result->dirs;
 	l.others = result->others;
-	l.new_bytes = uploader_stats(c->uploader)->sent_bytes;
+	uploader_get_stats(c->uploader, &stats);
+	l.new_bytes = stats.sent.sent_bytes;
 	return label_encode(&l, label, err);
 }
 

@@ -12,20 +12,20 @@
 #include "agents/source.h"
 #include "vault/bundle.h"
 #include "vault/chunker.h"
-#include "vault/record_io.h"
 
 struct err;
 struct backup_file;
+struct uploader;
 
 #define BACKUP_FILE_ZERO_BLOCK 4096
 #define BACKUP_FILE_ZERO_RUN (64u << 10) /* zero runs from here on are holes */
 
 struct backup_file_opts {
 	const struct chunker *chunker; /* borrowed, as all here */
-	const struct record_sink *sink;
+	struct uploader *uploader;
 	struct bundle *bundle;
 	void *arg;
-	/* The open bundle must be sealed before the next small file fits. */
+	/* The open bundle must be given away before the next small file fits. */
 	int (*close_bundle)(void *arg, struct err *err);
 	/* May be NULL; true ends the run. */
 	bool (*is_stopped)(void *arg);
@@ -38,7 +38,8 @@ void backup_file_free(struct backup_file *f);
 /**
  * backup_file_read(f, source, item, out, err):
  * Read the item's content; its entry is brought up to date.  Return 1 with a new content, 0 when
- * the source could not read it (told there), or an error that ends the backup.
+ * the source could not read it (told there), or an error that ends the backup.  The content may
+ * still wait for its records (content_is_whole).
  */
 int backup_file_read(struct backup_file *f, const struct source *source, struct source_item *item,
 	struct content **out, struct err *err);

@@ -113,7 +113,7 @@ int backup_queue_push(struct backup_queue *q, const struct source_item *item,
 int backup_queue_first(
 	struct backup_queue *q, const struct source_item **item, const struct content **content)
 {
-	if (q->first == NULL || (q->first->content != NULL && q->first->content->is_open))
+	if (q->first == NULL || (q->first->content != NULL && !content_is_whole(q->first->content)))
 		return 0;
 	*item = &q->first->item;
 	*content = q->first->content;
@@ -131,10 +131,10 @@ void backup_queue_pop(struct backup_queue *q)
 	free(node);
 }
 
-void backup_queue_resolve(struct backup_queue *q, const struct ref *ref)
+void backup_queue_resolve(struct backup_queue *q, uint64_t bundle, const struct ref *ref)
 {
 	for (struct queued *n = q->first; n != NULL; n = n->next) {
-		if (n->content != NULL && n->content->is_open)
+		if (n->content != NULL && n->content->bundle == bundle)
 			content_resolve(n->content, ref);
 	}
 }

@@ -1,5 +1,5 @@
 /*
- * backup_queue: entries in key order that wait for the open bundle, with all they point to.
+ * backup_queue: entries in key order that wait for what is being sealed, with all they point to.
  */
 #ifndef AGENTS_BACKUP_QUEUE_H
 #define AGENTS_BACKUP_QUEUE_H
@@ -25,8 +25,9 @@ int backup_queue_first(
 	struct backup_queue *q, const struct source_item **item, const struct content **content);
 void backup_queue_pop(struct backup_queue *q);
 
-/* All contents of the queue that wait: their bundle was sealed as ${ref}. */
-void backup_queue_resolve(struct backup_queue *q, const struct ref *ref);
+/* All contents of the queue that wait for the bundle with the ordinal ${bundle}: it was sealed as
+ * ${ref}. */
+void backup_queue_resolve(struct backup_queue *q, uint64_t bundle, const struct ref *ref);
 
 /* Memory held, for bounding it. */
 size_t backup_queue_bytes(const struct backup_queue *q);

@@ -7,7 +7,8 @@
 
 /*
  * INVARIANTS
- * (1) An extent waits for the bundle exactly when it is no hole and its ref.cr_len is 0.
+ * (1) An extent waits, for its record or for the bundle, exactly when it is no hole and its
+ *     ref.cr_len is 0.  A content waits for records or for one bundle, never for both.
  */
 
 int content_new(struct content **out, struct err *err)
@@ -72,13 +73,31 @@ int content_add(
 	return append(c, &x, err);
 }
 
-int content_add_bundled(struct content *c, uint64_t offset, uint64_t length, struct err *err)
+int content_add_later(struct content *c, uint64_t length, uint64_t *index, struct err *err)
+{
+	struct extent x = { .length = length };
+	int rc = append(c, &x, err);
+	if (rc != 0)
+		return rc;
+	*index = c->count - 1;
+	c->waiting++;
+	return 0;
+}
+
+int content_add_bundled(
+	struct content *c, uint64_t bundle, uint64_t offset, uint64_t length, struct err *err)
 {
 	struct ref none = { .cr_len = 0 };
 	int rc = content_add(c, &none, offset, length, err);
 	if (rc == 0)
-		c->is_open = true;
+		c->bundle = bundle;
 	return rc;
+}
+
+void content_settle(struct content *c, uint64_t index, const struct ref *ref)
+{
+	c->extents[index].ref = *ref;
+	c->waiting--;
 }
 
 void content_resolve(struct content *c, const struct ref *ref)
@@ -87,5 +106,10 @@ void content_resolve(struct content *c, const struct ref *ref)
 		if (!c->extents[i].is_hole && c->extents[i].ref.cr_len == 0)
 			c->extents[i].ref = *ref;
 	}
-	c->is_open = false;
+	c->bundle = 0;
+}
+
+bool content_is_whole(const struct content *c)
+{
+	return c->bundle == 0 && c->waiting == 0;
 }

@@ -1,6 +1,7 @@
 /*
  * content: where a file's bytes lie, shared by all its names until the snapshot is built.
- * A file in a bundle that is still open has extents without a ref; content_resolve() gives it.
+ * A record that is still being sealed, or a bundle that is still open, gives an extent without a
+ * ref: content_settle() and content_resolve() bring it.
  */
 #ifndef AGENTS_CONTENT_H
 #define AGENTS_CONTENT_H
@@ -19,7 +20,8 @@ struct content {
 	uint64_t size;
 	enum entry_digest digest_kind;
 	uint8_t digest[32];
-	bool is_open; /* some extents wait for the open bundle's ref */
+	uint64_t bundle;  /* ordinal of the bundle that its extents wait for; 0 = none */
+	uint64_t waiting; /* extents whose record is being sealed */
 	unsigned users;
 };
 
@@ -34,9 +36,16 @@ void content_free(struct content *c);
 int content_add_hole(struct content *c, uint64_t length, struct err *err);
 int content_add(struct content *c, const struct ref *ref, uint64_t offset, uint64_t length,
 	struct err *err);
-/* Bytes in the open bundle at ${offset}; marks the content open. */
-int content_add_bundled(struct content *c, uint64_t offset, uint64_t length, struct err *err);
+/* ${length} bytes, the whole of a record that is being sealed; *${index} is for content_settle. */
+int content_add_later(struct content *c, uint64_t length, uint64_t *index, struct err *err);
+/* Bytes in the bundle with the ordinal ${bundle} (not 0) at ${offset}. */
+int content_add_bundled(
+	struct content *c, uint64_t bundle, uint64_t offset, uint64_t length, struct err *err);
+/* The record of the extent ${index} was sealed as ${ref}. */
+void content_settle(struct content *c, uint64_t index, const struct ref *ref);
 /* The bundle was sealed as ${ref}. */
 void content_resolve(struct content *c, const struct ref *ref);
+/* Whether every extent has its ref. */
+bool content_is_whole(const struct content *c);
 
 #endif

@@ -23,28 +23,18 @@
 #define DEMO_HISTORIAN_COPY_BYTES 65536
 #define DEMO_HISTORIAN_JITTER_MS 60000
 
-static void finish_p(PGconn **c)
-{
-	PQfinish(*c);
-}
-
-static void clear_p(PGresult **r)
-{
-	PQclear(*r);
-}
-
 static int fail(const PGconn *c, const char *what, struct err *err)
 {
 	char text[512];
-	(void)snprintf(text, sizeof(text), "%s", PQerrorMessage(c)); /* cut is fine */
+	(void)snprintf(text, sizeof(text), "%s", libpq.PQerrorMessage(c)); /* cut is fine */
 	text[strcspn(text, "\n")] = '\0';
 	return err_set(err, ERR_FAILED, "unable to %s: %s", what, text);
 }
 
 static int run(PGconn *c, const char *sql, const char *what, struct err *err)
 {
-	CLEANUP(clear_p) PGresult *res = PQexec(c, sql);
-	ExecStatusType status = PQresultStatus(res);
+	CLEANUP(libpq_clear_p) PGresult *res = libpq.PQexec(c, sql);
+	ExecStatusType status = libpq.PQresultStatus(res);
 	return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : fail(c, what, err);
 }
 
@@ -54,10 +44,13 @@ static int connect_to(const char *conninfo, const char *database, const char *pa
 	const char *const keys[] = { "dbname", "dbname", "passfile", "application_name",
 		"connect_timeout", NULL };
 	const char *const values[] = { conninfo, database, passfile, "demo plant", "10", NULL };
-	PGconn *c = PQconnectdbParams(keys, values, 1);
-	if (c == NULL || PQstatus(c) != CONNECTION_OK) {
+	int rc = libpq_load(err);
+	if (rc != 0)
+		return rc;
+	PGconn *c = libpq.PQconnectdbParams(keys, values, 1);
+	if (c == NULL || libpq.PQstatus(c) != CONNECTION_OK) {
 		(void)fail(c, "connect to the demo historian", err); /* the code is set below */
-		PQfinish(c);
+		libpq_finish(c);
 		if (err != NULL)
 			err->code = ERR_UNREACHABLE;
 		return -ERR_UNREACHABLE;
@@ -112,7 +105,8 @@ static int make_role(const struct demo_postgres *p, PGconn *c, struct err *err)
 	if (rc != 0)
 		return rc;
 	/* hashed here, so that the password itself crosses no log */
-	char *hashed = PQencryptPasswordConn(c, secret, DEMO_POSTGRES_BACKUP, "scram-sha-256");
+	char *hashed =
+		libpq.PQencryptPasswordConn(c, secret, DEMO_POSTGRES_BACKUP, "scram-sha-256");
 	explicit_bzero(secret, sizeof(secret));
 	if (hashed == NULL)
 		return fail(c, "hash a password", err);
@@ -121,7 +115,7 @@ static int make_role(const struct demo_postgres *p, PGconn *c, struct err *err)
 		"CREATE ROLE " DEMO_POSTGRES_BACKUP " LOGIN REPLICATION PASSWORD '%s' "
 		"IN ROLE pg_read_all_data",
 		hashed); /* fits */
-	PQfreemem(hashed);
+	libpq.PQfreemem(hashed);
 	return run(c, sql, "make the backup's role", err);
 }
 
@@ -163,7 +157,7 @@ struct load {
 static int flush(struct load *l, struct err *err)
 {
 	if (l->lines->len > 0 &&
-		PQputCopyData(l->conn, (const char *)l->lines->data, (int)l->lines->len) != 1)
+		libpq.PQputCopyData(l->conn, (const char *)l->lines->data, (int)l->lines->len) != 1)
 		return fail(l->conn, "load samples", err);
 	buf_clear(l->lines);
 	return 0;
@@ -177,13 +171,13 @@ static int end_copy(struct load *l, struct err *err)
 	int rc = flush(l, err);
 	if (rc != 0)
 		return rc;
-	if (PQputCopyEnd(l->conn, NULL) != 1)
+	if (libpq.PQputCopyEnd(l->conn, NULL) != 1)
 		return fail(l->conn, "load samples", err);
 	PGresult *res;
 	bool is_good = true;
-	while ((res = PQgetResult(l->conn)) != NULL) {
-		is_good = is_good && PQresultStatus(res) == PGRES_COMMAND_OK;
-		PQclear(res);
+	while ((res = libpq.PQgetResult(l->conn)) != NULL) {
+		is_good = is_good && libpq.PQresultStatus(res) == PGRES_COMMAND_OK;
+		libpq_clear(res);
 	}
 	return is_good ? 0 : fail(l->conn, "load samples", err);
 }
@@ -202,8 +196,8 @@ static int turn_to(struct load *l, int64_t t_ms, struct err *err)
 	(void)snprintf(sql, sizeof(sql),
 		"COPY %s (tagid, intvalue, floatvalue, dataintegrity, t_stamp) FROM STDIN",
 		name); /* fits */
-	CLEANUP(clear_p) PGresult *res = PQexec(l->conn, sql);
-	if (PQresultStatus(res) != PGRES_COPY_IN)
+	CLEANUP(libpq_clear_p) PGresult *res = libpq.PQexec(l->conn, sql);
+	if (libpq.PQresultStatus(res) != PGRES_COPY_IN)
 		return fail(l->conn, "load samples", err);
 	month_of(t_ms, &l->from, &l->to, l->table);
 	return 0;
@@ -259,8 +253,8 @@ static int load_scans(
 int demo_historian_fill(
 	struct demo_postgres *p, uint64_t seed, unsigned scans, int64_t now_ms, struct err *err)
 {
-	CLEANUP(finish_p) PGconn *first = NULL;
-	CLEANUP(finish_p) PGconn *c = NULL;
+	CLEANUP(libpq_finish_p) PGconn *first = NULL;
+	CLEANUP(libpq_finish_p) PGconn *c = NULL;
 	int rc = connect_to(
 		demo_postgres_admin(p), "postgres", demo_postgres_passfile(p), &first, err);
 	if (rc == 0)
@@ -280,19 +274,19 @@ int demo_historian_fill(
 /* The newest sample of all tables, or 0 when there is none. */
 static int get_newest(PGconn *c, int64_t *out, struct err *err)
 {
-	CLEANUP(clear_p)
-	PGresult *names = PQexec(c, "SELECT pname FROM sqlth_partitions ORDER BY start_time");
-	if (PQresultStatus(names) != PGRES_TUPLES_OK)
+	CLEANUP(libpq_clear_p)
+	PGresult *names = libpq.PQexec(c, "SELECT pname FROM sqlth_partitions ORDER BY start_time");
+	if (libpq.PQresultStatus(names) != PGRES_TUPLES_OK)
 		return fail(c, "list the tables", err);
 	int64_t newest = 0;
-	for (int i = 0; i < PQntuples(names); i++) {
+	for (int i = 0; i < libpq.PQntuples(names); i++) {
 		char sql[512];
 		(void)snprintf(sql, sizeof(sql), "SELECT coalesce(max(t_stamp), 0) FROM %s",
-			PQgetvalue(names, i, 0)); /* names made by month_of() */
-		CLEANUP(clear_p) PGresult *res = PQexec(c, sql);
-		if (PQresultStatus(res) != PGRES_TUPLES_OK)
+			libpq.PQgetvalue(names, i, 0)); /* names made by month_of() */
+		CLEANUP(libpq_clear_p) PGresult *res = libpq.PQexec(c, sql);
+		if (libpq.PQresultStatus(res) != PGRES_TUPLES_OK)
 			return fail(c, "find the newest sample", err);
-		int64_t t = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
+		int64_t t = strtoll(libpq.PQgetvalue(res, 0, 0), NULL, 10);
 		newest = t > newest ? t : newest;
 	}
 	*out = newest;
@@ -302,7 +296,7 @@ static int get_newest(PGconn *c, int64_t *out, struct err *err)
 int demo_historian_append(
 	struct demo_postgres *p, uint64_t seed, unsigned scans, int64_t now_ms, struct err *err)
 {
-	CLEANUP(finish_p) PGconn *c = NULL;
+	CLEANUP(libpq_finish_p) PGconn *c = NULL;
 	int64_t newest = 0;
 	if (scans == 0)
 		return 0;

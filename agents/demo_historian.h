@@ -6,10 +6,10 @@
 #ifndef AGENTS_DEMO_HISTORIAN_H
 #define AGENTS_DEMO_HISTORIAN_H
 
-#include <libpq-fe.h>
 #include <stdint.h>
 
 #include "agents/demo_signal.h"
+#include "db/libpq.h"
 
 struct demo_postgres;
 struct err;
@@ -35,7 +35,8 @@ int demo_historian_fill(
 int demo_historian_append(
 	struct demo_postgres *p, uint64_t seed, unsigned scans, int64_t now_ms, struct err *err);
 
-/* Connect as ${p}'s administrator; end with PQfinish().  Return 0 or -ERR_UNREACHABLE. */
+/* Connect as ${p}'s administrator; end with libpq_finish().  Return 0, -ERR_UNREACHABLE or
+ * -ERR_NOT_FOUND (libpq). */
 int demo_historian_connect(const struct demo_postgres *p, PGconn **out, struct err *err);
 
 /**

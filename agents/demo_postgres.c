@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libpq-fe.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -23,6 +22,7 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "base/fdio.h"
+#include "db/libpq.h"
 
 /*
  * INVARIANTS
@@ -190,6 +190,9 @@ static int wait_ready(struct demo_postgres *p, int log_fd, off_t log_from, struc
 	const char *const values[] = { "127.0.0.1", port, DEMO_POSTGRES_ADMIN, "postgres", "5",
 		NULL };
 	int64_t give_up = env_mono_ns() + DEMO_POSTGRES_READY_MS * INT64_C(1000000);
+	int rc = libpq_load(err);
+	if (rc != 0)
+		return rc;
 	for (;;) {
 		struct child_end end;
 		/* the pause is a wait for its end, so that a server that died is seen at once */
@@ -199,10 +202,10 @@ static int wait_ready(struct demo_postgres *p, int log_fd, off_t log_from, struc
 			const char *text = buf_cstr(&said);
 			if (text != NULL && strstr(text, "could not bind") != NULL)
 				return -ERR_EXISTS;
-			int rc = child_check(&end, "postgres", &said, err);
+			rc = child_check(&end, "postgres", &said, err);
 			return rc != 0 ? rc : err_set(err, ERR_FAILED, "postgres ended at once");
 		}
-		if (PQpingParams(keys, values, 0) == PQPING_OK &&
+		if (libpq.PQpingParams(keys, values, 0) == PQPING_OK &&
 			child_wait(p->server, 0, NULL, NULL) != 0)
 			return 0;
 		if (env_mono_ns() > give_up)

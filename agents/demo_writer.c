@@ -83,13 +83,14 @@ static int write_step(struct demo_writer *w, struct buf *sql, struct err *err)
 	const char *text = buf_cstr(sql);
 	if (text == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	PGresult *res = PQexec(w->conn, text);
-	if (PQresultStatus(res) == PGRES_COMMAND_OK)
-		atomic_fetch_add(&w->rows, strtoull(PQcmdTuples(res), NULL, 10));
+	PGresult *res = libpq.PQexec(w->conn, text);
+	if (libpq.PQresultStatus(res) == PGRES_COMMAND_OK)
+		atomic_fetch_add(&w->rows, strtoull(libpq.PQcmdTuples(res), NULL, 10));
 	else
 		rc = err_set(err, ERR_FAILED, "unable to write samples: %.*s",
-			(int)strcspn(PQerrorMessage(w->conn), "\n"), PQerrorMessage(w->conn));
-	PQclear(res);
+			(int)strcspn(libpq.PQerrorMessage(w->conn), "\n"),
+			libpq.PQerrorMessage(w->conn));
+	libpq_clear(res);
 	return rc;
 }
 
@@ -165,6 +166,6 @@ void demo_writer_free(struct demo_writer *w)
 		if (w->stop[i] >= 0)
 			(void)close(w->stop[i]); /* a pipe end */
 	}
-	PQfinish(w->conn);
+	libpq_finish(w->conn);
 	free(w);
 }

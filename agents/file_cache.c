@@ -289,7 +289,7 @@ static bool can_be_known(
 {
 	return item->ino != 0 && !item->is_unsure && item->entry.kind == ENTRY_FILE &&
 	       item->entry.notes == 0 && item->ctime.s < c->started_s - RACY_S &&
-	       !content->is_open && content->size == item->entry.size &&
+	       content_is_whole(content) && content->size == item->entry.size &&
 	       content->count <= FILE_CACHE_MAX_EXTENTS;
 }
 

@@ -62,6 +62,14 @@ static int far_open(
 		.sk = p->o.dk_sk,
 		.source = record_reader_source(p->reader) };
 	int rc = snapshot_unseal_open(&opts, &opened, err);
+	if (rc == -ERR_AUTH) {
+		(void)err_set(err, ERR_AUTH,
+			"the newest snapshot of source '%s' is not sealed to this sandbox's key: "
+			"it is "
+			"from before this sandbox was approved",
+			source);
+		(void)err_hint(err, "back up the source once more, then order the drill again");
+	}
 	if (rc != 0)
 		return rc;
 	*out = (struct drill_point){ .record = snapshot->record,

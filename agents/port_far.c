@@ -35,6 +35,7 @@
 #define PIECE_BYTES ((size_t)4 << 20)
 #define ANSWER_BYTES ((size_t)2 << 20)
 #define PATH_BYTES 160
+#define PARTING_MS 2000                 /* a stop waits so long for the end of a session */
 #define PENDING_BYTES (32 + 1 + 64 + 1) /* job, space, hash, newline */
 #define OCTETS "application/octet-stream"
 #define JSON "application/json"
@@ -155,7 +156,7 @@ static void end_session(struct port_far *p)
 {
 	char path[PATH_BYTES];
 	struct err why = ERR_INIT;
-	struct http_call call = { .method = HTTP_DELETE, .path = path };
+	struct http_call call = { .method = HTTP_DELETE, .path = path, .parting_ms = PARTING_MS };
 	if (p->session[0] == '\0')
 		return;
 	(void)http_client_drain(p->client, &why); /* what failed was told, or is not wanted */

@@ -32,7 +32,9 @@ struct port_far_opts {
 };
 /* Texts and keys are copied.  Return 0, -ERR_USAGE (a job or source that is none) or -ERR_NOMEM. */
 int port_far_new(const struct port_far_opts *opts, struct port_far **out, struct err *err);
-void port_far_free(struct port_far *p); /* aborts an open session */
+/* Aborts an open session: the gateway is told, also after a stop was asked, then for 2 s at most.
+ */
+void port_far_free(struct port_far *p);
 /*
  * begin returns -ERR_EXISTS when an earlier attempt of this very job has made its snapshot and only
  * the answer to it or to the result was lost: port_far_made() has it, and there is nothing left to

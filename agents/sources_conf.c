@@ -1,7 +1,6 @@
 #include "agents/sources_conf.h"
 
 #include <fcntl.h>
-#include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +10,7 @@
 #include "base/fdio.h"
 #include "conf/conf.h"
 #include "conf/conf_problems.h"
+#include "db/libpq.h"
 
 /*
  * INVARIANTS
@@ -142,14 +142,17 @@ static void check_files(const struct conf_node *g, struct conf_problems *problem
 			"truth 'tables' is for databases");
 }
 
-/* True for a password in any form: "password=..", user:..@ of a URI, an escaped parameter. */
+/* True for a password in any form: "password=..", user:..@ of a URI, an escaped parameter.  Without
+ * libpq only the first is seen, and there is no connection either. */
 static bool has_password(const char *conninfo)
 {
 	bool found = strstr(conninfo, "password") != NULL;
-	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+	if (libpq_load(NULL) != 0)
+		return found;
+	PQconninfoOption *options = libpq.PQconninfoParse(conninfo, NULL);
 	for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
 		found = found || (o->val != NULL && strstr(o->keyword, "password") != NULL);
-	PQconninfoFree(options);
+	libpq.PQconninfoFree(options);
 	return found;
 }
 
@@ -157,6 +160,11 @@ static void check_postgres(const struct conf_node *g, struct conf_problems *prob
 {
 	const char *passfile = conf_text(g, "passfile");
 	int64_t truth = conf_number(g, "truth", SOURCES_CONF_TRUTH_TABLES);
+	struct err why = ERR_INIT;
+	/* the other sources of this host are backed up all the same */
+	if (libpq_load(&why) != 0)
+		conf_problems_add(problems, CONF_WARNING, conf_node_line(g),
+			"this source cannot be backed up: %s (%s)", why.msg, why.hint);
 	if (!conf_has(g, "conninfo"))
 		conf_problems_add(problems, CONF_ERROR, conf_node_line(g),
 			"a source of type postgres needs 'conninfo'");

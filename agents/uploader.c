@@ -1,8 +1,8 @@
 #include "agents/uploader.h"
 
 #include <stdlib.h>
-#include <string.h>
 
+#include "agents/sender.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -10,28 +10,23 @@
 #include "vault/snaprec.h"
 
 /*
+ *   put_later --> pool (workers) --+
+ *   put --> sealed here -----------+--> taken in the order of the calls --> refs, batch --> sender
+ *   use ---------------------------+
+ *
  * INVARIANTS
- * (1) batch holds count whole records back to back; ids, lens, types describe them in order.  It
- *     never moves: room for one more record is there from the start.
- * (2) sent holds every ID that this run sealed: none is sealed into a batch twice.
+ * (1) sent holds every ID that this run took: none is in a batch twice.
+ * (2) The reference list and the batches are in the order of the calls, whatever sealing takes.
  */
 
-/* Enough that a question and an answer cost nothing beside it; more is only memory. */
-#define BATCH_FLUSH_BYTES (2u << 20)
-#define BATCH_ROOM_BYTES (BATCH_FLUSH_BYTES + RECORD_MAX_WRITE_BYTES)
-
 struct uploader {
-	const struct port *port; /* borrowed */
-	struct record_sealer *sealer;
+	struct sender *sender; /* owned, as all here */
+	struct seal_pool *pool;
+	struct record_sealer *sealer; /* for put */
 	struct record_sink sink;
 	struct snaprec_refs *refs;
 	struct id_set *sent;
-	struct buf batch;
-	uint8_t ids[PORT_HAS_IDS][32];
-	uint32_t lens[PORT_HAS_IDS];
-	enum record_type types[PORT_HAS_IDS];
-	size_t count;
-	struct uploader_stats stats;
+	uint64_t sealed_records;
 };
 
 static int sink_put(void *self, enum record_type type, enum record_class class, const void *raw,
@@ -40,18 +35,23 @@ static int sink_use(void *self, const struct ref *ref, struct err *err);
 
 DEFINE_CLEANUP(struct uploader *, uploader_free)
 
-int uploader_new(const struct port *port, const uint8_t k_mle[32], enum record_check check,
-	struct uploader **out, struct err *err)
+int uploader_new(const struct uploader_opts *opts, struct uploader **out, struct err *err)
 {
 	CLEANUP(uploader_free_p) struct uploader *u = calloc(1, sizeof(*u));
 	if (u == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	u->port = port;
 	u->sink = (struct record_sink){ .self = u, .put = sink_put, .use = sink_use };
-	u->batch = (struct buf)BUF_INIT(BATCH_ROOM_BYTES);
-	int rc = buf_reserve(&u->batch, BATCH_ROOM_BYTES, err); /* costs only what is written to */
+	const struct sender_opts to = {
+		.port = opts->port, .is_stopped = opts->is_stopped, .arg = opts->arg
+	};
+	int rc = sender_new(&to, &u->sender, err);
 	if (rc == 0)
-		rc = record_sealer_new(1, k_mle, check, &u->sealer, err);
+		rc = record_sealer_new(1, opts->k_mle, opts->check, &u->sealer, err);
+	const struct seal_pool_opts pool = {
+		.k_mle = opts->k_mle, .check = opts->check, .workers = opts->workers
+	};
+	if (rc == 0)
+		rc = seal_pool_new(&pool, &u->pool, err);
 	if (rc == 0)
 		rc = snaprec_refs_new(&u->refs, err);
 	if (rc == 0)
@@ -66,10 +66,11 @@ void uploader_free(struct uploader *u)
 {
 	if (u == NULL)
 		return;
+	seal_pool_free(u->pool);
+	sender_free(u->sender);
 	record_sealer_free(u->sealer);
 	snaprec_refs_free(u->refs);
 	id_set_free(u->sent);
-	buf_done(&u->batch);
 	free(u);
 }
 
@@ -78,80 +79,135 @@ const struct record_sink *uploader_sink(struct uploader *u)
 	return &u->sink;
 }
 
-const struct uploader_stats *uploader_stats(const struct uploader *u)
+void uploader_get_stats(const struct uploader *u, struct uploader_stats *out)
 {
-	return &u->stats;
+	out->sealed_records = u->sealed_records;
+	sender_get_stats(u->sender, &out->sent);
 }
 
-/* Close the gaps of what the vault has: what is left is what is sent. */
-static void keep_missing(struct uploader *u, const uint8_t *present)
+/* One record, or only its reference, in its turn. */
+static int accept(struct uploader *u, const struct seal_job *j, struct err *err)
 {
-	size_t at = 0, kept = 0;
-	for (size_t i = 0; i < u->count; at += u->lens[i], i++) {
-		if (present[i])
-			continue;
-		if (kept != at)
-			memmove(u->batch.data + kept, u->batch.data + at, u->lens[i]);
-		kept += u->lens[i];
-		u->stats.sent_records++;
-		u->stats.sent_bytes += u->lens[i];
-		if (u->types[i] == RECORD_DATA) {
-			u->stats.sent_data_records++;
-			u->stats.sent_data_bytes += u->lens[i];
-		}
+	bool is_new = false;
+	if (j->rc != 0) {
+		if (err != NULL)
+			*err = j->err;
+		return j->rc;
 	}
-	u->batch.len = kept;
+	int rc = snaprec_refs_add(u->refs, j->ref.id, j->ref.cr_len, err);
+	if (rc != 0 || j->is_use)
+		return rc;
+	u->sealed_records++;
+	rc = id_set_add(u->sent, j->ref.id, j->ref.cr_len, &is_new, err);
+	if (rc == 0 && is_new)
+		rc = buf_add(sender_room(u->sender), j->cr.data, j->cr.len, err);
+	if (rc == 0 && is_new)
+		rc = sender_add(u->sender, j->ref.id, j->ref.cr_len, j->type, err);
+	return rc;
+}
+
+/* Take the oldest that is finished, or wait for it.  Return 1, 0 when there is none, or an error.
+ */
+static int collect(struct uploader *u, bool is_waiting, struct err *err)
+{
+	struct seal_job *j = seal_pool_take(u->pool, is_waiting);
+	if (j == NULL)
+		return 0;
+	int rc = accept(u, j, err);
+	if (j->fn != NULL)
+		j->fn(j->arg, j->index, rc == 0 ? &j->ref : NULL);
+	seal_pool_drop(u->pool, j);
+	return rc == 0 ? 1 : rc;
+}
+
+static int collect_all(struct uploader *u, bool is_waiting, struct err *err)
+{
+	int rc;
+	do
+		rc = collect(u, is_waiting, err);
+	while (rc == 1);
+	return rc;
+}
+
+/* Let go what is finished, and wait for more while ${len} bytes do not fit in. */
+static int make_room(struct uploader *u, size_t len, struct err *err)
+{
+	int rc = collect_all(u, false, err);
+	while (rc == 0 && seal_pool_is_full(u->pool, len)) {
+		rc = collect(u, true, err);
+		rc = rc == 1 ? 0 : rc;
+	}
+	return rc;
+}
+
+int uploader_put_later(struct uploader *u, enum record_type type, enum record_class class,
+	const void *raw, size_t len, seal_pool_fn fn, void *arg, uint64_t index, struct err *err)
+{
+	struct seal_job *j = NULL;
+	int rc = make_room(u, len, err);
+	if (rc == 0 && (j = seal_pool_job(u->pool, raw, len)) == NULL)
+		rc = err_set(err, ERR_NOMEM, "out of memory");
+	if (rc != 0) {
+		if (fn != NULL)
+			fn(arg, index, NULL);
+		return rc;
+	}
+	j->type = type;
+	j->class = class;
+	j->fn = fn;
+	j->arg = arg;
+	j->index = index;
+	seal_pool_add(u->pool, j);
+	return 0;
+}
+
+int uploader_settle(struct uploader *u, struct err *err)
+{
+	return collect_all(u, true, err);
 }
 
 int uploader_flush(struct uploader *u, struct err *err)
 {
-	if (u->count == 0)
-		return 0;
-	uint8_t present[PORT_HAS_IDS];
-	int rc = u->port->has(u->port->self, (const uint8_t(*)[32])u->ids, u->count, present, err);
-	if (rc != 0)
-		return rc;
-	keep_missing(u, present);
-	if (u->batch.len > 0)
-		rc = u->port->put(u->port->self, u->batch.data, u->batch.len, err);
-	u->count = 0;
-	buf_clear(&u->batch);
-	return rc;
+	int rc = uploader_settle(u, err);
+	return rc != 0 ? rc : sender_wait(u->sender, err);
 }
 
 static int sink_put(void *self, enum record_type type, enum record_class class, const void *raw,
 	size_t len, struct ref *ref, struct err *err)
 {
 	struct uploader *u = self;
-	size_t before = u->batch.len;
-	struct ref sealed;
-	bool is_new = false;
-	int rc = record_seal(u->sealer, type, class, raw, len, &u->batch, &sealed, err);
-	if (rc == 0)
-		rc = id_set_add(u->sent, sealed.id, sealed.cr_len, &is_new, err);
-	if (rc == 0)
-		rc = snaprec_refs_add(u->refs, sealed.id, sealed.cr_len, err);
+	int rc = make_room(u, len, err);
 	if (rc != 0)
 		return rc;
-	u->stats.sealed_records++;
-	*ref = sealed;
-	if (!is_new) {
-		u->batch.len = before;
-		return 0;
+	struct seal_job *j = seal_pool_job(u->pool, NULL, 0);
+	if (j == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	j->type = type;
+	rc = record_seal(u->sealer, type, class, raw, len, &j->cr, &j->ref, err);
+	if (rc != 0) {
+		seal_pool_drop(u->pool, j);
+		return rc;
 	}
-	memcpy(u->ids[u->count], sealed.id, sizeof(sealed.id));
-	u->lens[u->count] = sealed.cr_len;
-	u->types[u->count] = type;
-	u->count++;
-	if (u->count == PORT_HAS_IDS || u->batch.len >= BATCH_FLUSH_BYTES)
-		return uploader_flush(u, err);
-	return 0;
+	*ref = j->ref;
+	seal_pool_add_finished(u->pool, j);
+	return collect_all(u, false, err);
 }
 
 static int sink_use(void *self, const struct ref *ref, struct err *err)
 {
 	struct uploader *u = self;
-	return snaprec_refs_add(u->refs, ref->id, ref->cr_len, err);
+	int rc = make_room(u, 0, err);
+	if (rc != 0)
+		return rc;
+	if (seal_pool_is_empty(u->pool))
+		return snaprec_refs_add(u->refs, ref->id, ref->cr_len, err);
+	struct seal_job *j = seal_pool_job(u->pool, NULL, 0);
+	if (j == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	j->is_use = true;
+	j->ref = *ref;
+	seal_pool_add_finished(u->pool, j);
+	return 0;
 }
 
 int uploader_finish(struct uploader *u, const uint8_t **segments, size_t *len, uint64_t *count,

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <libpq-fe.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -24,6 +23,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/escape.h"
+#include "db/libpq.h"
 #include "restore/sandbox.h"
 #include "restore/sandbox_wire.h"
 
@@ -308,19 +308,9 @@ static int do_interfaces(struct init *in, const json_t *request, json_t *reply, 
 
 /* ---- SQL ---- */
 
-static void finish_p(PGconn **c)
-{
-	PQfinish(*c);
-}
-
-static void clear_p(PGresult **r)
-{
-	PQclear(*r);
-}
-
 static int sql_error(PGconn *c, PGresult *r, struct err *err)
 {
-	const char *text = r == NULL ? PQerrorMessage(c) : PQresultErrorMessage(r);
+	const char *text = r == NULL ? libpq.PQerrorMessage(c) : libpq.PQresultErrorMessage(r);
 	/* what follows the first line is context */
 	return err_set(err, ERR_FAILED, "the database says: %.*s", (int)strcspn(text, "\n"), text);
 }
@@ -340,7 +330,10 @@ static int sql_open(const json_t *request, PGconn **out, struct err *err)
 		"client_encoding", "application_name", NULL };
 	const char *const values[] = { dir, role, database, "10", options, "UTF8", "holdfast",
 		NULL };
-	switch (PQpingParams(keys, values, 0)) {
+	int rc = libpq_load(err);
+	if (rc != 0)
+		return rc;
+	switch (libpq.PQpingParams(keys, values, 0)) {
 	case PQPING_OK:
 		break;
 	case PQPING_REJECT:
@@ -348,10 +341,10 @@ static int sql_open(const json_t *request, PGconn **out, struct err *err)
 	case PQPING_NO_ATTEMPT:
 		return err_set(err, ERR_BUSY, "the database takes no connections");
 	}
-	CLEANUP(finish_p) PGconn *c = PQconnectdbParams(keys, values, 0);
+	CLEANUP(libpq_finish_p) PGconn *c = libpq.PQconnectdbParams(keys, values, 0);
 	if (c == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	if (PQstatus(c) != CONNECTION_OK)
+	if (libpq.PQstatus(c) != CONNECTION_OK)
 		return sql_error(c, NULL, err);
 	*out = TAKE(c);
 	return 0;
@@ -359,17 +352,17 @@ static int sql_open(const json_t *request, PGconn **out, struct err *err)
 
 static int put_rows(PGresult *r, json_t *reply, struct err *err)
 {
-	const int rows = PQntuples(r), columns = PQnfields(r);
+	const int rows = libpq.PQntuples(r), columns = libpq.PQnfields(r);
 	if (rows > SANDBOX_MAX_ROWS || columns > SANDBOX_MAX_ARGS)
 		return err_set(err, ERR_LIMIT, "the answer has %d rows", rows);
 	json_t *cells = json_array();
 	int bad = cells == NULL;
 	for (int i = 0; i < rows && bad == 0; i++) {
 		for (int k = 0; k < columns && bad == 0; k++) {
-			const size_t len = (size_t)PQgetlength(r, i, k);
-			json_t *cell = PQgetisnull(r, i, k)
+			const size_t len = (size_t)libpq.PQgetlength(r, i, k);
+			json_t *cell = libpq.PQgetisnull(r, i, k)
 					       ? json_null()
-					       : json_stringn(PQgetvalue(r, i, k), len);
+					       : json_stringn(libpq.PQgetvalue(r, i, k), len);
 			if (len > SANDBOX_INIT_MAX_CELL_BYTES) {
 				json_decref(cell);
 				json_decref(cells);
@@ -388,17 +381,17 @@ static int do_sql(struct init *in, const json_t *request, json_t *reply, struct 
 {
 	(void)in; /* every verb has the same form */
 	const char *statements[SANDBOX_MAX_ARGS + 1];
-	CLEANUP(finish_p) PGconn *c = NULL;
-	CLEANUP(clear_p) PGresult *last = NULL;
+	CLEANUP(libpq_finish_p) PGconn *c = NULL;
+	CLEANUP(libpq_clear_p) PGresult *last = NULL;
 	int rc = words_of(request, "statements", statements, err);
 	if (rc == 0)
 		rc = sql_open(request, &c, err);
 	if (rc != 0)
 		return rc;
 	for (size_t i = 0; statements[i] != NULL; i++) {
-		PQclear(TAKE(last));
-		last = PQexec(c, statements[i]);
-		ExecStatusType status = PQresultStatus(last);
+		libpq_clear(TAKE(last));
+		last = libpq.PQexec(c, statements[i]);
+		ExecStatusType status = libpq.PQresultStatus(last);
 		if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
 			return sql_error(c, last, err);
 	}

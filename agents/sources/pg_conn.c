@@ -15,16 +15,6 @@
 #define PG_CONN_STATE_DAMAGED "XX001" /* data_corrupted */
 #define PG_CONN_STATE_RIGHTS "42501"  /* insufficient_privilege */
 
-void pg_conn_finish_p(PGconn **c)
-{
-	PQfinish(*c);
-}
-
-void pg_conn_clear_p(PGresult **r)
-{
-	PQclear(*r);
-}
-
 /* libpq's messages end in a newline and may hold several lines. */
 static void one_line(char *text)
 {
@@ -40,8 +30,8 @@ static void one_line(char *text)
 int pg_conn_error(const PGconn *c, const PGresult *res, const char *what, struct err *err)
 {
 	char text[PG_CONN_TEXT_BYTES];
-	const char *state = res == NULL ? NULL : PQresultErrorField(res, PG_DIAG_SQLSTATE);
-	const char *from = res == NULL ? PQerrorMessage(c) : PQresultErrorMessage(res);
+	const char *state = res == NULL ? NULL : libpq.PQresultErrorField(res, PG_DIAG_SQLSTATE);
+	const char *from = res == NULL ? libpq.PQerrorMessage(c) : libpq.PQresultErrorMessage(res);
 	(void)snprintf(text, sizeof(text), "%s", from); /* cut is fine */
 	one_line(text);
 	enum err_code code = ERR_FAILED;
@@ -49,7 +39,7 @@ int pg_conn_error(const PGconn *c, const PGresult *res, const char *what, struct
 		code = ERR_CORRUPT;
 	else if (state != NULL && strcmp(state, PG_CONN_STATE_RIGHTS) == 0)
 		code = ERR_AUTH;
-	else if (PQstatus(c) == CONNECTION_BAD)
+	else if (libpq.PQstatus(c) == CONNECTION_BAD)
 		code = ERR_UNREACHABLE;
 	return err_set(err, code, "unable to %s: %s", what, text[0] == '\0' ? "no answer" : text);
 }
@@ -65,30 +55,33 @@ int pg_conn_open(
 	const char *const values[] = { timeout, opts->conninfo, "holdfast", "UTF8",
 		opts->passfile != NULL ? opts->passfile : "",
 		kind == PG_CONN_REPLICATION ? "true" : "", NULL };
-	PGconn *c = PQconnectdbParams(keys, values, 1);
+	int rc = libpq_load(err);
+	if (rc != 0)
+		return rc;
+	PGconn *c = libpq.PQconnectdbParams(keys, values, 1);
 	if (c == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	if (PQstatus(c) == CONNECTION_OK) {
+	if (libpq.PQstatus(c) == CONNECTION_OK) {
 		*out = c;
 		return 0;
 	}
-	int rc = pg_conn_error(c, NULL, "connect to the database", err);
-	if (PQconnectionNeedsPassword(c) || PQconnectionUsedPassword(c)) {
+	rc = pg_conn_error(c, NULL, "connect to the database", err);
+	if (libpq.PQconnectionNeedsPassword(c) || libpq.PQconnectionUsedPassword(c)) {
 		/* it was reached: waiting will not help */
 		rc = -ERR_AUTH;
 		if (err != NULL)
 			err->code = ERR_AUTH;
 	}
-	PQfinish(c);
+	libpq_finish(c);
 	return rc;
 }
 
 int pg_conn_rows(PGconn *c, const char *sql, const char *what, PGresult **out, struct err *err)
 {
-	PGresult *res = PQexec(c, sql);
-	if (PQresultStatus(res) != PGRES_TUPLES_OK) {
+	PGresult *res = libpq.PQexec(c, sql);
+	if (libpq.PQresultStatus(res) != PGRES_TUPLES_OK) {
 		int rc = pg_conn_error(c, res, what, err);
-		PQclear(res);
+		libpq_clear(res);
 		return rc;
 	}
 	*out = res;
@@ -97,11 +90,11 @@ int pg_conn_rows(PGconn *c, const char *sql, const char *what, PGresult **out, s
 
 int pg_conn_exec(PGconn *c, const char *sql, const char *what, struct err *err)
 {
-	PGresult *res = PQexec(c, sql);
-	ExecStatusType status = PQresultStatus(res);
+	PGresult *res = libpq.PQexec(c, sql);
+	ExecStatusType status = libpq.PQresultStatus(res);
 	int rc = 0;
 	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
 		rc = pg_conn_error(c, res, what, err);
-	PQclear(res);
+	libpq_clear(res);
 	return rc;
 }

@@ -5,8 +5,9 @@
 #ifndef AGENTS_SOURCES_PG_CONN_H
 #define AGENTS_SOURCES_PG_CONN_H
 
-#include <libpq-fe.h>
 #include <stdbool.h>
+
+#include "db/libpq.h"
 
 struct err;
 
@@ -23,8 +24,8 @@ struct pg_conn_opts {
 
 /**
  * pg_conn_open(opts, kind, out, err):
- * Connect; *${out} is ended by PQfinish().  Return 0, -ERR_AUTH (the server refuses the password)
- * or -ERR_UNREACHABLE.
+ * Connect; *${out} is ended by libpq_finish().  Return 0, -ERR_AUTH (the server refuses the
+ * password), -ERR_UNREACHABLE or -ERR_NOT_FOUND (libpq is not installed).
  */
 int pg_conn_open(
 	const struct pg_conn_opts *opts, enum pg_conn_kind kind, PGconn **out, struct err *err);
@@ -37,14 +38,10 @@ int pg_conn_open(
  */
 int pg_conn_error(const PGconn *c, const PGresult *res, const char *what, struct err *err);
 
-/* Run ${sql}, which returns rows; *${out} is ended by PQclear(). Return as pg_conn_error(). */
+/* Run ${sql}, which returns rows; *${out} is ended by libpq_clear(). Return as pg_conn_error(). */
 int pg_conn_rows(PGconn *c, const char *sql, const char *what, PGresult **out, struct err *err);
 
 /* Run ${sql}, whose result does not matter.  Return as pg_conn_error(). */
 int pg_conn_exec(PGconn *c, const char *sql, const char *what, struct err *err);
-
-/* For CLEANUP(). */
-void pg_conn_finish_p(PGconn **c);
-void pg_conn_clear_p(PGresult **r);
 
 #endif

@@ -104,7 +104,7 @@ static int wait_input(struct capture *c, struct err *err)
 	for (;;) {
 		if (c->opts->is_stopped != NULL && c->opts->is_stopped(c->opts->arg))
 			return err_set(err, ERR_INTERRUPTED, "the capture was stopped");
-		struct pollfd p = { .fd = PQsocket(c->conn), .events = POLLIN };
+		struct pollfd p = { .fd = libpq.PQsocket(c->conn), .events = POLLIN };
 		int64_t left = (give_up - env_mono_ns()) / 1000000;
 		int ms = left < POSTGRES_STOP_CHECK_MS ? (int)left : POSTGRES_STOP_CHECK_MS;
 		int n = left <= 0 ? 0 : poll(&p, 1, ms);
@@ -116,7 +116,7 @@ static int wait_input(struct capture *c, struct err *err)
 			return err_set(err, ERR_UNREACHABLE,
 				"unable to capture the database: no answer for %d s",
 				POSTGRES_IDLE_MS / 1000);
-		if (PQconsumeInput(c->conn) == 0)
+		if (libpq.PQconsumeInput(c->conn) == 0)
 			return pg_conn_error(c->conn, NULL, "capture the database", err);
 		return 0;
 	}
@@ -124,23 +124,23 @@ static int wait_input(struct capture *c, struct err *err)
 
 static int next_result(struct capture *c, PGresult **out, struct err *err)
 {
-	while (PQisBusy(c->conn)) {
+	while (libpq.PQisBusy(c->conn)) {
 		int rc = wait_input(c, err);
 		if (rc != 0)
 			return rc;
 	}
-	*out = PQgetResult(c->conn);
+	*out = libpq.PQgetResult(c->conn);
 	return 0;
 }
 
 /* The next result must be ${want}. */
 static int expect_result(struct capture *c, ExecStatusType want, PGresult **out, struct err *err)
 {
-	CLEANUP(pg_conn_clear_p) PGresult *res = NULL;
+	CLEANUP(libpq_clear_p) PGresult *res = NULL;
 	int rc = next_result(c, &res, err);
 	if (rc != 0)
 		return rc;
-	if (PQresultStatus(res) != want) {
+	if (libpq.PQresultStatus(res) != want) {
 		rc = pg_conn_error(c->conn, res, "capture the database", err);
 		if (rc == -ERR_CORRUPT && c->warning[0] != '\0')
 			rc = err_set(err, ERR_CORRUPT,
@@ -158,8 +158,8 @@ static int expect_result(struct capture *c, ExecStatusType want, PGresult **out,
 static void take_notice(void *self, const PGresult *res)
 {
 	struct capture *c = self;
-	const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
-	const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+	const char *severity = libpq.PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *text = libpq.PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
 	if (severity == NULL || text == NULL)
 		return;
 	log_debug("postgres.notice", "severity=%s text=%s", severity, text);
@@ -179,18 +179,18 @@ static bool parse_lsn(const char *text, uint64_t *out)
 
 static int identify(struct capture *c, struct err *err)
 {
-	c->info.server_version_num = PQserverVersion(c->conn);
+	c->info.server_version_num = libpq.PQserverVersion(c->conn);
 	if (c->info.server_version_num < POSTGRES_MIN_VERSION)
 		return err_set(err, ERR_CONFIG, "PostgreSQL %d is too old, 15 or later is needed",
 			c->info.server_version_num / 10000);
-	CLEANUP(pg_conn_clear_p) PGresult *res = NULL;
+	CLEANUP(libpq_clear_p) PGresult *res = NULL;
 	int rc = pg_conn_rows(c->conn, "IDENTIFY_SYSTEM", "identify the database", &res, err);
 	if (rc != 0)
 		return rc;
-	if (PQntuples(res) != 1 || PQnfields(res) < 3)
+	if (libpq.PQntuples(res) != 1 || libpq.PQnfields(res) < 3)
 		return err_set(err, ERR_CORRUPT, "unable to identify the database: strange answer");
-	c->info.system_id = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
-	c->info.timeline = (uint32_t)strtoul(PQgetvalue(res, 0, 1), NULL, 10);
+	c->info.system_id = strtoull(libpq.PQgetvalue(res, 0, 0), NULL, 10);
+	c->info.timeline = (uint32_t)strtoul(libpq.PQgetvalue(res, 0, 1), NULL, 10);
 	return 0;
 }
 
@@ -199,12 +199,12 @@ static int check_spaces(struct capture *c, const PGresult *res, struct err *err)
 {
 	char names[512] = "";
 	size_t len = 0;
-	for (int i = 0; i < PQntuples(res); i++) {
-		c->info.estimated_bytes += strtoull(PQgetvalue(res, i, 2), NULL, 10) * 1024;
-		if (PQgetisnull(res, i, 1) || len >= sizeof(names))
+	for (int i = 0; i < libpq.PQntuples(res); i++) {
+		c->info.estimated_bytes += strtoull(libpq.PQgetvalue(res, i, 2), NULL, 10) * 1024;
+		if (libpq.PQgetisnull(res, i, 1) || len >= sizeof(names))
 			continue;
 		int n = snprintf(names + len, sizeof(names) - len, "%s'%s'", len == 0 ? "" : ", ",
-			PQgetvalue(res, i, 1));
+			libpq.PQgetvalue(res, i, 1));
 		len += n > 0 ? (size_t)n : 0;
 	}
 	if (len == 0)
@@ -220,19 +220,19 @@ static int start(struct capture *c, struct err *err)
 	static const char command[] = "BASE_BACKUP (LABEL '" POSTGRES_LABEL "', PROGRESS, "
 				      "CHECKPOINT 'fast', WAL, MANIFEST 'yes', "
 				      "MANIFEST_CHECKSUMS 'SHA256')";
-	if (PQsendQuery(c->conn, command) == 0)
+	if (libpq.PQsendQuery(c->conn, command) == 0)
 		return pg_conn_error(c->conn, NULL, "capture the database", err);
-	CLEANUP(pg_conn_clear_p) PGresult *at = NULL;
-	CLEANUP(pg_conn_clear_p) PGresult *spaces = NULL;
-	CLEANUP(pg_conn_clear_p) PGresult *copy = NULL;
+	CLEANUP(libpq_clear_p) PGresult *at = NULL;
+	CLEANUP(libpq_clear_p) PGresult *spaces = NULL;
+	CLEANUP(libpq_clear_p) PGresult *copy = NULL;
 	int rc = expect_result(c, PGRES_TUPLES_OK, &at, err);
 	if (rc != 0)
 		return rc;
-	if (PQntuples(at) != 1 || PQnfields(at) < 2 ||
-		!parse_lsn(PQgetvalue(at, 0, 0), &c->info.start_lsn))
+	if (libpq.PQntuples(at) != 1 || libpq.PQnfields(at) < 2 ||
+		!parse_lsn(libpq.PQgetvalue(at, 0, 0), &c->info.start_lsn))
 		return err_set(err, ERR_CORRUPT, "base backup: strange start");
 	rc = expect_result(c, PGRES_TUPLES_OK, &spaces, err);
-	if (rc == 0 && PQnfields(spaces) < 3)
+	if (rc == 0 && libpq.PQnfields(spaces) < 3)
 		rc = err_set(err, ERR_CORRUPT, "base backup: strange list of table spaces");
 	if (rc == 0)
 		rc = check_spaces(c, spaces, err);
@@ -272,13 +272,13 @@ static int receive(struct capture *c, struct err *err)
 {
 	for (;;) {
 		char *msg = NULL;
-		int n = PQgetCopyData(c->conn, &msg, 1);
+		int n = libpq.PQgetCopyData(c->conn, &msg, 1);
 		if (n == -1)
 			return 0;
 		if (n < -1)
 			return pg_conn_error(c->conn, NULL, "capture the database", err);
 		int rc = n == 0 ? wait_input(c, err) : take_message(c, msg, (size_t)n, err);
-		PQfreemem(msg);
+		libpq.PQfreemem(msg);
 		if (rc != 0)
 			return rc;
 	}
@@ -286,12 +286,12 @@ static int receive(struct capture *c, struct err *err)
 
 static int finish(struct capture *c, struct err *err)
 {
-	CLEANUP(pg_conn_clear_p) PGresult *at = NULL;
-	CLEANUP(pg_conn_clear_p) PGresult *done = NULL;
+	CLEANUP(libpq_clear_p) PGresult *at = NULL;
+	CLEANUP(libpq_clear_p) PGresult *done = NULL;
 	int rc = expect_result(c, PGRES_TUPLES_OK, &at, err);
 	if (rc != 0)
 		return rc;
-	if (PQntuples(at) != 1 || !parse_lsn(PQgetvalue(at, 0, 0), &c->info.end_lsn))
+	if (libpq.PQntuples(at) != 1 || !parse_lsn(libpq.PQgetvalue(at, 0, 0), &c->info.end_lsn))
 		return err_set(err, ERR_CORRUPT, "base backup: strange end");
 	rc = expect_result(c, PGRES_COMMAND_OK, &done, err);
 	if (rc == 0 && c->part != PART_MANIFEST)
@@ -327,7 +327,7 @@ static int deliver_manifest(struct capture *c, struct err *err)
 
 static void capture_done(struct capture *c)
 {
-	PQfinish(c->conn);
+	libpq_finish(c->conn);
 	hash_free(c->hash);
 	pg_manifest_list_done(&c->seen);
 	buf_done(&c->manifest);
@@ -345,8 +345,10 @@ int postgres_capture(const struct pg_conn_opts *opts, const struct postgres_sink
 	if (rc != 0)
 		return rc;
 	c.hash = hash_new();
+	if (c.hash == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
 	ustar_init(&c.tar, &tar_ops, &c);
-	(void)PQsetNoticeReceiver(c.conn, take_notice, &c); /* returns the one before */
+	(void)libpq.PQsetNoticeReceiver(c.conn, take_notice, &c); /* returns the one before */
 	rc = identify(&c, err);
 	if (rc == 0)
 		rc = start(&c, err);

@@ -24,7 +24,7 @@
 static int take_facts(
 	PGconn *c, const struct postgres_truth_opts *what, struct truth *t, struct err *err)
 {
-	CLEANUP(pg_conn_clear_p) PGresult *res = NULL;
+	CLEANUP(libpq_clear_p) PGresult *res = NULL;
 	int rc = pg_conn_rows(c,
 		"SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, "
 		"current_setting('server_version'), current_setting('server_version_num'), "
@@ -33,15 +33,15 @@ static int take_facts(
 	if (rc != 0)
 		return rc;
 	struct truth_database *d = &t->database;
-	const int64_t now_ms = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
-	d->server_version = strdup(PQgetvalue(res, 0, 1));
-	d->name = strdup(PQdb(c));
-	d->role = strdup(PQuser(c));
+	const int64_t now_ms = strtoll(libpq.PQgetvalue(res, 0, 0), NULL, 10);
+	d->server_version = strdup(libpq.PQgetvalue(res, 0, 1));
+	d->name = strdup(libpq.PQdb(c));
+	d->role = strdup(libpq.PQuser(c));
 	if (d->server_version == NULL || d->name == NULL || d->role == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	d->server_version_num = (int)strtol(PQgetvalue(res, 0, 2), NULL, 10);
-	d->system_id = strtoull(PQgetvalue(res, 0, 3), NULL, 10);
-	d->has_data_checksums = strcmp(PQgetvalue(res, 0, 4), "on") == 0;
+	d->server_version_num = (int)strtol(libpq.PQgetvalue(res, 0, 2), NULL, 10);
+	d->system_id = strtoull(libpq.PQgetvalue(res, 0, 3), NULL, 10);
+	d->has_data_checksums = strcmp(libpq.PQgetvalue(res, 0, 4), "on") == 0;
 	d->cutoff_ms = what->cutoff_ms != 0 ? what->cutoff_ms : now_ms - what->margin_ms;
 	t->taken_ms = now_ms;
 	return 0;
@@ -50,7 +50,7 @@ static int take_facts(
 static int take_table(PGconn *c, char *schema, char *name, struct truth *t, struct err *err)
 {
 	CLEANUP(buf_done) struct buf sql = BUF_INIT(POSTGRES_TRUTH_SQL_BYTES);
-	CLEANUP(pg_conn_clear_p) PGresult *res = NULL;
+	CLEANUP(libpq_clear_p) PGresult *res = NULL;
 	struct truth_table table = { .schema = schema, .name = name };
 	int rc = truth_table_query(&table, t->database.cutoff_ms, &sql, err);
 	if (rc != 0)
@@ -63,14 +63,15 @@ static int take_table(PGconn *c, char *schema, char *name, struct truth *t, stru
 	rc = pg_conn_rows(c, text, doing, &res, err);
 	if (rc != 0)
 		return rc;
-	table.rows = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
-	table.min_ms = strtoll(PQgetvalue(res, 0, 1), NULL, 10);
-	table.max_ms = strtoll(PQgetvalue(res, 0, 2), NULL, 10);
-	int n = snprintf(table.fingerprint, sizeof(table.fingerprint), "%s", PQgetvalue(res, 0, 3));
+	table.rows = strtoull(libpq.PQgetvalue(res, 0, 0), NULL, 10);
+	table.min_ms = strtoll(libpq.PQgetvalue(res, 0, 1), NULL, 10);
+	table.max_ms = strtoll(libpq.PQgetvalue(res, 0, 2), NULL, 10);
+	int n = snprintf(
+		table.fingerprint, sizeof(table.fingerprint), "%s", libpq.PQgetvalue(res, 0, 3));
 	if (n < 0 || (size_t)n >= sizeof(table.fingerprint))
 		return err_set(err, ERR_LIMIT, "the fingerprint of table '%s' is too long", name);
-	if (!PQgetisnull(res, 0, 4)) {
-		int64_t newest = strtoll(PQgetvalue(res, 0, 4), NULL, 10);
+	if (!libpq.PQgetisnull(res, 0, 4)) {
+		int64_t newest = strtoll(libpq.PQgetvalue(res, 0, 4), NULL, 10);
 		if (t->database.newest_ms == TRUTH_NO_TIME || newest > t->database.newest_ms)
 			t->database.newest_ms = newest;
 	}
@@ -79,9 +80,9 @@ static int take_table(PGconn *c, char *schema, char *name, struct truth *t, stru
 
 static int take_tables(PGconn *c, const char *pattern, struct truth *t, struct err *err)
 {
-	CLEANUP(pg_conn_clear_p) PGresult *res = NULL;
+	CLEANUP(libpq_clear_p) PGresult *res = NULL;
 	const char *const params[] = { pattern };
-	res = PQexecParams(c,
+	res = libpq.PQexecParams(c,
 		"SELECT n.nspname, c.relname FROM pg_class c "
 		"JOIN pg_namespace n ON n.oid = c.relnamespace "
 		"JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 't_stamp' "
@@ -90,14 +91,15 @@ static int take_tables(PGconn *c, const char *pattern, struct truth *t, struct e
 		"AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%' "
 		"ORDER BY 1, 2",
 		1, NULL, params, NULL, NULL, 0);
-	if (PQresultStatus(res) != PGRES_TUPLES_OK)
+	if (libpq.PQresultStatus(res) != PGRES_TUPLES_OK)
 		return pg_conn_error(c, res, POSTGRES_TRUTH_DOING, err);
-	if (PQntuples(res) == 0)
+	if (libpq.PQntuples(res) == 0)
 		return err_set(err, ERR_NOT_FOUND,
 			"the database has no table like '%s' with a bigint t_stamp", pattern);
 	int rc = 0;
-	for (int i = 0; i < PQntuples(res) && rc == 0; i++)
-		rc = take_table(c, PQgetvalue(res, i, 0), PQgetvalue(res, i, 1), t, err);
+	for (int i = 0; i < libpq.PQntuples(res) && rc == 0; i++)
+		rc = take_table(
+			c, libpq.PQgetvalue(res, i, 0), libpq.PQgetvalue(res, i, 1), t, err);
 	return rc;
 }
 
@@ -111,7 +113,7 @@ int postgres_truth_take(const struct pg_conn_opts *opts, const struct postgres_t
 		o.tables = POSTGRES_TRUTH_TABLES;
 	if (o.margin_ms < 0)
 		o.margin_ms = POSTGRES_TRUTH_MARGIN_MS;
-	CLEANUP(pg_conn_finish_p) PGconn *c = NULL;
+	CLEANUP(libpq_finish_p) PGconn *c = NULL;
 	int rc = pg_conn_open(opts, PG_CONN_SQL, &c, err);
 	if (rc == 0)
 		rc = pg_conn_exec(c, truth_session_query(), POSTGRES_TRUTH_DOING, err);

@@ -187,8 +187,15 @@ static int open_catalog(const char *state, struct db **out, struct err *err)
 	if (snprintf(location, sizeof(location), "sqlite:%s/catalog.db", state) >=
 		(int)sizeof(location))
 		return err_set(err, ERR_LIMIT, "path '%s' is too long", state);
-	int rc = db_open(location, out, err);
-	return rc != 0 ? rc : catalog_open(*out, err);
+	struct db *db = NULL;
+	int rc = db_open(location, &db, err);
+	if (rc == 0)
+		rc = catalog_open(db, err);
+	if (rc == 0)
+		*out = db;
+	else
+		db_close(db);
+	return rc;
 }
 
 /* The first token: an officer's, who makes the others. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "cmd/cli.h"
 #include "cmd/cmd_agent.h"
@@ -23,6 +24,8 @@
 #include "cmd/cmd_job.h"
 #include "cmd/cmd_key.h"
 #include "cmd/cmd_ls.h"
+#include "cmd/cmd_mount.h"
+#include "cmd/cmd_officer.h"
 #include "cmd/cmd_people.h"
 #include "cmd/cmd_plan.h"
 #include "cmd/cmd_report.h"
@@ -45,6 +48,7 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_find_verb,
 	&cmd_diff_verb,
 	&cmd_dump_verb,
+	&cmd_mount_verb,
 	&cmd_verify_verb,
 	&cmd_retention_preview_verb,
 	&cmd_retention_apply_verb,
@@ -68,8 +72,8 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_agent_token_verb,
 	&cmd_agent_list_verb,
 	&cmd_agent_show_verb,
-	&cmd_agent_approve_verb,
-	&cmd_agent_revoke_verb,
+	&cmd_officer_approve_verb,
+	&cmd_officer_revoke_verb,
 	&cmd_job_run_verb,
 	&cmd_job_list_verb,
 	&cmd_job_show_verb,
@@ -147,6 +151,7 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], SANDBOX_INIT_VERB) == 0)
 		return sandbox_init_run(argc - 1, argv + 1);
 	secret_harden_process();
+	heap_keep_small();
 	stop_install();
 	int rc = run(&cli, argc, (const char *const *)argv, &err);
 	int status = finish(&cli, rc, &err);

@@ -5,8 +5,8 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <malloc.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fdio.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "conf/conf_problems.h"
@@ -36,7 +37,8 @@
  * (1) A token is never an argument: arguments are shown to every user of the host.
  */
 
-static volatile sig_atomic_t stop_asked, reload_asked;
+/* Written by the handler, without locks; the threads of a backup read stop_asked too. */
+static atomic_int stop_asked, reload_asked;
 
 static void on_signal(int sig)
 {
@@ -57,27 +59,22 @@ static void install_signals(void)
 	(void)sigaction(SIGPIPE, &ignore, NULL);         /* as above */
 }
 
-/* A guest on its host: large buffers go back to the system when they are freed, and the threads of
- * name look-ups get no heaps of their own. */
-static void keep_memory_small(void)
-{
-	(void)mallopt(M_ARENA_MAX, 1); /* works as well without, only larger */
-	(void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
-	(void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
-}
-
 static bool is_stopped(void *arg)
 {
 	(void)arg;
 	return stop_asked != 0;
 }
 
+static bool has_reload(void *arg)
+{
+	(void)arg;
+	return reload_asked != 0;
+}
+
 static bool take_reload(void *arg)
 {
 	(void)arg;
-	bool was = reload_asked != 0;
-	reload_asked = 0;
-	return was;
+	return atomic_exchange(&reload_asked, 0) != 0;
 }
 
 /* A signal between the question and the wait is seen a second later. */
@@ -238,6 +235,7 @@ static int run(const struct args *a, struct err *err)
 		.watchdog_usec = getenv("WATCHDOG_USEC"),
 		.watchdog_pid = getenv("WATCHDOG_PID"),
 		.is_stopped = is_stopped,
+		.has_reload = has_reload,
 		.take_reload = take_reload,
 		.on_wait = on_wait };
 	log_setup(a->is_verbose ? LOG_INFO : LOG_WARN, NULL);
@@ -269,7 +267,7 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], SANDBOX_INIT_VERB) == 0)
 		return sandbox_init_run(argc - 1, argv + 1);
 	secret_harden_process();
-	keep_memory_small();
+	heap_keep_small();
 	install_signals();
 	int rc = parse(argc, argv, &a, &err);
 	if (rc == 0)
@@ -279,6 +277,6 @@ int main(int argc, char **argv)
 	(void)fprintf(stderr, "holdfast-agent: %s\n", err.msg);
 	if (err.hint[0] != '\0')
 		(void)fprintf(stderr, "hint: %s\n", err.hint);
-	return rc == -ERR_INTERRUPTED && stop_asked != 0 ? EXIT_STATUS_SIGNAL + (int)stop_asked
+	return rc == -ERR_INTERRUPTED && stop_asked != 0 ? EXIT_STATUS_SIGNAL + stop_asked
 							 : err_exit_status(rc);
 }

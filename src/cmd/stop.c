@@ -1,14 +1,15 @@
 #include "cmd/stop.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 /*
  * INVARIANTS
- * (1) asked is written by the handler only, once.
+ * (1) asked is written by the handler only, once; it is read by any thread.
  * (2) No SA_RESTART: a read that waits for a person or a pipe ends with EINTR.
  */
-static volatile sig_atomic_t asked;
+static atomic_int asked; /* without locks: a handler may write it */
 
 static void on_signal(int sig)
 {
@@ -39,5 +40,5 @@ bool stop_is_asked(void *arg)
 
 int stop_signal(void)
 {
-	return (int)asked;
+	return asked;
 }

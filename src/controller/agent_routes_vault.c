@@ -198,7 +198,8 @@ void agent_routes_vault_session(struct agent_routes *r, struct http_request *q,
 	else if (is_put)
 		rc = gateway_put(g, a->id, session, body, len, on_answer, c, &why);
 	else if (is_commit)
-		rc = gateway_commit(g, a->id, session, body, len, on_answer, c, &why);
+		rc = gateway_commit(
+			g, a->id, session, fleet_domain(r->o.fleet), body, len, on_answer, c, &why);
 	else
 		rc = gateway_list(g, a->id, session, strtoull(which, NULL, 10), body, len,
 			on_answer, c, &why);

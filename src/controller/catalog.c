@@ -1,5 +1,6 @@
 #include "controller/catalog.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -85,9 +86,29 @@ static const struct db_migration migrations[] = {
 	{ .number = 1, .sql = first },
 };
 
+static const char *const tables[] = { "setting", "agent", "agent_source", "token", "job", "attempt",
+	"mark", "snapshot", "drill", "audit", "person" };
+
+/* A file can be sound and yet not be all of a catalog. */
+static int check_tables(struct db *db, struct err *err)
+{
+	char sql[64];
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		(void)snprintf(sql, sizeof(sql), "SELECT 1 FROM %s LIMIT 0", tables[i]); /* fits */
+		if (db_run(db, sql, DB_NO_ARGS, NULL, NULL) == 0)
+			continue;
+		(void)err_set(err, ERR_CORRUPT, "the catalog is damaged: no table '%s' to be read",
+			tables[i]);
+		return err_hint(err, "stop the controller and run `holdfast catalog rebuild`, or "
+				     "put back a copy of it");
+	}
+	return 0;
+}
+
 int catalog_open(struct db *db, struct err *err)
 {
-	return db_migrate(db, migrations, sizeof(migrations) / sizeof(migrations[0]), err);
+	int rc = db_migrate(db, migrations, sizeof(migrations) / sizeof(migrations[0]), err);
+	return rc == 0 ? check_tables(db, err) : rc;
 }
 
 int catalog_get(struct db *db, const char *key, struct buf *out, struct err *err)

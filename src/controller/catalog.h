@@ -14,7 +14,8 @@
 struct db;
 struct err;
 
-/* Bring ${db}'s schema up to date.  Return as db_migrate(). */
+/* Bring ${db}'s schema up to date.  Return as db_migrate(), or -ERR_CORRUPT (a
+ * table is not there). */
 int catalog_open(struct db *db, struct err *err);
 
 /* A setting that is there once: "controller_name", "config" .. Bytes appended to ${out}.

@@ -96,11 +96,14 @@ int catalog_agent_get(
 	return rc;
 }
 
-/* Return 1 and the id when an agent that is not revoked has ${name}, 0 when none has. */
+/* Return 1 and the id when an agent has ${name}, 0 when none has.  Of several, the one that is not
+ * revoked, else the newest. */
 static int find_name(struct db *db, const char *name, uint8_t id[16], struct err *err)
 {
 	CLEANUP(buf_done) struct buf keys = BUF_INIT(CATALOG_ROW_MAX_KEYS);
-	int rc = catalog_row_keys(db, &agent_row, "WHERE name = $1 AND state <> $2",
+	int rc = catalog_row_keys(db, &agent_row,
+		"WHERE name = $1 ORDER BY CASE WHEN state <> $2 THEN 0 ELSE 1 END, "
+		"enrolled_ms DESC LIMIT 1",
 		DB_ARGS(db_text(name), db_int(AGENT_REVOKED)), &keys, err);
 	if (rc != 0 || keys.len == 0)
 		return rc;

@@ -38,8 +38,9 @@ int catalog_agent_add(struct db *db, const struct catalog_agent *a, struct err *
 /* By id (16 bytes).  Return 0 or -ERR_NOT_FOUND. */
 int catalog_agent_get(
 	struct db *db, const uint8_t id[16], struct catalog_agent *out, struct err *err);
-/* By name, or by a unique prefix (>= 4) of the id's hex; revoked ones only by id.  Return 0,
- * -ERR_NOT_FOUND or -ERR_USAGE (ambiguous). */
+/* By name, or by a unique prefix (>= 4) of the id's hex.  A name is that of the agent which has it
+ * now, else of the one that had it last and is revoked.  Return 0, -ERR_NOT_FOUND or -ERR_USAGE
+ * (ambiguous). */
 int catalog_agent_find(struct db *db, const char *name, struct catalog_agent *out, struct err *err);
 /* Write everything but the id. */
 int catalog_agent_set(struct db *db, const struct catalog_agent *a, struct err *err);

@@ -59,6 +59,17 @@ int catalog_report_get(
 	return rc;
 }
 
+int catalog_report_drop(struct db *db, const char *exercise, struct err *err)
+{
+	struct catalog_report r = { .plan_version = 0 };
+	int rc = catalog_report_get(db, exercise, &r, err);
+	if (rc == 0 && r.job[0] != '\0')
+		rc = err_set(err, ERR_EXISTS, "exercise '%s' was begun by job %s", exercise, r.job);
+	return rc == 0 ? db_run(db, "DELETE FROM drill WHERE exercise = $1",
+				 DB_ARGS(db_text(exercise)), NULL, err)
+		       : rc;
+}
+
 int catalog_report_each(struct db *db, int64_t limit,
 	int (*fn)(void *arg, const struct catalog_report *r), void *arg, struct err *err)
 {

@@ -26,6 +26,8 @@ struct catalog_report {
 };
 int catalog_report_add(struct db *db, const struct catalog_report *r, struct err *err);
 int catalog_report_set(struct db *db, const struct catalog_report *r, struct err *err);
+/* Strike what was never begun.  Return 0, -ERR_NOT_FOUND or -ERR_EXISTS (it has a job). */
+int catalog_report_drop(struct db *db, const char *exercise, struct err *err);
 int catalog_report_get(
 	struct db *db, const char *exercise, struct catalog_report *out, struct err *err);
 int catalog_report_each(struct db *db, int64_t limit,

@@ -1,10 +1,12 @@
 #include "controller/controller.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -44,7 +46,9 @@
 
 #define CONTROLLER_AGENT_BODY (((size_t)16 << 20) + 65536)
 #define CONTROLLER_PEOPLE_BODY ((size_t)1 << 20)
-#define CONTROLLER_IDLE_S 75 /* longer than a long poll */
+#define CONTROLLER_PEOPLE_MEMORY                                                                   \
+	(16 * CONTROLLER_PEOPLE_BODY) /* strangers take it from people only */
+#define CONTROLLER_IDLE_S 75          /* longer than a long poll */
 #define CONTROLLER_TICK_MAX_MS 5000
 #define CONTROLLER_CERT_DAYS 90
 #define CONTROLLER_CERT_LEFT_S (30 * INT64_C(86400))
@@ -67,7 +71,8 @@ struct controller {
 	struct agent_routes *routes;
 	struct http_server *agents, *people;
 	int64_t cert_until_s;
-	int64_t watchdog_ms, watched_ms; /* 0 = the manager wants no signs of life */
+	int64_t watchdog_ms; /* 0 = the manager wants no signs of life */
+	int64_t watched_ms;  /* monotonic: the clock may be set at any time */
 	bool is_stopping, is_kicked;
 };
 
@@ -101,6 +106,14 @@ static int fill_drill(
 {
 	struct controller *c = arg;
 	return drill_desk_fill(c->desk, j, out, err);
+}
+
+static void drop_drill(void *arg, const struct catalog_job *j)
+{
+	struct controller *c = arg;
+	struct err why = ERR_INIT;
+	if (drill_desk_drop(c->desk, j, &why) != 0) /* it stays as one that was never begun */
+		log_error("controller.drop_drill", "%s", why.msg);
 }
 
 static void on_end(void *arg, const struct catalog_job *j)
@@ -229,6 +242,17 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static void renew_cert(struct controller *c);
 
+/* Give a sign of life if one is due.  Return ms until the next. */
+static int64_t feed_watchdog(struct controller *c)
+{
+	const int64_t mono = env_mono_ns() / 1000000;
+	if (c->watched_ms == 0 || mono - c->watched_ms >= c->watchdog_ms) {
+		c->watched_ms = mono;
+		tell_manager(c, "WATCHDOG=1");
+	}
+	return c->watched_ms + c->watchdog_ms - mono;
+}
+
 static void tick(void *arg)
 {
 	struct controller *c = arg;
@@ -243,12 +267,8 @@ static void tick(void *arg)
 	next = earlier(next, agent_routes_tick(c->routes, now));
 	if (c->cert_until_s - now / 1000 < CONTROLLER_CERT_LEFT_S)
 		renew_cert(c);
-	if (c->watchdog_ms > 0 && now - c->watched_ms >= c->watchdog_ms) {
-		c->watched_ms = now;
-		tell_manager(c, "WATCHDOG=1");
-	}
 	if (c->watchdog_ms > 0)
-		next = earlier(next, c->watched_ms + c->watchdog_ms);
+		next = earlier(next, now + feed_watchdog(c));
 	loop_timer_set(c->timer, c->is_kicked || next <= now ? 0 : next - now);
 }
 
@@ -326,14 +346,33 @@ int controller_catalog(
 	return rc;
 }
 
+/* One that is not there would be made anew, without anybody in it: nobody could come in. */
+static int find_catalog(const char *path, struct err *err)
+{
+	struct stat st = { .st_size = 0 };
+	int rc = stat(path, &st);
+	if (rc == 0 && st.st_size > 0)
+		return 0;
+	if (rc != 0 && errno != ENOENT)
+		return err_sys(err, ERR_IO, "catalog %s", path);
+	if (rc != 0)
+		(void)err_set(err, ERR_NOT_FOUND, "there is no catalog %s", path);
+	else
+		(void)err_set(err, ERR_CORRUPT, "catalog %s is empty", path);
+	return err_hint(err, "run `holdfast catalog rebuild`, or put back a copy of it");
+}
+
 static int open_catalog(struct controller *c, struct err *err)
 {
+	static const char kind[] = "sqlite:";
 	char location[PATH_MAX + 32];
 	size_t damaged = 0;
-	int n = snprintf(location, sizeof(location), "sqlite:%s/catalog.db", c->conf->state);
+	int n = snprintf(location, sizeof(location), "%s%s/catalog.db", kind, c->conf->state);
 	if (n < 0 || (size_t)n >= sizeof(location))
 		return err_set(err, ERR_LIMIT, "the path of the catalog is too long");
-	int rc = db_open(location, &c->db, err);
+	int rc = find_catalog(location + sizeof(kind) - 1, err);
+	if (rc == 0)
+		rc = db_open(location, &c->db, err);
 	if (rc == 0)
 		rc = catalog_open(c->db, err);
 	if (rc == 0)
@@ -366,6 +405,7 @@ static int open_rooms(struct controller *c, struct err *err)
 	const struct dispatch_opts dispatch = { .db = c->db,
 		.max_running = c->conf->max_running,
 		.fill_drill = fill_drill,
+		.drop_drill = drop_drill,
 		.on_end = on_end,
 		.on_alarm = on_job_alarm,
 		.on_ready = on_ready,
@@ -460,6 +500,7 @@ static int listen_all(struct controller *c, struct err *err)
 		.key_pem = buf_cstr(&key),
 		.client_ca = c->files.ca_pem,
 		.max_body = CONTROLLER_AGENT_BODY,
+		.body_memory = (size_t)c->conf->body_memory,
 		.max_connections = (int)c->conf->max_connections,
 		.max_per_address = (int)c->conf->max_connections,
 		.idle_s = CONTROLLER_IDLE_S,
@@ -470,6 +511,7 @@ static int listen_all(struct controller *c, struct err *err)
 	opts.port = c->conf->people_port;
 	opts.client_ca = NULL;
 	opts.max_body = CONTROLLER_PEOPLE_BODY;
+	opts.body_memory = CONTROLLER_PEOPLE_MEMORY;
 	opts.on_request = on_people;
 	return rc != 0 ? rc : http_server_open(&opts, &c->people, err);
 }

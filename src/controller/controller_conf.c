@@ -24,6 +24,9 @@
 
 #define CONF_SCHEDULES_MAX 1000
 #define CONF_HOSTS_MAX 30
+#define CONF_BODY_MIN (INT64_C(32) << 20) /* two of the largest */
+#define CONF_BODY_MAX (INT64_C(16) << 30)
+#define CONF_BODY_DEFAULT (INT64_C(64) << 20)
 #define SECOND_NS INT64_C(1000000000)
 
 static const char *const catch_ups[] = { "once", "skip", NULL };
@@ -102,6 +105,12 @@ static const struct conf_option options[] = {
 		.help = "host:port in enrolment tokens; default as above with people_port" },
 	{ .key = "max_running", .type = CONF_INT, .min = 1, .max = 64, .fallback = "4" },
 	{ .key = "max_connections", .type = CONF_INT, .min = 8, .max = 8192, .fallback = "512" },
+	{ .key = "body_memory",
+		.type = CONF_SIZE,
+		.min = CONF_BODY_MIN,
+		.max = CONF_BODY_MAX,
+		.fallback = "64MiB",
+		.help = "what agents send and was not dealt with yet, in memory; 32MiB to 16GiB" },
 	{ .key = "schedules",
 		.type = CONF_GROUPS,
 		.max = CONF_SCHEDULES_MAX,
@@ -269,6 +278,7 @@ static int take(struct loaded *l, const char *file, struct conf_problems *p, str
 	c->people_port = (int)conf_number(root, "people_port", 0);
 	c->max_running = conf_number(root, "max_running", 4);
 	c->max_connections = conf_number(root, "max_connections", 512);
+	c->body_memory = conf_number(root, "body_memory", CONF_BODY_DEFAULT);
 	check_name(root, "name", p);
 	check_address(root, "agents_address", p);
 	check_address(root, "people_address", p);

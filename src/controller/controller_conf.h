@@ -46,6 +46,7 @@ struct controller_conf {
 	const char *agents_address, *people_address; /* what is told to agents; host:port */
 	int64_t max_running;                         /* jobs at once */
 	int64_t max_connections;
+	int64_t body_memory; /* bytes of requests of agents in memory at once */
 	const struct controller_schedule *schedules;
 	size_t schedule_count;
 };

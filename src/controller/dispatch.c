@@ -239,7 +239,7 @@ static int check_alone(struct dispatch *d, const struct catalog_job *j, struct e
 	return rc;
 }
 
-int dispatch_order(struct dispatch *d, struct catalog_job *j, struct err *err)
+static int take(struct dispatch *d, struct catalog_job *j, struct err *err)
 {
 	uint8_t id[16];
 	if (j->verb == MSG_VERB_BACKUP ? j->source[0] == '\0' : j->verb != MSG_VERB_DRILL)
@@ -260,6 +260,17 @@ int dispatch_order(struct dispatch *d, struct catalog_job *j, struct err *err)
 	memset(&j->progress, 0, sizeof(j->progress));
 	memset(&j->result, 0, sizeof(j->result));
 	return catalog_job_add(d->o.db, j, err);
+}
+
+int dispatch_order(struct dispatch *d, struct catalog_job *j, struct err *err)
+{
+	int rc = take(d, j, err);
+	if (rc != 0 && j->drill[0] != '\0') {
+		if (d->o.drop_drill != NULL)
+			d->o.drop_drill(d->o.arg, j);
+		j->drill[0] = '\0';
+	}
+	return rc;
 }
 
 /* ---- giving out ---- */

@@ -23,6 +23,9 @@ struct dispatch_opts {
 	 * attempt with its reason. */
 	int (*fill_drill)(
 		void *arg, const struct catalog_job *j, struct msg_order *out, struct err *err);
+	/* A drill was not taken by dispatch_order(): what was prepared for it is to go.  May be
+	 * NULL. */
+	void (*drop_drill)(void *arg, const struct catalog_job *j);
 	/* The attempt is over, whatever the outcome: sessions and grants of it are to be closed. */
 	void (*on_end)(void *arg, const struct catalog_job *j);
 	/* Somebody should look: a job failed for good, was missed, an agent was lost. */
@@ -36,7 +39,8 @@ void dispatch_free(struct dispatch *d);
 void dispatch_set_max_running(struct dispatch *d, int64_t max_running);
 
 /* Take a new job (id is filled in).  -ERR_EXISTS: one of the same source (or, for a drill, of the
- * same plan and agent) is waiting or running; its id is in the text. */
+ * same plan and agent) is waiting or running; its id is in the text.  A drill that is not
+ * taken is no exercise any more: ${j}->drill is then "". */
 int dispatch_order(struct dispatch *d, struct catalog_job *j, struct err *err);
 
 /* The next order for an agent: 1 and *${out} (owned: msg_work_order_done), 0 when there is none. */

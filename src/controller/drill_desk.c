@@ -162,12 +162,23 @@ int drill_desk_prepare(struct drill_desk *d, const struct drill_desk_order *o,
 	(void)snprintf(n.scenario, sizeof(n.scenario), "%s",
 		o->scenario == NULL ? "" : o->scenario); /* checked */
 	rc = keep_order(d, o, plan, &n, err);
-	if (rc != 0)
+	if (rc != 0) {
+		(void)drill_desk_files_erase(
+			d->dirfd, n.exercise, NULL); /* the first error counts */
 		return rc;
+	}
 	j->verb = MSG_VERB_DRILL;
 	memcpy(j->agent_id, o->agent->id, sizeof(j->agent_id));
 	(void)snprintf(j->drill, sizeof(j->drill), "%s", n.exercise); /* same size */
 	return 0;
+}
+
+int drill_desk_drop(struct drill_desk *d, const struct catalog_job *j, struct err *err)
+{
+	int rc = drill_desk_files_need_id(j->drill, err);
+	if (rc == 0)
+		rc = catalog_report_drop(d->o.db, j->drill, err);
+	return rc == 0 ? drill_desk_files_erase(d->dirfd, j->drill, err) : rc;
 }
 
 /* ---- on its way ---- */

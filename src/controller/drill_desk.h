@@ -48,6 +48,9 @@ struct drill_desk_order {
 };
 int drill_desk_prepare(struct drill_desk *d, const struct drill_desk_order *o,
 	struct catalog_job *j, struct conf_problems *problems, struct err *err);
+/* For dispatch: ${j} was prepared and is not taken: nothing of its exercise stays.  Return 0,
+ * -ERR_EXISTS (it was begun: it stays), -ERR_NOT_FOUND or -ERR_IO. */
+int drill_desk_drop(struct drill_desk *d, const struct catalog_job *j, struct err *err);
 /* For dispatch: what the order says.  The grant is made by the agent's first question. */
 int drill_desk_fill(
 	struct drill_desk *d, const struct catalog_job *j, struct msg_order *out, struct err *err);

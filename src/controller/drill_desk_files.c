@@ -18,6 +18,7 @@
 #include "conf/conf_problems.h"
 #include "controller/drill_desk_internal.h"
 #include "plans/plan.h"
+#include "restore/erase_tree.h"
 #include "restore/report_form.h"
 
 /*
@@ -51,6 +52,12 @@ int drill_desk_files_make(int dirfd, const char *exercise, struct err *err)
 		(env_mkdirat(dirfd, path, 0700) != 0 && errno != EEXIST))
 		return err_sys(err, ERR_IO, "unable to make a directory for exercise %s", exercise);
 	return 0;
+}
+
+int drill_desk_files_erase(int dirfd, const char *exercise, struct err *err)
+{
+	int rc = erase_tree_run(dirfd, exercise, NULL, err);
+	return rc == 0 ? 0 : err_wrap(err, "unable to remove exercise %s", exercise);
 }
 
 int drill_desk_files_put(int dirfd, const char *exercise, const char *name, const void *data,

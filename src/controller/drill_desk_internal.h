@@ -65,6 +65,8 @@ bool drill_desk_files_is_evidence(const char *name);
 
 /* ${dirfd} is the directory of reports. */
 int drill_desk_files_make(int dirfd, const char *exercise, struct err *err);
+/* Remove all of it. */
+int drill_desk_files_erase(int dirfd, const char *exercise, struct err *err);
 int drill_desk_files_put_note(int dirfd, const struct drill_desk_note *n, struct err *err);
 /* Return 0, -ERR_NOT_FOUND or -ERR_CORRUPT. */
 int drill_desk_files_get_note(

@@ -93,6 +93,11 @@ const struct domain *fleet_domain(const struct fleet *f)
 	return &f->domain;
 }
 
+bool fleet_lists(const struct fleet *f, const struct catalog_agent *agent)
+{
+	return fleet_next_config_has(&f->domain, agent);
+}
+
 /* ---- audit --------------------------------------------------------------------------------------
  */
 
@@ -237,8 +242,7 @@ int fleet_issue(const struct fleet *f, const struct catalog_agent *a, const char
 	return rc;
 }
 
-/* Write the agent as changed, and who did what to it. */
-static int keep_agent(struct fleet *f, const struct catalog_agent *a, const char *who,
+int fleet_keep_agent(struct fleet *f, const struct catalog_agent *a, const char *who,
 	const char *action, const char *detail, struct err *err)
 {
 	int rc = db_begin(f->o.db, err);
@@ -278,21 +282,11 @@ int fleet_renew(struct fleet *f, const struct catalog_agent *a, const char *csr,
 		memcpy(now.next_key_hash, info.key_hash, sizeof(now.next_key_hash));
 	(void)snprintf(now.csr, sizeof(now.csr), "%s", csr); /* was checked to fit */
 	(void)snprintf(who, sizeof(who), "agent:%s", now.name);
-	rc = keep_agent(f, &now, who, "agent.renew", is_same ? "the same key" : "another key", err);
+	rc = fleet_keep_agent(
+		f, &now, who, "agent.renew", is_same ? "the same key" : "another key", err);
 	if (rc != 0)
 		pem->len = before;
 	return rc;
-}
-
-int fleet_revoke(struct fleet *f, const uint8_t agent[16], const char *who, struct err *err)
-{
-	struct catalog_agent a;
-	int rc = catalog_agent_get(f->o.db, agent, &a, err);
-	if (rc != 0 || a.state == AGENT_REVOKED)
-		return rc;
-	a.state = AGENT_REVOKED;
-	memset(a.next_key_hash, 0, sizeof(a.next_key_hash));
-	return keep_agent(f, &a, who, "agent.revoke", "", err);
 }
 
 /* ---- who calls ----------------------------------------------------------------------------------
@@ -315,7 +309,7 @@ static int promote(struct fleet *f, struct catalog_agent *a, struct err *err)
 	memcpy(a->tls_key_hash, a->next_key_hash, sizeof(a->tls_key_hash));
 	memset(a->next_key_hash, 0, sizeof(a->next_key_hash));
 	(void)snprintf(who, sizeof(who), "agent:%s", a->name);
-	return keep_agent(f, a, who, "agent.key", "the renewed key is in use", err);
+	return fleet_keep_agent(f, a, who, "agent.key", "the renewed key is in use", err);
 }
 
 static bool is_zero(const uint8_t key[32])

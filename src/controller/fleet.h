@@ -7,6 +7,7 @@
 #ifndef CONTROLLER_FLEET_H
 #define CONTROLLER_FLEET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -69,14 +70,33 @@ int fleet_collect(
  */
 int fleet_approve(struct fleet *f, const uint8_t agent[16], const void *config, size_t len,
 	const char *who, struct err *err);
+/* What an officer signs about an agent's key: its IK (capture) or its DK (sandbox). */
+enum fleet_change {
+	FLEET_ADD,
+	FLEET_STRIKE /* an IK stays, marked as revoked: what it signed before stays readable */
+};
 /* The config an officer is to sign for ${agent}: decoded from ${config}, one epoch on, with its key
- * added.  Used by whoever approves, off the controller; domain_done() ends it.  Return 0,
- * -ERR_CONFIG (the key is there as another's), -ERR_USAGE (its group) or as domain_decode(). */
+ * added or struck.  Used by whoever has the officer's key, off the controller; domain_done() ends
+ * it.  Return 0, -ERR_CONFIG (the key is there as another's), -ERR_USAGE (its group), -ERR_LIMIT,
+ * -ERR_NOT_FOUND (there is no key of it to strike) or as domain_decode(). */
 int fleet_next_config(const void *config, size_t len, const uint8_t officer_pk[32],
-	const struct catalog_agent *agent, struct domain *out, struct err *err);
-/* At once; once more is fine.  Return 0 or -ERR_NOT_FOUND.  Its key stays in the config, so that
- * its snapshots stay readable. */
+	enum fleet_change change, const struct catalog_agent *agent, struct domain *out,
+	struct err *err);
+/* Whether the newest config lists the agent's key, not revoked: it may write, or new snapshots are
+ * sealed to it. */
+bool fleet_lists(const struct fleet *f, const struct catalog_agent *agent);
+/* Shut it out at once; once more is fine.  Return 0 or -ERR_NOT_FOUND.  Its key stays in the config
+ * until fleet_strike(). */
 int fleet_revoke(struct fleet *f, const uint8_t agent[16], const char *who, struct err *err);
+/**
+ * fleet_strike(f, agent, config, len, who, err):
+ * Take ${config}, the next epoch signed by the officer: the one before without the key of this
+ * revoked agent, nothing else changed; other keys of its drill group stay.  Return as
+ * fleet_approve(); also -ERR_USAGE (it is not revoked) and -ERR_NOT_FOUND (no key of it is there).
+ * The same config once more is fine.
+ */
+int fleet_strike(struct fleet *f, const uint8_t agent[16], const void *config, size_t len,
+	const char *who, struct err *err);
 
 /**
  * fleet_identify(f, peer, need, out, err):

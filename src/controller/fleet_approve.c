@@ -10,14 +10,15 @@
 
 /*
  * INVARIANTS
- * (1) A config that says one thing more or less than the approval of this agent is refused, however
+ * (1) A config that says one thing more or less than the change of this agent is refused, however
  *     well it is signed.
  * (2) First the config is durable on the store, then the agent is active: an agent that works is in
  *     the config.  After a failure between the two the same call ends it.
  */
 
-static int check_config(const struct fleet *f, const struct catalog_agent *a, const void *config,
-	size_t len, struct domain *out, struct err *err)
+static int check_config(const struct fleet *f, enum fleet_change change,
+	const struct catalog_agent *a, const void *config, size_t len, struct domain *out,
+	struct err *err)
 {
 	CLEANUP(domain_done) struct domain given = { .agents = NULL };
 	CLEANUP(domain_done) struct domain wanted = { .agents = NULL };
@@ -36,7 +37,7 @@ static int check_config(const struct fleet *f, const struct catalog_agent *a, co
 			given.epoch, f->domain.epoch + 1);
 		return err_hint(err, "fetch the config and sign again");
 	}
-	rc = fleet_next_config_make(&f->domain, a, &wanted, err);
+	rc = fleet_next_config_make(&f->domain, change, a, &wanted, err);
 	if (rc == 0)
 		rc = fleet_next_config_check(&wanted, &given, err);
 	if (rc != 0)
@@ -46,13 +47,12 @@ static int check_config(const struct fleet *f, const struct catalog_agent *a, co
 	return 0;
 }
 
-/* Put the config on the store; from then on it is the one that counts. */
-static int install(struct fleet *f, const struct catalog_agent *a, const void *config, size_t len,
-	struct err *err)
+int fleet_approve_install(struct fleet *f, enum fleet_change change, const struct catalog_agent *a,
+	const void *config, size_t len, struct err *err)
 {
 	CLEANUP(domain_done) struct domain next = { .agents = NULL };
 	CLEANUP(buf_done) struct buf copy = BUF_INIT(FLEET_MAX_CONFIG);
-	int rc = check_config(f, a, config, len, &next, err);
+	int rc = check_config(f, change, a, config, len, &next, err);
 	if (rc == 0)
 		rc = buf_add(&copy, config, len, err);
 	if (rc == 0)
@@ -98,7 +98,7 @@ static int approve(struct fleet *f, const struct catalog_agent *a, const void *c
 		len == f->config.len && len > 0 && memcmp(config, f->config.data, len) == 0;
 	int rc = 0;
 	if (!is_current)
-		rc = install(f, a, config, len, err);
+		rc = fleet_approve_install(f, FLEET_ADD, a, config, len, err);
 	else if (!fleet_next_config_has(&f->domain, a))
 		rc = err_set(err, ERR_CONFIG, "config has not the key of agent '%s'", a->name);
 	if (rc != 0 || (is_current && a->state == AGENT_ACTIVE))

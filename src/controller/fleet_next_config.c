@@ -10,8 +10,9 @@
  * INVARIANTS
  * (1) Whoever approves and the controller make the same config from the same two things, so that
  *     any other difference shows.
- * (2) A key is only ever added.  Two sandboxes of a group have a key each: replacing one would make
- *     the other blind.
+ * (2) A key is added or struck, never replaced.  Sandboxes of a group have a key each, and what is
+ *     struck is one key: the others of the group go on.
+ * (3) Everybody a snapshot is sealed to fits into one list of envelopes.
  */
 
 /* An identity whose key is ${ik}, or NULL. */
@@ -52,8 +53,11 @@ static int add_group(struct domain *d, const struct catalog_agent *agent, struct
 			agent->name, known->name);
 	if (agent->group[0] == '\0')
 		return err_set(err, ERR_USAGE, "agent '%s' has no drill group", agent->name);
-	if (d->group_count >= DOMAIN_MAX_KEYS)
-		return err_set(err, ERR_LIMIT, "more than %d drill keys", DOMAIN_MAX_KEYS);
+	if (d->group_count + d->recovery_count >= DOMAIN_MAX_KEYS) {
+		(void)err_set(
+			err, ERR_LIMIT, "more than %d recovery and drill keys", DOMAIN_MAX_KEYS);
+		return err_hint(err, "revoke sandboxes that are not used, with the officer's key");
+	}
 	struct domain_group *g = &d->groups[d->group_count++];
 	(void)snprintf(g->name, sizeof(g->name), "%s", agent->group); /* no longer than it */
 	memcpy(g->dk_pk, agent->dk, sizeof(g->dk_pk));
@@ -68,6 +72,43 @@ static int add_identity(struct domain *d, const struct catalog_agent *agent, str
 			"identity key of agent '%s' is in the config as another's, or revoked",
 			agent->name);
 	return rc;
+}
+
+static void strike_group(struct domain *d, const struct catalog_agent *agent)
+{
+	size_t at = (size_t)(find_group_key(d, agent->dk) - d->groups); /* it is there */
+	size_t behind = d->group_count - at - 1;
+	memmove(&d->groups[at], &d->groups[at + 1], behind * sizeof(d->groups[0]));
+	memset(&d->groups[--d->group_count], 0, sizeof(d->groups[0]));
+}
+
+/* The identity stays: its kid is in the snapshots it signed. */
+static void strike_identity(struct domain *d, const struct catalog_agent *agent)
+{
+	for (size_t i = 0; i < d->agent_count; i++) {
+		if (memcmp(d->agents[i].ik_pk, agent->ik, 32) == 0)
+			d->agents[i].is_revoked = true;
+	}
+}
+
+static int add(struct domain *d, const struct catalog_agent *agent, struct err *err)
+{
+	if (fleet_next_config_has(d, agent))
+		return 0; /* a config that changes nothing but the epoch */
+	return agent->role == MSG_ROLE_SANDBOX ? add_group(d, agent, err)
+					       : add_identity(d, agent, err);
+}
+
+static int strike(struct domain *d, const struct catalog_agent *agent, struct err *err)
+{
+	if (!fleet_next_config_has(d, agent))
+		return err_set(err, ERR_NOT_FOUND, "config has no key of agent '%s' to strike",
+			agent->name);
+	if (agent->role == MSG_ROLE_SANDBOX)
+		strike_group(d, agent);
+	else
+		strike_identity(d, agent);
+	return 0;
 }
 
 /* ${out} is empty. */
@@ -91,16 +132,15 @@ static int copy(const struct domain *from, struct domain *out, struct err *err)
 	return 0;
 }
 
-int fleet_next_config_make(const struct domain *now, const struct catalog_agent *agent,
-	struct domain *out, struct err *err)
+int fleet_next_config_make(const struct domain *now, enum fleet_change change,
+	const struct catalog_agent *agent, struct domain *out, struct err *err)
 {
 	CLEANUP(domain_done) struct domain d = { .agents = NULL };
 	if (now->epoch == UINT32_MAX)
 		return err_set(err, ERR_LIMIT, "config has no epoch left");
 	int rc = copy(now, &d, err);
-	if (rc == 0 && !fleet_next_config_has(now, agent))
-		rc = agent->role == MSG_ROLE_SANDBOX ? add_group(&d, agent, err)
-						     : add_identity(&d, agent, err);
+	if (rc == 0)
+		rc = change == FLEET_ADD ? add(&d, agent, err) : strike(&d, agent, err);
 	if (rc != 0)
 		return rc;
 	d.epoch++;
@@ -110,22 +150,25 @@ int fleet_next_config_make(const struct domain *now, const struct catalog_agent 
 }
 
 int fleet_next_config(const void *config, size_t len, const uint8_t officer_pk[32],
-	const struct catalog_agent *agent, struct domain *out, struct err *err)
+	enum fleet_change change, const struct catalog_agent *agent, struct domain *out,
+	struct err *err)
 {
 	CLEANUP(domain_done) struct domain now = { .agents = NULL };
 	int rc = domain_decode(config, len, officer_pk, &now, err);
-	return rc != 0 ? rc : fleet_next_config_make(&now, agent, out, err);
+	return rc != 0 ? rc : fleet_next_config_make(&now, change, agent, out, err);
 }
 
 /* ---- comparing ----------------------------------------------------------------------------------
  */
+
+#define HINT "sign the config that 'holdfast agent approve' or 'revoke' makes, nothing else"
 
 static int differs(struct err *err, const char *what, const uint8_t *key, size_t len)
 {
 	char hex[65];
 	text_hex(key, len, hex);
 	(void)err_set(err, ERR_CONFIG, "config changes more than this agent: %s %.16s", what, hex);
-	return err_hint(err, "sign the config that `holdfast agent approve` makes, nothing else");
+	return err_hint(err, HINT);
 }
 
 static int check_count(const char *what, size_t wanted, size_t given, struct err *err)
@@ -133,7 +176,7 @@ static int check_count(const char *what, size_t wanted, size_t given, struct err
 	if (wanted == given)
 		return 0;
 	(void)err_set(err, ERR_CONFIG, "config has %zu %s where %zu must be", given, what, wanted);
-	return err_hint(err, "sign the config that `holdfast agent approve` makes, nothing else");
+	return err_hint(err, HINT);
 }
 
 static int check_agents(const struct domain *wanted, const struct domain *given, struct err *err)

@@ -87,6 +87,7 @@ struct request {
 	uint64_t offset;
 	struct buf out;
 	const struct snapshot *made;
+	struct gateway_session_readers *readers; /* owned; of a commit */
 	/* begin */
 	uint8_t *config; /* owned */
 	size_t config_len;
@@ -244,6 +245,7 @@ static void request_free(struct request *r)
 {
 	free(r->body);
 	free(r->config);
+	free(r->readers);
 	for (size_t i = 0; i < r->source_count; i++)
 		free(r->sources[i]);
 	free(r->sources);
@@ -327,9 +329,10 @@ static int ask(struct gateway *g, const uint8_t agent_id[16], const char *id, bo
 static int run_begin(struct request *r, struct err *err)
 {
 	struct visitor *v = r->v;
-	struct gateway_session_opts opts = {
-		.vault = &v->gateway->o.vault, .source = v->source, .max_list = GATEWAY_LIST_MAX
-	};
+	struct gateway_session_opts opts = { .vault = &v->gateway->o.vault,
+		.source = v->source,
+		.max_list = GATEWAY_LIST_MAX,
+		.memory = r->memory };
 	struct msg_begun m = { .config = r->config, .config_len = r->config_len };
 	memcpy(opts.agent_id, v->agent_id, 16);
 	memcpy(m.session, v->id, sizeof(m.session));
@@ -432,15 +435,23 @@ int gateway_list(struct gateway *g, const uint8_t agent_id[16], const char *sess
 static int run_commit(struct request *r, struct err *err)
 {
 	struct port_receipt receipt;
-	int rc = gateway_session_commit(r->v->session, r->body, r->len, &receipt, &r->made, err);
+	int rc = gateway_session_commit(
+		r->v->session, r->readers, r->body, r->len, &receipt, &r->made, err);
 	return rc != 0 ? rc : msg_vault_receipt_encode(&receipt, &r->out, err);
 }
 
 int gateway_commit(struct gateway *g, const uint8_t agent_id[16], const char *session,
-	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err)
+	const struct domain *newest, uint8_t *take_body, size_t len, gateway_fn fn, void *arg,
+	struct err *err)
 {
-	return ask(g, agent_id, session, false, request_new(4096, run_commit, take_body, len), fn,
-		arg, err);
+	struct request *r = request_new(4096, run_commit, take_body, len);
+	if (r != NULL && (r->readers = calloc(1, sizeof(*r->readers))) == NULL) {
+		request_free(r);
+		r = NULL;
+	}
+	if (r != NULL)
+		gateway_session_readers(newest, r->readers);
+	return ask(g, agent_id, session, false, r, fn, arg, err);
 }
 
 int gateway_abort(

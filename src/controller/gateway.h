@@ -16,6 +16,7 @@
 #include "msg/msg_vault.h"
 #include "vault/session_base.h"
 
+struct domain;
 struct err;
 struct gateway;
 struct loop;
@@ -60,8 +61,10 @@ int gateway_put(struct gateway *g, const uint8_t agent_id[16], const char *sessi
 	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err);
 int gateway_list(struct gateway *g, const uint8_t agent_id[16], const char *session,
 	uint64_t offset, uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err);
+/* ${newest}: the newest config: only whom it lists gets an envelope. */
 int gateway_commit(struct gateway *g, const uint8_t agent_id[16], const char *session,
-	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err);
+	const struct domain *newest, uint8_t *take_body, size_t len, gateway_fn fn, void *arg,
+	struct err *err);
 int gateway_abort(
 	struct gateway *g, const uint8_t agent_id[16], const char *session, struct err *err);
 /* The job and attempt of a session of this agent, or NULL; borrowed. */

@@ -160,6 +160,49 @@ static int check_times(const struct snaprec *r, struct err *err)
 	return err_hint(err, "set the clock of the agent's host (or of the controller) right");
 }
 
+static void add_readers(const uint8_t pk[32], struct gateway_session_readers *out)
+{
+	snaprec_rkid(pk, out->rkid[out->count++]);
+}
+
+void gateway_session_readers(const struct domain *d, struct gateway_session_readers *out)
+{
+	out->count = 0;
+	for (size_t i = 0; i < d->recovery_count; i++)
+		add_readers(d->recovery_pk[i], out);
+	for (size_t i = 0; i < d->group_count; i++)
+		add_readers(d->groups[i].dk_pk, out);
+}
+
+/* True for an envelope to be stored; what is none is the vault's to refuse. */
+static bool has_reader(const struct gateway_session_readers *readers, const uint8_t *envelope)
+{
+	int kind;
+	const uint8_t *hash, *rkid;
+	if (snaprec_envelope_peek(envelope, &kind, &hash, &rkid, NULL) != 0)
+		return true;
+	for (size_t i = 0; i < readers->count; i++) {
+		if (memcmp(readers->rkid[i], rkid, 32) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Leave out the envelopes of keys that were struck since the session began. */
+static int keep_readers(const struct gateway_session_readers *readers, struct port_commit *c,
+	struct buf *kept, struct err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < c->envelope_count; i++) {
+		const uint8_t *envelope = c->envelopes + i * SNAPREC_ENVELOPE_BYTES;
+		if (has_reader(readers, envelope))
+			rc = buf_add(kept, envelope, SNAPREC_ENVELOPE_BYTES, err);
+	}
+	c->envelopes = kept->data;
+	c->envelope_count = kept->len / SNAPREC_ENVELOPE_BYTES;
+	return rc;
+}
+
 /* What the vault's list will say of the snapshot just made. */
 static int note_made(struct gateway_session *s, const struct port_commit *c, struct err *err)
 {
@@ -172,9 +215,11 @@ static int note_made(struct gateway_session *s, const struct port_commit *c, str
 	return rc != 0 ? rc : label_decode(c->label, c->label_len, &m->label, err);
 }
 
-int gateway_session_commit(struct gateway_session *s, const uint8_t *body, size_t len,
-	struct port_receipt *receipt, const struct snapshot **made, struct err *err)
+int gateway_session_commit(struct gateway_session *s, const struct gateway_session_readers *readers,
+	const uint8_t *body, size_t len, struct port_receipt *receipt, const struct snapshot **made,
+	struct err *err)
 {
+	CLEANUP(buf_done) struct buf kept = BUF_INIT(MSG_MAX_BODY);
 	struct port_commit c;
 	struct snaprec r;
 	int rc = msg_vault_commit_decode(body, len, &c, err);
@@ -189,6 +234,8 @@ int gateway_session_commit(struct gateway_session *s, const uint8_t *body, size_
 		rc = snaprec_decode(c.record, &r, err);
 	if (rc == 0)
 		rc = check_times(&r, err);
+	if (rc == 0)
+		rc = keep_readers(readers, &c, &kept, err);
 	if (rc != 0)
 		return rc;
 	c.segments = s->list.data;

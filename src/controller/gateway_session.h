@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vault/domain.h"
 #include "vault/port.h"
 #include "vault/session_base.h"
 
@@ -42,9 +43,19 @@ int gateway_session_put(
  * a piece may come again.  -ERR_CORRUPT (a gap, or other bytes), -ERR_LIMIT. */
 int gateway_session_list(struct gateway_session *s, uint64_t offset, const uint8_t *data,
 	size_t len, struct err *err);
-/* ${body}: docs/PROTOCOL.md, commit.  The same record again gets the same receipt.  *${made} (the
- * snapshot as the vault now lists it, borrowed until free) is NULL when it was given again. */
-int gateway_session_commit(struct gateway_session *s, const uint8_t *body, size_t len,
-	struct port_receipt *receipt, const struct snapshot **made, struct err *err);
+/* Whose envelopes are stored: the keys that a config lists. */
+struct gateway_session_readers {
+	uint8_t rkid[2 * DOMAIN_MAX_KEYS][32];
+	size_t count;
+};
+void gateway_session_readers(const struct domain *d, struct gateway_session_readers *out);
+
+/* ${readers}: by the newest config, which may be newer than that of the begin: an envelope for
+ * anybody else is left out.  ${body}: docs/PROTOCOL.md, commit.  The same record again gets the
+ * same receipt.  *${made} (the snapshot as the vault now lists it, borrowed until free) is NULL
+ * when it was given again. */
+int gateway_session_commit(struct gateway_session *s, const struct gateway_session_readers *readers,
+	const uint8_t *body, size_t len, struct port_receipt *receipt, const struct snapshot **made,
+	struct err *err);
 
 #endif

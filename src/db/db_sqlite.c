@@ -24,6 +24,7 @@
 #define CACHE_STATEMENTS 64
 #define MAX_VALUE_BYTES (64 << 20)
 #define MAX_PATH_BYTES 4096
+#define LOCK_WAIT_MS 2000 /* for who reads or copies it, or ends */
 
 struct statement {
 	char *sql; /* owned */
@@ -451,7 +452,8 @@ static int open_handle(struct sqlite *s, struct err *err)
 		return s->handle != NULL
 			       ? fail(s, rc, err)
 			       : err_set(err, ERR_NOMEM, "out of memory for catalog %s", s->path);
-	(void)sqlite3_extended_result_codes(s->handle, 1); /* cannot fail */
+	(void)sqlite3_extended_result_codes(s->handle, 1);   /* cannot fail */
+	(void)sqlite3_busy_timeout(s->handle, LOCK_WAIT_MS); /* cannot fail */
 	return 0;
 }
 

@@ -152,10 +152,21 @@ static void keep_first(struct http_client *c, const struct http_flight *f)
 		c->first = f->err; /* still none when it was answered well */
 }
 
+/* Whether a stop ends what is waited for now. */
+static bool is_over(struct http_client *c)
+{
+	if (c->is_stopped == NULL || !c->is_stopped(c->arg))
+		return false;
+	const int64_t now_ms = env_mono_ns() / 1000000;
+	if (c->parting_until_ms == 0)
+		c->parting_until_ms = now_ms + c->parting_ms;
+	return now_ms >= c->parting_until_ms;
+}
+
 /* Give every flight its turn, wait a little, take what ended.  Return 0 or -ERR_INTERRUPTED. */
 static int pump(struct http_client *c, struct err *err)
 {
-	if (c->is_stopped != NULL && c->is_stopped(c->arg))
+	if (is_over(c))
 		return err_set(err, ERR_INTERRUPTED, "stopped as asked");
 	int wait_ms = POLL_MS;
 	for (size_t i = 0; i < c->count; i++) {
@@ -196,8 +207,12 @@ int http_client_call(struct http_client *c, const struct http_call *call, int *s
 		*status = 0;
 	int rc = http_flight_start(f, c, call, false, err);
 	f->is_kept = answer != NULL;
+	c->parting_ms = call->parting_ms;
+	c->parting_until_ms = 0;
 	while (rc == 0 && f->state != HTTP_FLIGHT_LANDED)
 		rc = pump(c, err);
+	c->parting_ms = 0;
+	c->parting_until_ms = 0;
 	if (rc != 0) {
 		if (rc == -ERR_INTERRUPTED)
 			ground(c, true);

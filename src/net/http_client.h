@@ -43,6 +43,8 @@ struct http_call {
 	size_t len;
 	size_t max_answer; /* bytes; a longer one is -ERR_LIMIT */
 	int wait_ms;       /* the server may be silent for so long (long poll) on top of stall_ms */
+	int parting_ms; /* a last word: it goes out although is_stopped says so, for so long; 0 = no
+			 */
 };
 
 /**

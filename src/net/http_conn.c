@@ -24,20 +24,26 @@
 /*
  * INVARIANTS
  * (1) One request at a time: what a client sends ahead waits unread, at most one read of it.
- * (2) In every state but WAIT a timer runs that ends the connection; WAIT ends with the reply or
- *     with the other end going away, for which reading stays on.
+ * (2) In every state but QUEUE and WAIT a timer runs that ends the connection.  QUEUE ends with the
+ *     turn of its body, which comes since those before it are under such timers; WAIT ends with the
+ *     reply or with the other end going away, for which reading stays on.
  * (3) After a refusal nothing more of the sender is understood: the answer is flushed, the socket
  *     half closed, and what still comes is thrown away for HTTP_CONN_LINGER_MS, because closing a
  *     socket with unread bytes would take the answer back.
+ * (4) A body has no memory and is not read before the server's budget has room for the whole of it;
+ *     one of at most HEAD_READ_BYTES does not ask: what a connection may hold anyway.
  */
 
 #define HEAD_READ_BYTES ((size_t)16 << 10)
 #define BODY_READ_BYTES ((size_t)1 << 20)
 #define SCRAP_BYTES 65536
+/* So often in its idle time one that waits for its turn hears that we are there: senders give a
+ * silent server up. */
+#define SIGNS 4
 #define MS_PER_S INT64_C(1000)
 #define NS_PER_MS INT64_C(1000000)
 
-enum state { HANDSHAKE, HEAD, BODY, WAIT, REPLY, LINGER };
+enum state { HANDSHAKE, HEAD, QUEUE, BODY, WAIT, REPLY, LINGER };
 
 struct http_conn {
 	LIST_ENTRY(http_conn) link;
@@ -48,7 +54,7 @@ struct http_conn {
 	int linger_fd; /* -1 before LINGER */
 	struct event *linger;
 	struct http_peer peer;
-	struct http_request *r; /* in BODY and WAIT */
+	struct http_request *r; /* in QUEUE, BODY and WAIT */
 	size_t scanned;         /* bytes of the head that were looked at */
 	size_t body_got;
 	int64_t body_end_ms; /* the body must be there by then */
@@ -201,20 +207,56 @@ static void refuse(struct http_conn *c, int status, const char *why)
 	http_conn_reply(c, status, "application/json", NULL, json.data, json.len);
 }
 
+static void process(struct http_conn *c);
+
+static void go_on(struct http_conn *c)
+{
+	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	(void)bufferevent_write(c->be, text, sizeof(text) - 1); /* it is only polite */
+}
+
+/* There is room for the body. */
 static void start_body(struct http_conn *c)
+{
+	struct http_request *r = c->r;
+	const size_t len = r->body_len;
+	c->state = BODY;
+	c->body_got = 0;
+	c->body_end_ms = now_ms() + c->s->idle_s * MS_PER_S +
+			 (int64_t)(len / HTTP_CONN_MIN_BYTES_PER_S) * MS_PER_S;
+	if (len > HEAD_READ_BYTES) /* only slower without */
+		(void)bufferevent_set_max_single_read(
+			c->be, len < BODY_READ_BYTES ? len : BODY_READ_BYTES);
+	if (r->head.has_expect && len > 0)
+		go_on(c);
+	r->body = len == 0 ? NULL : malloc(len);
+	if (len > 0 && r->body == NULL)
+		refuse(c, 503, "out of memory");
+}
+
+/* The head is whole: the body, when its turn comes. */
+static void ask_body(struct http_conn *c)
 {
 	struct http_request *r = c->r;
 	r->conn = c;
 	r->peer = c->peer;
-	c->state = BODY;
-	c->body_got = 0;
-	c->body_end_ms = now_ms() + c->s->idle_s * MS_PER_S +
-			 (int64_t)(r->body_len / HTTP_CONN_MIN_BYTES_PER_S) * MS_PER_S;
-	if (r->body_len > HEAD_READ_BYTES)
-		(void)bufferevent_set_max_single_read(c->be, BODY_READ_BYTES); /* only slower */
-	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-	if (r->head.has_expect && r->body_len > 0)
-		(void)bufferevent_write(c->be, go_on, sizeof(go_on) - 1); /* it is only polite */
+	if (r->body_len <= HEAD_READ_BYTES ||
+		http_budget_ask(&c->s->budget, &r->claim, &r->peer, r->body_len)) {
+		start_body(c);
+		return;
+	}
+	c->state = QUEUE;
+	(void)bufferevent_disable(c->be, EV_READ); /* else one more read of it waits in memory */
+	arm(c, c->s->idle_s * MS_PER_S / SIGNS);
+}
+
+void http_conn_admit(struct http_conn *c)
+{
+	start_body(c);
+	if (c->state != BODY)
+		return;
+	(void)bufferevent_enable(c->be, EV_READ); /* else the timer ends it */
+	process(c);
 }
 
 /* Return true when a whole head was taken. */
@@ -249,8 +291,8 @@ static bool take_head(struct http_conn *c)
 	}
 	(void)evbuffer_drain(in, (size_t)n); /* they are there: were just looked at */
 	c->scanned = 0;
-	start_body(c);
-	return true;
+	ask_body(c);
+	return c->state == BODY;
 }
 
 /* Return true when the body is whole. */
@@ -337,6 +379,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	struct http_conn *c = arg;
+	if (c->state == QUEUE) {
+		go_on(c); /* to one that is gone this fails, and ends it */
+		arm(c, c->s->idle_s * MS_PER_S / SIGNS);
+		return;
+	}
 	if (c->state == BODY || (c->state == HEAD && c->scanned > 0))
 		refuse(c, 408, "the request did not arrive in time");
 	else

@@ -77,7 +77,8 @@ static int tell_our_cert(const struct http_fault *f, struct err *err)
 		: expired ? ": it has expired or is not valid yet"
 			  : "");
 	if (expired)
-		(void)err_hint(err, CLOCK_HINT);
+		(void)err_hint(err, "compare the clocks of both machines (date -u); else enrol "
+				    "this machine with that server again");
 	else
 		(void)err_hint(err, "enrol this machine with that server");
 	return -ERR_AUTH;

@@ -49,6 +49,8 @@ struct http_client {
 	int connect_ms, stall_ms, retry_ms;
 	bool (*is_stopped)(void *arg);
 	void *arg;
+	int parting_ms;           /* of the call that is made */
+	int64_t parting_until_ms; /* 0: no stop was seen since it began */
 	struct http_flight *flights;
 	size_t count;
 	struct http_retry_bucket bucket;

@@ -8,7 +8,9 @@
 /*
  * INVARIANTS
  * (1) A request lives from its whole head to its reply, whatever its connection does.
- * (2) No text of a reply's header holds a control character: nobody can add a line by a value.
+ * (2) What it holds of the server's budget it gives back at its end, not when its body is taken:
+ * who takes a body frees it with the reply. (3) No text of a reply's header holds a control
+ * character: nobody can add a line by a value.
  */
 
 #define EXTRA_MAX_BYTES ((size_t)16 << 10)
@@ -32,11 +34,6 @@ struct http_request *http_request_new(
 		*why = "the body is too long";
 		rc = 413;
 	}
-	if (rc == 0 && r->head.body_len > 0) {
-		r->body_len = (size_t)r->head.body_len;
-		r->body = malloc(r->body_len);
-		rc = r->body == NULL ? 503 : 0;
-	}
 	if (rc != 0) {
 		*status = rc;
 		free(text);
@@ -44,6 +41,8 @@ struct http_request *http_request_new(
 		return NULL;
 	}
 	r->text = text;
+	r->server = s;
+	r->body_len = (size_t)r->head.body_len;
 	r->extra = (struct buf)BUF_INIT(EXTRA_MAX_BYTES);
 	LIST_INSERT_HEAD(&s->requests, r, link);
 	return r;
@@ -54,6 +53,8 @@ void http_request_free(struct http_request *r)
 	if (r == NULL)
 		return;
 	LIST_REMOVE(r, link);
+	http_budget_leave(&r->server->budget, &r->claim);
+	http_server_admit(r->server);
 	while (r->values != NULL) {
 		struct http_request_value *v = r->values;
 		r->values = v->next;

@@ -21,7 +21,9 @@
 /*
  * INVARIANTS
  * (1) A connection over a limit is closed before anything is allocated for it.
- * (2) When the process has no descriptors left, accepting rests instead of spinning.
+ * (2) Who waits for room in the budget is let in from the loop, never from within the end of
+ * another request: its connection may be on the stack. (3) When the process has no descriptors
+ * left, accepting rests instead of spinning.
  */
 
 #define BACKLOG 128
@@ -73,6 +75,28 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	struct http_server *s = arg;
 	(void)evconnlistener_enable(s->listener); /* it was enabled before: only memory is short */
+}
+
+void http_server_admit(struct http_server *s)
+{
+	if (!TAILQ_EMPTY(&s->budget.waiting))
+		event_active(s->admit, EV_TIMEOUT, 0);
+}
+
+static void on_admit(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct http_server *s = arg;
+	struct http_budget_claim *claim = NULL;
+	while ((claim = http_budget_next(&s->budget)) != NULL) {
+		/* the claim is a member of its request, and waits only while that has a connection
+		 */
+		struct http_request *r =
+			(struct http_request *)(void *)((char *)claim -
+							offsetof(struct http_request, claim));
+		http_conn_admit(r->conn);
+	}
 }
 
 static int tell_no_listen(const struct http_server_opts *opts, struct err *err)
@@ -152,9 +176,13 @@ int http_server_open(const struct http_server_opts *opts, struct http_server **o
 	s->arg = opts->arg;
 	LIST_INIT(&s->conns);
 	LIST_INIT(&s->requests);
+	http_budget_init(&s->budget,
+		opts->body_memory > opts->max_body ? opts->body_memory : opts->max_body);
 	s->resume = evtimer_new(s->base, on_resume, s);
+	s->admit = evtimer_new(s->base, on_admit, s);
 	s->client_ca = opts->client_ca == NULL ? NULL : strdup(opts->client_ca);
-	if (s->resume == NULL || (opts->client_ca != NULL && s->client_ca == NULL))
+	if (s->resume == NULL || s->admit == NULL ||
+		(opts->client_ca != NULL && s->client_ca == NULL))
 		return err_set(err, ERR_NOMEM, "out of memory for a server");
 	int rc = http_server_set_cert(s, opts->cert_pem, opts->key_pem, err);
 	if (rc == 0)
@@ -176,6 +204,8 @@ void http_server_close(struct http_server *s)
 		http_request_free(LIST_FIRST(&s->requests));
 	if (s->resume != NULL)
 		event_free(s->resume);
+	if (s->admit != NULL)
+		event_free(s->admit);
 	SSL_CTX_free(s->tls);
 	free(s->client_ca);
 	free(s);

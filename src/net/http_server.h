@@ -34,11 +34,17 @@ struct http_server_opts {
 	const char *key_pem;
 	const char *client_ca; /* PEM: clients must show a certificate of it; NULL = none asked */
 	size_t max_body;       /* bytes; more is answered with 413 */
-	int max_connections;   /* more are closed at once */
+	/* Bytes of bodies in memory at once, from their heads to their replies; at least max_body.
+	 * A body of more than 16 KiB that would exceed them is not read before others are answered:
+	 * its sender waits, and hears "100 Continue" at times.  Peers take turns, and none holds
+	 * more than half by several bodies. */
+	size_t body_memory;
+	int max_connections; /* more are closed at once */
 	int max_per_address;
 	/* A connection may be silent for so long; handshake and head must be done by then, a body
 	 * (and the taking of a reply) by then and one second more for each 32 KiB: slow senders are
-	 * cut off.  A request that waits for its reply has no limit. */
+	 * cut off.  A request that waits for its reply, or for room in body_memory, has no limit.
+	 */
 	int idle_s;
 	/* Called for each whole request.  It is answered by http_request_reply() now or later, on
 	 * the loop's thread, exactly once. */

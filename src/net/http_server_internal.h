@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "base/buf.h"
+#include "net/http_budget.h"
 #include "net/http_head.h"
 #include "net/http_server.h"
 
@@ -33,6 +34,8 @@ struct http_server {
 	SSL_CTX *tls;
 	char *client_ca; /* or NULL */
 	size_t max_body;
+	struct http_budget budget;
+	struct event *admit; /* who waits for room may have it now */
 	int max_connections, max_per_address;
 	int idle_s;
 	void (*on_request)(void *arg, struct http_request *r);
@@ -53,7 +56,9 @@ struct http_request {
 	struct http_conn *conn; /* NULL when it is gone */
 	char *text;             /* what `head` points into */
 	struct http_head head;
-	uint8_t *body;
+	struct http_server *server;
+	struct http_budget_claim claim; /* for the body; in the name of `peer` */
+	uint8_t *body;                  /* NULL before its turn */
 	size_t body_len;
 	struct http_peer peer;
 	void (*gone_fn)(void *arg);
@@ -61,6 +66,9 @@ struct http_request {
 	struct buf extra; /* header lines of the reply */
 	struct http_request_value *values;
 };
+
+/* Have those that wait for room in the budget looked at soon. */
+void http_server_admit(struct http_server *s);
 
 /**
  * http_request_new(s, head, len, status, why):
@@ -73,6 +81,8 @@ void http_request_free(struct http_request *r);
 
 /* Take over a connection that was just accepted; on failure it is closed. */
 void http_conn_accept(struct http_server *s, int fd, const char *address);
+/* The body of its request may come: the budget has room for it. */
+void http_conn_admit(struct http_conn *c);
 /* How many there are from ${address}. */
 int http_conn_count(const struct http_server *s, const char *address);
 /* End it at once; a request that waits for its reply is told when ${tell}. */

@@ -14,7 +14,7 @@
 
 void bundle_init(struct bundle *b, const uint8_t k_tree[16])
 {
-	*b = (struct bundle){ .bytes = BUF_INIT(BUNDLE_MAX_BYTES) };
+	*b = (struct bundle){ .ordinal = 1, .bytes = BUF_INIT(BUNDLE_MAX_BYTES) };
 	memcpy(b->k_tree, k_tree, sizeof(b->k_tree));
 }
 
@@ -51,4 +51,5 @@ bool bundle_should_close_after(const struct bundle *b, const uint8_t *key, size_
 void bundle_clear(struct bundle *b)
 {
 	buf_clear(&b->bytes);
+	b->ordinal++;
 }

@@ -20,6 +20,7 @@ struct err;
 
 struct bundle {
 	uint8_t k_tree[16];
+	uint64_t ordinal; /* of this bundle, from 1 */
 	struct buf bytes;
 };
 

@@ -19,7 +19,8 @@
  * INVARIANTS
  * (1) places[i].offset is the sum of the stripped lengths before it; their sum is body.len.
  * (2) No ID is in a pack twice; ids finds every place.
- * (3) pack_size() never passes PACK_MAX_BYTES.
+ * (3) pack_size() never passes PACK_MAX_BYTES.  A pack that could not be finished is as before: the
+ *     footer is written behind body.len.
  * (4) A footer is checked as a whole before the first callback.
  */
 
@@ -111,6 +112,8 @@ int pack_add(struct pack *p, const uint8_t id[32], const void *cr, size_t cr_len
 		return err_set(err, ERR_LIMIT, "record does not fit into the pack");
 
 	rc = grow_places(p, err);
+	if (rc == 0 && p->body.cap == 0) /* grows no further and costs only what is written to */
+		rc = buf_reserve(&p->body, PACK_TARGET_BYTES + PACK_TARGET_BYTES / 8, err);
 	if (rc == 0)
 		rc = buf_reserve(&p->body, stripped, err);
 	if (rc != 0)
@@ -186,6 +189,27 @@ static void write_footer(const struct pack *p, uint8_t *footer, size_t len)
 	}
 }
 
+/* The first ${total} bytes behind body.data are the object: it changes hands without a copy where
+ * it can, a pack is long.  The body is empty afterwards. */
+static int hand_over(struct pack *p, size_t total, struct buf *out, struct err *err)
+{
+	if (total > out->max)
+		return err_set(
+			err, ERR_LIMIT, "%zu bytes would pass the limit of %zu", total, out->max);
+	if (out->len == 0) {
+		const struct buf empty = { .data = out->data, .cap = out->cap, .max = p->body.max };
+		*out = (struct buf){
+			.data = p->body.data, .len = total, .cap = p->body.cap, .max = out->max
+		};
+		p->body = empty;
+		return 0;
+	}
+	int rc = buf_add(out, p->body.data, total, err);
+	if (rc == 0)
+		buf_clear(&p->body);
+	return rc;
+}
+
 int pack_finish(struct pack *p, const struct sealed_key *k, const uint8_t *random, struct buf *out,
 	uint8_t name[32], struct err *err)
 {
@@ -195,15 +219,14 @@ int pack_finish(struct pack *p, const struct sealed_key *k, const uint8_t *rando
 	int rc = random == NULL ? env_random(fresh, sizeof(fresh), err) : 0;
 	const size_t total = pack_size(p->body.len, p->count);
 	if (rc == 0)
-		rc = buf_reserve(out, total, err);
+		rc = buf_reserve(&p->body, total - p->body.len, err);
 	if (rc != 0)
 		return rc;
 
-	uint8_t *start = out->data + out->len;
+	uint8_t *start = p->body.data;
 	uint8_t *footer = start + p->body.len;
 	uint8_t *tail = start + total - PACK_TAIL_BYTES;
 	const size_t plain_len = total - p->body.len - AEAD_TAG_BYTES - PACK_TAIL_BYTES;
-	memcpy(start, p->body.data, p->body.len);
 	write_footer(p, footer, plain_len);
 
 	const struct hmac_part parts[] = { { "P", 1 },
@@ -221,8 +244,9 @@ int pack_finish(struct pack *p, const struct sealed_key *k, const uint8_t *rando
 		return rc;
 
 	hash_sha256(start, total, name);
-	out->len += total;
-	buf_clear(&p->body);
+	rc = hand_over(p, total, out, err);
+	if (rc != 0)
+		return rc;
 	p->count = 0;
 	id_table_clear(&p->ids);
 	return 0;

@@ -33,6 +33,7 @@
 #define FILTER_NONE 0
 #define FILTER_COL1 1
 #define SAMPLE_IDS 16 /* of 256 first bytes */
+#define SCRATCH_KEEP_BYTES ((size_t)3 << 20)
 
 static const char magic[4] = { 'H', 'F', 'C', '1' };
 
@@ -49,7 +50,6 @@ struct record_sealer {
 	struct zcodec *zcodec;
 	struct record_opener *opener; /* of what was just sealed */
 	struct buf filtered;
-	struct buf payload;
 	struct buf copy; /* opened again, for the comparison */
 };
 
@@ -257,7 +257,6 @@ int record_sealer_new(int suite, const uint8_t k_mle[32], enum record_check chec
 	memcpy(s->k_mle, k_mle, sizeof(s->k_mle));
 	s->check = check;
 	s->filtered.max = RECORD_MAX_RAW_BYTES;
-	s->payload.max = record_rule_bound(RECORD_MAX_RAW_BYTES) + COL1_MAX_PARAM_BYTES;
 	s->copy.max = RECORD_MAX_RAW_BYTES;
 	int rc = zcodec_new(&s->zcodec, err);
 	if (rc == 0)
@@ -275,49 +274,73 @@ void record_sealer_free(struct record_sealer *s)
 	zcodec_free(s->zcodec);
 	record_opener_free(s->opener);
 	buf_wipe(&s->filtered);
-	buf_wipe(&s->payload);
 	buf_wipe(&s->copy);
 	secret_wipe(s->k_mle, sizeof(s->k_mle));
 	free(s);
 }
 
-/* The payload as it goes into a record: in s->payload, or the raw bytes themselves. */
+/* How the payload went into a record. */
 struct packed {
-	const uint8_t *data;
 	size_t len;
 	uint8_t comp, filter;
 };
 
+/* Pack by ${rule} into the ${room} bytes at ${out}.  Return the length of all, 0 when it fails. */
+static size_t pack_by(struct record_sealer *s, const struct record_rule *rule, const uint8_t *raw,
+	size_t len, uint8_t *out, size_t room)
+{
+	const uint8_t *in = raw;
+	size_t used = 0;
+	if (rule->has_filter) {
+		uint8_t param[COL1_MAX_PARAM_BYTES];
+		used = col1_encode(&rule->filter, param);
+		if (used > room)
+			return 0;
+		memcpy(out, param, used);
+		col1_forward(&rule->filter, raw, s->filtered.data, len);
+		in = s->filtered.data;
+	}
+	size_t n = zcodec_compress(s->zcodec, rule->level, in, len, out + used, room - used);
+	return n == 0 ? 0 : used + n;
+}
+
+/* Write the payload to ${out}, which has ${room} bytes.  -ERR_LIMIT when it does not fit. */
 static int pack_payload(struct record_sealer *s, enum record_class class, const uint8_t *raw,
-	size_t len, struct packed *out, struct err *err)
+	size_t len, uint8_t *out, size_t room, struct packed *packed, struct err *err)
 {
 	struct record_rule rule;
 	int rc = record_rule_choose(s->zcodec, class, raw, len, &rule, err);
-	if (rc != 0)
-		return rc;
-	size_t room = record_rule_bound(len);
-	buf_clear(&s->payload);
-	rc = buf_reserve(&s->payload, COL1_MAX_PARAM_BYTES + room, err);
 	if (rc == 0 && rule.has_filter)
 		rc = buf_reserve(&s->filtered, len, err);
 	if (rc != 0)
 		return rc;
 
-	const uint8_t *in = raw;
-	size_t used = 0;
+	size_t n = pack_by(s, &rule, raw, len, out, room);
 	if (rule.has_filter) {
-		used = col1_encode(&rule.filter, s->payload.data);
-		col1_forward(&rule.filter, raw, s->filtered.data, len);
-		in = s->filtered.data;
+		rc = record_rule_recheck(s->zcodec, raw, len, n == 0 ? len : n, &rule, err);
+		if (rc != 0)
+			return rc;
+		if (!rule.has_filter)
+			n = pack_by(s, &rule, raw, len, out, room);
 	}
-	size_t n = zcodec_compress(s->zcodec, rule.level, in, len, s->payload.data + used, room);
-	if (n > 0 && record_rule_is_worth(used + n, len)) {
-		*out = (struct packed){ s->payload.data, used + n, COMP_ZSTD,
+	if (n > 0 && record_rule_is_worth(n, len)) {
+		*packed = (struct packed){ n, COMP_ZSTD,
 			rule.has_filter ? FILTER_COL1 : FILTER_NONE };
-	} else {
-		*out = (struct packed){ raw, len, COMP_NONE, FILTER_NONE };
+		return 0;
 	}
+	if (len > room)
+		return err_set(err, ERR_LIMIT, "%zu bytes do not fit into a record", len);
+	if (len > 0)
+		memcpy(out, raw, len);
+	*packed = (struct packed){ len, COMP_NONE, FILTER_NONE };
 	return 0;
+}
+
+/* Scratch memory of a sealer after a long record: few are, and there are several sealers. */
+static void keep_small(struct buf *scratch)
+{
+	if (scratch->cap > SCRATCH_KEEP_BYTES)
+		buf_wipe(scratch);
 }
 
 /* Open what was sealed, and compare it with the raw bytes when the level asks for this record. */
@@ -334,6 +357,9 @@ static int check_sealed(struct record_sealer *s, const struct ref *ref, enum rec
 		if (rc == 0 && ref->raw_len > 0 && memcmp(s->copy.data, raw, ref->raw_len) != 0)
 			rc = err_set(&why, ERR_CORRUPT, "it opens to other bytes");
 	}
+	keep_small(&s->copy);
+	keep_small(&s->opener->inner);
+	keep_small(&s->opener->filtered);
 	if (rc == 0)
 		return 0;
 	if (rc == -ERR_NOMEM)
@@ -343,8 +369,8 @@ static int check_sealed(struct record_sealer *s, const struct ref *ref, enum rec
 	return -ERR_CORRUPT;
 }
 
-/* Write header and inner bytes of ${total} bytes in all (without the tag) to ${header}. */
-static void write_plain(const struct record_sealer *s, enum record_type type,
+/* Write what surrounds the payload: header, inner header and zeros, ${total} bytes with the tag. */
+static void write_around(const struct record_sealer *s, enum record_type type,
 	const struct packed *packed, size_t raw_len, size_t total, uint8_t *header)
 {
 	uint8_t *inner = header + RECORD_HEADER_BYTES;
@@ -356,9 +382,24 @@ static void write_plain(const struct record_sealer *s, enum record_type type,
 	inner[3] = 0;
 	bytes_put32(inner + 4, (uint32_t)raw_len);
 	bytes_put32(inner + 8, (uint32_t)packed->len);
-	if (packed->len > 0)
-		memcpy(inner + RECORD_INNER_BYTES, packed->data, packed->len);
 	memset(inner + used, 0, total - OVERHEAD - used);
+}
+
+/* Room behind ${cr} for the longest payload that the library may write for ${len} bytes, or for as
+ * much as may be there at all; and the ends of a record around it. */
+static int reserve_record(struct buf *cr, size_t len, size_t *room, struct err *err)
+{
+	const size_t ends = OVERHEAD + RECORD_INNER_BYTES;
+	size_t left = cr->max - cr->len;
+	size_t want = record_padme(COL1_MAX_PARAM_BYTES + record_rule_bound(len)) + ends;
+	if (left > RECORD_MAX_WRITE_BYTES)
+		left = RECORD_MAX_WRITE_BYTES;
+	if (want > left)
+		want = left;
+	if (want <= ends)
+		return err_set(err, ERR_LIMIT, "%zu bytes do not fit into a record", len);
+	*room = want - ends;
+	return buf_reserve(cr, want, err);
 }
 
 int record_seal(struct record_sealer *s, enum record_type type, enum record_class class,
@@ -367,22 +408,21 @@ int record_seal(struct record_sealer *s, enum record_type type, enum record_clas
 	if (len > RECORD_MAX_RAW_BYTES)
 		return err_set(err, ERR_LIMIT, "%zu bytes do not fit into a record", len);
 	struct packed packed;
-	int rc = pack_payload(s, class, raw, len, &packed, err);
+	size_t room;
+	int rc = reserve_record(cr, len, &room, err);
 	if (rc != 0)
 		return rc;
-	if (packed.len > RECORD_MAX_WRITE_BYTES)
-		return err_set(err, ERR_LIMIT, "%zu bytes do not fit into a record", len);
-	const size_t inner_len = record_padme(RECORD_INNER_BYTES + packed.len);
-	const size_t total = inner_len + OVERHEAD;
-	if (total > RECORD_MAX_WRITE_BYTES)
-		return err_set(err, ERR_LIMIT, "%zu bytes do not fit into a record", len);
-	rc = buf_reserve(cr, total, err);
-	if (rc != 0)
-		return rc;
-
 	uint8_t *header = cr->data + cr->len;
 	uint8_t *inner = header + RECORD_HEADER_BYTES;
-	write_plain(s, type, &packed, len, total, header);
+	rc = pack_payload(s, class, raw, len, inner + RECORD_INNER_BYTES, room, &packed, err);
+	if (rc != 0)
+		return rc;
+	const size_t inner_len = record_padme(RECORD_INNER_BYTES + packed.len);
+	const size_t total = inner_len + OVERHEAD;
+	if (total > RECORD_MAX_WRITE_BYTES || total > cr->cap - cr->len)
+		return err_set(err, ERR_LIMIT, "%zu bytes do not fit into a record", len);
+
+	write_around(s, type, &packed, len, total, header);
 	struct ref made = { .raw_len = (uint32_t)len, .cr_len = (uint32_t)total };
 	static const char label[] = "hf1/chunk-key"; /* with its 00 */
 	const struct hmac_part parts[] = { { label, sizeof(label) },

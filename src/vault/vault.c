@@ -468,9 +468,9 @@ int vault_make_group(struct vault *v, const char *name, uint8_t dk_sk[32], struc
 			return err_set(
 				err, ERR_EXISTS, "there is a drill group '%s' already", name);
 	}
-	if (v->domain.group_count == DOMAIN_MAX_KEYS)
-		return err_set(
-			err, ERR_LIMIT, "a vault has at most %d drill groups", DOMAIN_MAX_KEYS);
+	if (v->domain.group_count + v->domain.recovery_count >= DOMAIN_MAX_KEYS)
+		return err_set(err, ERR_LIMIT,
+			"a vault has at most %d recovery and drill keys together", DOMAIN_MAX_KEYS);
 	struct domain_group *g = &v->domain.groups[v->domain.group_count];
 	int rc = hpke_generate(dk_sk, g->dk_pk, err);
 	if (rc != 0)

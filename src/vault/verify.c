@@ -31,6 +31,10 @@ struct names {
 void verify_problem(struct verify *v, const char *object, const struct err *why)
 {
 	struct verify_finding f = { .is_warning = false, .object = object, .what = why->msg };
+	if (why->code == ERR_NOMEM) {
+		v->is_short = true;
+		return;
+	}
 	v->result->problems++;
 	if (v->opts->on_finding != NULL)
 		v->opts->on_finding(v->opts->arg, &f);
@@ -313,6 +317,7 @@ static int check_live(struct verify *v, const struct snapshot *s, struct err *er
 	int rc = check_refs(&trial, s, err);
 	if (rc == 0)
 		rc = check_envelopes(&trial, s, err);
+	v->is_short = v->is_short || trial.is_short;
 	if (rc != 0 || held.count == 0)
 		return rc;
 	rc = is_live_still(v, s, err);
@@ -371,6 +376,8 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 		rc = check_objects(&v, &names, err);
 	if (rc == 0)
 		rc = check_snapshots(&v, err);
+	if (rc == 0 && v.is_short)
+		rc = err_set(err, ERR_NOMEM, "out of memory: not everything was verified");
 	names_done(&names);
 	collect_view_done(&v.lists);
 	id_set_free(v.good);

@@ -195,6 +195,8 @@ static int check_place(void *arg, const struct pack_place *p, struct err *why)
 	uint8_t id[HASH_BYTES];
 	record_header(p->suite, p->type, p->cr_len, header);
 	struct hash *h = hash_new();
+	if (h == NULL)
+		return err_set(why, ERR_NOMEM, "out of memory");
 	hash_add(h, header, sizeof(header));
 	hash_add(h, c->data + p->offset, p->cr_len - RECORD_HEADER_BYTES);
 	hash_end(h, id);

@@ -120,10 +120,15 @@ static void agent_name(struct db *db, const uint8_t id[16], char out[MSG_NAME_BY
 
 /* ---- agents ---- */
 
+static json_t *show_agent(const struct request *r, const struct catalog_agent *a)
+{
+	return api_show_agent(a, fleet_lists(controller_fleet(r->c), a));
+}
+
 static int add_agent(void *arg, const struct catalog_agent *a)
 {
 	const struct listing *l = arg;
-	return json_array_append_new(l->list, api_show_agent(a)) == 0 ? 0 : -ERR_NOMEM;
+	return json_array_append_new(l->list, show_agent(l->r, a)) == 0 ? 0 : -ERR_NOMEM;
 }
 
 static int get_agents(struct request *r, json_t **out, struct err *err)
@@ -154,7 +159,7 @@ static int get_agent(struct request *r, json_t **out, struct err *err)
 	if (rc == 0)
 		rc = catalog_agent_each_source(r->db, a->id, add_source, &l, err);
 	if (rc == 0) {
-		*out = api_show_agent(a);
+		*out = show_agent(r, a);
 		(void)json_object_set(*out, "sources", l.list); /* told as out of memory below */
 	}
 	json_decref(l.list);
@@ -173,42 +178,55 @@ static int get_approval(struct request *r, json_t **out, struct err *err)
 		rc = text_base64(data, len, &config, err);
 	if (rc == 0)
 		*out = json_pack(
-			"{s:o, s:s}", "agent", api_show_agent(a), "config", buf_cstr(&config));
+			"{s:o, s:s}", "agent", show_agent(r, a), "config", buf_cstr(&config));
 	return rc;
+}
+
+/* The config that an officer signed. */
+static int need_config(const struct request *r, struct buf *out, struct err *err)
+{
+	const char *text = NULL;
+	int rc = need_text(r, "config", &text, err);
+	return rc != 0 ? rc : text_unbase64(text, strlen(text), out, err);
 }
 
 static int post_approve(struct request *r, json_t **out, struct err *err)
 {
 	CLEANUP(cleanup_free_p) struct catalog_agent *a = NULL;
 	CLEANUP(buf_done) struct buf config = BUF_INIT((size_t)4 << 20);
-	const char *text = NULL;
 	int rc = find_agent(r, &a, err);
 	if (rc == 0)
-		rc = need_text(r, "config", &text, err);
-	if (rc == 0)
-		rc = text_unbase64(text, strlen(text), &config, err);
+		rc = need_config(r, &config, err);
 	if (rc == 0)
 		rc = fleet_approve(
 			controller_fleet(r->c), a->id, config.data, config.len, r->who.name, err);
 	if (rc == 0)
 		rc = catalog_agent_get(r->db, a->id, a, err);
 	if (rc == 0)
-		*out = api_show_agent(a);
+		*out = show_agent(r, a);
 	return rc;
 }
 
+/* Shut out at once; with a config also struck from the vault's. */
 static int post_revoke(struct request *r, json_t **out, struct err *err)
 {
 	CLEANUP(cleanup_free_p) struct catalog_agent *a = NULL;
+	CLEANUP(buf_done) struct buf config = BUF_INIT((size_t)4 << 20);
 	int rc = find_agent(r, &a, err);
 	if (rc == 0)
 		rc = fleet_revoke(controller_fleet(r->c), a->id, r->who.name, err);
 	if (rc != 0)
 		return rc;
 	controller_drop_agent(r->c, a->id);
-	rc = catalog_agent_get(r->db, a->id, a, err);
+	if (member_text(r, "config") != NULL)
+		rc = need_config(r, &config, err);
+	if (rc == 0 && config.len > 0)
+		rc = fleet_strike(
+			controller_fleet(r->c), a->id, config.data, config.len, r->who.name, err);
 	if (rc == 0)
-		*out = api_show_agent(a);
+		rc = catalog_agent_get(r->db, a->id, a, err);
+	if (rc == 0)
+		*out = show_agent(r, a);
 	return rc;
 }
 

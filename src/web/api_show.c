@@ -60,13 +60,14 @@ static void set_report_key(json_t *o, const uint8_t key[32])
 	set_text(o, "report_keyid", keyid);
 }
 
-json_t *api_show_agent(const struct catalog_agent *a)
+json_t *api_show_agent(const struct catalog_agent *a, bool is_in_config)
 {
 	json_t *o = json_object();
 	set_hex(o, "id", a->id, 16);
 	set_text(o, "name", a->name);
 	set_text(o, "role", msg_enrol_role_name(a->role));
 	set_text(o, "state", catalog_agent_state_name(a->state));
+	(void)json_object_set_new(o, "in_config", json_boolean(is_in_config));
 	set_text(o, "version", a->version);
 	set_text(o, "group", a->group);
 	set_text(o, "address", a->address);
@@ -141,7 +142,7 @@ json_t *api_show_job(const struct catalog_job *j, const char *agent)
 	set_text(o, "person", j->person);
 	set_text(o, "reason", j->reason);
 	set_number(o, "attempt", j->attempt);
-	set_number(o, "retries_left", j->retries);
+	set_number(o, "retries_left", j->retries < 0 ? 0 : j->retries); /* < 0: it is to stop */
 	set_time(o, "due", j->due_ms);
 	set_time(o, "not_before", j->not_before_ms);
 	set_time(o, "created", j->created_ms);

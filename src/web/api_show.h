@@ -6,6 +6,7 @@
 #define WEB_API_SHOW_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 struct audit_record;
 struct calendar;
@@ -18,7 +19,8 @@ struct msg_source;
 struct people_token;
 struct schedule_due;
 
-json_t *api_show_agent(const struct catalog_agent *a);
+/* ${is_in_config}: fleet_lists(). */
+json_t *api_show_agent(const struct catalog_agent *a, bool is_in_config);
 json_t *api_show_source(const struct msg_source *s);
 /* ${agent} is the name of the job's agent. */
 json_t *api_show_job(const struct catalog_job *j, const char *agent);

@@ -16,6 +16,7 @@
 #include "agents/sources/root_list.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/heap.h"
 #include "crypto/hash.h"
 #include "vault/port.h"
 #include "vault/record.h"
@@ -197,6 +198,7 @@ static int run(const char *name, bool has_all, const char *cache, char **paths, 
 
 int main(int argc, char **argv)
 {
+	heap_keep_small();
 	char cache[4096];
 	if (argc < 3 || snprintf(cache, sizeof(cache), "%s/cache", argv[1]) >= (int)sizeof(cache)) {
 		fputs("usage: backup_memory DIR PATH..\n", stderr);

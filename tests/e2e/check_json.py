@@ -2,8 +2,12 @@
 """Check JSON output against docs/schema: check_json.py SCHEMA-DIR [NAME...] < output
 
 Every line is one object; its "schema" says which file it must fit.  With names, an object of each
-of them must be there.  Lines that do not begin with '{' are passed over (text on standard error).
+of them must be there; NAME/WORD is one with this message_type or id.  Lines that do not begin with
+'{' are passed over (text on standard error).
+A schema that leaves an object open or a value without a kind is refused: it would fit anything.
+The names that were seen are added to the file HOLDFAST_SCHEMAS_SEEN, if that is set.
 """
+import datetime
 import json
 import os
 import re
@@ -11,30 +15,78 @@ import sys
 
 import jsonschema
 
-directory, wanted = sys.argv[1], set(sys.argv[2:])
-validators = {}
-seen = set()
-bad = 0
-for number, line in enumerate(sys.stdin, 1):
-    if not line.startswith("{"):
-        continue
+FORMATS = jsonschema.FormatChecker(formats=())
+
+
+@FORMATS.checks("date-time")
+def is_time(text):
+    """RFC 3339 in UTC with milliseconds, as every time of ours."""
+    if not isinstance(text, str):
+        return True
+    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text):
+        return False
     try:
-        value = json.loads(line)
-        name = re.fullmatch(r"holdfast/([a-z-]+)/1", value["schema"]).group(1)
-        if name not in validators:
-            with open(os.path.join(directory, name + ".schema.json"), encoding="utf-8") as f:
-                schema = json.load(f)
-            jsonschema.Draft202012Validator.check_schema(schema)
-            validators[name] = jsonschema.Draft202012Validator(schema)
-        seen.add(name)
-        seen.add(name + "/" + value.get("message_type", ""))
-        for error in validators[name].iter_errors(value):
-            print(f"line {number}: {name}: {error.message[:300]}")
+        return bool(datetime.datetime.fromisoformat(text[:-1]))
+    except ValueError:
+        return False
+
+
+def loose(schema, where=""):
+    """Yield what in the schema fits anything."""
+    if not isinstance(schema, dict) or not {"type", "const", "enum", "oneOf", "anyOf",
+                                            "$ref"} & schema.keys():
+        yield where + ": a value without a kind"
+        return
+    if schema.get("type") == "object":
+        rest = schema.get("additionalProperties")
+        if rest is None or rest is True:
+            yield where + ": an open object"
+        elif rest is not False:
+            yield from loose(rest, where + "/*")
+        for key, value in schema.get("properties", {}).items():
+            yield from loose(value, where + "/" + key)
+    if schema.get("type") == "array":
+        yield from loose(schema.get("items"), where + "[]")
+    for value in schema.get("oneOf", []) + schema.get("anyOf", []):
+        if "required" not in value or "type" in value:  # else it chooses among members
+            yield from loose(value, where + "|")
+
+
+def load(directory, name):
+    with open(os.path.join(directory, name + ".schema.json"), encoding="utf-8") as f:
+        schema = json.load(f)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for text in loose(schema):
+        raise ValueError(f"the schema of {name} is none: {text}")
+    return jsonschema.Draft202012Validator(schema, format_checker=FORMATS)
+
+
+def main(directory, wanted):
+    validators, seen, bad = {}, set(), 0
+    for number, line in enumerate(sys.stdin, 1):
+        if not line.startswith("{"):
+            continue
+        try:
+            value = json.loads(line)
+            name = re.fullmatch(r"holdfast/([a-z-]+)/1", value["schema"]).group(1)
+            if name not in validators:
+                validators[name] = load(directory, name)
+            seen.add(name)
+            seen.add(name + "/" + value.get("message_type", ""))
+            seen.add(name + "/" + str(value.get("id", "")))
+            for error in validators[name].iter_errors(value):
+                print(f"line {number}: {name}: {error.json_path}: {error.message[:300]}")
+                bad = 1
+        except (ValueError, KeyError, AttributeError, OSError) as e:
+            print(f"line {number}: {e!r}: {line[:200]}")
             bad = 1
-    except (ValueError, KeyError, AttributeError, OSError) as e:
-        print(f"line {number}: {e!r}: {line[:200]}")
+    for name in sorted(set(wanted) - seen):
+        print(f"no object of '{name}'")
         bad = 1
-for name in sorted(wanted - seen):
-    print(f"no object of '{name}'")
-    bad = 1
-sys.exit(bad)
+    if os.environ.get("HOLDFAST_SCHEMAS_SEEN"):
+        with open(os.environ["HOLDFAST_SCHEMAS_SEEN"], "a", encoding="utf-8") as f:
+            f.writelines(name + "\n" for name in validators)
+    return bad
+
+
+sys.exit(main(sys.argv[1], sys.argv[2:]))

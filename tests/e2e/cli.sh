@@ -205,6 +205,21 @@ LOCK=$(find "$SCRATCH/staging" -name '*.lock')
 expect 11 "a staging directory in use" flock "$LOCK" \
 	env HOLDFAST_CACHE_DIR="$SCRATCH/cache2" "$HF" backup --config "$SCRATCH/db.conf" \
 	--staging "$SCRATCH/staging"
+# PostgreSQL's client library is asked for by a database alone
+for program in holdfast holdfast-agent; do
+	if ldd "$BUILD/$program" | grep libpq; then not_ok "$program starts without libpq"; else ok; fi
+done
+mkdir "$SCRATCH/nolib"
+: >"$SCRATCH/nolib/libpq.so.5"
+expect 10 "a database without libpq" env LD_LIBRARY_PATH="$SCRATCH/nolib" \
+	"$HF" backup --config "$SCRATCH/db.conf"
+says "a database without libpq" "unable to load PostgreSQL's client library"
+says "a database without libpq" "apt-get install libpq5"
+printf 'sources = ( { name = "db"; type = "postgres"; conninfo = "host=h"; },
+ { name = "conf-c"; type = "files"; paths = [ "%s" ]; } );\n' "$S/one.txt" >"$SCRATCH/both.conf"
+expect 0 "files without libpq" env LD_LIBRARY_PATH="$SCRATCH/nolib" \
+	"$HF" backup --config "$SCRATCH/both.conf" --source conf-c
+says "files without libpq" "both.conf:1: warning: this source cannot be backed up"
 for info in 'postgresql://x:secret@h/d' 'postgresql://h/d?pass%77ord=secret' 'password=secret'; do
 	# shellcheck disable=SC2059
 	printf "$DB" "$info" >"$SCRATCH/db.conf"
@@ -348,6 +363,7 @@ expect 0 "the new recovery file" "$HF" snapshot ls "$second" --recovery-file "$S
 expect 0 "the old one stays valid" "$HF" snapshot ls "$second"
 expect 12 "but not crosswise" "$HF" snapshot ls "$second" --recovery-file "$SCRATCH/recovery2"
 expect 1 "there is a writer key" "$HF" key writer new
+json 0 key-writer env HOLDFAST_CONFIG_DIR="$SCRATCH/newhost" "$HF" key writer new
 expect 0 "on a new host" env HOLDFAST_CONFIG_DIR="$SCRATCH/config2" "$HF" key writer new --json
 expect 0 "its backup" env HOLDFAST_CONFIG_DIR="$SCRATCH/config2" "$HF" backup --source s "$S"
 expect 10 "backup without a writer key" env HOLDFAST_CONFIG_DIR="$SCRATCH/config3" "$HF" backup "$S"

@@ -25,7 +25,8 @@ nothing_left() {
 	claim "$1: no sandbox is left" [ -z "$(find "$D" -name 'holdfast-drill-*')" ]
 }
 
-# interrupt SIGNAL LINE: start it, send SIGNAL when it says LINE, keep its status in GOT.
+# interrupt SIGNAL PATTERN: start it, send SIGNAL when it says that, keep its status in GOT.  What a
+# drill says of itself is asked for now and then: any of its lines will do.
 interrupt() {
 	local pid left=1200
 	# a job of the shell in the background would ignore SIGINT
@@ -33,7 +34,7 @@ interrupt() {
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])' "$HF" demo --dir "$D" >"$SCRATCH/out" 2>&1 </dev/null &
 	pid=$!
-	until grep -qF -- "$2" "$SCRATCH/out" || [ $left -eq 0 ]; do
+	until grep -qE -- "$2" "$SCRATCH/out" || [ $left -eq 0 ]; do
 		sleep 0.1
 		left=$((left - 1))
 	done
@@ -46,7 +47,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$HF" demo --dir "$D" >"$SCRATCH/out" 2>&1 
 interrupt INT 'historian shows'
 claim "SIGINT while agents enrol: 130" [ "$GOT" -eq 130 ]
 nothing_left "SIGINT while agents enrol"
-interrupt TERM 'restore the database files'
+interrupt TERM 'drill: [a-z]'
 claim "SIGTERM in the drill: 143" [ "$GOT" -eq 143 ]
 nothing_left "SIGTERM in the drill"
 claim "the half enrolment was done again" [ "$(grep -c 'agent approve sandbox1' "$D/README")" -eq 1 ]
@@ -64,13 +65,17 @@ expect 14 "another key" bash -c "${line% --key *} --key $(printf '0%.0s' {1..64}
 expect 1 "the other form in the same place" "$HF" demo --in-process --dir "$D"
 says "it says why" "with a controller"
 
-# ---- plainly on 127.0.0.1
+# ---- where network namespaces are not allowed: plainly on 127.0.0.1
 E="$SCRATCH/plain"
-mkdir -p "$E/conf"
-touch "$E/.holdfast-demo"
-printf '127.0.0.1 %d %d\n' $((RANDOM % 1000 + 20000)) $((RANDOM % 1000 + 22000)) >"$E/conf/network"
-"$HF" demo --dir "$E" --json >"$SCRATCH/plain.json" 2>"$SCRATCH/plain.err" </dev/null
+python3 "$TREE/tests/e2e/deny_netns.py" "$HF" demo --dir "$E" --json >"$SCRATCH/plain.json" \
+	2>"$SCRATCH/plain.err" </dev/null
 claim "demo without namespaces" [ $? -eq 0 ]
+claim "it chose 127.0.0.1 by itself" grep -q '^127\.0\.0\.1 ' "$E/conf/network"
+claim "and says so" grep -qF 'which is 127.0.0.1 as all others' "$E/README"
+OUT=$(cd "$SCRATCH" && timeout 60 python3 "$TREE/tests/e2e/deny_netns.py" "$HF" demo --dir "$D" 2>&1)
+claim "one that had a network does not go on without" [ $? -eq 1 ]
+says "why" "unable to make a network namespace"
+says "what to do" "name a new directory"
 claim "its JSON fits the schema" "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" demo \
 	<"$SCRATCH/plain.json"
 
@@ -89,6 +94,9 @@ report=$(find "$E/reports" -maxdepth 1 -name '*.json' | head -n 1)
 exercise=$(basename "$report" .json)
 expect 0 "report get" "$HF" report get "$exercise" --reports "$SCRATCH/got"
 claim "byte for byte" cmp -s "$report" "$SCRATCH/got/$exercise.json"
+"$HF" report get "$exercise" --reports "$SCRATCH/got" --json >"$SCRATCH/get.json"
+claim "report get fits its schema" "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" drill-run \
+	<"$SCRATCH/get.json"
 expect 0 "report get again" "$HF" report get "$exercise" --reports "$SCRATCH/got"
 echo changed >"$SCRATCH/got/$exercise.json"
 expect 1 "another file is not replaced" "$HF" report get "$exercise" --reports "$SCRATCH/got"

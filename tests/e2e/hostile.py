@@ -1,123 +1,78 @@
 #!/usr/bin/env python3
-"""hostile.py SCRATCH CONTROLLER-PID CA-KEY-FILE SEED: enemies of a controller, one claim a line
-(PASS or FAIL).  Needs HOLDFAST, HOLDFAST_SERVER, HOLDFAST_TOKEN_FILE, HOLDFAST_CA, HOLDFAST_OFFICER_KEY."""
+"""hostile.py SCRATCH CONTROLLER-PID CA-KEY-FILE SEED: enemies of a controller, one claim a line.
+A refusal counts only with its status and its id: 401 on the people's port without a token that
+counts, 403 for every other right that lacks (docs/PROTOCOL.md)."""
+import base64
 import datetime
 import json
 import os
 import random
 import socket
-import ssl
-import subprocess
 import sys
 import time
 
 import peer as peers
-from peer import BYTES, Peer, People, hf1
+from enemy import (PEOPLE, alive, claim, is_refused, is_shut_out, is_status, join, order_for,
+                   rss_kib, token)
+from peer import BYTES, Peer, hf1
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 SCRATCH, PID, CA_KEY, SEED = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-HF = os.environ["HF"]
-PEOPLE = People(os.environ["HOLDFAST_SERVER"], os.environ["HOLDFAST_CA"],
-                open(os.environ["HOLDFAST_TOKEN_FILE"]).read().strip())
-
-
-def claim(name, held, told=""):
-    print("PASS" if held else "FAIL", name, "" if held else repr(told)[:300], flush=True)
-
-
-def is_status(name, got, *want):
-    status = got[0] if isinstance(got, tuple) else got
-    claim(name, status in want, (got, "instead of", want))
-
-
-def cli(*args):
-    return subprocess.run([HF, *args], capture_output=True, text=True, stdin=subprocess.DEVNULL)
-
-
-def rss_kib():
-    for line in open("/proc/%d/status" % PID):
-        if line.startswith("VmRSS"):
-            return int(line.split()[1])
-    return 0
-
-
-def alive(name):
-    status, _ = PEOPLE.ask("GET", "/api/v1/status")
-    claim(name + ": it still answers", status == 200, status)
-
-
-def token(role, **more):
-    status, a = PEOPLE.ask("POST", "/api/v1/enrolments", dict(role=role, **more))
-    claim("a token is made", status // 100 == 2, (status, a))
-    return a["token"]
-
-
-def approve(p):
-    agents = json.loads(cli("agent", "list", "--json").stdout)["agents"]
-    mine = [a for a in agents if a["name"] == p.name and a["state"] == "pending"]
-    r = cli("agent", "approve", p.name, "--fingerprint", mine[0]["fingerprint"])
-    claim("approve " + p.name, r.returncode == 0, r.stderr)
-
-
-def join(name, role):
-    p = Peer(SCRATCH, name, role, PEOPLE)
-    p.token = token(role, **({"group": "line3"} if role == "sandbox" else {}))
-    is_status(name + " asks in", p.ask_in(p.token), 200)
-    is_status(name + " must be approved", p.collect(), 202)
-    approve(p)
-    is_status(name + " collects", p.collect(), 200)
-    return p
-
-
-def order_for(p, source):
-    """Order a backup of the peer and take the order."""
-    is_status("hello of " + p.name, p.hello([source]), 200)
-    status, job = PEOPLE.ask("POST", "/api/v1/jobs",
-                             {"agent": p.name, "source": source, "retries": 0})
-    claim("a job is ordered", status // 100 == 2, (status, job))
-    status, order = p.work(5000)
-    claim("the order comes", status == 200 and order["source"] == source, (status, order))
-    return order
 
 
 # ---- enrolment -----------------------------------------------------------------------------------
 def enrolment(a):
     other = Peer(SCRATCH, a.name, "capture", PEOPLE)
-    is_status("a spent token with other keys", other.ask_in(a.token), 401, 403)
-    status, again = PEOPLE.ask("POST", "/v1/enrol", a.sent)
-    claim("the same request is answered the same", status == 200 and again == a.answer, status)
+    is_refused("a spent token with other keys", other.ask_in(a.token), 403, "auth")
+    again = PEOPLE.ask("POST", "/v1/enrol", a.sent)
+    claim("the same request is answered the same", again == (200, a.answer), again)
     stolen = dict(a.sent, ik=peers.b64(hf1.ed_public(other.ik)))
-    is_status("the same with another identity key", PEOPLE.ask("POST", "/v1/enrol", stolen),
-              400, 401)
+    is_refused("the same with another identity key", PEOPLE.ask("POST", "/v1/enrol", stolen),
+               400, "corrupt")
+    _, secret, _ = peers.token_parse(a.token)
+    saved, a.delivery = a.delivery, os.urandom(32)
+    is_refused("a spent token, the same identity, another delivery key",
+               PEOPLE.ask("POST", "/v1/enrol", a.enrolment(secret)), 403, "auth")
+    a.delivery = saved
     p = Peer(SCRATCH, "roles", "sandbox", PEOPLE)
-    is_status("a token of another role", p.ask_in(token("capture")), 401, 403)
+    is_refused("a token of another role", p.ask_in(token("capture")), 403, "auth")
     p = Peer(SCRATCH, "names", "capture", PEOPLE)
-    is_status("a token of another name", p.ask_in(token("capture", name="somebody")), 401, 403)
+    is_refused("a token of another name", p.ask_in(token("capture", name="somebody")), 403, "auth")
     short = token("capture", ttl=1)
     time.sleep(0.1)
-    is_status("an expired token", p.ask_in(short), 401, 403)
-    ca, secret, address = peers.token_parse(short)
-    is_status("a token that was never made", PEOPLE.ask(
-        "POST", "/v1/enrol", p.enrolment(os.urandom(20))), 401, 403)
+    is_refused("an expired token", p.ask_in(short), 403, "auth")
+    is_refused("a token that was never made",
+               PEOPLE.ask("POST", "/v1/enrol", p.enrolment(os.urandom(20))), 403, "auth")
     m = p.enrolment(os.urandom(20))
     m["name"] = "changed"
-    is_status("a request changed on the way", PEOPLE.ask("POST", "/v1/enrol", m), 400, 401)
+    is_refused("a request changed on the way", PEOPLE.ask("POST", "/v1/enrol", m), 400, "corrupt")
+    p.ik = a.ik
+    is_refused("another agent's identity key under a good token", p.ask_in(token("capture")),
+               409, "exists")
     good = Peer(SCRATCH, "clocks", "capture", PEOPLE)
     is_status("clocks asks in", good.ask_in(token("capture")), 200)
-    is_status("a clock two days off while collecting",
-              good.collect(int(time.time() * 1000) - 2 * 86400000), 403)
+    for days in (-2, 2):
+        is_refused("a clock %d days off while collecting" % days,
+                   good.collect(int(time.time() * 1000) + days * 86400000), 403, "auth")
     thief = Peer(SCRATCH, "thief", "capture", PEOPLE)
     thief.agent_id, thief.domain_id = a.agent_id, a.domain_id
-    is_status("collecting what another agent was given", thief.collect(), 401, 403, 404)
+    is_refused("collecting what another agent was given", thief.collect(), 403, "auth")
+    thief.agent_id = os.urandom(16)
+    is_refused("collecting for an agent that is not there", thief.collect(), 403, "auth")
+    m = {"agent_id": a.agent_id.hex(), "ik": peers.b64(hf1.ed_public(a.ik)),
+         "at": int(time.time() * 1000), "proof": peers.b64(os.urandom(64))}
+    is_refused("collecting with the identity but not its key",
+               PEOPLE.ask("POST", "/v1/enrol/collect", m), 400, "corrupt")
 
 
 # ---- certificates --------------------------------------------------------------------------------
-def make_cert(p, key, issuer_key, issuer, days=30, uri=None):
+def make_cert(p, key, issuer_key, issuer, days=30, uri=None, first=-60):
+    """A certificate from ${first} to ${days}, in days from now."""
     now = datetime.datetime.utcnow()
-    first = now - datetime.timedelta(days=60)
+    first = now + datetime.timedelta(days=first)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, p.name)])
     uri = uri or "holdfast:agent:" + p.agent_id.hex()
     return (x509.CertificateBuilder().subject_name(name).issuer_name(issuer)
@@ -133,24 +88,31 @@ def make_cert(p, key, issuer_key, issuer, days=30, uri=None):
 def certificates(a, b):
     good = a.certificate
     a.use(None, None)
-    is_status("no certificate", a.hello(), -1)
+    is_shut_out("no certificate", a, a.hello())
     rogue = ec.generate_private_key(ec.SECP256R1())
     ca = x509.load_pem_x509_certificate(open(a.ca_file, "rb").read())
     a.use(make_cert(a, a.tls, rogue, ca.subject), a.tls)
-    is_status("a certificate of another CA", a.hello(), -1)
+    is_shut_out("a certificate of another CA", a, a.hello())
     a.use(make_cert(a, a.tls, a.tls, x509.Name([])), a.tls)
-    is_status("a certificate of its own", a.hello(), -1)
+    is_shut_out("a certificate of its own", a, a.hello())
     real = serialization.load_pem_private_key(open(CA_KEY, "rb").read(), None)
     a.use(make_cert(a, rogue, real, ca.subject), rogue)
-    is_status("our CA's, but of a key that the catalog does not list", a.hello(), 401, 403)
+    is_refused("our CA's, but of a key that the catalog does not list", a.hello(), 403, "auth")
     a.use(make_cert(a, a.tls, real, ca.subject,
                     uri="holdfast:agent:" + b.agent_id.hex()), a.tls)
-    is_status("our CA's, with the name of another agent", a.hello(), 401, 403)
+    is_refused("our CA's, with the name of another agent", a.hello(), 403, "auth")
+    a.use(make_cert(a, a.tls, real, ca.subject, uri="holdfast:agent:" + "0" * 32), a.tls)
+    is_refused("our CA's, with the name of nobody", a.hello(), 403, "auth")
+    a.use(make_cert(a, a.tls, real, ca.subject, uri="holdfast:officer"), a.tls)
+    is_refused("our CA's, with a name that is no agent's", a.hello(), 403, "auth")
+    # the dates are looked at in the handshake, for a listed key too
     a.use(make_cert(a, a.tls, real, ca.subject, days=-1), a.tls)
-    claim("an expired certificate of a listed key counts only as the protocol says",
-          a.hello()[0] in (200, -1), a.hello())
-    a.use(make_cert(a, rogue, real, ca.subject, days=-1), rogue)
-    is_status("an expired certificate of a key that is not listed", a.hello(), -1, 401, 403)
+    is_shut_out("our CA's, the listed key, expired", a, a.hello())
+    claim("and it says so", "expired" in str(a.last_error), a.last_error)
+    a.use(make_cert(a, a.tls, real, ca.subject, first=1), a.tls)
+    is_shut_out("our CA's, the listed key, not valid yet", a, a.hello())
+    a.use(make_cert(a, a.tls, real, ca.subject), a.tls)
+    is_status("the same within its dates", a.hello(["plant"]), 200)
     a.use(good, a.tls)
     is_status("the right one", a.hello(["plant"]), 200)
 
@@ -165,7 +127,7 @@ def sessions(a, b):
     status, s = a.begin(order)
     claim("a session begins", status == 200, (status, s))
     sid = s["session"]
-    is_status("a second source in the same job", a.begin(order, "two"), 404)
+    is_refused("a second source in the same job", a.begin(order, "two"), 404, "not-found")
     cr, ref = a.record(b"root " + os.urandom(40))
     pairs = [(ref[0], len(cr))]
     segs = b"".join(hf1.refs_build(pairs)[0])
@@ -178,17 +140,18 @@ def sessions(a, b):
                                ("PUT", "list/0", segs), ("POST", "commit", b"x" * 700),
                                ("DELETE", "", None)):
         path = ("/v1/sessions/%s/%s" % (sid, tail)).rstrip("/")
-        is_status("another agent's session: " + method + " " + tail,
-                  b.call(method, path, body, BYTES), 410)
+        is_refused("another agent's session: " + method + " " + tail,
+                   b.call(method, path, body, BYTES), 410, "interrupted")
         unknown = path.replace(sid, "0" * 32)
         claim("which looks like one that is not there",
               b.call(method, path, body, BYTES) == b.call(method, unknown, body, BYTES))
-    is_status("another agent's job: progress", b.post(
-        "/v1/jobs/%s/progress" % order["job"],
-        dict.fromkeys(("files", "bytes", "read_bytes", "sent_bytes"), 0) |
-        {"attempt": 1, "phase": "backup"}), 404, 410)
-    is_status("another agent's job: result", b.result(order), 404, 410)
-    is_status("another agent's job: a session", b.begin(order), 404, 410)
+    is_refused("another agent's job: progress", b.progress(order), 404, "not-found")
+    is_refused("another agent's job: result", b.result(order), 404, "not-found")
+    is_refused("another agent's job: a session", b.begin(order), 404, "not-found")
+    late = dict(order, attempt=order["attempt"] + 1)
+    is_refused("an attempt that is not there yet: a session", a.begin(late), 410, "interrupted")
+    is_refused("an attempt that is not there yet: progress", a.progress(late), 410, "interrupted")
+    is_refused("an attempt that is not there yet: result", a.result(late), 410, "interrupted")
     # forged records
     year = 365 * 86400 * 10**9
     forged = {
@@ -214,17 +177,18 @@ def sessions(a, b):
 
     for name, changed in forged.items():
         body, _ = a.commit_body("one", ref, pairs, **changed)
-        is_status("forged record: " + name, commit(a, again(), body), 400, 403, 409)
+        is_refused("forged record: " + name, commit(a, again(), body), 400, "corrupt")
     fenced = sid
     body, snap = a.commit_body("one", ref, pairs)
-    is_status("an older session of the job is fenced", commit(a, fenced, body), 410)
+    is_refused("an older session of the job is fenced", commit(a, fenced, body), 410,
+               "interrupted")
     bad = bytearray(body)
     bad[100] ^= 1
-    is_status("a record changed on the way", commit(a, again(), bytes(bad)), 400)
+    is_refused("a record changed on the way", commit(a, again(), bytes(bad)), 400, "corrupt")
     mine, a.ik = a.ik, b.ik
     forged_by_b, _ = a.commit_body("one", ref, pairs)
     a.ik = mine
-    is_status("signed by another agent", commit(a, again(), forged_by_b), 400, 401, 403)
+    is_refused("signed by another agent", commit(a, again(), forged_by_b), 403, "auth")
     sid = again()
     # no oracle
     is_status("one record of its own is known", a.call(
@@ -235,16 +199,19 @@ def sessions(a, b):
           json.loads(raw)["snapshot"] == snap.hex(), (status, raw))
     claim("given again, answered again", commit(a, sid, body)[1] == raw)
     is_status("the job ends", a.result(order, snapshot=snap.hex()), 200)
-    is_status("its session is over", commit(a, sid, body), 410, 200)
+    is_status("told again, answered again", a.result(order, snapshot=snap.hex()), 200)
+    is_refused("its session is over", commit(a, sid, body), 410, "interrupted")
+    is_refused("the old order replayed: a session", a.begin(order), 410, "interrupted")
+    is_refused("the old order replayed: progress", a.progress(order), 410, "interrupted")
     # replay into a new session
     order = order_for(a, "one")
     status, s = a.begin(order)
     claim("the chain is known", s.get("base") == snap.hex() and s.get("seq") == 1, s)
     sid = s["session"]
     is_status("the list again", a.call("PUT", "/v1/sessions/%s/list/0" % sid, segs, BYTES), 204)
-    status, raw = commit(a, sid, body)
+    is_refused("an old commit replayed", commit(a, sid, body), 400, "corrupt")
     count = len(PEOPLE.ask("GET", "/api/v1/snapshots?source=one&limit=50")[1]["snapshots"])
-    claim("an old commit replayed makes no second snapshot", count == 1, (status, raw, count))
+    claim("an old commit replayed makes no second snapshot", count == 1, count)
     is_status("the job is given up", a.result(order, error="interrupted", message="played"), 200)
     # b asks for what a has
     order = order_for(b, "one")
@@ -254,15 +221,18 @@ def sessions(a, b):
     claim("what others hold is not told", has == (200, b"\0\0"), has)
     body, _ = b.commit_body("one", ref, pairs)
     b.call("PUT", "/v1/sessions/%s/list/0" % s["session"], segs, BYTES)
-    is_status("nor claimed", commit(b, s["session"], body), 400)
-    is_status("a batch of rubbish", b.call("PUT", "/v1/sessions/%s/batches/1" % s["session"],
-                                           os.urandom(5000), BYTES), 400)
-    is_status("has of too many", b.call("POST", "/v1/sessions/%s/has" % s["session"],
-                                        os.urandom(32 * 257), BYTES), 400, 413)
-    is_status("has of half an id", b.call("POST", "/v1/sessions/%s/has" % s["session"],
-                                          os.urandom(33), BYTES), 400)
-    is_status("a list with a hole", b.call("PUT", "/v1/sessions/%s/list/99999999999" %
-                                           s["session"], segs, BYTES), 400, 413)
+    is_refused("nor claimed", commit(b, s["session"], body), 400, "corrupt")
+    for name, method, tail, data in (
+            ("a batch of rubbish", "PUT", "batches/1", os.urandom(5000)),
+            ("has of too many", "POST", "has", os.urandom(32 * 257)),
+            ("has of half an id", "POST", "has", os.urandom(33)),
+            ("has of nothing", "POST", "has", b""),
+            ("a list with a hole", "PUT", "list/99999999999", segs),
+            ("a commit cut short", "POST", "commit", body[:-1]),
+            ("a commit with more behind it", "POST", "commit", body + b"x")):
+        sid = b.begin(order)[1]["session"]
+        is_refused(name, b.call(method, "/v1/sessions/%s/%s" % (sid, tail), data, BYTES),
+                   400, "corrupt")
     is_status("the job is given up", b.result(order, error="interrupted", message="played"), 200)
     return ref[0]
 
@@ -270,39 +240,75 @@ def sessions(a, b):
 def no_verbs(a, record_id):
     """Whatever it asks: there is no verb for it."""
     name = record_id.hex()
+    told = {"HEAD": 405, "PATCH": 405}
     for method in ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH"):
         for path in ("/v1/records/" + name, "/v1/snapshots", "/v1/pk/" + name, "/v1/vault",
-                     "/v1/agents", "/v1/jobs", "/v1/sessions", "/v1/grants", "/v1/config",
-                     "/v1/snapshots/" + name, "/v1/retention", "/api/v1/jobs", "/api/v1/agents",
+                     "/v1/agents", "/v1/jobs", "/v1/config", "/v1/snapshots/" + name,
+                     "/v1/retention", "/v1/enrol", "/api/v1/jobs", "/api/v1/agents",
                      "/api/v1/snapshots", "/api/v1/tokens", "/api/v1/enrolments"):
-            if (method, path) == ("POST", "/v1/sessions"):
-                continue
-            status, raw = a.call(method, path, b"{}" if method in ("POST", "PUT") else None)
-            claim("no verb: %s %s" % (method, path), status in (400, 403, 404, 405, 501, -1),
-                  (status, raw))
-    for path in ("/api/v1/jobs", "/api/v1/agents", "/api/v1/snapshots", "/api/v1/tokens",
-                 "/api/v1/audit"):
-        is_status("the people's port without a token: " + path,
-                  PEOPLE.ask("GET", path, token="hft1-nothing"), 401, 403)
-    is_status("an order without a token", PEOPLE.ask(
-        "POST", "/api/v1/jobs", {"agent": a.name, "source": "one"}, token="x"), 401, 403)
+            got = a.call(method, path, b"{}" if method in ("POST", "PUT") else None)
+            claim("no verb: %s %s" % (method, path), got[0] == told.get(method, 404), got)
+
+
+PEOPLE_MAY = (  # docs/API.md; what is asked for does not exist, so that a right changes nothing
+    ("viewer", "GET", "status"), ("viewer", "GET", "agents"), ("viewer", "GET", "agents/none"),
+    ("viewer", "GET", "agents/none/approval"), ("viewer", "GET", "jobs"),
+    ("viewer", "GET", "jobs/none"), ("viewer", "GET", "schedules"), ("viewer", "GET", "drills"),
+    ("viewer", "GET", "reports/none"), ("viewer", "GET", "snapshots"), ("auditor", "GET", "audit"),
+    ("operator", "POST", "enrolments"), ("operator", "POST", "jobs"),
+    ("operator", "POST", "jobs/none/cancel"), ("operator", "POST", "drills"),
+    ("approver", "POST", "agents/none/approve"), ("approver", "POST", "agents/none/revoke"),
+    ("officer", "GET", "tokens"), ("officer", "POST", "tokens"),
+    ("officer", "POST", "tokens/none/revoke"))
+
+
+def people(a):
+    """401 is for who has no token that counts, whatever the path; 403 for who may not."""
+    roles = ("viewer", "auditor", "operator", "approver", "officer")
+    made = {r: PEOPLE.ask("POST", "/api/v1/tokens", {"name": "p-" + r, "role": r})[1]["token"]
+            for r in roles}
+    gone = PEOPLE.ask("POST", "/api/v1/tokens", {"name": "gone", "role": "officer"})[1]["token"]
+    is_status("a token is revoked", PEOPLE.ask("POST", "/api/v1/tokens/gone/revoke", {}), 200)
+    late = PEOPLE.ask("POST", "/api/v1/tokens",
+                      {"name": "late", "role": "officer", "ttl": 1})[1]["token"]
+    time.sleep(0.01)
+    for need, method, path in PEOPLE_MAY + (("viewer", "GET", "nothing"),):
+        body = {} if method == "POST" else None
+        for name, text in (("no token", ""), ("a token that was never made", "hfp-nothing"),
+                           ("a revoked token", gone), ("a token past its time", late),
+                           ("an enrolment token", a.token)):
+            is_refused("%s: %s %s" % (name, method, path),
+                       PEOPLE.ask(method, "/api/v1/" + path, body, token=text), 401, "auth")
+        for r in roles:
+            got = PEOPLE.ask(method, "/api/v1/" + path, body, token=made[r])
+            if roles.index(r) < roles.index(need):
+                is_refused("%s: %s %s" % (r, method, path), got, 403, "auth")
+            else:
+                claim("%s may: %s %s" % (r, method, path), got[0] in (200, 400, 404), got)
+    is_refused("an order without a token", PEOPLE.ask(
+        "POST", "/api/v1/jobs", {"agent": a.name, "source": "one"}, token="x"), 401, "auth")
+    is_refused("another scheme", PEOPLE.ask("GET", "/api/v1/jobs", token="", headers={
+        "Authorization": "Basic " + made["officer"]}), 401, "auth")
 
 
 def roles(a, box):
-    is_status("a sandbox asks for a session", box.post(
-        "/v1/sessions", {"job": "0" * 32, "attempt": 1, "source": "one"}), 403)
-    is_status("a sandbox writes", box.call("PUT", "/v1/sessions/%s/batches/0" % ("0" * 32),
-                                           b"x" * 100, BYTES), 403)
-    for path, method in (("/v1/grants/%s" % ("0" * 32), "GET"),
-                         ("/v1/grants/%s/records" % ("0" * 32), "POST")):
-        is_status("a capture agent asks a grant", a.call(method, path, b"" if method == "POST"
-                                                         else None, BYTES), 403)
-        is_status("a sandbox without a drill", box.call(method, path, os.urandom(32)
-                                                        if method == "POST" else None, BYTES), 404,
-                  410)
-    is_status("a capture agent reports a drill", a.call(
-        "POST", "/v1/jobs/%s/report" % ("0" * 32), b"{}"), 403)
-    is_status("a sandbox says it is a capture agent", box.hello(role="capture"), 403)
+    session, none = "/v1/sessions/" + "0" * 32, "0" * 32
+    is_refused("a sandbox asks for a session", box.post(
+        "/v1/sessions", {"job": none, "attempt": 1, "source": "one"}), 403, "auth")
+    for method, tail in (("PUT", "batches/0"), ("PUT", "list/0"), ("POST", "has"),
+                         ("POST", "commit")):
+        is_refused("a sandbox writes: " + tail,
+                   box.call(method, session + "/" + tail, b"x" * 100, BYTES), 403, "auth")
+    is_refused("a sandbox ends a session", box.call("DELETE", session), 403, "auth")
+    for method, path in (("GET", "/v1/grants/" + none), ("POST", "/v1/grants/%s/records" % none),
+                         ("PUT", "/v1/jobs/%s/evidence/x" % none),
+                         ("POST", "/v1/jobs/%s/report" % none)):
+        body = os.urandom(32) if method != "GET" else None
+        is_refused("a capture agent: %s %s" % (method, path), a.call(method, path, body, BYTES),
+                   403, "auth")
+        is_refused("a sandbox without a drill: %s %s" % (method, path),
+                   box.call(method, path, body, BYTES), 404, "not-found")
+    is_refused("a sandbox says it is a capture agent", box.hello(role="capture"), 403, "auth")
     claim("a sandbox has no key that makes records", box.k_mle == bytes(32) ==
           box.k_cdc, "keys")
 
@@ -311,20 +317,22 @@ def roles(a, box):
 def oversize(a):
     s = a.socket()
     s.sendall(b"POST /v1/hello HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
-    claim("an oversize body", b" 413 " in s.recv(4096).split(b"\r\n")[0], "")
+    told = s.recv(4096)
+    is_refused("an oversize body", (int(told.split()[1]), told.split(b"\r\n\r\n", 1)[1]),
+               413, "limit")
     s.close()
     s = a.socket()
-    try:
-        s.sendall(b"GET /v1/hello HTTP/1.1\r\nHost: x\r\n" + b"A: " + b"b" * 300000 + b"\r\n\r\n")
-        told = s.recv(4096).split(b"\r\n")[0]
-    except OSError:
-        told = b""
-    claim("an oversize head", told == b"" or any(x in told for x in (b" 400 ", b" 413 ", b" 431 ")),
-          told)
+    # as much as is looked at before it is refused: what lies unread would reset the connection
+    s.sendall(b"GET /v1/hello HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 16384)
+    told = s.recv(4096)
+    is_refused("an oversize head", (int(told.split()[1]), told.split(b"\r\n\r\n", 1)[1]),
+               431, "limit")
     s.close()
-    is_status("an oversize request of people",
-              PEOPLE.ask("POST", "/api/v1/jobs", b"[" * 1048000), 400, 413)
-    is_status("deep nesting", a.call("POST", "/v1/hello", b"[" * 200000), 400)
+    is_refused("the largest request of people, of nothing but depth",
+               PEOPLE.ask("POST", "/api/v1/jobs", b"[" * 1048000), 400, "corrupt")
+    is_refused("deep nesting", a.call("POST", "/v1/hello", b"[" * 20000), 400, "corrupt")
+    is_refused("a hello longer than a hello may be", a.call("POST", "/v1/hello", b"[" * 2000000),
+               413, "limit")
 
 
 def smuggle(a):
@@ -346,19 +354,23 @@ def smuggle(a):
     for name, head in heads.items():
         s = a.socket()
         s.settimeout(3)
-        got = b""
+        got, is_over = b"", False
         try:
             s.sendall(b"POST /v1/work HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n0\r\n\r\n" + inner)
             while True:
                 part = s.recv(65536)
                 if not part:
+                    is_over = True
                     break
                 got += part
         except OSError:
             pass
         s.close()
-        claim("smuggled: " + name, got.count(b"HTTP/1.1 204") == 0 and
-              got.count(b"\r\nDate:") <= 1, got.replace(b"\r\n", b"|")[-280:])
+        # one answer, a refusal, and the connection is at its end
+        head, _, told = got.partition(b"\r\n\r\n")
+        is_refused("smuggled: " + name, (int(head.split()[1]) if head else -1, told),
+                   411 if "coding" in name else 400, "usage")
+        claim("smuggled: " + name + ": the end", is_over, got)
 
 
 def slow(a):
@@ -381,90 +393,50 @@ def slow(a):
         s.close()
 
 
-def fuzz(a, rounds):
-    r = random.Random(SEED)
-    hello = json.dumps({"protocol": 1, "name": a.name, "version": "0.1.0", "role": "capture",
-                        "clock": int(time.time() * 1000), "sources": []}).encode()
-    seeds = [("POST", "/v1/hello", hello),
-             ("POST", "/v1/work", b'{"wait_ms":0,"busy":[]}'),
-             ("POST", "/v1/sessions", b'{"job":"' + b"0" * 32 + b'","attempt":1,"source":"one"}'),
-             ("POST", "/v1/renew", json.dumps({"csr": a.csr()}).encode()),
-             ("POST", "/v1/jobs/" + "0" * 32 + "/progress",
-              b'{"attempt":1,"phase":"x","files":0,"bytes":0,"read_bytes":0,"sent_bytes":0}'),
-             ("POST", "/v1/jobs/" + "0" * 32 + "/result",
-              b'{"attempt":1,"warnings":0,"stats":{}}'),
-             ("PUT", "/v1/sessions/" + "0" * 32 + "/batches/0", os.urandom(300)),
-             ("POST", "/v1/sessions/" + "0" * 32 + "/commit", os.urandom(800))]
-    enrol = json.dumps(a.sent).encode()
-    bad = []
-    for i in range(rounds):
-        method, path, body = r.choice(seeds)
-        people = i % 5 == 0
-        if people:
-            method, path, body = "POST", "/v1/enrol", enrol
-        data = bytearray(body)
-        for _ in range(r.randrange(1, 6)):
-            at = r.randrange(len(data) + 1)
-            kind = r.randrange(5)
-            if kind == 0 and at < len(data):
-                data[at] = r.randrange(256)
-            elif kind == 1:
-                del data[at:at + r.randrange(1, 20)]
-            elif kind == 2:
-                data[at:at] = bytes(r.randrange(256) for _ in range(r.randrange(1, 9)))
-            elif kind == 3:
-                data[at:at] = data[:r.randrange(0, 60)]
-            else:
-                data[at:at] = r.choice([b"\0", b"\xff\xff", b"{", b"[[", b"1e999", b"-1", b"\\u0000",
-                                        b"9223372036854775808", b'"'])
-        if r.randrange(8) == 0:
-            path += r.choice(["/..", "//", "?x=1", "/%00", "/" + "a" * 200, "%2e%2e"])
-        if people:
-            status = PEOPLE.ask(method, path, bytes(data))[0]
-        else:
-            status, _ = a.call(method, path, bytes(data), timeout=20)
-        if status >= 500 and status != 501 or status == -1 and i % 97 == 0:
-            bad.append((i, status, method, path, bytes(data)[:80]))
-    claim("fuzz of %d requests, seed %d: no 5xx" % (rounds, SEED), not bad, bad[:3])
-
-
 def revoked(b):
-    is_status("before", b.hello(["one"]), 200)
+    order = order_for(b, "one")
+    session = b.begin(order)[1]["session"]
     is_status("revoke", PEOPLE.ask("POST", "/api/v1/agents/%s/revoke" % b.name, {}), 200)
-    is_status("revoked: its next request", b.work(), 401, 403)
-    is_status("revoked: hello", b.hello(["one"]), 401, 403)
-    is_status("revoked: renewal", b.post("/v1/renew", {"csr": b.csr()}), 401, 403)
-    is_status("revoked: collecting again", b.collect(), 401, 403)
+    for name, got in (
+            ("its next request", b.work()), ("hello", b.hello(["one"])),
+            ("renewal", b.post("/v1/renew", {"csr": b.csr()})),
+            ("collecting again", b.collect()), ("progress", b.progress(order)),
+            ("result", b.result(order)), ("a session", b.begin(order)),
+            ("its open session", b.call("POST", "/v1/sessions/%s/has" % session, os.urandom(32),
+                                        BYTES)),
+            ("its token again", PEOPLE.ask("POST", "/v1/enrol", b.sent))):
+        is_refused("revoked: " + name, got, 403, "auth")
 
 
 def clocks(a):
-    is_status("two days ahead", a.hello(clock=int((time.time() + 2 * 86400) * 1000)), 403)
-    is_status("two days behind", a.hello(clock=int((time.time() - 2 * 86400) * 1000)), 403)
-    is_status("the wrong protocol", a.hello(protocol=2), 501)
+    for days in (-2, 2):
+        is_refused("a clock %d days off" % days,
+                   a.hello(clock=int((time.time() + days * 86400) * 1000)), 403, "auth")
+    is_refused("the wrong protocol", a.hello(protocol=2), 501, "needs-newer-version")
     is_status("right again", a.hello(["one"]), 200)
 
 
 def main():
-    a, b = join("hijacked", "capture"), join("neighbour", "capture")
-    box = join("box", "sandbox")
+    a, b = join(SCRATCH, "hijacked", "capture"), join(SCRATCH, "neighbour", "capture")
+    box = join(SCRATCH, "box", "sandbox")
     is_status("hello of the sandbox", box.hello(), 200)
-    begin = rss_kib()
+    begin = rss_kib(PID)
     enrolment(a)
     certificates(a, b)
     is_status("hello of the neighbour", b.hello(["one"]), 200)
     record_id = sessions(a, b)
     no_verbs(a, record_id)
+    people(a)
     roles(a, box)
     clocks(a)
     oversize(a)
     smuggle(a)
     slow(a)
-    fuzz(a, int(os.environ.get("FUZZ_ROUNDS", "400")))
     revoked(b)
     alive("at the end")
-    claim("memory stays bounded", rss_kib() - begin < 48 * 1024,
-          "%d KiB, then %d KiB" % (begin, rss_kib()))
-    print("NOTE VmRSS %d KiB at first, %d KiB at the end" % (begin, rss_kib()))
+    claim("memory stays bounded", rss_kib(PID) - begin < 48 * 1024 or "SANITIZED" in os.environ,
+          "%d KiB, then %d KiB" % (begin, rss_kib(PID)))
+    print("NOTE VmRSS %d KiB at first, %d KiB at the end" % (begin, rss_kib(PID)))
 
 
 main()

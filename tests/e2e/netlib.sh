@@ -26,9 +26,12 @@ for s in held:
 print(*[s.getsockname()[1] for s in held])' "$1"
 }
 
+# SANITIZED (tests/sanitizers.sh sets it): the programs are slow, and larger than they are otherwise.
+PATIENCE=${SANITIZED:+6}
+
 # until_true SECONDS COMMAND...: run it again until it succeeds.
 until_true() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * ${PATIENCE:-1}))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || return 1
@@ -127,25 +130,32 @@ has_fingerprint() {
 	grep -qE '[A-Z2-7]{4}(-[A-Z2-7]{4}){3}' "$1"
 }
 
-# enrol NAME ROLE [OPTION...]: token, enrolment, approval; options are those of 'agent token'.
-enrol() {
-	local name=$1 role=$2 pid print
+# ask_in NAME ROLE [OPTION...]: token and enrolment, in the background as $ENROLLING; the
+# fingerprint it shows is in $PRINT.  Options are those of 'agent token'.
+ask_in() {
+	local name=$1 role=$2
 	shift 2
 	expect 0 "token for $name" "$HF" agent token --role "$role" -q "$@"
 	printf '%s\n' "$OUT" >"$SCRATCH/$name.token"
 	rm -f "$SCRATCH/$name.enrol"
-	timeout 60 "$AGENT" enrol --config "$SCRATCH/$name.conf" <"$SCRATCH/$name.token" \
+	timeout $((60 * ${PATIENCE:-1})) "$AGENT" enrol --config "$SCRATCH/$name.conf" <"$SCRATCH/$name.token" \
 		>"$SCRATCH/$name.enrol" 2>&1 &
-	pid=$!
-	PROCESSES+=("$pid")
-	if ! until_true 10 has_fingerprint "$SCRATCH/$name.enrol"; then
+	ENROLLING=$!
+	PROCESSES+=("$ENROLLING")
+	if until_true 10 has_fingerprint "$SCRATCH/$name.enrol"; then
+		PRINT=$(grep -oE '[A-Z2-7]{4}(-[A-Z2-7]{4}){3}' "$SCRATCH/$name.enrol" | head -n 1)
+	else
 		not_ok "$name does not enrol" "$(cat "$SCRATCH/$name.enrol")"
-		return
+		return 1
 	fi
-	print=$(grep -oE '[A-Z2-7]{4}(-[A-Z2-7]{4}){3}' "$SCRATCH/$name.enrol" | head -n 1)
-	expect 0 "approve $name" "$HF" agent approve "$name" --fingerprint "$print"
-	wait "$pid"
-	is "$name is enrolled" 0 $?
+}
+
+# enrol NAME ROLE [OPTION...]: ask_in, and approval.
+enrol() {
+	ask_in "$@" || return
+	json 0 agent-approve "$HF" agent approve "$1" --fingerprint "$PRINT"
+	wait "$ENROLLING"
+	is "$1 is enrolled" 0 $?
 }
 
 # start_agent NAME: run it; its number is in $AGENT_PID.
@@ -158,6 +168,24 @@ start_agent() {
 # jobs_in STATE [QUERY]: how many.
 jobs_in() {
 	"$HF" job list --limit 1000 --state "$1" --json 2>/dev/null | grep -o '"id"' | wc -l
+}
+
+# claims NAME COMMAND...: run it; every line "PASS ..", "FAIL .." it prints is a claim, others are
+# passed on.
+claims() {
+	local name=$1 verdict text
+	shift
+	PYTHONDONTWRITEBYTECODE=1 timeout "${CLAIMS_S:-300}" "$@" >"$SCRATCH/claims" \
+		2>"$SCRATCH/claims.err" </dev/null
+	is "$name: it came to its end" 0 $?
+	[ -s "$SCRATCH/claims.err" ] && tail -n 8 "$SCRATCH/claims.err"
+	while read -r verdict text; do
+		case $verdict in
+		PASS) ok ;;
+		FAIL) not_ok "$text" ;;
+		*) echo "$text" ;;
+		esac
+	done <"$SCRATCH/claims"
 }
 
 has_seen() {

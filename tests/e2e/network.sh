@@ -46,6 +46,43 @@ expect 0 "the vault lists it" "$HF" snapshot list --vault "$V"
 says "the vault lists it" "${first:0:8}"
 expect 10 "no such agent" "$HF" job run nobody plant
 expect 10 "no such source" "$HF" job run line3 nothing
+
+# ---- signals do not wait for a poll of up to 50 s
+agent_conf line3 capture "sources = ( { name = \"plant\"; type = \"files\"; paths = [ \"$S\" ]; },
+	{ name = \"more\"; type = \"files\"; paths = [ \"$S/sub\" ]; } );"
+# shellcheck disable=SC2317 # until_true calls them
+has_more() { "$HF" agent show line3 --json | grep -q '"more"'; }
+# shellcheck disable=SC2317
+is_ended() { ! kill -0 "$line3"; }
+kill -HUP "$line3"
+expect 0 "SIGHUP is heard at once" until_true 5 has_more
+kill -TERM "$line3"
+expect 0 "SIGTERM is heard at once" until_true 5 is_ended
+wait "$line3"
+is "the agent ends" 0 $?
+
+# ---- SIGTERM in the middle of a transfer that would take a minute
+cp "$SCRATCH/line3.conf" "$SCRATCH/line3.full"
+head -c 9000000 /dev/urandom >"$S/late.bin"
+echo 'limits = { bytes_per_s = "256KiB"; };' >>"$SCRATCH/line3.conf"
+start_agent line3
+line3=$AGENT_PID
+python3 "$NET_PY/ask.py" POST /api/v1/jobs '{"agent": "line3", "source": "plant"}' >"$SCRATCH/slow"
+slow=$(grep -oE '"id": ?"[0-9a-f]{32}"' "$SCRATCH/slow" | head -n 1 | grep -oE '[0-9a-f]{32}')
+# shellcheck disable=SC2317 # until_true calls it
+is_sending() { "$HF" job show "$slow" --json | grep -qE '"sent_bytes": ?[1-9]'; }
+expect 0 "the transfer has begun" until_true 30 is_sending
+kill -TERM "$line3"
+expect 0 "SIGTERM is heard in a transfer" until_true 9 is_ended
+wait "$line3"
+is "the agent ends" 0 $?
+json 0 job-show "$HF" job show "$slow"
+is "the job knows" failed "$(field 'o["state"]')"
+is "and why" "the agent was asked to end" "$(field 'o["reason"]')"
+rm "$S/late.bin"
+mv "$SCRATCH/line3.full" "$SCRATCH/line3.conf"
+start_agent line3
+line3=$AGENT_PID
 schedule_add "{ name = \"often\"; agent = \"line3\"; source = \"plant\"; at = \"*-*-* *:*:00/2\"; retry_after = \"1s\"; }"
 json 0 schedule-next "$HF" schedule next
 kill -HUP "$CONTROLLER"

@@ -42,6 +42,7 @@ says "an alarm" "ahead of"
 # ---- ports, catalog
 sed "s|^state = .*|state = \"$SCRATCH/state2\";|" "$CONF" >"$SCRATCH/second.conf"
 sed -i "s|^keys = .*|keys = \"$C/keys\";|" "$SCRATCH/second.conf"
+json 0 catalog-rebuild "$HF" catalog rebuild --config "$SCRATCH/second.conf"
 expect 11 "port taken" timeout 20 "$HF" controller run --config "$SCRATCH/second.conf"
 says "port taken" "$AGENTS_PORT"
 says "port taken" "hint: "
@@ -49,6 +50,19 @@ expect 11 "catalog in use" timeout 20 "$HF" controller run --config "$CONF"
 says "catalog in use" "hint: "
 expect 11 "rebuild of one in use" timeout 20 "$HF" catalog rebuild --config "$CONF"
 stop_process "$CONTROLLER" 0 "controller"
+
+# ---- an agent that was away for longer than its certificate is good
+# the loader's own words: 'faketime' would stand between us and the process we end
+far() { LD_PRELOAD="/usr/\$LIB/faketime/libfaketime.so.1" FAKETIME=+31d "$@"; }
+# shellcheck disable=SC2317 # called by name
+end_of_certificate() { grep -q "refused our certificate: it has expired" "$SCRATCH/line3.log"; }
+far start_controller
+far start_agent line3
+expect 0 "it is told that its certificate has ended" until_true 20 end_of_certificate
+OUT=$(cat "$SCRATCH/line3.log")
+says "what to do" "enrol this machine with that server again"
+stop_process "$AGENT_PID" 0 "an agent that is not let in"
+stop_process "$CONTROLLER" 0 "controller a month later"
 
 # ---- the vault gone
 mv "$V" "$V.away"

@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import struct
+import subprocess
 import sys
 import time
 
@@ -50,8 +51,9 @@ class People:
         self.context = ssl.create_default_context(cafile=ca)
 
     def ask(self, method, path, body=None, token=None, headers=None):
+        """Return (status, answer); token None: the officer's, "": none at all."""
         c = http.client.HTTPSConnection(self.host, self.port, context=self.context, timeout=30)
-        head = {"Authorization": "Bearer " + (token or self.token)}
+        head = {"Authorization": "Bearer " + (token or self.token)} if token != "" else {}
         head.update(headers or {})
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         try:
@@ -66,11 +68,16 @@ class People:
             return a.status, raw
 
 
+def people_of_environment():
+    return People(os.environ["HOLDFAST_SERVER"], os.environ["HOLDFAST_CA"],
+                  open(os.environ["HOLDFAST_TOKEN_FILE"]).read().strip())
+
+
 class Peer:
     def __init__(self, scratch, name, role, people):
         self.scratch, self.name, self.role, self.people = scratch, name, role, people
         self.new_keys()
-        self.connection = None
+        self.connection = self.last_error = None
 
     def new_keys(self):
         self.tls = ec.generate_private_key(ec.SECP256R1())
@@ -94,7 +101,7 @@ class Peer:
         return m
 
     def ask_in(self, token_text, **changed):
-        """Return the status of the enrolment; what was sent stays in self.sent."""
+        """Return (status, answer) of the enrolment; what was sent stays in self.sent."""
         _, secret, _ = token_parse(token_text)
         self.sent = self.enrolment(secret, **changed)
         status, answer = self.people.ask("POST", "/v1/enrol", self.sent)
@@ -102,16 +109,17 @@ class Peer:
             self.answer = answer
             self.agent_id = bytes.fromhex(answer["agent_id"])
             self.domain_id = bytes.fromhex(answer["domain_id"])
-        return status
+        return status, answer
 
     def collect(self, at=None):
+        """Return (status, answer); when it is 200 the peer calls with what it was given."""
         at = int(time.time() * 1000) if at is None else at
         text = b"hf1/collect\0" + self.agent_id + struct.pack(">Q", at)
         m = {"agent_id": self.agent_id.hex(), "ik": b64(hf1.ed_public(self.ik)), "at": at,
              "proof": b64(hf1.ed_sign(self.ik, text))}
         status, a = self.people.ask("POST", "/v1/enrol/collect", m)
         if status != 200:
-            return status
+            return status, a
         sealed = base64.b64decode(a["keys"])
         raw = hf1.hpke_open(self.delivery, sealed[:32],
                             b"hf1/kdom\0" + self.domain_id + self.agent_id, b"", sealed[32:],
@@ -120,7 +128,7 @@ class Peer:
         self.rk_pk, self.k_mle, self.k_cdc = raw[56:88], raw[88:120], raw[120:152]
         self.address = a["address"]
         self.use(a["certificate"], self.tls, a["ca"])
-        return status
+        return status, a
 
     def use(self, certificate, key, ca=None):
         """Call with this certificate from now on (None: with none)."""
@@ -142,7 +150,7 @@ class Peer:
         self.connection = None
 
     def call(self, method, path, body=None, kind=JSON, timeout=70):
-        """Return (status, bytes); -1 when the connection or handshake was refused."""
+        """Return (status, bytes); -1 when there was no answer: self.last_error says why."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         host, port = self.address.rsplit(":", 1)
         for _ in range(2):
@@ -150,15 +158,20 @@ class Peer:
                 if self.connection is None:
                     self.connection = http.client.HTTPSConnection(
                         host, int(port), context=self.context, timeout=timeout)
+                    self.connection.connect()
+                self.connection.sock.settimeout(timeout)
                 self.connection.request(method, path, data, {"Content-Type": kind})
                 a = self.connection.getresponse()
                 out = a.status, a.read()
                 if a.will_close:
                     self.drop()
+                self.last_error = None
                 return out
             except (OSError, http.client.HTTPException) as e:
                 self.drop()
                 self.last_error = e
+                if isinstance(e, TimeoutError):
+                    break
         return -1, b""
 
     def post(self, path, o, **more):
@@ -189,6 +202,11 @@ class Peer:
         return self.post("/v1/sessions", {"job": order["job"], "attempt": order["attempt"],
                                           "source": source or order["source"]})
 
+    def progress(self, order, **more):
+        m = {"attempt": order["attempt"], "phase": "backup"}
+        m.update(dict.fromkeys(("files", "bytes", "read_bytes", "sent_bytes"), 0), **more)
+        return self.post("/v1/jobs/%s/progress" % order["job"], m)
+
     def result(self, order, **more):
         m = {"attempt": order["attempt"], "warnings": 0,
              "stats": dict.fromkeys(("files", "dirs", "others", "bytes", "read_bytes",
@@ -217,3 +235,18 @@ class Peer:
         label += bytes([5, 32]) + struct.pack(">QQQQ", 1, 0, 0, 0)
         return (record + struct.pack(">H", 1) + envelope + struct.pack(">I", len(label)) + label,
                 snap)
+
+
+def joined(scratch, name, people):
+    """A capture agent that is enrolled and approved, by the program $HF as the officer."""
+    p = Peer(scratch, name, "capture", people)
+    status, a = people.ask("POST", "/api/v1/enrolments", {"role": "capture", "name": name})
+    assert status // 100 == 2, (status, a)
+    assert p.ask_in(a["token"])[0] == 200, name
+    agent = [os.environ["HF"], "agent"]
+    shown = subprocess.run([*agent, "show", name, "--json"], capture_output=True, check=True,
+                           stdin=subprocess.DEVNULL).stdout
+    subprocess.run([*agent, "approve", name, "--fingerprint", json.loads(shown)["fingerprint"]],
+                   check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    assert p.collect()[0] == 200, name
+    return p

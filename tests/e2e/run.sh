@@ -7,6 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "${1:-$here/../../build/release}" && pwd)
 outs=$(mktemp -d)
 trap 'rm -rf "$outs"' EXIT
+export HOLDFAST_SCHEMAS_SEEN=$outs/schemas
 passed=0 failed=0
 scripts=()
 for script in "$here"/*.sh; do
@@ -31,8 +32,18 @@ for script in "${scripts[@]}"; do
 	failed=$((failed + ${f:-0}))
 	if [ "$rc" -ne 0 ] || [ -z "$line" ] || [ "${p:-0}" -eq 0 ]; then
 		[ "${f:-0}" -gt 0 ] || failed=$((failed + 1))
-		tail -n 60 "$outs/$name.out"
+		grep -a -A 12 -m 5 '^FAIL' "$outs/$name.out"
+		echo "---- its end"
+		tail -n 40 "$outs/$name.out"
 	fi
+done
+# a schema that nothing was held against promises nothing; reports have test_report_shape
+for file in "$here"/../../docs/schema/*.schema.json; do
+	name=$(basename "$file" .schema.json)
+	[ "$name" = drill-report ] || grep -qx "$name" "$HOLDFAST_SCHEMAS_SEEN" || {
+		echo "no script saw an object of $name"
+		failed=$((failed + 1))
+	}
 done
 echo "e2e: $passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -196,7 +196,7 @@ static void add_alarms(const struct demo_postgres *pg)
 		     "AS t_stamp, 'alarm ' || i AS text FROM generate_series(1, 500) i",
 		     "alarms", &err),
 		&err, "alarms");
-	PQfinish(c);
+	libpq_finish(c);
 }
 
 static void back_up_plant(struct vault *v, const struct vault_init_result *keys)

@@ -143,7 +143,7 @@ static void do_hello(struct fake_controller *c, struct http_request *r)
 	size_t len = 0;
 	const uint8_t *body = http_request_body(r, &len);
 	struct msg_welcome m = { .clock_ms = (int64_t)time(NULL) * 1000,
-		.poll_ms = 50,
+		.poll_ms = c->hold_polls ? 50000 : 50,
 		.config = c->config.data,
 		.config_len = c->config.len };
 	memcpy(m.agent_id, c->answer.agent_id, 16);
@@ -158,6 +158,8 @@ static void do_work(struct fake_controller *c, struct http_request *r)
 	CLEANUP(buf_done) struct buf b = BUF_INIT(1 << 20);
 	struct msg_order m = { .job = JOB, .attempt = 1, .verb = MSG_VERB_BACKUP };
 	c->polls++;
+	if (c->order_of == NULL && c->hold_polls)
+		return; /* ends with the server */
 	if (c->order_of == NULL) {
 		http_request_reply(r, 204, NULL, NULL, 0);
 		return;
@@ -228,6 +230,12 @@ static void do_commit(struct fake_controller *c, struct http_request *r)
 	reply(r, msg_vault_receipt_encode(&receipt, &b, NULL), &b);
 }
 
+static void do_delete(struct fake_controller *c, struct http_request *r)
+{
+	c->deletes += c->results == 0 ? 1 : 0; /* behind the result it would be of no use */
+	http_request_reply(r, 204, NULL, NULL, 0);
+}
+
 static void on_session(struct fake_controller *c, struct http_request *r, const char *rest)
 {
 	static const uint8_t zeros[256];
@@ -238,8 +246,10 @@ static void on_session(struct fake_controller *c, struct http_request *r, const 
 	} else if (strcmp(rest, "commit") == 0) {
 		do_commit(c, r);
 	} else {
-		c->records_bytes += strncmp(rest, "batches/", 8) == 0 ? len : 0;
-		http_request_reply(r, 204, NULL, NULL, 0);
+		bool is_batch = strncmp(rest, "batches/", 8) == 0;
+		c->records_bytes += is_batch ? len : 0;
+		if (!is_batch || !c->hold_batches) /* else it ends with the server */
+			http_request_reply(r, 204, NULL, NULL, 0);
 	}
 }
 
@@ -263,8 +273,11 @@ static void on_agents(void *arg, struct http_request *r)
 		do_begin(c, r);
 	else if (strncmp(path, session, sizeof(session) - 1) == 0)
 		on_session(c, r, path + sizeof(session) - 1);
+	else if (strcmp(path, "/v1/sessions/" SESSION) == 0 &&
+		 http_request_method(r) == HTTP_DELETE)
+		do_delete(c, r);
 	else
-		http_request_reply(r, 204, NULL, NULL, 0); /* the end of a session */
+		http_request_reply(r, 204, NULL, NULL, 0);
 }
 
 /* ---- life ---- */
@@ -287,6 +300,7 @@ static struct http_server *listen_on(struct fake_controller *c, const char *cert
 		.key_pem = key,
 		.client_ca = client_ca,
 		.max_body = 16 << 20,
+		.body_memory = 64 << 20,
 		.max_connections = 32,
 		.max_per_address = 32,
 		.idle_s = 30,

@@ -30,9 +30,11 @@ struct fake_controller {
 	bool wrong_domain;    /* the config that is delivered does not list the agent */
 	const char *order_of; /* one backup order for this source; NULL = none */
 	bool say_stop;        /* progress is answered with go = false */
+	bool hold_polls;      /* polls are asked to wait for 50 s, and never answered */
+	bool hold_batches;    /* batches are taken and never answered */
 	int64_t cert_from_s;  /* what certificates of agents begin with; 0 = now */
 	/* what it saw; read after the agent has ended */
-	size_t hellos, polls, progresses, results, commits, renewals;
+	size_t hellos, polls, progresses, results, commits, renewals, deletes;
 	size_t records_bytes;
 	struct msg_hello hello;
 	struct msg_result result;

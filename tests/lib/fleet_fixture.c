@@ -134,12 +134,14 @@ void fleet_fixture_enrol(struct fleet_fixture *f, enum msg_role role, const char
 	memcpy(out->id, answer.agent_id, 16);
 }
 
-void fleet_fixture_sign(struct fleet_fixture *f, const uint8_t id[16], struct buf *out)
+void fleet_fixture_sign(
+	struct fleet_fixture *f, enum fleet_change change, const uint8_t id[16], struct buf *out)
 {
 	CLEANUP(domain_done) struct domain next = { .agents = NULL };
 	struct catalog_agent a;
 	must(catalog_agent_get(f->catalog.db, id, &a, &err));
-	must(fleet_next_config(f->config.data, f->config.len, f->keys.officer_pk, &a, &next, &err));
+	must(fleet_next_config(
+		f->config.data, f->config.len, f->keys.officer_pk, change, &a, &next, &err));
 	must(domain_encode(&next, f->officer_seed, out, &err));
 }
 
@@ -148,7 +150,7 @@ void fleet_fixture_approve(struct fleet_fixture *f, enum msg_role role, const ch
 {
 	CLEANUP(buf_done) struct buf config = BUF_INIT(1 << 20);
 	fleet_fixture_enrol(f, role, name, out);
-	fleet_fixture_sign(f, out->id, &config);
+	fleet_fixture_sign(f, FLEET_ADD, out->id, &config);
 	must(fleet_approve(f->fleet, out->id, config.data, config.len, "person:anna", &err));
 }
 

@@ -46,7 +46,8 @@ void fleet_fixture_agent(
 void fleet_fixture_enrol(struct fleet_fixture *f, enum msg_role role, const char *name,
 	struct fleet_fixture_agent *out);
 /* Append the config that the officer signs for an agent. */
-void fleet_fixture_sign(struct fleet_fixture *f, const uint8_t id[16], struct buf *out);
+void fleet_fixture_sign(
+	struct fleet_fixture *f, enum fleet_change change, const uint8_t id[16], struct buf *out);
 /* Enrol and approve. */
 void fleet_fixture_approve(struct fleet_fixture *f, enum msg_role role, const char *name,
 	struct fleet_fixture_agent *out);

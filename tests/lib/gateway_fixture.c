@@ -158,18 +158,22 @@ static int direct_commit(
 	struct buf body = BUF_INIT((size_t)1 << 20);
 	const struct snapshot *made;
 	size_t half = c->segments_len / 2;
+	struct gateway_session_readers readers;
+	gateway_session_readers(d->f->newest != NULL ? d->f->newest : &d->f->domain, &readers);
 	int rc = gateway_session_list(d->s, 0, c->segments, half, err);
 	if (rc == 0) /* a piece that overlaps what is there, as after a lost answer */
 		rc = gateway_session_list(d->s, 0, c->segments, c->segments_len, err);
 	if (rc == 0)
 		rc = msg_vault_commit_encode(c, &body, err);
 	if (rc == 0)
-		rc = gateway_session_commit(d->s, body.data, body.len, receipt, &made, err);
+		rc = gateway_session_commit(
+			d->s, &readers, body.data, body.len, receipt, &made, err);
 	if (rc == 0 && made == NULL)
 		rc = err_set(err, ERR_FAILED, "the snapshot made is not shown");
 	struct port_receipt again = { .receipt_ns = 0 };
 	if (rc == 0) /* the answer was lost: asked once more */
-		rc = gateway_session_commit(d->s, body.data, body.len, &again, &made, err);
+		rc = gateway_session_commit(
+			d->s, &readers, body.data, body.len, &again, &made, err);
 	if (rc == 0 && (made != NULL || memcmp(&again, receipt, sizeof(again)) != 0))
 		rc = err_set(err, ERR_FAILED, "a commit given again has another receipt");
 	buf_done(&body);

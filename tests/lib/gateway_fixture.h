@@ -19,7 +19,8 @@ struct gateway_fixture {
 	struct controller_keys keys;
 	struct gateway_vault vault;
 	struct domain domain;
-	int opened; /* stores opened so far */
+	const struct domain *newest; /* at commits; NULL = domain */
+	int opened;                  /* stores opened so far */
 };
 
 void gateway_fixture_init(struct gateway_fixture *f);

@@ -114,6 +114,7 @@ void net_fixture_init(struct net_fixture *f, struct http_server_opts *opts)
 		.key_pem = f->server_id.key,
 		.client_ca = f->ca.cert,
 		.max_body = (size_t)16 << 20,
+		.body_memory = (size_t)64 << 20,
 		.max_connections = 64,
 		.max_per_address = 64,
 		.idle_s = 20,

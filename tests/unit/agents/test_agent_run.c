@@ -23,7 +23,7 @@ static char dir[] = "/tmp/agent-run-XXXXXX";
 static char conf[64], state[64];
 static int64_t began;
 static bool asks_reload;
-static size_t stop_at_polls;
+static size_t stop_at_polls, stop_at_hellos, stop_at_bytes;
 
 static void write_file(const char *path, const char *text)
 {
@@ -105,13 +105,21 @@ static bool is_done(void *arg)
 	(void)arg;
 	bool is_over = env_mono_ns() - began > LIMIT_NS;
 	cr_expect(not(is_over), "the test takes too long");
-	return is_over || (stop_at_polls > 0 ? control.polls >= stop_at_polls : control.is_done);
+	return is_over || control.is_done ||
+	       (stop_at_polls > 0 && control.polls >= stop_at_polls) ||
+	       (stop_at_hellos > 0 && control.hellos >= stop_at_hellos) ||
+	       (stop_at_bytes > 0 && control.records_bytes >= stop_at_bytes);
+}
+
+static bool has_reload(void *arg)
+{
+	(void)arg;
+	return asks_reload && control.polls > 0;
 }
 
 static bool take_reload(void *arg)
 {
-	(void)arg;
-	bool was = asks_reload && control.polls > 0;
+	bool was = has_reload(arg);
 	if (was)
 		asks_reload = false;
 	return was;
@@ -123,6 +131,7 @@ static int run(struct err *err)
 		.config = conf,
 		.host = "host",
 		.is_stopped = is_done,
+		.has_reload = has_reload,
 		.take_reload = take_reload,
 		.on_wait = on_wait };
 	return agent_run(&o, err);
@@ -189,6 +198,42 @@ Test(agent_run, a_reload_tells_the_controller_the_new_sources)
 	cr_assert(eq(int, run(&err), 0), "%s", err.msg);
 	cr_expect(eq(sz, control.hello.source_count, 2));
 	cr_expect(eq(sz, control.hellos, 2));
+}
+
+Test(agent_run, a_reload_does_not_wait_for_the_end_of_a_poll)
+{
+	struct err err = ERR_INIT;
+	control.hold_polls = true;
+	stop_at_hellos = 2;
+	asks_reload = true;
+	write_conf(", { name = \"two\"; type = \"files\"; paths = [ \"/tmp\" ]; }");
+	cr_assert(eq(int, run(&err), 0), "%s", err.msg);
+	cr_expect(eq(sz, control.polls, 1));
+	cr_expect(eq(sz, control.hello.source_count, 2));
+}
+
+Test(agent_run, a_stop_does_not_wait_for_the_end_of_a_poll)
+{
+	struct err err = ERR_INIT;
+	control.hold_polls = true;
+	stop_at_polls = 1;
+	cr_assert(eq(int, run(&err), 0), "%s", err.msg);
+	cr_expect(eq(sz, control.hellos, 1));
+}
+
+Test(agent_run, a_stop_in_the_middle_of_a_transfer_ends_the_session_and_tells_the_result)
+{
+	struct err err = ERR_INIT;
+	control.order_of = "share";
+	control.hold_batches = true;
+	stop_at_bytes = 1;
+	cr_assert(eq(int, run(&err), 0), "%s", err.msg);
+	cr_expect(eq(sz, control.deletes, 1));
+	cr_expect(eq(sz, control.results, 1));
+	cr_expect(eq(int, control.result.error.code, ERR_INTERRUPTED));
+	cr_expect(ne(ptr, strstr(control.result.error.msg, "asked to end"), NULL), "%s",
+		control.result.error.msg);
+	cr_expect(eq(sz, control.commits, 0));
 }
 
 Test(agent_run, without_an_identity_it_says_what_to_do)

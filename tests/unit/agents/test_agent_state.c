@@ -168,3 +168,16 @@ Test(agent_state, a_name_outside_the_grammar_is_told_before_keys_are_made)
 		eq(int, agent_state_make(&token, MSG_ROLE_CAPTURE, "A b", &s, &err), -ERR_CONFIG));
 	cr_expect(ne(sz, strlen(err.hint), 0));
 }
+
+Test(agent_state, one_agent_at_a_time_runs_on_it)
+{
+	struct err err = ERR_INIT;
+	int first = -1, second = -1;
+	cr_assert(eq(int, agent_state_lock(dir, &first, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, agent_state_lock(dir, &second, &err), -ERR_BUSY));
+	cr_expect(ne(ptr, strstr(err.msg, "another agent"), NULL));
+	(void)close(first);
+	cr_assert(eq(int, agent_state_lock(dir, &second, &err), 0), "%s", err.msg);
+	(void)close(second);
+	cr_expect(eq(int, agent_state_lock("/nonexistent/agent", &first, &err), -ERR_NOT_FOUND));
+}

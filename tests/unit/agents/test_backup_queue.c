@@ -54,12 +54,12 @@ Test(backup_queue, an_item_whose_bundle_is_open_holds_back_all_behind_it)
 
 	cr_assert(eq(int, backup_queue_new(&q, &err), 0));
 	cr_assert(eq(int, content_new(&c, &err), 0));
-	cr_assert(eq(int, content_add_bundled(c, 0, 5, &err), 0));
+	cr_assert(eq(int, content_add_bundled(c, 7, 0, 5, &err), 0));
 	cr_assert(eq(int, backup_queue_push(q, &item, c, &err), 0));
 	cr_assert(eq(int, backup_queue_push(q, &item, NULL, &err), 0));
 	content_free(c);
 	cr_expect(not(backup_queue_first(q, &first, &content)));
-	backup_queue_resolve(q, &bundle);
+	backup_queue_resolve(q, 7, &bundle);
 	cr_assert(backup_queue_first(q, &first, &content));
 	cr_expect(eq(u8, content->extents[0].ref.id[0], 4));
 	backup_queue_free(q);

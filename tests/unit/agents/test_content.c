@@ -33,13 +33,35 @@ Test(content, bundled_bytes_wait_for_the_ref_of_their_bundle_and_only_they)
 	struct ref bundle = { .id = { 5 }, .cr_len = 7 };
 	cr_assert(eq(int, content_new(&c, &err), 0));
 	cr_assert(eq(int, content_add(c, &known, 0, 3, &err), 0));
-	cr_expect(not(c->is_open));
-	cr_assert(eq(int, content_add_bundled(c, 100, 3, &err), 0));
-	cr_expect(c->is_open);
+	cr_expect(content_is_whole(c));
+	cr_assert(eq(int, content_add_bundled(c, 7, 100, 3, &err), 0));
+	cr_expect(not(content_is_whole(c)));
 	content_resolve(c, &bundle);
-	cr_expect(not(c->is_open));
+	cr_expect(content_is_whole(c));
 	cr_expect(eq(u8, c->extents[0].ref.id[0], 1));
 	cr_expect(eq(u8, c->extents[1].ref.id[0], 5));
+	content_free(c);
+}
+
+Test(content, records_that_are_sealed_later_are_told_in_any_order)
+{
+	struct err err = ERR_INIT;
+	struct content *c = NULL;
+	struct ref a = { .id = { 1 }, .raw_len = 10, .cr_len = 9 };
+	struct ref b = { .id = { 2 }, .raw_len = 20, .cr_len = 9 };
+	uint64_t at[2] = { 99, 99 };
+	cr_assert(eq(int, content_new(&c, &err), 0));
+	cr_assert(eq(int, content_add_hole(c, 5, &err), 0));
+	cr_assert(eq(int, content_add_later(c, 10, &at[0], &err), 0));
+	cr_assert(eq(int, content_add_later(c, 20, &at[1], &err), 0));
+	cr_expect(eq(u64, at[0], 1));
+	cr_expect(eq(u64, at[1], 2));
+	content_settle(c, at[1], &b);
+	cr_expect(not(content_is_whole(c)));
+	content_settle(c, at[0], &a);
+	cr_expect(content_is_whole(c));
+	cr_expect(eq(u8, c->extents[1].ref.id[0], 1));
+	cr_expect(eq(u64, c->extents[2].length, 20));
 	content_free(c);
 }
 

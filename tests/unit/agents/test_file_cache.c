@@ -95,7 +95,7 @@ static bool is_content_of(const struct content *c, uint8_t seed)
 {
 	CLEANUP(content_free_p) struct content *want = content_of(seed);
 	bool same = c->size == want->size && c->count == want->count && c->users == 1 &&
-		    !c->is_open && c->digest_kind == want->digest_kind &&
+		    content_is_whole(c) && c->digest_kind == want->digest_kind &&
 		    memcmp(c->digest, want->digest, 32) == 0;
 	for (size_t i = 0; same && i < c->count; i++) {
 		const struct extent *x = &c->extents[i], *y = &want->extents[i];
@@ -247,9 +247,9 @@ Test(file_cache, items_that_cannot_be_known_again_are_passed_over)
 	item.entry.notes = ENTRY_NOTE_CHANGED;
 	cr_expect(eq(int, file_cache_add(c, &item, content, &err), 0));
 	item = item_of(2, 5097);
-	content->is_open = true;
+	content->waiting = 1;
 	cr_expect(eq(int, file_cache_add(c, &item, content, &err), 0));
-	content->is_open = false;
+	content->waiting = 0;
 	item = item_of(3, 5098); /* the content is of another length */
 	cr_expect(eq(int, file_cache_add(c, &item, content, &err), 0));
 	item = item_of(0, 5097);

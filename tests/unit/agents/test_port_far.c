@@ -90,6 +90,7 @@ int http_client_call(struct http_client *c, const struct http_call *call, int *s
 	cr_assert(eq(int, strncmp(call->path, base, sizeof(base) - 1), 0), "%s", call->path);
 	const char *rest = call->path + sizeof(base) - 1;
 	if (call->method == HTTP_DELETE) {
+		cr_expect(eq(int, call->parting_ms, 2000)); /* a stop does not silence it */
 		gate.deletes++;
 		return 0;
 	}

@@ -88,13 +88,14 @@ static void run_sql(const struct demo_postgres *p, const char *sql, char *out, s
 	PGconn *c = NULL;
 	struct err err = ERR_INIT;
 	cr_assert(eq(int, demo_historian_connect(p, &c, &err), 0), "%s", err.msg);
-	PGresult *res = PQexec(c, sql);
-	cr_assert(PQresultStatus(res) == PGRES_TUPLES_OK || PQresultStatus(res) == PGRES_COMMAND_OK,
-		"%s: %s", sql, PQerrorMessage(c));
+	PGresult *res = libpq.PQexec(c, sql);
+	cr_assert(libpq.PQresultStatus(res) == PGRES_TUPLES_OK ||
+			  libpq.PQresultStatus(res) == PGRES_COMMAND_OK,
+		"%s: %s", sql, libpq.PQerrorMessage(c));
 	if (out != NULL)
-		(void)snprintf(out, size, "%s", PQgetvalue(res, 0, 0));
-	PQclear(res);
-	PQfinish(c);
+		(void)snprintf(out, size, "%s", libpq.PQgetvalue(res, 0, 0));
+	libpq_clear(res);
+	libpq_finish(c);
 }
 
 static struct pg_manifest *read_manifest(int stage)
@@ -352,5 +353,7 @@ Test(postgres, server_dies_with_the_process_that_started_it)
 		(void)poll(NULL, 0, 20);
 	/* it ended in order: its own clean-up ran */
 	cr_expect(ne(int, access(pid_file, F_OK), 0));
-	cr_expect(eq(int, PQping(conninfo), PQPING_NO_RESPONSE));
+	const char *const keys[] = { "dbname", NULL }, *const values[] = { conninfo, NULL };
+	cr_assert(eq(int, libpq_load(NULL), 0));
+	cr_expect(eq(int, libpq.PQpingParams(keys, values, 1), PQPING_NO_RESPONSE));
 }

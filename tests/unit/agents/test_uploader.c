@@ -53,7 +53,10 @@ static void upload(struct picky_port *p, struct ref refs[RECORDS], struct upload
 	struct err err = ERR_INIT;
 	struct uploader *u = NULL;
 	p->port = (struct port){ .self = p, .has = picky_has, .put = picky_put };
-	cr_assert(eq(int, uploader_new(&p->port, k_mle, RECORD_CHECK_FULL, &u, &err), 0));
+	const struct uploader_opts opts = {
+		.port = &p->port, .k_mle = k_mle, .check = RECORD_CHECK_FULL
+	};
+	cr_assert(eq(int, uploader_new(&opts, &u, &err), 0));
 	const struct record_sink *sink = uploader_sink(u);
 	for (size_t i = 0; i < RECORDS; i++) {
 		size_t len = RAW_BYTES - i * 1000; /* no two of a length */
@@ -63,7 +66,7 @@ static void upload(struct picky_port *p, struct ref refs[RECORDS], struct upload
 		cr_assert(eq(int, rc, 0), "%s", err.msg);
 	}
 	cr_assert(eq(int, uploader_flush(u, &err), 0), "%s", err.msg);
-	*stats = *uploader_stats(u);
+	uploader_get_stats(u, stats);
 	uploader_free(u);
 }
 
@@ -84,8 +87,8 @@ static void expect_what_lacks(unsigned has)
 	}
 	cr_expect(eq(sz, p.got_count, at));
 	cr_expect(eq(sz, p.got_bytes, bytes));
-	cr_expect(eq(u64, stats.sent_records, at));
-	cr_expect(eq(u64, stats.sent_bytes, bytes));
+	cr_expect(eq(u64, stats.sent.sent_records, at));
+	cr_expect(eq(u64, stats.sent.sent_bytes, bytes));
 	cr_expect(eq(u64, stats.sealed_records, RECORDS));
 }
 
@@ -105,4 +108,82 @@ Test(uploader, a_batch_is_sent_when_it_is_long_enough)
 	upload(&p, refs, &stats);
 	cr_expect(le(sz, p.largest, (4u << 20) + RAW_BYTES + 4096 * 16));
 	cr_expect(gt(sz, p.largest, 2u << 20));
+}
+
+#define LATER 300
+
+static void note_ref(void *arg, uint64_t index, const struct ref *ref)
+{
+	struct ref *refs = arg;
+	if (ref != NULL)
+		refs[index] = *ref;
+}
+
+/* Content is sealed by several threads, nodes here: what is sent is in the order of the calls. */
+Test(uploader, what_is_told_later_keeps_the_order_of_the_calls)
+{
+	static const uint8_t k_mle[32] = { 1 };
+	static uint8_t raw[RAW_BYTES];
+	static struct picky_port p = { .has = 2 };
+	static struct ref refs[RECORDS];
+	struct uploader *u = NULL;
+	p.port = (struct port){ .self = &p, .has = picky_has, .put = picky_put };
+	const struct uploader_opts opts = {
+		.port = &p.port, .k_mle = k_mle, .check = RECORD_CHECK_FULL, .workers = 3
+	};
+	cr_assert(eq(int, uploader_new(&opts, &u, NULL), 0));
+	const struct record_sink *sink = uploader_sink(u);
+	for (size_t i = 0; i < RECORDS; i++) {
+		size_t len = i % 5 == 0 ? RAW_BYTES - i : 1000 + i;
+		vault_fixture_noise(raw, len, i + 1);
+		int rc = i % 4 == 3 ? sink->put(sink->self, RECORD_NODE, RECORD_CLASS_META, raw,
+					      len, &refs[i], NULL)
+				    : uploader_put_later(u, RECORD_DATA, RECORD_CLASS_STREAM, raw,
+					      len, note_ref, refs, i, NULL);
+		cr_assert(eq(int, rc, 0));
+	}
+	cr_assert(eq(int, uploader_flush(u, NULL), 0));
+	cr_assert(eq(sz, p.got_count, RECORDS));
+	for (size_t i = 0; i < RECORDS; i++)
+		cr_expect(eq(int, memcmp(p.got[i], refs[i].id, 32), 0), "record %zu", i);
+	uploader_free(u);
+}
+
+static int broken_put(void *self, const uint8_t *batch, size_t len, struct err *err)
+{
+	(void)self;
+	(void)batch;
+	(void)len;
+	return err_set(err, ERR_UNREACHABLE, "the line is down");
+}
+
+static void count_lost(void *arg, uint64_t index, const struct ref *ref)
+{
+	size_t *counts = arg;
+	(void)index;
+	counts[ref == NULL]++;
+}
+
+Test(uploader, everybody_is_told_once_when_sending_fails)
+{
+	static const uint8_t k_mle[32] = { 1 };
+	static uint8_t raw[RAW_BYTES];
+	static struct picky_port p = { .has = 2 };
+	struct uploader *u = NULL;
+	size_t told[2] = { 0, 0 };
+	size_t asked = 0;
+	int rc = 0;
+	p.port = (struct port){ .self = &p, .has = picky_has, .put = broken_put };
+	const struct uploader_opts opts = { .port = &p.port, .k_mle = k_mle, .workers = 2 };
+	cr_assert(eq(int, uploader_new(&opts, &u, NULL), 0));
+	for (; rc == 0 && asked < LATER; asked++) {
+		vault_fixture_noise(raw, sizeof(raw), asked + 1);
+		rc = uploader_put_later(u, RECORD_DATA, RECORD_CLASS_STREAM, raw, sizeof(raw),
+			count_lost, told, asked, NULL);
+	}
+	cr_expect(eq(int, rc, -ERR_UNREACHABLE));
+	cr_expect(eq(int, uploader_flush(u, NULL), -ERR_UNREACHABLE));
+	uploader_free(u);
+	cr_expect(eq(sz, told[0] + told[1], asked));
+	cr_expect(gt(sz, told[1], 0));
 }

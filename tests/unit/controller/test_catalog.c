@@ -42,6 +42,14 @@ Test(catalog, opening_twice_changes_nothing_and_newer_tables_are_refused)
 	cr_expect(ne(str, err.hint, ""));
 }
 
+Test(catalog, one_that_lacks_a_table_is_damaged)
+{
+	cr_assert(eq(int, db_run(f.db, "DROP TABLE mark", DB_NO_ARGS, NULL, &err), 0));
+	cr_expect(eq(int, catalog_open(f.db, &err), -ERR_CORRUPT));
+	cr_expect(ne(ptr, strstr(err.msg, "'mark'"), NULL), "%s", err.msg);
+	cr_expect(ne(ptr, strstr(err.hint, "catalog rebuild"), NULL), "%s", err.hint);
+}
+
 Test(catalog, a_setting_is_kept_replaced_and_missed)
 {
 	CLEANUP(buf_done) struct buf got = BUF_INIT(8);

@@ -96,16 +96,24 @@ Test(catalog_agent, a_name_belongs_to_one_that_is_not_revoked)
 	a = agent_of(0xa1, "line3");
 	a.state = AGENT_REVOKED;
 	cr_assert(eq(int, catalog_agent_set(f.db, &a, &err), 0));
-	cr_expect(eq(int, catalog_agent_find(f.db, "line3", &got, &err), -ERR_NOT_FOUND));
+	/* nobody else has it: the one that had it */
+	cr_assert(eq(int, catalog_agent_find(f.db, "line3", &got, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, got.id[0], 0xa1));
+	second.enrolled_ms = a.enrolled_ms + 1;
 	cr_assert(eq(int, catalog_agent_add(f.db, &second, &err), 0), "%s", err.msg);
 	cr_assert(eq(int, catalog_agent_find(f.db, "line3", &got, &err), 0));
 	cr_expect(eq(int, got.id[0], 0xb2));
-	/* the revoked one by its id alone */
+	/* the revoked one by its id alone, now */
 	cr_assert(eq(int, catalog_agent_find(f.db, "a1a1", &got, &err), 0), "%s", err.msg);
 	cr_expect(eq(int, got.state, AGENT_REVOKED));
 	/* and it cannot take its name back */
 	a.state = AGENT_ACTIVE;
 	cr_expect(eq(int, catalog_agent_set(f.db, &a, &err), -ERR_EXISTS));
+	/* of two that had it, the one that had it last */
+	second.state = AGENT_REVOKED;
+	cr_assert(eq(int, catalog_agent_set(f.db, &second, &err), 0));
+	cr_assert(eq(int, catalog_agent_find(f.db, "line3", &got, &err), 0));
+	cr_expect(eq(int, got.id[0], 0xb2));
 }
 
 Test(catalog_agent, a_prefix_that_fits_two_is_ambiguous)

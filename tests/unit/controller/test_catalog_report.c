@@ -36,6 +36,19 @@ static struct catalog_report report_of(const char *exercise, int64_t declared)
 	return r;
 }
 
+Test(catalog_report, only_what_was_never_begun_is_struck)
+{
+	struct catalog_report begun = report_of("e1", 10), idle = report_of("e2", 11), got;
+	idle.job[0] = '\0';
+	cr_assert(eq(int, catalog_report_add(f.db, &begun, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, catalog_report_add(f.db, &idle, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, catalog_report_drop(f.db, "e1", &err), -ERR_EXISTS));
+	cr_expect(eq(int, catalog_report_drop(f.db, "e2", &err), 0));
+	cr_expect(eq(int, catalog_report_drop(f.db, "e2", &err), -ERR_NOT_FOUND));
+	cr_expect(eq(int, catalog_report_get(f.db, "e1", &got, &err), 0));
+	cr_expect(eq(int, catalog_report_get(f.db, "e2", &got, &err), -ERR_NOT_FOUND));
+}
+
 static char told[64];
 
 static int tell(void *arg, const struct catalog_report *r)

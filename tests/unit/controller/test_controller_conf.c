@@ -81,6 +81,7 @@ Test(controller_conf, the_smallest_file_has_every_default)
 	cr_expect(eq(str, (char *)conf->agents_address, "backup.plant:7443"));
 	cr_expect(eq(str, (char *)conf->people_address, "backup.plant:7444"));
 	cr_expect(eq(i64, conf->max_running, 4));
+	cr_expect(eq(i64, conf->body_memory, INT64_C(64) << 20));
 	cr_expect(eq(sz, conf->schedule_count, 0));
 }
 
@@ -128,7 +129,7 @@ Test(controller_conf, everything_wrong_is_told_at_once_with_its_line)
 		     "agents_port = 7444;\n"                                /* 3 */
 		     "people_address = \"nowhere\";\n"                      /* 4 */
 		     "max_runing = 3;\n"                                    /* 5 */
-		     "max_connections = 3;\n"                               /* 6 */
+		     "max_connections = 3; body_memory = \"31MiB\";\n"      /* 6 */
 		     "schedules = (\n"                                      /* 7 */
 		     "{ name = \"a\"; agent = \"x\"; at = \"daily\"; },\n"  /* 8 */
 		     "{ name = \"b\"; agent = \"x\"; at = \"Mno 06:00\";\n" /* 9 */
@@ -144,7 +145,8 @@ Test(controller_conf, everything_wrong_is_told_at_once_with_its_line)
 	says(":4: error: 'nowhere' is no address");
 	says(":5: error");
 	says("max_running");
-	says(":6: error");
+	says(":6: error: unable to use 'max_connections'");
+	says(":6: error: unable to use 'body_memory'");
 	says(":8: error: a schedule has either 'source'");
 	says(":9: error: calendar expression \"Mno 06:00\", character 1");
 	says("did you mean Mon?");

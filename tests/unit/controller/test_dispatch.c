@@ -41,6 +41,15 @@ static int fill(void *arg, const struct catalog_job *j, struct msg_order *out, s
 	return fill_rc == 0 ? 0 : err_set(e, (enum err_code) - fill_rc, "no such plan");
 }
 
+static char dropped[200];
+
+static void drop(void *arg, const struct catalog_job *j)
+{
+	(void)arg;
+	(void)snprintf(
+		dropped + strlen(dropped), sizeof(dropped) - strlen(dropped), "%s ", j->drill);
+}
+
 static void on_end(void *arg, const struct catalog_job *j)
 {
 	(void)arg;
@@ -68,6 +77,7 @@ static void begin(int64_t max_running)
 	const struct dispatch_opts o = { .db = f.db,
 		.max_running = max_running,
 		.fill_drill = fill,
+		.drop_drill = drop,
 		.on_end = on_end,
 		.on_alarm = on_alarm,
 		.on_ready = on_ready };
@@ -473,6 +483,23 @@ Test(dispatch, a_drill_that_cannot_be_ordered_fails_with_its_reason)
 	has_none(agent);
 	is_in(&drill, JOB_FAILED, "no such plan");
 	cr_expect(strstr(alarm_text, "no such plan") != NULL);
+}
+
+Test(dispatch, a_drill_that_is_not_taken_is_given_back)
+{
+	struct catalog_job drill = { .verb = MSG_VERB_DRILL, .due_ms = now, .drill = "x" };
+	struct catalog_job again = { .verb = MSG_VERB_DRILL, .due_ms = now, .drill = "y" };
+	struct catalog_job wrong = { .verb = MSG_VERB_DRILL, .retries = -1, .drill = "z" };
+	memcpy(drill.agent_id, agent, 16);
+	memcpy(again.agent_id, agent, 16);
+	dropped[0] = '\0';
+	cr_assert(eq(int, dispatch_order(d, &drill, &err), 0), "%s", err.msg);
+	cr_expect(eq(str, dropped, ""));
+	cr_expect(eq(str, drill.drill, "x"));
+	cr_expect(eq(int, dispatch_order(d, &again, &err), -ERR_EXISTS));
+	cr_expect(eq(str, again.drill, ""));
+	cr_expect(eq(int, dispatch_order(d, &wrong, &err), -ERR_USAGE));
+	cr_expect(eq(str, dropped, "y z "));
 }
 
 Test(dispatch, a_drill_that_missed_its_objectives_is_told)

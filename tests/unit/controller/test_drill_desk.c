@@ -2,6 +2,8 @@
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -312,6 +314,77 @@ Test(drill_desk, an_order_says_what_was_prepared_and_how_long_ago)
 	cr_expect(eq(str, row.job, (char *)JOB));
 	cr_expect(eq(str, row.plan_id, (char *)"bcp"));
 	cr_expect(eq(i64, row.declared_ms, t0));
+	conf_problems_done(&problems);
+}
+
+static int fail_rename(int from_dir, const char *from, int to_dir, const char *to)
+{
+	(void)from_dir;
+	(void)from;
+	(void)to_dir;
+	if (strstr(to, "order.json") == NULL)
+		return env_real()->renameat(from_dir, from, to_dir, to);
+	errno = EIO;
+	return -1;
+}
+
+/* Things in the directory of reports. */
+static int count_reports(void)
+{
+	DIR *dir = opendir(reports);
+	int n = 0;
+	cr_assert(dir != NULL);
+	for (const struct dirent *e = readdir(dir); e != NULL; e = readdir(dir))
+		n += e->d_name[0] != '.';
+	(void)closedir(dir);
+	return n;
+}
+
+static int count_row(void *arg, const struct catalog_report *row)
+{
+	(void)row;
+	(*(int *)arg)++;
+	return 0;
+}
+
+static int count_rows(void)
+{
+	int n = 0;
+	cr_assert(eq(int, catalog_report_each(f.db, 0, count_row, &n, &err), 0));
+	return n;
+}
+
+Test(drill_desk, a_drill_that_is_not_taken_leaves_nothing_behind)
+{
+	struct conf_problems problems = CONF_PROBLEMS_INIT;
+	cr_assert(eq(int, prepare(plan_text, &problems), 0), "%s", err.msg);
+	const struct catalog_job taken = job;
+	cr_assert(eq(int, fill(), 0), "%s", err.msg);
+	cr_assert(eq(int, prepare(plan_text, &problems), 0), "%s", err.msg);
+	cr_expect(eq(int, count_reports(), 2));
+	cr_expect(eq(int, count_rows(), 2));
+	cr_assert(eq(int, drill_desk_drop(desk, &job, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, count_reports(), 1));
+	cr_expect(eq(int, count_rows(), 1));
+	cr_expect(eq(int, drill_desk_drop(desk, &job, &err), -ERR_NOT_FOUND));
+	cr_expect(eq(int, fill(), -ERR_NOT_FOUND));
+	/* one that an agent was told of stays */
+	cr_expect(eq(int, drill_desk_drop(desk, &taken, &err), -ERR_EXISTS));
+	cr_expect(eq(int, count_reports(), 1));
+	cr_expect(eq(int, count_rows(), 1));
+	conf_problems_done(&problems);
+}
+
+Test(drill_desk, a_drill_that_cannot_be_kept_leaves_nothing_behind)
+{
+	struct conf_problems problems = CONF_PROBLEMS_INIT;
+	struct env_ops ops = *env_real();
+	ops.renameat = fail_rename;
+	const struct env_ops *before = env_swap(&ops);
+	cr_expect(eq(int, prepare(plan_text, &problems), -ERR_IO));
+	(void)env_swap(before);
+	cr_expect(eq(int, count_reports(), 0));
+	cr_expect(eq(int, count_rows(), 0));
 	conf_problems_done(&problems);
 }
 

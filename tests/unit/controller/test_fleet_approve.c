@@ -40,8 +40,8 @@ static void begin(const struct fleet_fixture_agent *a)
 	cr_assert(eq(int, catalog_agent_get(f.catalog.db, a->id, &row, &err), 0));
 	domain_done(&d);
 	cr_assert(eq(int,
-			  fleet_next_config(
-				  f.config.data, f.config.len, f.keys.officer_pk, &row, &d, &err),
+			  fleet_next_config(f.config.data, f.config.len, f.keys.officer_pk,
+				  FLEET_ADD, &row, &d, &err),
 			  0),
 		"%s", err.msg);
 }
@@ -166,7 +166,7 @@ Test(fleet_approve, bytes_that_are_no_config_are_refused)
 {
 	CLEANUP(buf_done) struct buf config = BUF_INIT(1 << 20);
 	fleet_fixture_enrol(&f, MSG_ROLE_CAPTURE, "line3", &one);
-	fleet_fixture_sign(&f, one.id, &config);
+	fleet_fixture_sign(&f, FLEET_ADD, one.id, &config);
 	for (size_t i = 0; i < config.len; i += 7) {
 		config.data[i] ^= 1;
 		cr_assert(
@@ -185,8 +185,8 @@ Test(fleet_approve, a_config_over_an_older_one_is_to_be_signed_again)
 	CLEANUP(buf_done) struct buf second = BUF_INIT(1 << 20);
 	fleet_fixture_enrol(&f, MSG_ROLE_CAPTURE, "line3", &one);
 	fleet_fixture_enrol(&f, MSG_ROLE_CAPTURE, "line4", &two);
-	fleet_fixture_sign(&f, one.id, &first);
-	fleet_fixture_sign(&f, two.id, &second);
+	fleet_fixture_sign(&f, FLEET_ADD, one.id, &first);
+	fleet_fixture_sign(&f, FLEET_ADD, two.id, &second);
 	cr_assert(eq(int, fleet_approve(f.fleet, one.id, first.data, first.len, "x", &err), 0));
 	cr_expect(eq(int, fleet_approve(f.fleet, two.id, second.data, second.len, "x", &err),
 		-ERR_BUSY));
@@ -195,7 +195,7 @@ Test(fleet_approve, a_config_over_an_older_one_is_to_be_signed_again)
 	cr_expect(eq(int, fleet_approve(f.fleet, two.id, first.data, first.len, "x", &err),
 		-ERR_CONFIG));
 	buf_clear(&second);
-	fleet_fixture_sign(&f, two.id, &second);
+	fleet_fixture_sign(&f, FLEET_ADD, two.id, &second);
 	cr_expect(eq(int, fleet_approve(f.fleet, two.id, second.data, second.len, "x", &err), 0));
 	/* an epoch that runs ahead */
 	begin(&two);
@@ -208,7 +208,7 @@ Test(fleet_approve, who_is_unknown_or_revoked_is_not_approved)
 {
 	CLEANUP(buf_done) struct buf config = BUF_INIT(1 << 20);
 	fleet_fixture_enrol(&f, MSG_ROLE_CAPTURE, "line3", &one);
-	fleet_fixture_sign(&f, one.id, &config);
+	fleet_fixture_sign(&f, FLEET_ADD, one.id, &config);
 	cr_assert(eq(int, fleet_revoke(f.fleet, one.id, "x", &err), 0));
 	cr_expect(eq(int, fleet_approve(f.fleet, one.id, config.data, config.len, "x", &err),
 		-ERR_NOT_FOUND));
@@ -234,7 +234,7 @@ Test(fleet_approve, what_broke_off_between_store_and_catalog_is_ended_by_the_sam
 {
 	CLEANUP(buf_done) struct buf config = BUF_INIT(1 << 20);
 	fleet_fixture_enrol(&f, MSG_ROLE_CAPTURE, "line3", &one);
-	fleet_fixture_sign(&f, one.id, &config);
+	fleet_fixture_sign(&f, FLEET_ADD, one.id, &config);
 	/* the config came to the store, the controller did not come to its catalog */
 	buf_clear(&f.config);
 	cr_assert(eq(int, buf_add(&f.config, config.data, config.len, &err), 0));

@@ -59,7 +59,7 @@ Test(fleet_collect, an_agent_waits_until_it_is_approved)
 	CLEANUP(buf_done) struct buf config = BUF_INIT(1 << 20);
 	fleet_fixture_enrol(&f, MSG_ROLE_CAPTURE, "line3", &one);
 	cr_expect(eq(int, collect(&one, 0), -ERR_BUSY));
-	fleet_fixture_sign(&f, one.id, &config);
+	fleet_fixture_sign(&f, FLEET_ADD, one.id, &config);
 	cr_assert(eq(int,
 		fleet_approve(f.fleet, one.id, config.data, config.len, "person:anna", &err), 0));
 	cr_expect(eq(int, collect(&one, 0), 0), "%s", err.msg);

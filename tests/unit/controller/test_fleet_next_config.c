@@ -33,12 +33,17 @@ TestSuite(fleet_next_config, .init = setup, .fini = teardown);
 static struct domain next;
 static struct catalog_agent agent;
 
-static int make(void)
+static int make_as(enum fleet_change change)
 {
 	domain_done(&next);
 	err_clear(&err);
 	return fleet_next_config(
-		f.config.data, f.config.len, f.keys.officer_pk, &agent, &next, &err);
+		f.config.data, f.config.len, f.keys.officer_pk, change, &agent, &next, &err);
+}
+
+static int make(void)
+{
+	return make_as(FLEET_ADD);
 }
 
 static void get(const struct fleet_fixture_agent *a)
@@ -84,6 +89,45 @@ Test(fleet_next_config, a_key_that_is_there_is_not_added_again)
 	domain_done(&next);
 }
 
+Test(fleet_next_config, a_struck_sandbox_takes_its_own_key_along_and_no_other)
+{
+	struct fleet_fixture_agent three;
+	fleet_fixture_approve(&f, MSG_ROLE_SANDBOX, "drill-1", &one);
+	fleet_fixture_approve(&f, MSG_ROLE_SANDBOX, "drill-2", &two);
+	fleet_fixture_approve(&f, MSG_ROLE_CAPTURE, "line1", &three);
+	get(&one);
+	cr_assert(eq(int, make_as(FLEET_STRIKE), 0), "%s", err.msg);
+	cr_expect(eq(u32, next.epoch, 5));
+	cr_assert(eq(sz, next.group_count, 2)); /* the fixture's own, and that of two */
+	cr_expect(eq(str, (char *)next.groups[1].name, "line3"));
+	cr_expect(eq(int, memcmp(next.groups[1].dk_pk, two.m.dk, 32), 0));
+	cr_expect(eq(sz, next.agent_count, 1));
+	cr_expect(not(next.agents[0].is_revoked));
+	cr_expect(eq(sz, next.recovery_count, 1));
+	cr_expect(eq(sz, next.officer_count, 1));
+	/* the same key under another group's name is not its own */
+	strcpy(agent.group, "line4");
+	cr_expect(eq(int, make_as(FLEET_STRIKE), -ERR_NOT_FOUND));
+	domain_done(&next);
+}
+
+Test(fleet_next_config, a_struck_writer_stays_as_a_revoked_one)
+{
+	fleet_fixture_approve(&f, MSG_ROLE_CAPTURE, "line1", &one);
+	fleet_fixture_approve(&f, MSG_ROLE_CAPTURE, "line2", &two);
+	get(&one);
+	cr_assert(eq(int, make_as(FLEET_STRIKE), 0), "%s", err.msg);
+	cr_assert(eq(sz, next.agent_count, 2));
+	cr_expect(next.agents[0].is_revoked);
+	cr_expect(not(next.agents[1].is_revoked));
+	cr_expect(eq(sz, next.group_count, 1));
+	/* nothing of it is there to be struck */
+	fleet_fixture_enrol(&f, MSG_ROLE_CAPTURE, "line3", &two);
+	get(&two);
+	cr_expect(eq(int, make_as(FLEET_STRIKE), -ERR_NOT_FOUND));
+	domain_done(&next);
+}
+
 Test(fleet_next_config, a_revoked_identity_does_not_come_back)
 {
 	struct domain d = { .agents = NULL };
@@ -111,7 +155,7 @@ Test(fleet_next_config, limits_and_wrong_inputs_are_errors)
 	f.keys.officer_pk[0] ^= 1;
 	cr_assert(eq(
 		int, domain_decode(f.config.data, f.config.len, f.keys.officer_pk, &d, &err), 0));
-	for (; d.group_count < DOMAIN_MAX_KEYS; d.group_count++) {
+	for (; d.group_count + d.recovery_count < DOMAIN_MAX_KEYS; d.group_count++) {
 		strcpy(d.groups[d.group_count].name, "many");
 		memset(d.groups[d.group_count].dk_pk, (int)d.group_count + 100, 32);
 	}

@@ -182,7 +182,7 @@ static int port_commit(
 		rc = msg_vault_commit_encode(c, &body, err);
 	if (rc == 0)
 		rc = wait_for(&a,
-			gateway_commit(gate, f.agent.agent_id, port_session,
+			gateway_commit(gate, f.agent.agent_id, port_session, &f.domain,
 				copy(body.data, body.len), body.len, on_answer, &a, err),
 			err);
 	if (rc == 0)
@@ -243,6 +243,26 @@ Test(gateway, a_session_is_known_to_its_own_agent_only)
 	cr_expect(eq(ptr, (void *)(uintptr_t)gateway_job(gate, other, session, &attempt), NULL));
 	cr_expect(eq(str, (char *)(uintptr_t)gateway_job(gate, f.agent.agent_id, session, &attempt),
 		(char *)(uintptr_t)job_a));
+}
+
+Test(gateway, a_store_that_went_behind_what_the_catalog_knows_is_told)
+{
+	struct err err = ERR_INIT;
+	struct msg_begin ask = { .attempt = 1, .source = "hist" };
+	struct gateway_begin b = { .ask = &ask, .config = "config", .config_len = 6 };
+	(void)snprintf(ask.job, sizeof(ask.job), "%s", job_b);
+	back_up("hist");
+	b.memory = (struct session_base_memory){ .seq = 2, .hash = { 7 } };
+	for (int64_t seq = 1; seq <= 2; seq++) { /* another one of this number; a later one */
+		struct answer a = fresh();
+		b.memory.seq = (uint64_t)seq;
+		cr_expect(eq(int,
+			wait_for(&a, gateway_begin(gate, f.agent.agent_id, &b, on_answer, &a, &err),
+				&err),
+			-ERR_ROLLBACK));
+		cr_expect(ne(ptr, strstr(err.msg, "the store went back"), NULL), "%s", err.msg);
+		buf_done(&a.data);
+	}
 }
 
 Test(gateway, a_newer_session_of_the_source_ends_the_older_one)

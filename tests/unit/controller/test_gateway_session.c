@@ -7,17 +7,21 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "controller/gateway_session.h"
+#include "crypto/hpke.h"
 #include "msg/msg_vault.h"
 #include "store/store.h"
 #include "tests/lib/gateway_fixture.h"
+#include "vault/fetch.h"
 #include "vault/snapshot.h"
 #include "vault/vault.h"
 
 static struct gateway_fixture f;
+static struct gateway_session_readers readers;
 
 static void setup(void)
 {
 	gateway_fixture_init(&f);
+	gateway_session_readers(&f.domain, &readers);
 }
 
 static void teardown(void)
@@ -75,6 +79,71 @@ Test(gateway_session, an_agent_without_the_vault_key_backs_up_twice_into_one_cha
 	cr_expect(eq(int, memcmp(last.gateway, f.keys.gateway, 16), 0));
 }
 
+/* What opening the newest snapshot with ${sk} says; the number of its envelopes. */
+static int open_newest(const uint8_t sk[32], size_t *envelopes)
+{
+	struct store *store = NULL;
+	struct vault *vault = NULL;
+	struct fetch *fetch = NULL;
+	struct snapshot_list list = { .count = 0 };
+	struct snapshot_opened o = { .envelopes = 0 };
+	const struct snapshot *newest = NULL;
+	struct err err = ERR_INIT;
+	cr_assert(eq(int, gateway_vault_open(&f.vault, true, &store, &vault, &err), 0));
+	cr_assert(eq(int, snapshot_list(vault, NULL, NULL, &list, &err), 0));
+	cr_assert(eq(int, snapshot_pick(&list, "latest", NULL, &newest, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, fetch_new(vault, &fetch, &err), 0), "%s", err.msg);
+	int rc = snapshot_open(vault, fetch, newest, sk, &o, &err);
+	*envelopes = o.envelopes;
+	fetch_free(fetch);
+	snapshot_list_done(&list);
+	vault_close(vault);
+	store_free(store);
+	return rc;
+}
+
+Test(gateway_session, both_sandboxes_of_a_group_open_what_is_sealed_to_both)
+{
+	struct backup_result made;
+	struct err err = ERR_INIT;
+	uint8_t second[32];
+	size_t n = 0;
+	struct domain_group *g = &f.domain.groups[f.domain.group_count++];
+	strcpy(g->name, f.domain.groups[0].name);
+	cr_assert(eq(int, hpke_generate(second, g->dk_pk, &err), 0));
+	cr_assert(eq(int, gateway_fixture_direct(&f, "a", files, COUNT(files), &made, &err), 0),
+		"%s", err.msg);
+	cr_expect(eq(int, open_newest(f.init.dk_sk, &n), 0));
+	cr_expect(eq(int, open_newest(second, &n), 0));
+	cr_expect(eq(sz, n, 3)); /* and the recovery key */
+	cr_expect(eq(int, open_newest(f.rk_sk, &n), 0));
+}
+
+Test(gateway_session, a_key_that_is_struck_during_a_backup_gets_nothing_of_it)
+{
+	struct backup_result made;
+	struct err err = ERR_INIT;
+	uint8_t second[32];
+	size_t n = 0;
+	struct domain newest = f.domain;
+	struct domain_group *g = &f.domain.groups[f.domain.group_count++];
+	strcpy(g->name, f.domain.groups[0].name);
+	cr_assert(eq(int, hpke_generate(second, g->dk_pk, &err), 0));
+	newest.groups[0] = *g; /* instead of the first one, not beside it */
+	f.newest = &newest;
+	cr_assert(eq(int, gateway_fixture_direct(&f, "a", files, COUNT(files), &made, &err), 0),
+		"%s", err.msg);
+	cr_expect(eq(int, open_newest(f.init.dk_sk, &n), -ERR_AUTH));
+	cr_expect(eq(int, open_newest(second, &n), 0));
+	cr_expect(eq(sz, n, 2)); /* and the recovery key */
+	cr_expect(eq(int, open_newest(f.rk_sk, &n), 0));
+	/* a list without the recovery key makes no snapshot */
+	newest.recovery_count = 0;
+	cr_expect(eq(int, gateway_fixture_direct(&f, "a", files, COUNT(files), &made, &err),
+		-ERR_CORRUPT));
+	cr_expect(ne(ptr, strstr(err.msg, "no envelope for a recovery key"), NULL), "%s", err.msg);
+}
+
 Test(gateway_session, an_old_record_replayed_into_a_new_session_is_refused)
 {
 	struct backup_result made;
@@ -91,7 +160,8 @@ Test(gateway_session, an_old_record_replayed_into_a_new_session_is_refused)
 	cr_assert(eq(int, gateway_vault_snapshots(&f.vault, note, &last, &damaged, &err), 0));
 	const struct port_commit c = { .record = last.record };
 	cr_assert(eq(int, msg_vault_commit_encode(&c, &body, &err), 0), "%s", err.msg);
-	cr_expect(eq(int, gateway_session_commit(s, body.data, body.len, &receipt, &snap, &err),
+	cr_expect(eq(int,
+		gateway_session_commit(s, &readers, body.data, body.len, &receipt, &snap, &err),
 		-ERR_CORRUPT));
 	cr_expect(ne(ptr, strstr(err.msg, "does not continue the chain"), NULL), "%s", err.msg);
 	gateway_session_free(s);
@@ -168,7 +238,8 @@ Test(gateway_session, a_record_from_a_wrong_clock_is_refused_with_the_difference
 	struct port_receipt receipt;
 	const struct snapshot *made;
 	cr_assert(eq(int, msg_vault_commit_encode(&c, &body, &err), 0), "%s", err.msg);
-	cr_expect(eq(int, gateway_session_commit(s, body.data, body.len, &receipt, &made, &err),
+	cr_expect(eq(int,
+		gateway_session_commit(s, &readers, body.data, body.len, &receipt, &made, &err),
 		-ERR_CORRUPT));
 	cr_expect(ne(ptr, strstr(err.msg, "ahead of the controller's clock"), NULL), "%s", err.msg);
 	gateway_session_free(s);

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -118,6 +119,33 @@ Test(db_sqlite, a_second_opener_is_told_who_has_it)
 	}
 	close_db();
 	cr_expect(eq(int, db_open(location, &d, &err), 0), "%s", err.msg);
+}
+
+Test(db_sqlite, who_holds_it_for_a_moment_is_waited_for)
+{
+	int ready[2];
+	char byte = 0;
+	cr_assert(eq(int, add(1, 10), 0));
+	close_db();
+	cr_assert(eq(int, pipe(ready), 0));
+	pid_t pid = fork();
+	if (pid == 0) {
+		open_db();
+		(void)db_begin(d, &err);
+		(void)add(2, 10);
+		(void)!write(ready[1], "r", 1);
+		(void)poll(NULL, 0, 300);
+		(void)kill(getpid(), SIGKILL); /* in the middle of what it did */
+	}
+	int status = 0;
+	int64_t sum = 0;
+	cr_assert(eq(sz, (size_t)read(ready[0], &byte, 1), 1));
+	cr_assert(eq(int, db_open(location, &d, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, waitpid(pid, &status, 0), pid));
+	cr_assert(eq(int, read_all(&sum), 0), "%s", err.msg);
+	cr_expect(eq(i64, sum, 1));
+	(void)close(ready[0]);
+	(void)close(ready[1]);
 }
 
 Test(db_sqlite, what_was_committed_survives_a_kill)

@@ -210,6 +210,38 @@ Test(http_client, a_stop_ends_calls_sends_and_waits)
 	net_fixture_done(&f);
 }
 
+static bool is_stopped_now(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
+Test(http_client, a_last_word_goes_out_after_a_stop_but_not_for_long)
+{
+	struct net_fixture f;
+	begin(&f, answer);
+	struct http_client_opts opts = net_fixture_client(&f);
+	opts.is_stopped = is_stopped_now;
+	struct http_client *c = new_client(opts);
+	struct http_call call = { .method = HTTP_DELETE, .path = "/v1/sessions/1" };
+	struct err err = ERR_INIT;
+	cr_expect(eq(int, http_client_call(c, &call, NULL, NULL, &err), -ERR_INTERRUPTED));
+	call.parting_ms = 20000;
+	cr_expect(eq(int, http_client_call(c, &call, NULL, NULL, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, f.count, 1));
+	f.on_request = hold;
+	call.parting_ms = 300;
+	int64_t start = env_mono_ns();
+	cr_expect(eq(int, http_client_call(c, &call, NULL, NULL, &err), -ERR_INTERRUPTED));
+	cr_expect(ge(i64, env_mono_ns() - start, INT64_C(300000000)));
+	cr_expect(eq(int, f.count, 2));
+	call.parting_ms = 0; /* and nothing of it is left for others */
+	cr_expect(eq(int, http_client_call(c, &call, NULL, NULL, &err), -ERR_INTERRUPTED));
+	cr_expect(eq(int, f.count, 2));
+	http_client_free(c);
+	net_fixture_done(&f);
+}
+
 Test(http_client, silence_ends_a_call_but_a_long_poll_may_be_silent_for_longer)
 {
 	struct net_fixture f;

@@ -1,0 +1,267 @@
+#include "agents/seal_pool.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/*
+ * INVARIANTS
+ * (1) Jobs are linked from first in the order in which they came; todo is the first of them that no
+ *     worker has looked at, and all behind it are so too or came finished.
+ * (2) A job between a worker's take and its is_finished is touched by that worker alone.
+ * (3) inside counts the raw bytes of all linked jobs, and something for each job itself: what they
+ *     hold in memory is at most twice that.
+ */
+
+#define INSIDE_PER_WORKER ((size_t)3 << 19) /* raw bytes: one and a half of a usual chunk */
+#define INSIDE_MORE ((size_t)2 << 20)
+#define JOB_BYTES ((size_t)1024)
+
+struct worker {
+	struct seal_pool *pool;
+	struct record_sealer *sealer; /* owned */
+	pthread_t thread;
+	bool has_thread;
+};
+
+struct seal_pool {
+	struct worker workers[SEAL_POOL_MAX_WORKERS];
+	unsigned count;
+	/* of the caller's thread */
+	size_t inside, max_inside;
+	struct seal_job *spare; /* done with; their memory serves again */
+	size_t spare_bytes;     /* at most half of max_inside */
+	pthread_mutex_t lock;
+	pthread_cond_t more, finished;
+	/* under lock */
+	struct seal_job *first, **last, *todo;
+	bool is_ending;
+};
+
+static void job_free(struct seal_job *j)
+{
+	buf_done(&j->raw);
+	buf_done(&j->cr);
+	free(j);
+}
+
+static void jobs_free(struct seal_job *first)
+{
+	for (struct seal_job *j = first, *next; j != NULL; j = next) {
+		next = j->next;
+		if (j->fn != NULL)
+			j->fn(j->arg, j->index, NULL);
+		job_free(j);
+	}
+}
+
+static size_t job_bytes(const struct seal_job *j)
+{
+	return j->raw.cap + j->cr.cap;
+}
+
+/* The memory of an earlier job, or none. */
+static struct seal_job *take_spare(struct seal_pool *p, size_t len)
+{
+	struct seal_job *j = p->spare;
+	if (j == NULL)
+		return NULL;
+	p->spare = j->next;
+	p->spare_bytes -= job_bytes(j);
+	buf_clear(&j->raw);
+	buf_clear(&j->cr);
+	if (j->raw.cap < len)
+		buf_done(&j->raw); /* made anew as long as is needed, and nothing is copied */
+	return j;
+}
+
+struct seal_job *seal_pool_job(struct seal_pool *p, const void *raw, size_t len)
+{
+	struct buf raw_room = BUF_INIT(RECORD_MAX_RAW_BYTES);
+	struct buf cr = BUF_INIT(RECORD_MAX_WRITE_BYTES);
+	struct seal_job *j = len > 0 ? take_spare(p, len) : NULL;
+	if (j != NULL) {
+		raw_room = j->raw;
+		cr = j->cr;
+	} else if ((j = malloc(sizeof(*j))) == NULL) {
+		return NULL;
+	}
+	*j = (struct seal_job){ .raw = raw_room, .cr = cr };
+	if (len > 0 && buf_add(&j->raw, raw, len, NULL) != 0) {
+		job_free(j);
+		return NULL;
+	}
+	return j;
+}
+
+void seal_pool_drop(struct seal_pool *p, struct seal_job *take_job)
+{
+	take_job->fn = NULL; /* it was told */
+	if (take_job->raw.cap == 0 || p->spare_bytes + job_bytes(take_job) > p->max_inside / 2) {
+		job_free(take_job);
+		return;
+	}
+	p->spare_bytes += job_bytes(take_job);
+	take_job->next = p->spare;
+	p->spare = take_job;
+}
+
+/* ---- a worker -------------------------------------------------------------------------------- */
+
+static struct seal_job *next_job(struct seal_pool *p)
+{
+	while (p->todo != NULL && p->todo->is_finished)
+		p->todo = p->todo->next;
+	struct seal_job *j = p->todo;
+	if (j != NULL)
+		p->todo = j->next;
+	return j;
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct seal_pool *p = w->pool;
+	(void)pthread_mutex_lock(&p->lock);
+	while (!p->is_ending) {
+		struct seal_job *j = next_job(p);
+		if (j == NULL) {
+			(void)pthread_cond_wait(&p->more, &p->lock);
+			continue;
+		}
+		(void)pthread_mutex_unlock(&p->lock);
+		j->rc = record_seal(w->sealer, j->type, j->class, j->raw.data, j->raw.len, &j->cr,
+			&j->ref, &j->err);
+		(void)pthread_mutex_lock(&p->lock);
+		j->is_finished = true;
+		(void)pthread_cond_signal(&p->finished);
+	}
+	(void)pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static unsigned worker_count(unsigned asked)
+{
+	long online = asked != 0 ? (long)asked : sysconf(_SC_NPROCESSORS_ONLN);
+	if (online < 1)
+		return 1;
+	return online > SEAL_POOL_MAX_WORKERS ? SEAL_POOL_MAX_WORKERS : (unsigned)online;
+}
+
+static int start_worker(struct seal_pool *p, const struct seal_pool_opts *o, struct err *err)
+{
+	struct worker *w = &p->workers[p->count++];
+	w->pool = p;
+	int rc = record_sealer_new(1, o->k_mle, o->check, &w->sealer, err);
+	if (rc != 0)
+		return rc;
+	w->has_thread = pthread_create(&w->thread, NULL, work, w) == 0;
+	return w->has_thread ? 0 : err_set(err, ERR_BUSY, "unable to start a thread");
+}
+
+int seal_pool_new(const struct seal_pool_opts *opts, struct seal_pool **out, struct err *err)
+{
+	struct seal_pool *p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	p->last = &p->first;
+	(void)pthread_mutex_init(&p->lock, NULL); /* default attributes: cannot fail */
+	(void)pthread_cond_init(&p->more, NULL);
+	(void)pthread_cond_init(&p->finished, NULL);
+	const unsigned workers = worker_count(opts->workers);
+	p->max_inside = INSIDE_MORE + workers * INSIDE_PER_WORKER;
+	sigset_t all, before; /* signals are for the thread that runs the backup */
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	int rc = 0;
+	while (rc == 0 && p->count < workers)
+		rc = start_worker(p, opts, err);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc != 0) {
+		seal_pool_free(p);
+		return rc;
+	}
+	*out = p;
+	return 0;
+}
+
+void seal_pool_free(struct seal_pool *p)
+{
+	if (p == NULL)
+		return;
+	(void)pthread_mutex_lock(&p->lock);
+	p->is_ending = true;
+	(void)pthread_cond_broadcast(&p->more);
+	(void)pthread_mutex_unlock(&p->lock);
+	for (unsigned i = 0; i < p->count; i++) {
+		if (p->workers[i].has_thread)
+			(void)pthread_join(p->workers[i].thread, NULL);
+		record_sealer_free(p->workers[i].sealer);
+	}
+	jobs_free(p->first);
+	jobs_free(p->spare);
+	(void)pthread_cond_destroy(&p->finished);
+	(void)pthread_cond_destroy(&p->more);
+	(void)pthread_mutex_destroy(&p->lock);
+	free(p);
+}
+
+/* ---- the caller's thread --------------------------------------------------------------------- */
+
+bool seal_pool_is_empty(const struct seal_pool *p)
+{
+	return p->inside == 0;
+}
+
+bool seal_pool_is_full(const struct seal_pool *p, size_t len)
+{
+	return p->inside > 0 && p->inside + len > p->max_inside;
+}
+
+static void append(struct seal_pool *p, struct seal_job *j)
+{
+	p->inside += JOB_BYTES + j->raw.len;
+	(void)pthread_mutex_lock(&p->lock);
+	*p->last = j;
+	p->last = &j->next;
+	if (p->todo == NULL && !j->is_finished)
+		p->todo = j;
+	(void)pthread_cond_signal(&p->more);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+void seal_pool_add(struct seal_pool *p, struct seal_job *take_job)
+{
+	append(p, take_job);
+}
+
+void seal_pool_add_finished(struct seal_pool *p, struct seal_job *take_job)
+{
+	take_job->is_finished = true;
+	append(p, take_job);
+}
+
+struct seal_job *seal_pool_take(struct seal_pool *p, bool is_waiting)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	struct seal_job *j = p->first;
+	while (is_waiting && j != NULL && !j->is_finished)
+		(void)pthread_cond_wait(&p->finished, &p->lock);
+	if (j != NULL && j->is_finished) {
+		p->first = j->next;
+		if (p->first == NULL)
+			p->last = &p->first;
+		if (p->todo == j)
+			p->todo = j->next;
+		j->next = NULL;
+	} else {
+		j = NULL;
+	}
+	(void)pthread_mutex_unlock(&p->lock);
+	if (j != NULL)
+		p->inside -= JOB_BYTES + j->raw.len;
+	return j;
+}

@@ -1,0 +1,238 @@
+#include "agents/sender.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/err.h"
+
+/*
+ * INVARIANTS
+ * (1) A batch's bytes hold count whole records back to back; ids, lens, types describe them in
+ *     order.  They never move: room for one more record is there from the start.
+ * (2) fill is the caller's, busy is the thread's: a batch changes hands under the lock only.
+ * (3) After the first failure nothing is sent; every later call gives that error.
+ */
+
+/* Enough that a question and an answer cost nothing beside it; more is only memory. */
+#define FLUSH_BYTES (2u << 20)
+#define ROOM_BYTES (FLUSH_BYTES + RECORD_MAX_WRITE_BYTES)
+#define NS_PER_S INT64_C(1000000000)
+#define WAIT_NS INT64_C(200000000) /* how long a wait lasts before it is asked whether to stop */
+
+struct batch {
+	struct buf bytes;
+	uint8_t ids[PORT_HAS_IDS][32];
+	uint32_t lens[PORT_HAS_IDS];
+	enum record_type types[PORT_HAS_IDS];
+	size_t count;
+};
+
+struct sender {
+	struct sender_opts opts;
+	struct batch batches[2];
+	struct batch *fill;
+	pthread_t thread;
+	bool has_thread;
+	/* under lock */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct batch *busy; /* given and not sent yet, or NULL */
+	bool is_ending;
+	struct err broken;
+	struct sender_stats stats;
+};
+
+/* Close the gaps of what the vault has: what is left is what is sent. */
+static void keep_missing(struct batch *b, const uint8_t *present, struct sender_stats *sent)
+{
+	size_t at = 0, kept = 0;
+	for (size_t i = 0; i < b->count; at += b->lens[i], i++) {
+		if (present[i])
+			continue;
+		if (kept != at)
+			memmove(b->bytes.data + kept, b->bytes.data + at, b->lens[i]);
+		kept += b->lens[i];
+		sent->sent_records++;
+		sent->sent_bytes += b->lens[i];
+		if (b->types[i] == RECORD_DATA) {
+			sent->sent_data_records++;
+			sent->sent_data_bytes += b->lens[i];
+		}
+	}
+	b->bytes.len = kept;
+}
+
+static int send_batch(
+	const struct port *port, struct batch *b, struct sender_stats *sent, struct err *err)
+{
+	uint8_t present[PORT_HAS_IDS];
+	int rc = port->has(port->self, (const uint8_t(*)[32])b->ids, b->count, present, err);
+	if (rc != 0)
+		return rc;
+	keep_missing(b, present, sent);
+	return b->bytes.len == 0 ? 0 : port->put(port->self, b->bytes.data, b->bytes.len, err);
+}
+
+static void *work(void *arg)
+{
+	struct sender *s = arg;
+	(void)pthread_mutex_lock(&s->lock);
+	for (;;) {
+		while (s->busy == NULL && !s->is_ending)
+			(void)pthread_cond_wait(&s->changed, &s->lock);
+		if (s->busy == NULL)
+			break;
+		struct sender_stats sent = s->stats;
+		struct err why = s->broken;
+		if (why.code == 0) {
+			(void)pthread_mutex_unlock(&s->lock);
+			/* the error is in why */
+			(void)send_batch(s->opts.port, s->busy, &sent, &why);
+			(void)pthread_mutex_lock(&s->lock);
+		}
+		s->broken = why;
+		s->stats = sent;
+		s->busy->count = 0;
+		buf_clear(&s->busy->bytes);
+		s->busy = NULL;
+		(void)pthread_cond_broadcast(&s->changed);
+	}
+	(void)pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+static int start(struct sender *s, struct err *err)
+{
+	sigset_t all, before; /* signals are for the thread that runs the backup */
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	s->has_thread = pthread_create(&s->thread, NULL, work, s) == 0;
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return s->has_thread ? 0 : err_set(err, ERR_BUSY, "unable to start a thread");
+}
+
+int sender_new(const struct sender_opts *opts, struct sender **out, struct err *err)
+{
+	struct sender *s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	s->opts = *opts;
+	s->fill = &s->batches[0];
+	pthread_condattr_t monotonic; /* none of these can fail with what they are given */
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&s->changed, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
+	(void)pthread_mutex_init(&s->lock, NULL);
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < 2; i++) {
+		s->batches[i].bytes = (struct buf)BUF_INIT(ROOM_BYTES);
+		/* costs only what is written to */
+		rc = buf_reserve(&s->batches[i].bytes, ROOM_BYTES, err);
+	}
+	if (rc == 0)
+		rc = start(s, err);
+	if (rc != 0) {
+		sender_free(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+void sender_free(struct sender *s)
+{
+	if (s == NULL)
+		return;
+	if (s->has_thread) {
+		(void)pthread_mutex_lock(&s->lock);
+		s->is_ending = true;
+		(void)pthread_cond_broadcast(&s->changed);
+		(void)pthread_mutex_unlock(&s->lock);
+		(void)pthread_join(s->thread, NULL);
+	}
+	for (size_t i = 0; i < 2; i++)
+		buf_done(&s->batches[i].bytes);
+	(void)pthread_cond_destroy(&s->changed);
+	(void)pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+struct buf *sender_room(struct sender *s)
+{
+	return &s->fill->bytes;
+}
+
+int sender_add(struct sender *s, const uint8_t id[32], uint32_t cr_len, enum record_type type,
+	struct err *err)
+{
+	struct batch *b = s->fill;
+	if (b->count == PORT_HAS_IDS)
+		return err_set(err, ERR_FAILED, "a batch that was refused takes nothing more");
+	memcpy(b->ids[b->count], id, sizeof(b->ids[0]));
+	b->lens[b->count] = cr_len;
+	b->types[b->count] = type;
+	b->count++;
+	if (b->count == PORT_HAS_IDS || b->bytes.len >= FLUSH_BYTES)
+		return sender_give(s, err);
+	return 0;
+}
+
+/* Until the thread has nothing; with the lock held.  It is let go to ask whether to stop: the
+ * answer may take a request of its own. */
+static int wait_idle(struct sender *s, struct err *err)
+{
+	while (s->busy != NULL) {
+		const int64_t at_ns = env_mono_ns() + WAIT_NS;
+		const struct timespec until = { .tv_sec = at_ns / NS_PER_S,
+			.tv_nsec = at_ns % NS_PER_S };
+		if (pthread_cond_timedwait(&s->changed, &s->lock, &until) != ETIMEDOUT ||
+			s->opts.is_stopped == NULL)
+			continue;
+		(void)pthread_mutex_unlock(&s->lock);
+		bool is_stopped = s->opts.is_stopped(s->opts.arg);
+		(void)pthread_mutex_lock(&s->lock);
+		if (is_stopped)
+			return err_set(err, ERR_INTERRUPTED, "stopped as asked");
+	}
+	if (s->broken.code != 0 && err != NULL)
+		*err = s->broken;
+	return -s->broken.code;
+}
+
+int sender_give(struct sender *s, struct err *err)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	int rc = wait_idle(s, err);
+	if (rc == 0 && s->fill->count > 0) {
+		s->busy = s->fill;
+		s->fill = s->fill == &s->batches[0] ? &s->batches[1] : &s->batches[0];
+		(void)pthread_cond_broadcast(&s->changed);
+	}
+	(void)pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+int sender_wait(struct sender *s, struct err *err)
+{
+	int rc = sender_give(s, err);
+	if (rc != 0)
+		return rc;
+	(void)pthread_mutex_lock(&s->lock);
+	rc = wait_idle(s, err);
+	(void)pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+void sender_get_stats(struct sender *s, struct sender_stats *out)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	*out = s->stats;
+	(void)pthread_mutex_unlock(&s->lock);
+}

@@ -1,0 +1,158 @@
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "agents/sender.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+#define RECORD_BYTES 5000u
+
+/* A port whose puts wait until they are let go, and fail from the ${fails}-th on (0 = never). */
+struct slow_port {
+	struct port port;
+	pthread_mutex_t gate;
+	int fails;
+	atomic_int puts;
+	pthread_t who;
+	uint8_t last; /* first byte of the last record that came */
+	bool is_ordered;
+};
+
+static int slow_has(
+	void *self, const uint8_t (*ids)[32], size_t count, uint8_t *present, struct err *err)
+{
+	(void)self;
+	(void)err;
+	for (size_t i = 0; i < count; i++)
+		present[i] = ids[i][1]; /* the test says by it what is there */
+	return 0;
+}
+
+static int slow_put(void *self, const uint8_t *batch, size_t len, struct err *err)
+{
+	struct slow_port *p = self;
+	(void)pthread_mutex_lock(&p->gate);
+	(void)pthread_mutex_unlock(&p->gate);
+	p->who = pthread_self();
+	if (++p->puts == p->fails)
+		return err_set(err, ERR_UNREACHABLE, "put %d fails", p->fails);
+	for (size_t at = 0; at < len; at += RECORD_BYTES) {
+		p->is_ordered = p->is_ordered && batch[at] == (uint8_t)(p->last + 1);
+		p->last = batch[at];
+	}
+	return 0;
+}
+
+static struct sender *start(struct slow_port *p, bool (*is_stopped)(void *arg))
+{
+	struct sender *s = NULL;
+	*p = (struct slow_port){ .fails = p->fails, .is_ordered = true };
+	p->port = (struct port){ .self = p, .has = slow_has, .put = slow_put };
+	cr_assert(eq(int, pthread_mutex_init(&p->gate, NULL), 0));
+	const struct sender_opts opts = { .port = &p->port, .is_stopped = is_stopped };
+	cr_assert(eq(int, sender_new(&opts, &s, NULL), 0));
+	return s;
+}
+
+/* Add a record whose bytes are all ${byte}. */
+static int add(struct sender *s, uint8_t byte, bool is_there, struct err *err)
+{
+	static uint8_t raw[RECORD_BYTES];
+	const uint8_t id[32] = { byte, is_there };
+	memset(raw, byte, sizeof(raw));
+	cr_assert(eq(int, buf_add(sender_room(s), raw, sizeof(raw), err), 0));
+	return sender_add(s, id, sizeof(raw), RECORD_DATA, err);
+}
+
+static bool is_stopped(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
+Test(sender, one_batch_is_filled_while_another_is_on_its_way)
+{
+	static struct slow_port p;
+	struct sender *s = start(&p, NULL);
+	(void)pthread_mutex_lock(&p.gate);
+	cr_assert(eq(int, add(s, 1, false, NULL), 0));
+	cr_assert(eq(int, sender_give(s, NULL), 0));
+	cr_expect(eq(int, add(s, 2, false, NULL), 0), "the first one is still held");
+	cr_expect(eq(int, p.puts, 0));
+	(void)pthread_mutex_unlock(&p.gate);
+	cr_assert(eq(int, sender_wait(s, NULL), 0));
+	cr_expect(eq(int, p.puts, 2));
+	cr_expect(p.is_ordered);
+	cr_expect(not(pthread_equal(p.who, pthread_self())), "sent by a thread of its own");
+	sender_free(s);
+}
+
+Test(sender, sends_what_lacks_in_order_and_counts_it)
+{
+	static struct slow_port p;
+	struct sender_stats stats;
+	struct sender *s = start(&p, NULL);
+	uint8_t sent = 0;
+	for (int i = 0; i < 1000; i++) {
+		bool is_there = i % 3 == 0;
+		sent += !is_there;
+		cr_assert(eq(int, add(s, is_there ? 0 : sent, is_there, NULL), 0));
+	}
+	cr_assert(eq(int, sender_wait(s, NULL), 0));
+	sender_get_stats(s, &stats);
+	cr_expect(p.is_ordered);
+	cr_expect(eq(u64, stats.sent_records, 666));
+	cr_expect(eq(u64, stats.sent_bytes, 666 * RECORD_BYTES));
+	cr_expect(eq(u64, stats.sent_data_records, 666));
+	cr_expect(gt(int, p.puts, 2), "a batch goes when it is long enough");
+	sender_free(s);
+}
+
+Test(sender, the_first_failure_is_what_every_later_call_tells)
+{
+	static struct slow_port p;
+	struct err err = ERR_INIT;
+	p.fails = 2;
+	struct sender *s = start(&p, NULL);
+	cr_assert(eq(int, add(s, 1, false, NULL), 0));
+	cr_assert(eq(int, sender_wait(s, NULL), 0));
+	for (uint8_t i = 2; i < 5; i++) {
+		(void)add(s, i, false, NULL);
+		err_clear(&err);
+		cr_expect(eq(int, sender_wait(s, &err), -ERR_UNREACHABLE));
+		cr_expect(eq(str, err.msg, "put 2 fails"));
+	}
+	cr_expect(eq(int, p.puts, 2), "nothing is sent after it");
+	sender_free(s);
+}
+
+Test(sender, a_batch_that_was_refused_never_grows_past_its_tables)
+{
+	static struct slow_port p;
+	p.fails = 1;
+	struct sender *s = start(&p, NULL);
+	cr_assert(eq(int, add(s, 1, false, NULL), 0));
+	cr_expect(eq(int, sender_wait(s, NULL), -ERR_UNREACHABLE));
+	int rc = 0;
+	for (int i = 0; i < PORT_HAS_IDS; i++)
+		rc = add(s, 2, false, NULL);
+	cr_expect(eq(int, rc, -ERR_UNREACHABLE));
+	cr_expect(eq(int, add(s, 2, false, NULL), -ERR_FAILED));
+	sender_free(s);
+}
+
+Test(sender, a_wait_ends_when_it_is_stopped)
+{
+	static struct slow_port p;
+	struct sender *s = start(&p, is_stopped);
+	(void)pthread_mutex_lock(&p.gate);
+	cr_assert(eq(int, add(s, 1, false, NULL), 0));
+	cr_assert(eq(int, sender_give(s, NULL), 0));
+	cr_expect(eq(int, sender_wait(s, NULL), -ERR_INTERRUPTED));
+	(void)pthread_mutex_unlock(&p.gate);
+	sender_free(s);
+	cr_expect(eq(int, p.puts, 1), "what was on its way is not cut");
+}
