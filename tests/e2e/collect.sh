@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 SCHEMA=$TREE/docs/schema
 V=$SCRATCH/vault
-ROUNDS=${COLLECT_ROUNDS:-8}
+ROUNDS=${COLLECT_ROUNDS:-16}
 
 json() { # json STATUS SCHEMA COMMAND...: its output fits the schema; kept in $SCRATCH/json
 	local status=$1 schema=$2 got
