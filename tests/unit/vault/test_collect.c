@@ -495,6 +495,31 @@ Test(collect, a_session_that_begins_while_packs_are_condemned_stores_anew)
 	expect_whole(f.store, 1, 0, "at the end", 0);
 }
 
+static struct open_session last_holder;
+
+static void collect_to_the_end_meanwhile(void)
+{
+	session_free(last_holder.session);
+	must_collect(&met, 0);
+	cr_expect(gt(u64, met.deleted_bytes, BIG));
+}
+
+/* Nobody waits for a session that began after the list: what it uses must not be on it. */
+Test(collect, a_session_that_began_later_uses_nothing_that_is_condemned)
+{
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	cr_assert(eq(int, backup(0, NULL), 0));
+	cr_assert(eq(int, backup(3, NULL), 0));
+	cr_assert(eq(int, prune(1, &err), 0));
+	begin(&last_holder, "holder");
+	put_off_all();
+	must_collect(&met, 0);
+	cr_assert(eq(u64, met.waits, 1));
+	cr_assert(eq(int, backup_while(0, collect_to_the_end_meanwhile, &r), 0));
+	expect_whole(f.store, 1, 0, "at the end", 0);
+}
+
 static void fence_meanwhile(void)
 {
 	must_collect(&met, 0);
