@@ -39,7 +39,7 @@ struct seal_job {
 	bool has_print;
 	/* of the pool */
 	struct seal_job *next;
-	bool is_finished;
+	bool is_finished, came_finished;
 };
 
 struct seal_pool_opts {

@@ -94,7 +94,9 @@ static int check_file(struct content *c, struct tree_reader *reader, const struc
 	c->length = 0;
 	uint8_t digest[HASH_BYTES];
 	rc = tree_reader_extents(reader, e, read_extent, c, err);
-	digest_end(c->digest, digest);
+	int ended = digest_end(c->digest, digest, rc == 0 ? err : NULL);
+	if (rc == 0)
+		rc = ended;
 	digest_free(c->digest);
 	c->digest = NULL;
 	c->v->result->files++;
@@ -116,7 +118,7 @@ static void tell_file(struct content *c, const uint8_t *key, size_t key_len, con
 	if (entry_key_path(key, key_len, &path, NULL) != 0)
 		buf_clear(&path);
 	(void)escape_text(safe, sizeof(safe), (const char *)path.data, path.len); /* cut is fine */
-	err_set(&told, ERR_CORRUPT, "file '%s': %s", safe, why->msg);
+	err_set(&told, (enum err_code)why->code, "file '%s': %s", safe, why->msg);
 	verify_problem(c->v, c->snapshot->object, &told);
 }
 
@@ -161,7 +163,8 @@ int verify_content_snapshot(struct verify *v, struct fetch *f, const struct snap
 	struct snapshot_opened opened;
 	struct tree_reader *reader = NULL;
 	struct err why = ERR_INIT;
-	int rc = id_set_new(&c.refs, &why);
+	int rc = c.shape == NULL ? err_set(&why, ERR_NOMEM, "out of memory")
+				 : id_set_new(&c.refs, &why);
 	if (rc == 0)
 		rc = snapshot_refs(v->vault, s, add_ref, c.refs, &why);
 	if (rc == 0)
