@@ -114,6 +114,16 @@ static int open_link(struct agent *a, struct err *err)
 	return agent_link_new(&o, &a->link, err);
 }
 
+static int tell_role(const struct agent *a, struct err *err)
+{
+	const char *is = msg_enrol_role_name(a->state.request.role);
+	(void)err_set(err, ERR_CONFIG,
+		"the agent in '%s' is enrolled as %s, and '%s' configures it as %s",
+		a->values->state, is, a->opts->config, msg_enrol_role_name(a->values->role));
+	return err_hint(err,
+		"set 'role' to %s; or revoke the agent, remove that directory and enrol again", is);
+}
+
 static int set_up(struct agent *a, struct err *err)
 {
 	int rc = load_conf(a, &a->conf, err);
@@ -131,9 +141,7 @@ static int set_up(struct agent *a, struct err *err)
 		return rc;
 	}
 	if (a->state.request.role != a->values->role)
-		return err_set(err, ERR_CONFIG, "the agent is enrolled as %s and configured as %s",
-			msg_enrol_role_name(a->state.request.role),
-			msg_enrol_role_name(a->values->role));
+		return tell_role(a, err);
 	stand_back(a->values);
 	return open_link(a, err);
 }

@@ -26,10 +26,14 @@ expect 12 "a wrong CA" timeout 60 "$AGENT" enrol --config "$SCRATCH/line3.conf" 
 	--token-file "$SCRATCH/wrong.token"
 says "a wrong CA" "is not the one of the token"
 says "a wrong CA" "hint: "
-rm -rf "$SCRATCH/line3.d"
 printf 'hfe1-zzz\n' >"$SCRATCH/bad.token"
 expect 2 "no token at all" "$AGENT" enrol --config "$SCRATCH/line3.conf" \
 	--token-file "$SCRATCH/bad.token"
+: >"$SCRATCH/empty.token"
+expect 2 "an empty token file" "$AGENT" enrol --config "$SCRATCH/line3.conf" \
+	--token-file "$SCRATCH/empty.token"
+says "an empty token file" "empty.token"
+# the state directory of the wrong token stays: the next enrolment replaces it
 
 # ---- a clock two days off
 enrol line3 capture
