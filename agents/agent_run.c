@@ -130,6 +130,8 @@ static int set_up(struct agent *a, struct err *err)
 	if (rc != 0)
 		return rc;
 	a->values = agent_conf_get(a->conf);
+	if (agent_drill_check(a->values, err) != 0)
+		return err_wrap(err, "configuration '%s'", a->opts->config);
 	rc = agent_state_lock(a->values->state, &a->lock, err);
 	if (rc == 0)
 		rc = agent_state_load(a->values->state, &a->state, err);
@@ -155,6 +157,8 @@ static void reload(struct agent *a)
 	int rc = load_conf(a, &fresh, &why);
 	if (rc == 0 && agent_conf_get(fresh)->role != a->values->role)
 		rc = err_set(&why, ERR_CONFIG, "the role cannot change");
+	if (rc == 0)
+		rc = agent_drill_check(agent_conf_get(fresh), &why);
 	if (rc != 0) {
 		log_error("agent_run.reload", "%s, continuing with what was", why.msg);
 		agent_conf_free(fresh);
