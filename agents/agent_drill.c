@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "agents/agent_conf.h"
 #include "agents/agent_link.h"
@@ -115,6 +116,15 @@ static int take_plan(struct job *j, struct err *err)
 		j->order->plan_name, j->order->plan, j->order->plan_len, &j->plan, &problems, err);
 	conf_problems_done(&problems);
 	return rc;
+}
+
+int agent_drill_check(const struct agent_conf_values *conf, struct err *err)
+{
+	if (conf->work == NULL || faccessat(AT_FDCWD, conf->work, W_OK | X_OK, AT_EACCESS) == 0)
+		return 0;
+	(void)err_sys(
+		err, ERR_CONFIG, "unable to use '%s', the 'drill.work' of this agent", conf->work);
+	return err_hint(err, "make the directory, or set 'work' in the group 'drill'");
 }
 
 static int make_places(struct job *j, struct err *err)
@@ -307,6 +317,8 @@ static int conclude(struct job *j, struct err *err)
 static int run(struct job *j, struct err *err)
 {
 	int rc = take_plan(j, err);
+	if (rc == 0 && agent_drill_check(j->opts->conf, err) != 0)
+		rc = err_wrap(err, "agent '%s'", j->opts->state->request.name);
 	if (rc == 0)
 		rc = make_places(j, err);
 	(void)snprintf(j->progress.phase, sizeof(j->progress.phase), "drill");

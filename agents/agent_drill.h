@@ -27,4 +27,7 @@ struct agent_drill_opts {
 void agent_drill_run(
 	const struct agent_drill_opts *opts, const struct msg_order *order, struct msg_result *out);
 
+/* Can drills restore to where ${conf} says?  Return 0 or -ERR_CONFIG: key and path. */
+int agent_drill_check(const struct agent_conf_values *conf, struct err *err);
+
 #endif

@@ -22,6 +22,8 @@
  * INVARIANTS
  * (1) The file holds the keys before the first request that names them.
  * (2) Nothing that was delivered is kept before all of it is checked against what was shown.
+ * (3) Until the controller has answered, another token, name or role begins anew with new keys;
+ *     from then on another token is refused.
  */
 
 #define ANSWER_MAX ((size_t)2 << 20)
@@ -61,8 +63,9 @@ static int fetch_ca(struct agent_state *s, struct err *err)
 		rc = err_set(err, ERR_AUTH, "the controller at '%s' is not the one of the token",
 			s->people);
 		(void)err_hint(err,
-			"something else answers there: check the address; if it is right, "
-			"somebody is between this host and the controller");
+			"the token is cut or another controller's: enrol again with the right one; "
+			"if it is right and so is the address, somebody is between this host and "
+			"the controller");
 	}
 	if (rc == 0)
 		(void)snprintf(s->ca, sizeof(s->ca), "%s", text); /* fits */
@@ -91,8 +94,10 @@ static int ask(struct agent_state *s, struct http_client *c, struct err *err)
 		rc = http_client_call(c, &call, NULL, &answer, err);
 	if (rc == -ERR_AUTH)
 		(void)err_hint(err,
-			"a token is good once and for a short time: make another at the "
-			"controller, and remove the state directory");
+			"this host asked as '%s', role %s: compare name and role in agent.conf "
+			"with the token's; a token is good once and for a short time: enrol again "
+			"with another if it was that; the controller's audit says why",
+			s->request.name, msg_enrol_role_name(s->request.role));
 	return rc != 0 ? rc : msg_enrol_answer_decode(answer.data, answer.len, &s->answer, err);
 }
 
@@ -237,9 +242,51 @@ static int collect(struct agent_state *s, struct http_client *c, struct err *err
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
+static int make(const struct agent_enrol_opts *o, const struct msg_token *token,
+	struct agent_state *s, struct err *err)
+{
+	int rc = agent_state_make(token, o->role, o->name, s, err);
+	return rc != 0 ? rc : agent_state_save(o->dir, s, err);
+}
+
+static bool is_same_token(const struct agent_state *s, const struct msg_token *token)
+{
+	return memcmp(s->request.secret, token->secret, sizeof(token->secret)) == 0 &&
+	       memcmp(s->ca_hash, token->ca_hash, sizeof(token->ca_hash)) == 0 &&
+	       strcmp(s->people, token->address) == 0;
+}
+
+/* INVARIANT 3.  ${given} is NULL when no token was given. */
+static int go_on(const struct agent_enrol_opts *o, const struct msg_token *given,
+	struct agent_state *s, struct err *err)
+{
+	bool is_same = given == NULL || is_same_token(s, given);
+	if (s->stage == AGENT_STAGE_WAITING) {
+		if (is_same)
+			return 0;
+		(void)err_set(err, ERR_EXISTS,
+			"'%s' waits for its approval as '%s' already, with another token", o->dir,
+			s->request.name);
+		return err_hint(err,
+			"run it again without a token to go on waiting; to begin anew, revoke '%s' "
+			"at the controller and remove this directory",
+			s->request.name);
+	}
+	if (is_same && s->request.role == o->role && strcmp(s->request.name, o->name) == 0)
+		return 0;
+	struct msg_token token = { .address = "" };
+	memcpy(token.secret, s->request.secret, sizeof(token.secret));
+	memcpy(token.ca_hash, s->ca_hash, sizeof(token.ca_hash));
+	(void)snprintf(token.address, sizeof(token.address), "%s", s->people); /* same size */
+	agent_state_done(s);
+	int rc = make(o, given != NULL ? given : &token, s, err);
+	secret_wipe(&token, sizeof(token));
+	return rc;
+}
+
 static int begin(const struct agent_enrol_opts *o, struct agent_state *s, struct err *err)
 {
-	struct msg_token token;
+	struct msg_token token = { .address = "" };
 	struct err why = ERR_INIT;
 	int rc = agent_state_load(o->dir, s, &why);
 	if (rc == 0 && s->stage == AGENT_STAGE_ENROLLED) {
@@ -249,21 +296,21 @@ static int begin(const struct agent_enrol_opts *o, struct agent_state *s, struct
 			"was revoked");
 		return rc;
 	}
-	if (rc == 0)
-		return 0; /* go on; a token that is given again is the same or not needed */
-	if (rc != -ERR_NOT_FOUND) {
+	if (rc != 0 && rc != -ERR_NOT_FOUND) {
 		if (err != NULL)
 			*err = why;
 		return rc;
 	}
-	if (o->token == NULL)
+	bool has_begun = rc == 0;
+	if (o->token == NULL && !has_begun)
 		return err_set(err, ERR_USAGE,
 			"nothing was begun in '%s': an enrolment token is needed", o->dir);
-	rc = msg_enrol_token_parse(o->token, &token, err);
+	rc = o->token == NULL ? 0 : msg_enrol_token_parse(o->token, &token, err);
 	if (rc == 0)
-		rc = agent_state_make(&token, o->role, o->name, s, err);
+		rc = has_begun ? go_on(o, o->token == NULL ? NULL : &token, s, err)
+			       : make(o, &token, s, err);
 	secret_wipe(&token, sizeof(token));
-	return rc != 0 ? rc : agent_state_save(o->dir, s, err);
+	return rc;
 }
 
 static int show(const struct agent_enrol_opts *o, const struct agent_state *s, struct err *err)

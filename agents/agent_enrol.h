@@ -15,7 +15,8 @@ struct err;
 
 struct agent_enrol_opts {
 	const char *dir;   /* state directory */
-	const char *token; /* text; NULL = go on with what was begun */
+	const char *token; /* text; NULL = go on with what was begun.  Another than before is taken
+			      until the controller has answered */
 	enum msg_role role;
 	const char *name;
 	void *arg;
@@ -27,7 +28,8 @@ struct agent_enrol_opts {
 
 /**
  * agent_enrol_run(opts, err):
- * Return 0 when the agent is enrolled, -ERR_EXISTS (one is already), -ERR_USAGE (the token; there
+ * Return 0 when the agent is enrolled, -ERR_EXISTS (one is already, or waits with another token),
+ * -ERR_USAGE (the token; there
  * is none and nothing was begun), -ERR_AUTH (the controller is not the token's, the token is spent,
  * or what was delivered is not what was shown), -ERR_UNREACHABLE, -ERR_INTERRUPTED (may be called
  * again without a token).

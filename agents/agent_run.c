@@ -114,12 +114,24 @@ static int open_link(struct agent *a, struct err *err)
 	return agent_link_new(&o, &a->link, err);
 }
 
+static int tell_role(const struct agent *a, struct err *err)
+{
+	const char *is = msg_enrol_role_name(a->state.request.role);
+	(void)err_set(err, ERR_CONFIG,
+		"the agent in '%s' is enrolled as %s, and '%s' configures it as %s",
+		a->values->state, is, a->opts->config, msg_enrol_role_name(a->values->role));
+	return err_hint(err,
+		"set 'role' to %s; or revoke the agent, remove that directory and enrol again", is);
+}
+
 static int set_up(struct agent *a, struct err *err)
 {
 	int rc = load_conf(a, &a->conf, err);
 	if (rc != 0)
 		return rc;
 	a->values = agent_conf_get(a->conf);
+	if (agent_drill_check(a->values, err) != 0)
+		return err_wrap(err, "configuration '%s'", a->opts->config);
 	rc = agent_state_lock(a->values->state, &a->lock, err);
 	if (rc == 0)
 		rc = agent_state_load(a->values->state, &a->state, err);
@@ -131,9 +143,7 @@ static int set_up(struct agent *a, struct err *err)
 		return rc;
 	}
 	if (a->state.request.role != a->values->role)
-		return err_set(err, ERR_CONFIG, "the agent is enrolled as %s and configured as %s",
-			msg_enrol_role_name(a->state.request.role),
-			msg_enrol_role_name(a->values->role));
+		return tell_role(a, err);
 	stand_back(a->values);
 	return open_link(a, err);
 }
@@ -147,6 +157,8 @@ static void reload(struct agent *a)
 	int rc = load_conf(a, &fresh, &why);
 	if (rc == 0 && agent_conf_get(fresh)->role != a->values->role)
 		rc = err_set(&why, ERR_CONFIG, "the role cannot change");
+	if (rc == 0)
+		rc = agent_drill_check(agent_conf_get(fresh), &why);
 	if (rc != 0) {
 		log_error("agent_run.reload", "%s, continuing with what was", why.msg);
 		agent_conf_free(fresh);

@@ -182,8 +182,8 @@ static int damaged(struct err *err)
 {
 	int rc = err_set(err, ERR_CORRUPT, "the identity of this agent is damaged");
 	(void)err_hint(err,
-		"restore the state directory, or revoke this agent at the controller and "
-		"enrol again");
+		"restore the state directory from a copy; or revoke this agent at the controller, "
+		"remove the directory and enrol again");
 	return rc;
 }
 
@@ -325,8 +325,11 @@ int agent_state_load(const char *dir, struct agent_state *out, struct err *err)
 	}
 	if (rc == 0)
 		rc = fdio_read_file(fd, AGENT_STATE_FILE, &b, err);
-	if (rc == 0)
+	if (rc == 0) {
 		rc = decode(&b, &s, err);
+		if (rc != 0)
+			(void)err_wrap(err, "'%s/%s'", dir, AGENT_STATE_FILE); /* err may be NULL */
+	}
 	if (rc == 0)
 		*out = s;
 	else
@@ -338,8 +341,12 @@ int agent_state_load(const char *dir, struct agent_state *out, struct err *err)
 int agent_state_save(const char *dir, const struct agent_state *s, struct err *err)
 {
 	CLEANUP(buf_wipe) struct buf b = BUF_INIT(FILE_MAX);
-	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-		return err_sys(err, ERR_IO, "unable to make directory '%s'", dir);
+	if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
+		(void)err_sys(err, ERR_IO, "unable to make the state directory '%s'", dir);
+		return err_hint(err,
+			"'state' of the agent's configuration names it: the directory above must "
+			"exist and be writable for the agent");
+	}
 	CLEANUP(cleanup_close_p) int fd = open_dir(dir, err);
 	if (fd < 0)
 		return fd;

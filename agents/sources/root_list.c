@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/escape.h"
 
 /*
  * INVARIANTS
@@ -249,6 +250,16 @@ static int drop_inner(struct root_list *l, struct err *err)
 	return 0;
 }
 
+static int tell_none(size_t count, const char *last, struct err *err)
+{
+	char shown[512];
+	(void)escape_str(shown, sizeof(shown), last); /* cut is fine */
+	if (count == 1)
+		return err_set(err, ERR_USAGE, "none of the given paths exists: '%s'", shown);
+	return err_set(err, ERR_USAGE, "none of the given paths exists: '%s' and %zu more", shown,
+		count - 1);
+}
+
 int root_list_resolve(struct root_list *l, source_warn_fn on_missing, void *arg, struct err *err)
 {
 	if (l->is_resolved)
@@ -271,7 +282,7 @@ int root_list_resolve(struct root_list *l, source_warn_fn on_missing, void *arg,
 		if (on_missing != NULL)
 			on_missing(arg, r->path, strlen(r->path), why.msg);
 		if (kept == 0 && i + 1 == l->count)
-			rc = err_set(err, ERR_USAGE, "none of the given paths exists");
+			rc = tell_none(l->count, r->path, err);
 		root_done(r);
 		l->missing++;
 	}

@@ -50,8 +50,9 @@ static int run_token(struct cli *cli, struct err *err)
 static void print_agent(struct console *c, const json_t *a)
 {
 	char seen[HUMAN_BYTES];
-	console_print(c, "%-20s %-8s %-8s %-26s %s\n", remote_text(a, "name"),
+	console_print(c, "%-20s %-8s %-8s %-26s %-9s %s\n", remote_text(a, "name"),
 		remote_text(a, "role"), remote_text(a, "state"), remote_time(a, "seen", seen),
+		json_is_true(json_object_get(a, "in_config")) ? "yes" : "no",
 		remote_text(a, "fingerprint"));
 }
 
@@ -67,8 +68,8 @@ static int run_list(struct cli *cli, struct err *err)
 		return err_wrap(err, "unable to list agents");
 	size_t i;
 	json_t *a;
-	console_print(&cli->console, "%-20s %-8s %-8s %-26s %s\n", "NAME", "ROLE", "STATE",
-		"LAST SEEN", "FINGERPRINT");
+	console_print(&cli->console, "%-20s %-8s %-8s %-26s %-9s %s\n", "NAME", "ROLE", "STATE",
+		"LAST SEEN", "IN CONFIG", "FINGERPRINT");
 	json_array_foreach(json_object_get(answer, "agents"), i, a) print_agent(&cli->console, a);
 	json_array_foreach(json_object_get(answer, "agents"), i, a)
 	{
@@ -100,6 +101,8 @@ static void print_members(struct console *c, json_t *o)
 			console_print(c, "\n");
 		} else if (json_is_integer(v)) {
 			console_print(c, "%-18s %lld\n", key, (long long)json_integer_value(v));
+		} else if (json_is_boolean(v)) {
+			console_print(c, "%-18s %s\n", key, json_is_true(v) ? "yes" : "no");
 		}
 	}
 }

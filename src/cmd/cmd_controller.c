@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,6 +45,8 @@
 #define CONTROLLER_CONF_MAX 65536
 
 /* ---- init ---- */
+
+static int tell_problems(struct cli *cli, struct conf_problems *problems, int rc, struct err *err);
 
 struct made {
 	char dir[PATH_MAX], keys[PATH_MAX], state[PATH_MAX], conf[PATH_MAX], token[PATH_MAX],
@@ -130,41 +133,55 @@ static int add_setting(struct buf *b, const char *key, const char *text, struct 
 	return rc != 0 ? rc : buf_add(b, ";\n", 2, err);
 }
 
+static bool has_host(const struct cli *cli, const char *host)
+{
+	for (size_t i = 0; cli_nth(cli, "host", i) != NULL; i++) {
+		if (strcmp(cli_nth(cli, "host", i), host) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The names that agents and people use, for the certificate; the first is told to agents. */
 static int add_hosts(const struct cli *cli, struct buf *b, const char **first, struct err *err)
 {
 	static const char *const loopback[] = { "localhost", "127.0.0.1", "::1" };
 	int rc = buf_addf(b, err, "hosts = [ ");
 	*first = cli_nth(cli, "host", 0);
+	const char *comma = "";
 	for (size_t i = 0; rc == 0 && cli_nth(cli, "host", i) != NULL; i++) {
-		rc = add_quoted(b, cli_nth(cli, "host", i), err);
+		rc = buf_addf(b, err, "%s", comma);
 		if (rc == 0)
-			rc = buf_add(b, ", ", 2, err);
+			rc = add_quoted(b, cli_nth(cli, "host", i), err);
+		comma = ", ";
 	}
-	for (size_t i = 0; rc == 0 && i < 3; i++)
-		rc = buf_addf(b, err, "%s\"%s\"", i > 0 ? ", " : "", loopback[i]);
+	for (size_t i = 0; rc == 0 && i < 3; i++) {
+		if (has_host(cli, loopback[i]))
+			continue;
+		rc = buf_addf(b, err, "%s\"%s\"", comma, loopback[i]);
+		comma = ", ";
+	}
 	if (*first == NULL)
 		*first = "127.0.0.1";
 	return rc != 0 ? rc : buf_addf(b, err, " ];   # names and addresses in the certificate\n");
 }
 
-static int write_conf(const struct cli *cli, const struct made *m, struct err *err)
+static int format_conf(const struct cli *cli, const struct made *m, struct buf *b, struct err *err)
 {
-	CLEANUP(buf_done) struct buf b = BUF_INIT(CONTROLLER_CONF_MAX);
 	const int64_t agents = cli_number(cli, "agents-port", CONTROLLER_AGENTS_PORT);
 	const int64_t people = cli_number(cli, "people-port", CONTROLLER_PEOPLE_PORT);
 	const char *first = NULL;
-	int rc = buf_addf(&b, err, "# Holdfast controller; every key: docs/CONTROLLER.md\n");
+	int rc = buf_addf(b, err, "# Holdfast controller; every key: docs/CONTROLLER.md\n");
 	if (rc == 0)
-		rc = add_setting(&b, "name", m->name, err);
+		rc = add_setting(b, "name", m->name, err);
 	if (rc == 0)
-		rc = add_setting(&b, "vault", m->vault, err);
+		rc = add_setting(b, "vault", m->vault, err);
 	if (rc == 0)
-		rc = buf_addf(&b, err, "keys = \"keys\";\nstate = \"state\";\n");
+		rc = buf_addf(b, err, "keys = \"keys\";\nstate = \"state\";\n");
 	if (rc == 0)
-		rc = add_hosts(cli, &b, &first, err);
+		rc = add_hosts(cli, b, &first, err);
 	if (rc == 0)
-		rc = buf_addf(&b, err,
+		rc = buf_addf(b, err,
 			"agents_host = \"0.0.0.0\";     # agents call here, with certificates\n"
 			"agents_port = %" PRId64 ";\n"
 			"people_host = \"0.0.0.0\";     # people and tools, and agents that enrol\n"
@@ -178,7 +195,29 @@ static int write_conf(const struct cli *cli, const struct made *m, struct err *e
 			"at = \"monthly\"; }\n"
 			"schedules = ( );\n",
 			agents, people, first, agents, first, people);
-	return rc != 0 ? rc : atomic_file_create(AT_FDCWD, m->conf, 0644, b.data, b.len, err);
+	return rc;
+}
+
+/* What 'run' would say of the configuration, before anything is made. */
+static int check_conf(struct cli *cli, const struct buf *text, struct err *err)
+{
+	CLEANUP(cleanup_close_p) int fd = memfd_create("controller.conf", MFD_CLOEXEC);
+	struct conf_problems problems = CONF_PROBLEMS_INIT;
+	struct controller_conf *conf = NULL;
+	char path[64];
+	if (fd < 0)
+		return err_sys(err, ERR_IO, "unable to check the configuration");
+	int rc = 0;
+	if (write(fd, text->data, text->len) != (ssize_t)text->len) /* memory takes it whole */
+		rc = err_sys(err, ERR_IO, "unable to check the configuration");
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd); /* fits */
+	conf_problems_set_file(&problems, "controller.conf as it would be");
+	if (rc == 0)
+		rc = controller_conf_load(path, &conf, &problems, err);
+	rc = tell_problems(cli, &problems, rc, err);
+	controller_conf_free(conf);
+	conf_problems_done(&problems);
+	return rc;
 }
 
 static int open_catalog(const char *state, struct db **out, struct err *err)
@@ -261,9 +300,14 @@ static int run_init(struct cli *cli, struct err *err)
 {
 	struct made m = { .name = "" };
 	struct access a = ACCESS_INIT;
+	CLEANUP(buf_done) struct buf b = BUF_INIT(CONTROLLER_CONF_MAX);
 	int rc = find_paths(cli, &m, err);
 	if (rc == 0)
 		rc = find_name(cli, &m, err);
+	if (rc == 0)
+		rc = format_conf(cli, &m, &b, err);
+	if (rc == 0)
+		rc = check_conf(cli, &b, err);
 	if (rc == 0)
 		rc = access_open(cli, ACCESS_RECOVERY, DRIVERS_READ, &a, err);
 	if (rc == 0)
@@ -274,7 +318,8 @@ static int run_init(struct cli *cli, struct err *err)
 	if (rc == 0)
 		rc = write_token(&m, err);
 	if (rc == 0)
-		rc = write_conf(cli, &m, err); /* last: invariant 1 looks for it */
+		rc = atomic_file_create(AT_FDCWD, m.conf, 0644, b.data, b.len,
+			err); /* last: invariant 1 looks for it */
 	if (rc != 0)
 		return err_wrap(err, "unable to make a controller");
 	tell_made(cli, &m);
@@ -298,8 +343,8 @@ static int tell_problems(struct cli *cli, struct conf_problems *problems, int rc
 		(void)fprintf(stderr, "%s", buf_cstr(&text)); /* stderr: nobody left to tell */
 	(void)cli;
 	if (rc == -ERR_CONFIG && problems->errors > 0)
-		return err_set(
-			err, ERR_CONFIG, "the configuration has %zu errors", problems->errors);
+		return err_set(err, ERR_CONFIG, "the configuration has %zu error%s",
+			problems->errors, problems->errors == 1 ? "" : "s");
 	return rc;
 }
 

@@ -23,7 +23,7 @@ static int status_of(const char *state)
 		return EXIT_STATUS_OK;
 	if (strcmp(state, "warnings") == 0)
 		return EXIT_STATUS_WARNINGS;
-	return strcmp(state, "objective") == 0 ? EXIT_STATUS_OBJECTIVE : EXIT_STATUS_FAILED;
+	return strcmp(state, "objective-not-met") == 0 ? EXIT_STATUS_OBJECTIVE : EXIT_STATUS_FAILED;
 }
 
 void cmd_job_print(struct console *c, const json_t *job)
@@ -150,6 +150,8 @@ static int run_list(struct cli *cli, struct err *err)
 		return err_wrap(err, "unable to list jobs");
 	size_t i;
 	json_t *j;
+	if (json_array_size(json_object_get(answer, "jobs")) == 0)
+		console_print(&cli->console, "no jobs\n");
 	json_array_foreach(json_object_get(answer, "jobs"), i, j) cmd_job_print(&cli->console, j);
 	if (cli->console.is_json)
 		(void)console_object(&cli->console, "job-list", NULL,
@@ -239,6 +241,8 @@ static int run_schedule(struct cli *cli, struct err *err)
 		return err_wrap(err, "unable to show what is due");
 	size_t i;
 	json_t *d;
+	if (json_array_size(json_object_get(answer, "due")) == 0)
+		console_print(&cli->console, "nothing is due\n");
 	json_array_foreach(json_object_get(answer, "due"), i, d)
 	{
 		const char *what = remote_text(d, "source");
@@ -279,8 +283,8 @@ static const struct cli_option list_options[] = {
 	{ .name = "state",
 		.kind = CLI_TEXT,
 		.argument = "STATE",
-		.help = "only those: waiting, running, done, warnings, objective, failed, missed, "
-			"canceled" },
+		.help = "only those: waiting, running, done, warnings, objective-not-met, failed, "
+			"missed, canceled" },
 	{ .name = NULL },
 };
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -146,7 +147,7 @@ static int confirm(
 		line[strcspn(line, "\n")] = '\0';
 		given = line;
 	}
-	if (strcmp(given, print) == 0)
+	if (strcasecmp(given, print) == 0)
 		return 0;
 	(void)err_set(err, ERR_AUTH, "the fingerprint of agent '%s' is %s, not %s", a->name, print,
 		given);

@@ -160,6 +160,10 @@ static int read_token(const char *path, struct buf *out, struct err *err)
 		rc = fdio_read_file(AT_FDCWD, path, out, err);
 	else if (path != NULL || isatty(STDIN_FILENO) == 0)
 		rc = fdio_read_all(STDIN_FILENO, out, err);
+	if (rc == 0 && path != NULL && out->len == 0) {
+		(void)err_set(err, ERR_USAGE, "'%s' holds no token, it is empty", path);
+		return err_hint(err, "'holdfast agent token' prints one");
+	}
 	return rc == 0 ? 0 : err_wrap(err, "unable to read the token");
 }
 

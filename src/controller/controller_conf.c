@@ -14,6 +14,7 @@
 #include "conf/conf.h"
 #include "conf/conf_problems.h"
 #include "msg/msg_enrol.h"
+#include "msg/msg_enrol_token.h"
 #include "plans/calendar.h"
 
 /*
@@ -259,10 +260,7 @@ static char *address_of(const struct loaded *l, const char *key, int port)
 static void check_address(const struct conf_node *root, const char *key, struct conf_problems *p)
 {
 	const char *text = conf_text(root, key);
-	const char *colon = text == NULL ? NULL : strrchr(text, ':');
-	if (text != NULL &&
-		(colon == NULL || colon == text ||
-			strspn(colon + 1, "0123456789") != strlen(colon + 1) || colon[1] == '\0'))
+	if (text != NULL && !msg_enrol_token_is_address(text))
 		conf_problems_add(p, CONF_ERROR, conf_line(root, key),
 			"'%s' is no address such as backup.plant.example:7443", text);
 }

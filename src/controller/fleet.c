@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
+#include "base/human.h"
 #include "codec/text.h"
 #include "controller/audit.h"
 #include "controller/controller_keys.h"
@@ -141,9 +142,11 @@ static int check_token(
 		return err_hint(err, "begin with a-z or 0-9, then also . _ -, at most %d",
 			MSG_NAME_BYTES - 1);
 	}
-	if (role == MSG_ROLE_SANDBOX && !is_group(group))
-		return err_set(err, ERR_USAGE,
+	if (role == MSG_ROLE_SANDBOX && !is_group(group)) {
+		(void)err_set(err, ERR_USAGE,
 			"a sandbox needs a drill group of a-z 0-9 and -, not '%s'", group);
+		return err_hint(err, "give one with --group");
+	}
 	if (role == MSG_ROLE_CAPTURE && group[0] != '\0')
 		return err_set(err, ERR_USAGE, "only a sandbox has a drill group");
 	if (ttl_ms < 0 || ttl_ms > FLEET_TOKEN_TTL_MAX_MS)
@@ -176,9 +179,9 @@ static int check_name_is_free(struct fleet *f, const char *name, struct err *err
 static int keep_token(
 	struct fleet *f, const struct catalog_token *row, const char *who, struct err *err)
 {
-	char detail[160];
-	(void)snprintf(detail, sizeof(detail), "group '%s', good until %lld", row->group,
-		(long long)row->until_ms);
+	char detail[160], until[HUMAN_BYTES];
+	(void)snprintf(detail, sizeof(detail), "group '%s', good until %s", row->group,
+		human_time_utc(until, row->until_ms * 1000000)); /* fits */
 	int rc = db_begin(f->o.db, err);
 	if (rc != 0)
 		return rc;

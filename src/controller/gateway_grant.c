@@ -94,7 +94,7 @@ int gateway_grant_new(
 		if (g->sources[g->count] == NULL)
 			return err_set(err, ERR_NOMEM, "out of memory");
 	}
-	int rc = gateway_vault_open(o->vault, true, &g->store, &g->vault, err);
+	int rc = gateway_vault_open_at_work(o->vault, true, &g->store, &g->vault, err);
 	if (rc == 0)
 		rc = fetch_new(g->vault, &g->fetch, err);
 	if (rc == 0)

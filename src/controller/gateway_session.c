@@ -50,7 +50,7 @@ int gateway_session_new(const struct gateway_session_opts *o, struct gateway_ses
 		return err_set(err, ERR_NOMEM, "out of memory");
 	s->max_list = o->max_list;
 	s->list = (struct buf)BUF_INIT(o->max_list);
-	int rc = gateway_vault_open(o->vault, false, &s->store, &s->vault, err);
+	int rc = gateway_vault_open_at_work(o->vault, false, &s->store, &s->vault, err);
 	const struct session_opts session = { .memory = o->memory };
 	if (rc == 0)
 		rc = session_new(s->vault, &session, &s->session, err);

@@ -31,6 +31,21 @@ int gateway_vault_open(const struct gateway_vault *g, bool is_read_only, struct 
 	return 0;
 }
 
+int gateway_vault_open_at_work(const struct gateway_vault *g, bool is_read_only,
+	struct store **store, struct vault **vault, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int rc = gateway_vault_open(g, is_read_only, store, vault, &why);
+	if (rc == -ERR_NOT_FOUND)
+		return err_set(err, ERR_IO,
+			"the vault is away on the controller's host, check that its disk or share "
+			"is mounted there: %.250s",
+			why.msg);
+	if (rc != 0 && err != NULL)
+		*err = why;
+	return rc;
+}
+
 int gateway_vault_get_config(const struct gateway_vault *g, struct buf *out, struct err *err)
 {
 	struct store *store = NULL;

@@ -28,6 +28,11 @@ struct gateway_vault {
 int gateway_vault_open(const struct gateway_vault *g, bool is_read_only, struct store **store,
 	struct vault **vault, struct err *err);
 
+/* The same for a job: a vault that is not there was there when the controller began, so it is
+ * -ERR_IO, which is tried again, and the text says on which host. */
+int gateway_vault_open_at_work(const struct gateway_vault *g, bool is_read_only,
+	struct store **store, struct vault **vault, struct err *err);
+
 /* Append the newest signed config.  Return 0, -ERR_NOT_FOUND or as vault_open(). */
 int gateway_vault_get_config(const struct gateway_vault *g, struct buf *out, struct err *err);
 /* Make ${config} the newest; as vault_config_put(). */

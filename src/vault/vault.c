@@ -60,7 +60,8 @@ static int find_header(struct store *store, struct newest *newest, struct err *e
 		return rc;
 	if (newest->name[0] == '\0') {
 		err_set(err, ERR_NOT_FOUND, "there is no vault here");
-		return err_hint(err, "check the path, or make a vault with 'holdfast init'");
+		return err_hint(err, "check the path, and that its disk or share is mounted; or "
+				     "make a vault with 'holdfast init'");
 	}
 	return 0;
 }

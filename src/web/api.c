@@ -269,7 +269,16 @@ static int job_states(const char *word, uint32_t *out, struct err *err)
 		if (strcmp(word, catalog_job_state_name((enum catalog_job_state)s)) == 0)
 			*out = 1u << s;
 	}
-	return *out != 0 ? 0 : err_set(err, ERR_USAGE, "'%s' is no state of a job", word);
+	if (*out != 0)
+		return 0;
+	char all[160] = "";
+	for (int s = JOB_WAITING; s <= JOB_CANCELED; s++) {
+		size_t len = strlen(all);
+		(void)snprintf(all + len, sizeof(all) - len, "%s%s", len > 0 ? ", " : "",
+			catalog_job_state_name((enum catalog_job_state)s)); /* fits */
+	}
+	(void)err_set(err, ERR_USAGE, "'%s' is no state of a job", word);
+	return err_hint(err, "the states are %s", all);
 }
 
 static int get_jobs(struct request *r, json_t **out, struct err *err)
@@ -316,11 +325,13 @@ static int get_job(struct request *r, json_t **out, struct err *err)
 struct source_search {
 	const char *name;
 	bool is_there;
+	size_t count;
 };
 
 static int match_source(void *arg, const struct msg_source *s)
 {
 	struct source_search *f = arg;
+	f->count++;
 	f->is_there = f->is_there || strcmp(s->name, f->name) == 0;
 	return 0;
 }
@@ -332,6 +343,11 @@ static int check_source(
 	int rc = catalog_agent_each_source(r->db, a->id, match_source, &f, err);
 	if (rc != 0 || f.is_there)
 		return rc;
+	if (f.count == 0) { /* an agent that backs up has at least one */
+		(void)err_set(err, ERR_BUSY,
+			"agent '%s' has not called yet: its sources are not known", a->name);
+		return err_hint(err, "start 'holdfast-agent run' on its host, or wait a moment");
+	}
 	(void)err_set(err, ERR_NOT_FOUND, "agent '%s' has no source '%s'", a->name, source);
 	return err_hint(err,
 		"see 'holdfast agent show %s'; sources are in the agent's own "

@@ -12,6 +12,23 @@ new_vault "$V"
 new_controller "$C" "$V"
 start_controller
 
+# ---- init refuses what run would, and makes nothing
+bad_init() { # name says arguments of init...
+	local name=$1 text=$2
+	shift 2
+	expect 2 "init with $name" "$HF" controller init --vault "$V" --dir "$SCRATCH/refused" \
+		--name plant2 "$@"
+	says "init with $name" "$text"
+	expect 1 "nothing made with $name" test -e "$SCRATCH/refused/keys"
+}
+bad_init "a host that is none" "bad host" --host "bad host"
+bad_init "a port that is none" "agents_port" --host 127.0.0.1 --agents-port 99999
+bad_init "one port for both" "cannot share" --host 127.0.0.1 --agents-port 7000 --people-port 7000
+expect 2 "a state that is none" "$HF" job list --state objective
+says "a state that is none" "objective-not-met"
+expect 0 "a state" "$HF" job list --state objective-not-met
+says "a state" "no jobs"
+
 # ---- a token of another CA, and no token at all
 expect 0 "token" "$HF" agent token --role capture -q
 printf '%s\n' "$OUT" >"$SCRATCH/token"
@@ -26,10 +43,14 @@ expect 12 "a wrong CA" timeout 60 "$AGENT" enrol --config "$SCRATCH/line3.conf" 
 	--token-file "$SCRATCH/wrong.token"
 says "a wrong CA" "is not the one of the token"
 says "a wrong CA" "hint: "
-rm -rf "$SCRATCH/line3.d"
 printf 'hfe1-zzz\n' >"$SCRATCH/bad.token"
 expect 2 "no token at all" "$AGENT" enrol --config "$SCRATCH/line3.conf" \
 	--token-file "$SCRATCH/bad.token"
+: >"$SCRATCH/empty.token"
+expect 2 "an empty token file" "$AGENT" enrol --config "$SCRATCH/line3.conf" \
+	--token-file "$SCRATCH/empty.token"
+says "an empty token file" "empty.token"
+# the state directory of the wrong token stays: the next enrolment replaces it
 
 # ---- a clock two days off
 enrol line3 capture

@@ -128,6 +128,52 @@ Test(agent_enrol, a_token_that_the_controller_does_not_know_says_what_to_do)
 	cr_assert(eq(int, msg_enrol_token_format(&other, token, NULL), 0));
 	cr_expect(eq(int, enrol(token, &err), -ERR_AUTH));
 	cr_expect(ne(ptr, strstr(err.hint, "token"), NULL));
+	cr_expect(ne(ptr, strstr(err.hint, "compare name and role in agent.conf"), NULL));
+}
+
+Test(agent_enrol, a_good_token_after_a_bad_one_is_taken)
+{
+	struct err err = ERR_INIT;
+	struct msg_token other = control.token;
+	char bad[MSG_TOKEN_TEXT_BYTES];
+	other.ca_hash[0] ^= 1;
+	cr_assert(eq(int, msg_enrol_token_format(&other, bad, NULL), 0));
+	cr_expect(eq(int, enrol(bad, &err), -ERR_AUTH));
+	cr_expect(eq(int, enrol(NULL, &err), -ERR_AUTH)); /* what was begun is the bad one */
+	other = control.token;
+	other.secret[0] ^= 1;
+	cr_assert(eq(int, msg_enrol_token_format(&other, bad, NULL), 0));
+	cr_expect(eq(int, enrol(bad, &err), -ERR_AUTH));
+	cr_expect(eq(int, enrol(token, &err), 0), "%s", err.msg);
+}
+
+Test(agent_enrol, a_name_that_was_set_right_is_used_with_the_same_token)
+{
+	struct agent_state s;
+	struct err err = ERR_INIT;
+	cr_assert(eq(
+		int, agent_state_make(&control.token, MSG_ROLE_CAPTURE, "agent-2", &s, NULL), 0));
+	cr_assert(eq(int, agent_state_save(dir, &s, NULL), 0));
+	agent_state_done(&s);
+	cr_expect(eq(int, enrol(NULL, &err), 0), "%s", err.msg);
+	cr_expect_str_eq(control.request.name, "agent-1");
+}
+
+Test(agent_enrol, an_agent_that_waits_refuses_another_token_and_takes_its_own)
+{
+	struct err err = ERR_INIT;
+	struct msg_token other = control.token;
+	char text[MSG_TOKEN_TEXT_BYTES];
+	control.refuse_collects = 3;
+	stop_after = 1;
+	cr_assert(eq(int, enrol(token, &err), -ERR_INTERRUPTED), "%s", err.msg);
+	stop_after = 1000;
+	other.secret[0] ^= 1;
+	cr_assert(eq(int, msg_enrol_token_format(&other, text, NULL), 0));
+	cr_expect(eq(int, enrol(text, &err), -ERR_EXISTS));
+	cr_expect(ne(ptr, strstr(err.msg, "agent-1"), NULL), "%s", err.msg);
+	cr_expect(ne(sz, strlen(err.hint), 0));
+	cr_expect(eq(int, enrol(token, &err), 0), "%s", err.msg);
 }
 
 Test(agent_enrol, a_config_that_does_not_list_the_agent_is_not_taken)
