@@ -46,25 +46,6 @@ static int add_made(struct restore_place *p, const struct stat *st, struct err *
 	return id_map_put(target_dirs_made(p->dirs), st->st_dev, st->st_ino, NULL, err);
 }
 
-static mode_t type_of(enum entry_kind kind)
-{
-	switch (kind) {
-	case ENTRY_FILE:
-		return S_IFREG;
-	case ENTRY_DIR:
-		return S_IFDIR;
-	case ENTRY_SYMLINK:
-		return S_IFLNK;
-	case ENTRY_FIFO:
-		return S_IFIFO;
-	case ENTRY_CHAR:
-		return S_IFCHR;
-	case ENTRY_BLOCK:
-		return S_IFBLK;
-	}
-	return 0;
-}
-
 static bool is_device(const struct entry *e)
 {
 	return e->kind == ENTRY_CHAR || e->kind == ENTRY_BLOCK;
@@ -74,8 +55,8 @@ static bool is_device(const struct entry *e)
 
 static bool is_unchanged(const struct entry *e, const struct stat *st)
 {
-	if ((st->st_mode & S_IFMT) != type_of(e->kind) || st->st_mtim.tv_sec != e->mtime.s ||
-		st->st_mtim.tv_nsec != (long)e->mtime.ns)
+	if ((st->st_mode & S_IFMT) != entry_kind_mode(e->kind) ||
+		st->st_mtim.tv_sec != e->mtime.s || st->st_mtim.tv_nsec != (long)e->mtime.ns)
 		return false;
 	if (e->kind == ENTRY_FILE)
 		return (uint64_t)st->st_size == e->size;
@@ -248,7 +229,7 @@ static int make_node(const struct restore_put *put, const char *temp)
 {
 	const struct entry *e = put->entry;
 	if (e->kind != ENTRY_SYMLINK)
-		return mknodat(put->dirfd, temp, type_of(e->kind) | 0600,
+		return mknodat(put->dirfd, temp, entry_kind_mode(e->kind) | 0600,
 			is_device(e) ? makedev(e->dev_major, e->dev_minor) : 0);
 	CLEANUP(cleanup_free_p) char *target = strndup((const char *)e->target, e->target_len);
 	if (target == NULL)
@@ -265,7 +246,7 @@ static int finish_node(
 	struct stat st;
 	if (fd < 0 || fstat(fd, &st) != 0)
 		return err_sys(err, ERR_IO, "unable to open what was just made");
-	if ((st.st_mode & S_IFMT) != type_of(put->entry->kind) || st.st_nlink != 1)
+	if ((st.st_mode & S_IFMT) != entry_kind_mode(put->entry->kind) || st.st_nlink != 1)
 		return err_set(err, ERR_FAILED, "somebody replaced it while it was made");
 	target_meta_apply(&p->how, fd, true, put->entry, 0, &p->note);
 	return restore_place_take(p, put, temp, &st, err);

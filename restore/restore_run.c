@@ -46,15 +46,6 @@ static bool is_final(int rc)
 	       rc == -ERR_INTERRUPTED;
 }
 
-/* True if ${key} is ${dir} or lies below it. */
-static bool is_within(const uint8_t *key, size_t len, const uint8_t *dir, size_t dir_len)
-{
-	if (dir_len == 0)
-		return true;
-	return len >= dir_len && memcmp(key, dir, dir_len) == 0 &&
-	       (len == dir_len || key[dir_len] == 0);
-}
-
 static int keep(struct buf *b, const uint8_t *key, size_t len, struct err *err)
 {
 	buf_clear(b);
@@ -214,7 +205,7 @@ static int give_ancestors(struct run *r, const uint8_t *key, size_t len, struct 
 		const uint8_t *found = NULL;
 		size_t found_len = 0;
 		struct entry e;
-		if (key[i] != 0 || is_within(r->last.data, r->last.len, key, i))
+		if (key[i] != 0 || entry_key_is_within(r->last.data, r->last.len, key, i))
 			continue;
 		int rc = tree_reader_seek(r->ancestors, key, i, err);
 		if (rc == 0)
@@ -230,16 +221,6 @@ static int give_ancestors(struct run *r, const uint8_t *key, size_t len, struct 
 	return 0;
 }
 
-/* Go to the first key behind everything below ${key}. */
-static int skip_below(struct run *r, const uint8_t *key, size_t len, struct err *err)
-{
-	CLEANUP(buf_done) struct buf next = BUF_INIT(ENTRY_MAX_KEY_BYTES + 1);
-	int rc = buf_add(&next, key, len, err);
-	if (rc == 0)
-		rc = buf_add8(&next, 1, err);
-	return rc != 0 ? rc : tree_reader_seek(r->reader, next.data, next.len, err);
-}
-
 static int visit(
 	struct run *r, const uint8_t *key, size_t len, const struct entry *e, struct err *err)
 {
@@ -250,7 +231,7 @@ static int visit(
 	if (choice == RESTORE_RUN_PASS)
 		return 0;
 	if (choice == RESTORE_RUN_PRUNE)
-		return e->kind == ENTRY_DIR ? skip_below(r, key, len, err) : 0;
+		return e->kind == ENTRY_DIR ? tree_reader_skip(r->reader, key, len, err) : 0;
 	int rc = give_ancestors(r, key, len, err);
 	return rc != 0 ? rc : give(r, key, len, e, err);
 }
@@ -268,7 +249,7 @@ static int walk_path(struct run *r, struct restore_run_path *path, struct err *e
 		int more = tree_reader_next(r->reader, &key, &len, &e, err);
 		if (more < 0)
 			return more;
-		if (more == 0 || !is_within(key, len, path->key, path->key_len))
+		if (more == 0 || !entry_key_is_within(key, len, path->key, path->key_len))
 			return 0;
 		path->is_found = true;
 		rc = visit(r, key, len, &e, err);
@@ -294,7 +275,7 @@ static int is_there(struct run *r, const struct restore_run_path *p, struct err 
 		rc = tree_reader_next(r->ancestors, &key, &len, &e, err);
 	if (rc < 0)
 		return rc;
-	return rc == 1 && is_within(key, len, p->key, p->key_len) ? 1 : 0;
+	return rc == 1 && entry_key_is_within(key, len, p->key, p->key_len) ? 1 : 0;
 }
 
 /* Walk the paths in key order; one that lies within another was walked with it. */
@@ -312,8 +293,8 @@ static int walk_paths(struct run *r, struct err *err)
 	qsort(sorted, o->path_count, sizeof(struct restore_run_path *), compare_paths);
 	for (size_t i = 0; i < o->path_count; i++) {
 		struct restore_run_path *p = sorted[i];
-		bool is_inner =
-			outer != NULL && is_within(p->key, p->key_len, outer->key, outer->key_len);
+		bool is_inner = outer != NULL &&
+				entry_key_is_within(p->key, p->key_len, outer->key, outer->key_len);
 		int rc = is_inner ? is_there(r, p, err) : walk_path(r, p, err);
 		if (rc < 0)
 			return rc;

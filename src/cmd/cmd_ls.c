@@ -44,7 +44,7 @@ static int list_below(struct cli *cli, struct tree_reader *r, const struct buf *
 		rc = show(cli, key, len, &e, err);
 		(*shown)++;
 		if (rc == 0 && !is_deep && e.kind == ENTRY_DIR)
-			rc = view_skip(r, key, len, err);
+			rc = tree_reader_skip(r, key, len, err);
 	}
 	return rc;
 }

@@ -54,19 +54,7 @@ int view_lookup(struct tree_reader *r, const struct buf *key, struct entry *e, s
 	return found != NULL && len == key->len && memcmp(found, key->data, len) == 0 ? 1 : 0;
 }
 
-int view_skip(struct tree_reader *r, const uint8_t *key, size_t len, struct err *err)
-{
-	CLEANUP(buf_done) struct buf next = BUF_INIT(ENTRY_MAX_KEY_BYTES + 1);
-	int rc = buf_add(&next, key, len, err);
-	if (rc == 0)
-		rc = buf_add8(&next, 1, err); /* 00 parts components: 01 is behind all of them */
-	return rc != 0 ? rc : tree_reader_seek(r, next.data, next.len, err);
-}
-
 bool view_is_within(const uint8_t *key, size_t len, const struct buf *dir)
 {
-	if (dir->len == 0)
-		return true;
-	return len >= dir->len && memcmp(key, dir->data, dir->len) == 0 &&
-	       (len == dir->len || key[dir->len] == 0);
+	return entry_key_is_within(key, len, dir->data, dir->len);
 }

@@ -39,9 +39,6 @@ int view_reader(struct access *a, const struct view *v, struct tree_reader **out
  */
 int view_lookup(struct tree_reader *r, const struct buf *key, struct entry *e, struct err *err);
 
-/* Go to the first entry behind everything below ${key}. */
-int view_skip(struct tree_reader *r, const uint8_t *key, size_t len, struct err *err);
-
 /* True if ${key} is ${dir} (or ${dir} is empty) or lies below it. */
 bool view_is_within(const uint8_t *key, size_t len, const struct buf *dir);
 

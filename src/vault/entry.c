@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -21,6 +22,33 @@ int entry_key_compare(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b
 	if (c != 0)
 		return c;
 	return a_len < b_len ? -1 : a_len > b_len;
+}
+
+bool entry_key_is_within(const uint8_t *key, size_t len, const uint8_t *dir, size_t dir_len)
+{
+	if (dir_len == 0)
+		return true;
+	return len >= dir_len && memcmp(key, dir, dir_len) == 0 &&
+	       (len == dir_len || key[dir_len] == 0);
+}
+
+mode_t entry_kind_mode(enum entry_kind kind)
+{
+	switch (kind) {
+	case ENTRY_FILE:
+		return S_IFREG;
+	case ENTRY_DIR:
+		return S_IFDIR;
+	case ENTRY_SYMLINK:
+		return S_IFLNK;
+	case ENTRY_FIFO:
+		return S_IFIFO;
+	case ENTRY_CHAR:
+		return S_IFCHR;
+	case ENTRY_BLOCK:
+		return S_IFBLK;
+	}
+	return 0;
 }
 
 uint64_t entry_key_prf(const uint8_t k_tree[16], uint8_t tag, const uint8_t *key, size_t len)

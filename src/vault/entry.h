@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "vault/ref.h"
 
@@ -126,6 +127,12 @@ struct entry {
 
 /* Return <0, 0, >0: keys compared as bytes. */
 int entry_key_compare(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len);
+
+/* True if ${key} is ${dir} or lies below it; every key lies below the empty one. */
+bool entry_key_is_within(const uint8_t *key, size_t len, const uint8_t *dir, size_t dir_len);
+
+/* S_IFREG and so on, or 0 for what is no kind. */
+mode_t entry_kind_mode(enum entry_kind kind);
 
 /* Return the key's pseudo-random number: SipHash-2-4(k_tree, tag || key), len <= the limit. */
 uint64_t entry_key_prf(const uint8_t k_tree[16], uint8_t tag, const uint8_t *key, size_t len);

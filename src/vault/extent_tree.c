@@ -120,6 +120,30 @@ int extent_tree_take_item(
 	return rc;
 }
 
+int extent_tree_take_child(
+	struct node_view *node, struct ref *ref, uint64_t *length, struct err *err)
+{
+	uint64_t index = 0;
+
+	int rc = wire_take_varint(&node->items, &index, err);
+	if (rc == 0)
+		rc = node_codec_ref(node, index, ref, err);
+	return rc != 0 ? rc : wire_take_varint(&node->items, length, err);
+}
+
+int extent_tree_load(struct node_source *ns, const struct ref *ref, unsigned level, bool is_top,
+	struct buf *raw, struct node_view *view, struct err *err)
+{
+	int rc = node_codec_load(ns, ref, NODE_CODEC_EXTENTS, raw, view, err);
+	if (rc != 0)
+		return rc;
+	if (view->level != level || view->nitems > EXTENT_TREE_MAX_ITEMS ||
+		view->nitems < (is_top && level > 0 ? 2 : 1))
+		return err_set(err, ERR_CORRUPT, "an extent node has level %u and %u items",
+			(unsigned)view->level, (unsigned)view->nitems);
+	return 0;
+}
+
 static int open_level(struct extent_tree *t, unsigned at, struct err *err)
 {
 	if (at >= NODE_CODEC_MAX_HEIGHT)
@@ -298,14 +322,8 @@ static int enter(
 
 	s->raw.max = NODE_CODEC_MAX_BYTES;
 	s->left = length;
-	int rc = node_codec_load(w->ns, ref, NODE_CODEC_EXTENTS, &s->raw, &s->view, err);
-	if (rc != 0)
-		return rc;
-	if (s->view.level != w->height - 1 - depth || s->view.nitems > EXTENT_TREE_MAX_ITEMS ||
-		s->view.nitems < (depth == 0 && w->height > 1 ? 2 : 1))
-		return err_set(err, ERR_CORRUPT, "an extent node has level %u and %u items",
-			(unsigned)s->view.level, (unsigned)s->view.nitems);
-	return 0;
+	return extent_tree_load(
+		w->ns, ref, w->height - 1 - depth, depth == 0, &s->raw, &s->view, err);
 }
 
 /* Give the next extent of a leaf, or go into the next child. */
@@ -313,18 +331,12 @@ static int next_item(struct walk *w, unsigned *depth, struct err *err)
 {
 	struct step *s = &w->steps[*depth];
 	struct extent x = { .is_hole = false };
-	uint64_t index = 0;
 	int rc;
 
-	if (s->view.level == 0) {
+	if (s->view.level == 0)
 		rc = extent_tree_take_item(&s->view.items, &s->view, &x, err);
-	} else {
-		rc = wire_take_varint(&s->view.items, &index, err);
-		if (rc == 0)
-			rc = node_codec_ref(&s->view, index, &x.ref, err);
-		if (rc == 0)
-			rc = wire_take_varint(&s->view.items, &x.length, err);
-	}
+	else
+		rc = extent_tree_take_child(&s->view, &x.ref, &x.length, err);
 	if (rc != 0)
 		return rc;
 	if (x.length == 0 || x.length > s->left)

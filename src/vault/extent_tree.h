@@ -62,5 +62,16 @@ int extent_tree_add_item(
 /* Take one item off ${items}, whose refs are those of ${node}. */
 int extent_tree_take_item(
 	struct wire *items, struct node_view *node, struct extent *out, struct err *err);
+/* Take one item off an interior ${node}: the child and the bytes its extents cover. */
+int extent_tree_take_child(
+	struct node_view *node, struct ref *ref, uint64_t *length, struct err *err);
+
+/**
+ * extent_tree_load(ns, ref, level, is_top, raw, view, err):
+ * Fetch a node that must be of ${level} into ${raw}, whose max is NODE_CODEC_MAX_BYTES.  Return 0,
+ * -ERR_CORRUPT (another level, too many or too few items) or as node_codec_load().
+ */
+int extent_tree_load(struct node_source *ns, const struct ref *ref, unsigned level, bool is_top,
+	struct buf *raw, struct node_view *view, struct err *err);
 
 #endif

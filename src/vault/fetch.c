@@ -236,6 +236,11 @@ int fetch_record(struct fetch *f, const uint8_t id[32], struct buf *cr, struct e
 	return last;
 }
 
+const struct record_store *fetch_store(struct fetch *f)
+{
+	return &f->store;
+}
+
 const struct record_source *fetch_source(struct fetch *f)
 {
 	return record_reader_source(f->reader);

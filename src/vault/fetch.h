@@ -14,6 +14,7 @@
 struct buf;
 struct err;
 struct fetch;
+struct record_store;
 struct vault;
 
 /* ${v} is borrowed until free. */
@@ -32,6 +33,9 @@ int fetch_footers(struct fetch *f, struct err *err);
  * Return 0, -ERR_NOT_FOUND, -ERR_CORRUPT or -ERR_IO.
  */
 int fetch_record(struct fetch *f, const uint8_t id[32], struct buf *cr, struct err *err);
+
+/* fetch_record() as a store for a reader or a cache of the caller's; borrowed until free. */
+const struct record_store *fetch_store(struct fetch *f);
 
 /* A record source; borrowed until free. */
 const struct record_source *fetch_source(struct fetch *f);

@@ -307,6 +307,15 @@ int tree_reader_seek(struct tree_reader *r, const uint8_t *key, size_t key_len, 
 	return rc;
 }
 
+int tree_reader_skip(struct tree_reader *r, const uint8_t *key, size_t key_len, struct err *err)
+{
+	CLEANUP(buf_done) struct buf next = BUF_INIT(ENTRY_MAX_KEY_BYTES + 1);
+	int rc = buf_add(&next, key, key_len, err);
+	if (rc == 0)
+		rc = buf_add8(&next, 1, err); /* 00 parts components: 01 is behind all of them */
+	return rc != 0 ? rc : tree_reader_seek(r, next.data, next.len, err);
+}
+
 /* Make the leaf's current entry whole. */
 static int complete(struct tree_reader *r, struct err *err)
 {

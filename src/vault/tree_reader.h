@@ -18,6 +18,9 @@ void tree_reader_free(struct tree_reader *r);
 /* Go to the first entry whose key is >= ${key}; ${key_len} 0 = the first.  Return 0 or an error. */
 int tree_reader_seek(struct tree_reader *r, const uint8_t *key, size_t key_len, struct err *err);
 
+/* Go to the first entry behind everything below ${key}.  Return 0 or an error. */
+int tree_reader_skip(struct tree_reader *r, const uint8_t *key, size_t key_len, struct err *err);
+
 /**
  * tree_reader_next(r, key, key_len, e, err):
  * Give the next entry; everything it points to is valid until the next call on ${r}.

@@ -1,0 +1,383 @@
+#include "vault/record_cache.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "vault/record_reader.h"
+
+/*
+ *   hold --> find --> (wait while another thread opens it) --> holds + 1
+ *              `---> slot put, lock left, store, record_open(), lock taken --> ready or gone
+ *
+ * INVARIANTS
+ * (1) lock covers everything below; it is never held while the store or the opener works.
+ * (2) A slot is in its bucket from before its record is opened: nobody opens it twice.  One whose
+ *     record could not be opened leaves the bucket before the lock is left.
+ * (3) In the list of idle slots are exactly those that are ready and not held, the last used first;
+ *     only these are given up.
+ * (4) bytes is the cost of all slots in buckets: it passes max_bytes only by what is held.
+ */
+#define MAX_OPENERS 32
+#define AHEAD_QUEUE 32
+#define SLOT_BYTES_PER_BUCKET 16384
+#define MIN_BUCKETS 1024
+
+struct slot {
+	struct record_cache_held held; /* first: what callers have */
+	uint8_t id[REF_ID_BYTES];
+	uint8_t key[32];
+	enum record_type type;
+	bool is_ready;
+	unsigned holds;
+	size_t cost;
+	struct buf raw;
+	struct slot *next;          /* in the bucket */
+	struct slot *newer, *older; /* in the idle list */
+};
+
+struct wish {
+	struct ref ref;
+	enum record_type type;
+};
+
+struct record_cache {
+	const struct record_store *store; /* borrowed */
+	struct record_source source;
+	size_t max_bytes;
+	pthread_mutex_t lock;
+	pthread_cond_t opened; /* a slot became ready or went */
+	pthread_cond_t wished; /* the queue is not empty, or is_ending */
+	struct slot **buckets;
+	size_t bucket_count; /* a power of two */
+	struct slot *newest, *oldest;
+	struct record_cache_stats stats;
+	struct record_opener *openers[MAX_OPENERS]; /* idle ones */
+	size_t opener_count;
+	struct wish queue[AHEAD_QUEUE];
+	size_t queue_at, queue_len;
+	bool is_ending;
+	pthread_t threads[RECORD_CACHE_MAX_AHEAD];
+	unsigned thread_count;
+};
+
+DEFINE_CLEANUP(struct record_cache *, record_cache_free)
+
+/* ---- slots; all with the lock ---------------------------------------------------------------- */
+
+static struct slot **bucket_of(struct record_cache *c, const uint8_t *id)
+{
+	return &c->buckets[bytes_get32(id) & (c->bucket_count - 1)];
+}
+
+static struct slot *find(struct record_cache *c, const struct ref *ref, enum record_type type)
+{
+	struct slot *s = *bucket_of(c, ref->id);
+	while (s != NULL && (s->type != type || memcmp(s->id, ref->id, sizeof(s->id)) != 0 ||
+				    memcmp(s->key, ref->key, sizeof(s->key)) != 0))
+		s = s->next;
+	return s;
+}
+
+static void idle_add(struct record_cache *c, struct slot *s)
+{
+	s->newer = NULL;
+	s->older = c->newest;
+	if (c->newest != NULL)
+		c->newest->newer = s;
+	else
+		c->oldest = s;
+	c->newest = s;
+}
+
+static void idle_take(struct record_cache *c, struct slot *s)
+{
+	if (s->newer != NULL)
+		s->newer->older = s->older;
+	else
+		c->newest = s->older;
+	if (s->older != NULL)
+		s->older->newer = s->newer;
+	else
+		c->oldest = s->newer;
+}
+
+/* Out of its bucket and free; it is in no idle list. */
+static void drop(struct record_cache *c, struct slot *s)
+{
+	struct slot **at = bucket_of(c, s->id);
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	c->stats.bytes -= s->cost;
+	buf_wipe(&s->raw);
+	explicit_bzero(s->key, sizeof(s->key));
+	free(s);
+}
+
+static void make_room(struct record_cache *c, size_t cost)
+{
+	while (c->oldest != NULL && c->stats.bytes + cost > c->max_bytes) {
+		struct slot *s = c->oldest;
+		idle_take(c, s);
+		drop(c, s);
+	}
+}
+
+static struct slot *add(
+	struct record_cache *c, const struct ref *ref, enum record_type type, struct err *err)
+{
+	struct slot *s = calloc(1, sizeof(*s));
+	if (s == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	memcpy(s->id, ref->id, sizeof(s->id));
+	memcpy(s->key, ref->key, sizeof(s->key));
+	s->type = type;
+	s->cost = sizeof(*s) + ref->raw_len;
+	s->raw.max = RECORD_MAX_RAW_BYTES;
+	make_room(c, s->cost);
+	struct slot **bucket = bucket_of(c, s->id);
+	s->next = *bucket;
+	*bucket = s;
+	c->stats.bytes += s->cost;
+	if (c->stats.bytes > c->stats.peak)
+		c->stats.peak = c->stats.bytes;
+	return s;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+/* Without the lock. */
+static int open_record(struct record_cache *c, struct record_opener *opener, const struct ref *ref,
+	struct slot *s, struct err *err)
+{
+	CLEANUP(buf_done) struct buf cr = BUF_INIT(RECORD_MAX_BYTES);
+	int rc = buf_reserve(&s->raw, ref->raw_len, err);
+	if (rc == 0)
+		rc = c->store->get(c->store->self, ref->id, &cr, err);
+	return rc != 0 ? rc : record_open(opener, ref, s->type, cr.data, cr.len, &s->raw, err);
+}
+
+/* Open the record of ${s}, which has just been added; the lock is left meanwhile. */
+static int fill(struct record_cache *c, const struct ref *ref, struct slot *s, struct err *err)
+{
+	struct record_opener *opener = c->opener_count > 0 ? c->openers[--c->opener_count] : NULL;
+	(void)pthread_mutex_unlock(&c->lock); /* ours */
+	int rc = opener != NULL ? 0 : record_opener_new(&opener, err);
+	if (rc == 0)
+		rc = open_record(c, opener, ref, s, err);
+	(void)pthread_mutex_lock(&c->lock); /* ours until the caller leaves it */
+	if (opener != NULL && c->opener_count < MAX_OPENERS)
+		c->openers[c->opener_count++] = opener;
+	else
+		record_opener_free(opener);
+	(void)pthread_cond_broadcast(&c->opened); /* cannot fail */
+	if (rc != 0) {
+		drop(c, s);
+		return rc;
+	}
+	s->held = (struct record_cache_held){ .data = s->raw.data, .len = s->raw.len };
+	s->is_ready = true;
+	return 0;
+}
+
+/* A slot of ${ref} that is ready and held once more; with the lock. */
+static int hold(struct record_cache *c, const struct ref *ref, enum record_type type,
+	struct slot **out, struct err *err)
+{
+	struct slot *s = find(c, ref, type);
+	while (s != NULL && !s->is_ready) {
+		(void)pthread_cond_wait(&c->opened, &c->lock); /* cannot fail */
+		s = find(c, ref, type);
+	}
+	if (s != NULL) {
+		c->stats.hits++;
+		if (s->holds++ == 0)
+			idle_take(c, s);
+		*out = s;
+		return 0;
+	}
+	c->stats.misses++;
+	s = add(c, ref, type, err);
+	if (s == NULL)
+		return -ERR_NOMEM;
+	int rc = fill(c, ref, s, err);
+	if (rc != 0)
+		return rc;
+	s->holds = 1;
+	*out = s;
+	return 0;
+}
+
+static void release(struct record_cache *c, struct slot *s)
+{
+	if (--s->holds > 0)
+		return;
+	idle_add(c, s);
+	make_room(c, 0);
+}
+
+int record_cache_hold(struct record_cache *c, const struct ref *ref, enum record_type type,
+	const struct record_cache_held **out, struct err *err)
+{
+	struct slot *s = NULL;
+	if (ref->raw_len > RECORD_MAX_RAW_BYTES)
+		return err_set(err, ERR_CORRUPT, "a record of %u raw bytes", ref->raw_len);
+	(void)pthread_mutex_lock(&c->lock); /* fails for bad locks only, here and below */
+	int rc = hold(c, ref, type, &s, err);
+	(void)pthread_mutex_unlock(&c->lock);
+	if (rc == 0)
+		*out = &s->held;
+	return rc;
+}
+
+void record_cache_release(struct record_cache *c, const struct record_cache_held *held)
+{
+	struct slot *s = (struct slot *)(uintptr_t)held; /* held is its first member */
+	(void)pthread_mutex_lock(&c->lock);
+	release(c, s);
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+static int source_get(
+	void *self, const struct ref *ref, enum record_type type, struct buf *raw, struct err *err)
+{
+	const struct record_cache_held *held;
+	int rc = record_cache_hold(self, ref, type, &held, err);
+	if (rc != 0)
+		return rc;
+	rc = buf_add(raw, held->data, held->len, err);
+	record_cache_release(self, held);
+	return rc;
+}
+
+/* ---- reading ahead --------------------------------------------------------------------------- */
+
+void record_cache_ahead(struct record_cache *c, const struct ref *ref, enum record_type type)
+{
+	if (c->thread_count == 0 || ref->raw_len > c->max_bytes / 4)
+		return;
+	(void)pthread_mutex_lock(&c->lock);
+	if (c->queue_len < AHEAD_QUEUE && find(c, ref, type) == NULL) {
+		c->queue[(c->queue_at + c->queue_len++) % AHEAD_QUEUE] =
+			(struct wish){ .ref = *ref, .type = type };
+		(void)pthread_cond_signal(&c->wished); /* cannot fail */
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+/* With the lock, which is left while the record is opened. */
+static void fulfil(struct record_cache *c, const struct wish *w)
+{
+	if (find(c, &w->ref, w->type) != NULL)
+		return;
+	struct slot *s = add(c, &w->ref, w->type, NULL);
+	if (s == NULL || fill(c, &w->ref, s, NULL) != 0)
+		return; /* whoever needs it is told why */
+	c->stats.ahead++;
+	s->holds = 1;
+	release(c, s);
+}
+
+static void *read_ahead(void *arg)
+{
+	struct record_cache *c = arg;
+	(void)pthread_mutex_lock(&c->lock);
+	while (!c->is_ending) {
+		if (c->queue_len == 0) {
+			(void)pthread_cond_wait(&c->wished, &c->lock); /* cannot fail */
+			continue;
+		}
+		struct wish w = c->queue[c->queue_at];
+		c->queue_at = (c->queue_at + 1) % AHEAD_QUEUE;
+		c->queue_len--;
+		fulfil(c, &w);
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+int record_cache_new(const struct record_store *store, const struct record_cache_opts *opts,
+	struct record_cache **out, struct err *err)
+{
+	CLEANUP(record_cache_free_p) struct record_cache *c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	(void)pthread_mutex_init(&c->lock, NULL); /* with default attributes: cannot fail */
+	(void)pthread_cond_init(&c->opened, NULL);
+	(void)pthread_cond_init(&c->wished, NULL);
+	c->store = store;
+	c->source = (struct record_source){ .self = c, .get = source_get };
+	c->max_bytes =
+		opts->max_bytes < RECORD_CACHE_MIN_BYTES ? RECORD_CACHE_MIN_BYTES : opts->max_bytes;
+	c->bucket_count = MIN_BUCKETS;
+	while (c->bucket_count < c->max_bytes / SLOT_BYTES_PER_BUCKET)
+		c->bucket_count *= 2;
+	c->buckets = calloc(c->bucket_count, sizeof(struct slot *));
+	if (c->buckets == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	unsigned threads = opts->ahead_threads;
+	if (threads > RECORD_CACHE_MAX_AHEAD)
+		threads = RECORD_CACHE_MAX_AHEAD;
+	sigset_t all, before;
+	(void)sigfillset(&all);                          /* cannot fail, neither do the masks */
+	(void)pthread_sigmask(SIG_BLOCK, &all, &before); /* signals are for the others */
+	while (c->thread_count < threads &&
+		pthread_create(&c->threads[c->thread_count], NULL, read_ahead, c) == 0)
+		c->thread_count++; /* when one cannot be had, less is read ahead */
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	*out = TAKE(c);
+	return 0;
+}
+
+void record_cache_free(struct record_cache *c)
+{
+	if (c == NULL)
+		return;
+	(void)pthread_mutex_lock(&c->lock);
+	c->is_ending = true;
+	(void)pthread_cond_broadcast(&c->wished);
+	(void)pthread_mutex_unlock(&c->lock);
+	for (unsigned i = 0; i < c->thread_count; i++)
+		(void)pthread_join(c->threads[i], NULL); /* each was started once */
+	while (c->oldest != NULL) {
+		struct slot *s = c->oldest;
+		idle_take(c, s);
+		drop(c, s);
+	}
+	for (size_t i = 0; i < c->opener_count; i++)
+		record_opener_free(c->openers[i]);
+	free(c->buckets);
+	explicit_bzero(c->queue, sizeof(c->queue));
+	(void)pthread_cond_destroy(&c->wished);
+	(void)pthread_cond_destroy(&c->opened);
+	(void)pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+const struct record_source *record_cache_source(struct record_cache *c)
+{
+	return &c->source;
+}
+
+size_t record_cache_max_bytes(const struct record_cache *c)
+{
+	return c->max_bytes;
+}
+
+void record_cache_get_stats(struct record_cache *c, struct record_cache_stats *out)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	*out = c->stats;
+	(void)pthread_mutex_unlock(&c->lock);
+}
