@@ -23,10 +23,10 @@
  * (3) In the list of idle slots are exactly those that are ready and not held, the last used first;
  *     only these are given up.
  * (4) bytes is the cost of all slots in buckets: it passes max_bytes only by what is held.
- *     spare_bytes is at most an eighth of max_bytes.
+ *     spare_bytes is at most a quarter of max_bytes.
  */
 #define MAX_OPENERS 32
-#define MAX_SPARE 8
+#define MAX_SPARE 16
 #define KEEP_CR_BYTES ((size_t)2 << 20)
 #define AHEAD_QUEUE 32
 #define SLOT_BYTES_PER_BUCKET 16384
@@ -122,7 +122,7 @@ static void idle_take(struct record_cache *c, struct slot *s)
 static void keep_spare(struct record_cache *c, struct buf *raw)
 {
 	if (raw->cap == 0 || c->spare_count == MAX_SPARE ||
-		c->spare_bytes + raw->cap > c->max_bytes / 8) {
+		c->spare_bytes + raw->cap > c->max_bytes / 4) {
 		buf_wipe(raw);
 		return;
 	}
@@ -131,17 +131,20 @@ static void keep_spare(struct record_cache *c, struct buf *raw)
 	c->spare[c->spare_count++] = *raw;
 }
 
-/* Memory for ${len} bytes, if a spare one fits well. */
-static void take_spare(struct record_cache *c, size_t len, struct buf *out)
+/* The spare memory that fits ${room} bytes best, if one does well. */
+static void take_spare(struct record_cache *c, size_t room, struct buf *out)
 {
+	struct buf *best = NULL;
 	for (size_t i = 0; i < c->spare_count; i++) {
-		if (c->spare[i].cap < len || c->spare[i].cap / 2 > len)
-			continue;
-		*out = c->spare[i];
-		c->spare[i] = c->spare[--c->spare_count];
-		c->spare_bytes -= out->cap;
-		return;
+		struct buf *b = &c->spare[i];
+		if (b->cap >= room && b->cap / 2 <= room && (best == NULL || b->cap < best->cap))
+			best = b;
 	}
+	if (best == NULL)
+		return;
+	*out = *best;
+	*best = c->spare[--c->spare_count];
+	c->spare_bytes -= out->cap;
 }
 
 /* Out of its bucket and free; it is in no idle list. */
@@ -177,10 +180,13 @@ static struct slot *add(
 	memcpy(s->id, ref->id, sizeof(s->id));
 	memcpy(s->key, ref->key, sizeof(s->key));
 	s->type = type;
-	s->cost = sizeof(*s) + ref->raw_len;
+	const size_t room = ref->raw_len;
+	s->cost = sizeof(*s) + room;
 	s->raw.max = RECORD_MAX_RAW_BYTES;
 	make_room(c, s->cost);
-	take_spare(c, ref->raw_len, &s->raw);
+	take_spare(c, room, &s->raw);
+	if (s->raw.cap > room)
+		s->cost = sizeof(*s) + s->raw.cap;
 	struct slot **bucket = bucket_of(c, s->id);
 	s->next = *bucket;
 	*bucket = s;
