@@ -4,6 +4,7 @@
 #ifndef VAULT_VERIFY_INTERNAL_H
 #define VAULT_VERIFY_INTERNAL_H
 
+#include "base/buf.h"
 #include "vault/fetch.h"
 #include "vault/id_set.h"
 #include "vault/snapshot.h"
@@ -15,6 +16,7 @@ struct verify {
 	struct verify_result *result;
 	struct id_set *good; /* records whose bytes hash to their ID in a whole pack, with length */
 	uint64_t done, total; /* bytes, for progress */
+	struct buf object;    /* the one being checked; its memory serves the next */
 };
 
 /* Tell a problem (or a warning) of an object and count it. */
