@@ -7,10 +7,11 @@ MAKEFLAGS += --no-builtin-rules
 # ---- the one package list (Debian 12); tests/setup.sh installs what is missing --------------
 PACKAGES_BUILD := gcc libc6-dev pkg-config libssl-dev libzstd-dev libconfig-dev libjansson-dev \
 	libarchive-dev libpq-dev libxml2-dev libseccomp-dev libevent-dev \
-	libcurl4-openssl-dev libsqlite3-dev tzdata
+	libcurl4-openssl-dev libsqlite3-dev libfuse3-dev tzdata
 PACKAGES_DEMO := postgresql-15 bubblewrap
 PACKAGES_TEST := libcriterion-dev clang-format clang-tidy cppcheck shellcheck python3 \
-	python3-cryptography python3-jsonschema acl attr libcap2-bin e2fsprogs zstd util-linux faketime
+	python3-cryptography python3-jsonschema acl attr libcap2-bin e2fsprogs zstd util-linux \
+	faketime fuse3
 PACKAGES_BENCH := restic borgbackup python3 zstd
 
 # ---- how it is built ------------------------------------------------------------------------
@@ -19,7 +20,7 @@ V ?= release
 BUILD := build/$(V)
 CC ?= gcc
 PKGS := libcrypto libssl libzstd libconfig jansson libarchive libxml-2.0 libseccomp \
-	libevent_core libevent_openssl libevent_pthreads libcurl sqlite3
+	libevent_core libevent_openssl libevent_pthreads libcurl sqlite3 fuse3
 # asked only when something is compiled, so that `make setup` works before they are installed
 # libpq is loaded when it is used (src/db/libpq.c): its headers only
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) libpq 2>/dev/null | sed 's/-I/-isystem /g')
@@ -29,11 +30,13 @@ WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-protot
 	-Wformat=2 -Wundef -Wcast-qual -Wpointer-arith -Wswitch-enum -Wnull-dereference
 CFLAGS_release := -O2 -g -ffunction-sections -fdata-sections
 CFLAGS_debug := -O0 -g3
-CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+CFLAGS_asan := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
 CFLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+CFLAGS_fuzz := $(CFLAGS_asan) -fsanitize=fuzzer-no-link
 LDFLAGS_tsan := -fsanitize=thread
 LDFLAGS_asan := -fsanitize=address,undefined
+LDFLAGS_fuzz := $(LDFLAGS_asan)
 HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 HARDEN_LD := -pie -Wl,-z,relro,-z,now
 ifneq ($(V),release)
@@ -46,8 +49,8 @@ CFLAGS_ALL = -std=gnu17 $(WARN) $(WERROR) $(HARDEN) $(CFLAGS_$(V)) $(CFLAGS)
 LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS_$(V)) $(LDFLAGS)
 
 ROOMS := src/base src/codec src/crypto src/conf src/store src/store/local src/store/mem \
-	src/store/fault src/vault src/tlog src/net src/db src/msg plans restore agents agents/sources \
-	src/controller src/web src/cmd
+	src/store/fault src/vault src/mount src/tlog src/net src/db src/msg plans restore agents \
+	agents/sources src/controller src/web src/cmd
 MAINS := src/cmd/holdfast.c src/cmd/holdfast_verify.c src/cmd/holdfast_agent.c
 SRC := $(filter-out $(MAINS),$(foreach r,$(ROOMS),$(sort $(wildcard $(r)/*.c))))
 OBJ := $(SRC:%.c=$(BUILD)/obj/%.o)
@@ -154,6 +157,15 @@ lane-e2e: all tools ## the programs from outside, with real faults and kills
 .PHONY: prove-network
 prove-network: all ## 200 random kills and cuts of controller and agents (CHAOS_ROUNDS, SEED)
 	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} tests/e2e/network_chaos.sh $(BUILD)
+PROVE_COUNT ?= 1000000
+.PHONY: prove-chunker
+prove-chunker: $(BUILD)/prove/chunker ## 1,000,000 buffers cut alike by every kernel (PROVE_COUNT, SEED)
+	@$< $(PROVE_COUNT) $${SEED:-$$RANDOM$$RANDOM}
+$(BUILD)/prove/%: tests/prove/%.c $(TEST_HELPER_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	@echo "  PROVE $@"
+	@$(CC) $(CPPFLAGS_ALL) -Itests $(CFLAGS_ALL) -o $@ $< $(TEST_HELPER_OBJ) $(LIB) \
+		$(LDFLAGS_ALL) $(PKG_LIBS) -lpthread -lm
 .PHONY: prove-sanitizers
 prove-sanitizers: setup-demo ## controller and agents with real traffic under TSan and ASan (CHAOS_ROUNDS, SEED, KEEP)
 	@$(MAKE) --no-print-directory -j$$(nproc) V=tsan all tools
@@ -165,14 +177,20 @@ prove-limits: all ## an agent keeps to cpu_percent and bytes_per_s within 10 % (
 .PHONY: bench-network
 bench-network: all ## backup through the gateway beside in-process (BENCH_DIR=/usr/lib)
 	@tests/bench/network.sh $(BUILD)
+.PHONY: bench-mount
+bench-mount: all ## a mounted file beside its restored copy (BENCH_MIB=512)
+	@tests/bench/mount.sh $(BUILD)
 .PHONY: bench-agents
 bench-agents: all ## the controller under 100 polling agents (BENCH_AGENTS, BENCH_S)
 	@tests/bench/agents.sh $(BUILD)
-lane-reference: all tools ## the independent Python reader and the known answers
+lane-reference: all tools $(BUILD)/model/model_explore ## the independent reader, known answers, model
+	@$(BUILD)/model/model_explore --quick
 	@tests/reference/run.sh $(BUILD)
 lane-asan: ## unit tests and a smoke run under ASan and UBSan
 	@$(MAKE) --no-print-directory -j$$(nproc) V=asan all unit-programs
-	@$(MAKE) --no-print-directory V=asan unit
+	@$(MAKE) --no-print-directory V=asan unit build/asan/fuzz/fuzz_replay build/asan/tools/mallocs
+	@build/asan/fuzz/fuzz_replay tests/fuzz/corpus
+	@build/asan/tools/mallocs 53
 	@tests/e2e/smoke.sh build/asan
 
 .PHONY: unit-programs
@@ -187,11 +205,43 @@ $(BUILD)/tools/%.so: tests/tools/%.c
 	@mkdir -p $(@D)
 	@echo "  TOOL $@"
 	@$(CC) -D_GNU_SOURCE -std=gnu17 -O2 -Wall -Wextra $(WERROR) -fPIC -shared -o $@ $< -ldl
+WRAPPED := malloc calloc realloc reallocarray strdup strndup
+$(BUILD)/tools/mallocs: LDFLAGS += $(WRAPPED:%=-Wl,--wrap=%)
 $(BUILD)/tools/%: tests/tools/%.c $(TEST_HELPER_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	@echo "  TOOL $@"
 	@$(CC) $(CPPFLAGS_ALL) -Itests $(CFLAGS_ALL) -o $@ $< $(TEST_HELPER_OBJ) $(LIB) \
 		$(LDFLAGS_ALL) $(PKG_LIBS) -lpthread -lm
+
+# ---- the proof: longer than the tests -----------------------------------------------------------
+MODEL_SRC := $(sort $(wildcard tests/model/*.c))
+.PHONY: prove-model
+prove-model: $(BUILD)/model/model_explore ## every state of sessions and collection (docs/MODEL.md)
+	@$<
+$(BUILD)/model/model_explore: $(MODEL_SRC) $(wildcard tests/model/*.h)
+	@mkdir -p $(@D)
+	@echo "  MODEL $@"
+	@$(CC) -Itests $(CFLAGS_ALL) -o $@ $(MODEL_SRC) $(LDFLAGS_ALL)
+
+.PHONY: prove-malloc
+prove-malloc: ## every allocation of backup, restore and verify fails once
+	@$(MAKE) --no-print-directory -j$$(nproc) V=asan build/asan/tools/mallocs
+	@build/asan/tools/mallocs
+.PHONY: prove-fuzz fuzz-programs
+prove-fuzz: ## every parser under libFuzzer (FUZZ_SECONDS=600 each; wants clang, libclang-rt-14-dev)
+	@$(MAKE) --no-print-directory -j$$(nproc) V=fuzz CC=clang fuzz-programs
+	@tests/fuzz/prove.sh build/fuzz
+fuzz-programs: $(BUILD)/fuzz/fuzz_libfuzzer $(BUILD)/fuzz/fuzz_replay
+FUZZ_SRC := $(filter-out tests/fuzz/fuzz_libfuzzer.c tests/fuzz/fuzz_replay.c,$(sort $(wildcard tests/fuzz/*.c)))
+FUZZ_OBJ = $(FUZZ_SRC:%.c=$(BUILD)/obj/%.o)
+$(BUILD)/obj/tests/fuzz/%.o: CPPFLAGS_ALL += -Itests
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(FUZZ_OBJ) $(TEST_HELPER_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	@echo "  FUZZ $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS) -lpthread -lm
+$(BUILD)/fuzz/fuzz_libfuzzer: LDFLAGS_fuzz += -fsanitize=fuzzer
+.SECONDARY: $(FUZZ_OBJ)
+-include $(FUZZ_OBJ:.o=.d)
 
 # ---- measuring, never part of the tests ---------------------------------------------------------
 BENCH_PROGRAMS := $(BUILD)/holdfast $(BUILD)/tools/treecmp $(BUILD)/bench/corpus $(BUILD)/bench/meter
@@ -207,6 +257,12 @@ BENCH_TREE ?= /usr
 .PHONY: bench-memory
 bench-memory: $(BUILD)/bench/backup_memory ## peak memory of an agent (BENCH_TREE=/usr)
 	@$< $(BUILD)/bench/memory $(BENCH_TREE)
+.PHONY: bench-chunker
+bench-chunker: $(BUILD)/bench/chunker ## GB/s of the chunker, each kernel beside the portable one
+	@$<
+.PHONY: bench-codec
+bench-codec: $(BUILD)/bench/codec ## size and time of packing, with and without filter (CODEC_FILES)
+	@$< $(CODEC_FILES)
 $(BUILD)/bench/%: tests/bench/%.c $(LIB)
 	@mkdir -p $(@D)
 	@echo "  BENCH $@"

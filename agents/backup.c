@@ -440,6 +440,8 @@ int backup_run(const struct backup_opts *opts, const struct source *source,
 	if (rc == 0 && !opts->is_dry_run)
 		rc = finish(&r, &base, err);
 	tell_progress(&r);
+	if (rc != 0 && opts->on_failed != NULL)
+		opts->on_failed(opts->arg);
 	tear_down(&r); /* ends the thread that uses the port */
 	if (!opts->is_dry_run)
 		opts->port->abort(opts->port->self);

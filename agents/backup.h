@@ -44,6 +44,8 @@ struct backup_opts {
 	source_warn_fn on_warning;                                       /* may be NULL */
 	void (*on_progress)(void *arg, const struct backup_progress *p); /* may be NULL */
 	bool (*is_stopped)(void *arg); /* may be NULL; true ends the run with -ERR_INTERRUPTED */
+	/* May be NULL: the run has failed, and waits only for what the port is in the middle of. */
+	void (*on_failed)(void *arg);
 };
 
 struct backup_result {

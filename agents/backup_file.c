@@ -14,10 +14,11 @@
  * (1) offset is the file offset of the next byte; zeros are the zero bytes just before it that
  *     were not given on yet, whole blocks, all of them at aligned offsets.
  * (2) part holds the begun block, offset - part_len .. offset; offset - part_len is aligned.
- * (3) Large files: window holds the bytes of the current data run that are not cut yet.
+ * (3) Large files: window holds the bytes of the current data run that are not cut yet, and search
+ *     is where the search for their first cut stands.
  */
 
-#define READ_BYTES (1u << 20)
+#define READ_BYTES (256u << 10) /* stays in the cache between digest, zero test and chunker */
 #define STOP_CHECK_BYTES (8u << 20)
 
 /* A run of a small file: placed in the bundle when the file is whole. */
@@ -29,7 +30,8 @@ struct run {
 struct backup_file {
 	struct backup_file_opts opts;
 	uint8_t *read_buf; /* READ_BYTES */
-	struct buf window; /* large: up to chunker->max; small: all data */
+	struct buf window; /* large: the open chunk; small: all data */
+	struct chunker_search search;
 	struct run *runs;
 	size_t run_count, run_cap;
 	struct digest *digest[3]; /* by enum entry_digest, made when needed */
@@ -120,17 +122,21 @@ static int put_chunk(struct backup_file *f, const uint8_t *data, size_t len, str
 				 data, len, settle, content_share(f->content), index, err);
 }
 
-/* Cut and put chunks of the window: as many as are certain, or all when the run ends. */
+/* Put the chunks of the window whose ends are certain, or all when the run ends. */
 static int cut(struct backup_file *f, bool is_end, struct err *err)
 {
 	const struct chunker *c = f->opts.chunker;
 	size_t at = 0;
-	while (f->window.len - at >= c->max || (is_end && at < f->window.len)) {
-		size_t n = chunker_cut(c, f->window.data + at, f->window.len - at, is_end);
+	while (at < f->window.len) {
+		size_t n = chunker_search_next(
+			c, &f->search, f->window.data + at, f->window.len - at, is_end);
+		if (n == 0)
+			break;
 		int rc = put_chunk(f, f->window.data + at, n, err);
 		if (rc != 0)
 			return rc;
 		at += n;
+		chunker_search_begin(c, &f->search);
 	}
 	if (at > 0) {
 		memmove(f->window.data, f->window.data + at, f->window.len - at);
@@ -146,7 +152,7 @@ static int emit_data(struct backup_file *f, const uint8_t *data, size_t len, str
 		return rc;
 	if (f->is_small)
 		return add_run(f, false, len, err);
-	return f->window.len >= f->opts.chunker->max ? cut(f, false, err) : 0;
+	return cut(f, false, err);
 }
 
 static int emit_hole(struct backup_file *f, uint64_t len, struct err *err)
@@ -171,14 +177,33 @@ static int end_zeros(struct backup_file *f, struct err *err)
 	return rc;
 }
 
-static int take_block(struct backup_file *f, const uint8_t *block, struct err *err)
+/* How many of the ${len} bytes at ${p}, whole blocks, come before the first block of zeros. */
+static size_t before_zeros(const uint8_t *p, size_t len)
 {
-	if (memcmp(block, zero_block, sizeof(zero_block)) == 0) {
-		f->zeros += sizeof(zero_block);
-		return 0;
+	size_t n = 0;
+	while (n < len && memcmp(p + n, zero_block, sizeof(zero_block)) != 0)
+		n += sizeof(zero_block);
+	return n;
+}
+
+/* Whole blocks at an aligned offset. */
+static int take_blocks(struct backup_file *f, const uint8_t *p, size_t len, struct err *err)
+{
+	int rc = 0;
+	while (rc == 0 && len > 0) {
+		size_t n = before_zeros(p, len);
+		if (n > 0) {
+			rc = f->zeros > 0 ? end_zeros(f, err) : 0;
+			if (rc == 0)
+				rc = emit_data(f, p, n, err);
+		} else {
+			n = sizeof(zero_block);
+			f->zeros += n;
+		}
+		p += n;
+		len -= n;
 	}
-	int rc = f->zeros > 0 ? end_zeros(f, err) : 0;
-	return rc != 0 ? rc : emit_data(f, block, sizeof(zero_block), err);
+	return rc;
 }
 
 static int end_part(struct backup_file *f, struct err *err)
@@ -197,7 +222,8 @@ static int take_data(struct backup_file *f, const uint8_t *p, size_t len, struct
 		size_t in_block = (size_t)(f->offset % sizeof(zero_block));
 		size_t n = sizeof(zero_block) - in_block;
 		if (in_block == 0 && len >= n) {
-			rc = take_block(f, p, err);
+			n = len - len % sizeof(zero_block);
+			rc = take_blocks(f, p, n, err);
 		} else {
 			if (n > len)
 				n = len;
@@ -205,7 +231,7 @@ static int take_data(struct backup_file *f, const uint8_t *p, size_t len, struct
 			f->part_len += n;
 			if (f->part_len == sizeof(zero_block)) {
 				f->part_len = 0;
-				rc = take_block(f, f->part, err);
+				rc = take_blocks(f, f->part, sizeof(f->part), err);
 			} else if (in_block + n == sizeof(zero_block)) {
 				rc = end_part(
 					f, err); /* began behind a hole that was not aligned */
@@ -300,7 +326,9 @@ static int check_grown(struct backup_file *f, const struct source *source, struc
 	uint64_t length = f->offset;
 	f->offset = 0;
 	int rc = pump(f, source, digest, false, is_lost, err);
-	digest_end(digest, again);
+	int ended = digest_end(digest, again, rc == 0 ? err : NULL);
+	if (rc == 0)
+		rc = ended;
 	if (rc == 0 && (f->offset != length || memcmp(sum, again, sizeof(again)) != 0))
 		item->entry.notes |= ENTRY_NOTE_CHANGED;
 	f->offset = length;
@@ -315,6 +343,7 @@ static void begin(struct backup_file *f, uint64_t size)
 	f->part_len = 0;
 	f->run_count = 0;
 	buf_clear(&f->window);
+	chunker_search_begin(f->opts.chunker, &f->search);
 }
 
 int backup_file_read(struct backup_file *f, const struct source *source, struct source_item *item,
@@ -339,7 +368,9 @@ int backup_file_read(struct backup_file *f, const struct source *source, struct 
 	uint8_t sum[32];
 	bool is_lost = false;
 	rc = pump(f, source, digest, true, &is_lost, &why);
-	digest_end(digest, sum);
+	int ended = digest_end(digest, sum, rc == 0 ? &why : NULL);
+	if (rc == 0)
+		rc = ended;
 	if (rc == 0)
 		rc = check_grown(f, source, item, digest, sum, &is_lost, &why);
 	source->close(source->self, item);
@@ -377,7 +408,8 @@ int backup_file_compare(struct backup_file *f, const struct source *source,
 	bool is_lost = false;
 	if (rc == 0) {
 		rc = pump(f, source, digest, false, &is_lost, err);
-		digest_end(digest, sum);
+		int ended = digest_end(digest, sum, rc == 0 ? err : NULL);
+		rc = rc == 0 ? ended : rc;
 	}
 	source->close(source->self, item);
 	if (is_lost)

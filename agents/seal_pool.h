@@ -34,7 +34,7 @@ struct seal_job {
 	struct ref ref;
 	/* of the pool */
 	struct seal_job *next;
-	bool is_finished;
+	bool is_finished, came_finished;
 };
 
 struct seal_pool_opts {

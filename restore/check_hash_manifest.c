@@ -66,6 +66,10 @@ static int read_file(struct scan *s, const struct tree_walk_item *item, enum ent
 	if (rc != 0)
 		return rc;
 	struct hash *prefix = hash_new();
+	if (prefix == NULL) {
+		digest_free(whole);
+		return err_set(err, ERR_NOMEM, "out of memory");
+	}
 	ssize_t n;
 	while ((n = fdio_read_full(fd, s->bytes, CHECK_HASH_MANIFEST_READ_BYTES)) > 0) {
 		digest_add(whole, s->bytes, (size_t)n);
@@ -77,7 +81,9 @@ static int read_file(struct scan *s, const struct tree_walk_item *item, enum ent
 	}
 	if (n < 0)
 		rc = err_sys(err, ERR_IO, "unable to read '%s'", item->path);
-	digest_end(whole, r->digest);
+	int ended = digest_end(whole, r->digest, rc == 0 ? err : NULL);
+	if (rc == 0)
+		rc = ended;
 	digest_free(whole);
 	hash_end(prefix, r->prefix_sha256);
 	hash_free(prefix);

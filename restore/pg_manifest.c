@@ -275,6 +275,8 @@ static int hash_file(int dirfd, const char *name, struct pg_manifest_file *f, st
 	if (bytes == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	struct hash *h = hash_new();
+	if (h == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
 	ssize_t n;
 	while ((n = fdio_read_full(fd, bytes, PG_MANIFEST_READ_BYTES)) > 0) {
 		hash_add(h, bytes, (size_t)n);

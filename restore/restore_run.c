@@ -113,7 +113,9 @@ static int give_content(struct run *r, const struct entry *e, struct err *err)
 	digest_begin(r->digest, e->digest_kind);
 	r->offset = 0;
 	int rc = tree_reader_extents(r->reader, e, give_extent, r, err);
-	digest_end(r->digest, digest);
+	int ended = digest_end(r->digest, digest, rc == 0 ? err : NULL);
+	if (rc == 0)
+		rc = ended;
 	if (rc == 0 && r->offset != e->size)
 		rc = err_set(err, ERR_CORRUPT, "its extents hold %llu bytes instead of %llu",
 			(unsigned long long)r->offset, (unsigned long long)e->size);

@@ -43,6 +43,8 @@ static int hash_prefix(
 	struct walk *w, int fd, const char *path, struct truth_file *f, struct err *err)
 {
 	struct hash *h = hash_new();
+	if (h == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
 	uint64_t left = f->size;
 	while (left > 0) {
 		size_t want = left < TREE_TRUTH_READ_BYTES ? (size_t)left : TREE_TRUTH_READ_BYTES;

@@ -345,6 +345,8 @@ int postgres_capture(const struct pg_conn_opts *opts, const struct postgres_sink
 	if (rc != 0)
 		return rc;
 	c.hash = hash_new();
+	if (c.hash == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
 	ustar_init(&c.tar, &tar_ops, &c);
 	(void)libpq.PQsetNoticeReceiver(c.conn, take_notice, &c); /* returns the one before */
 	rc = identify(&c, err);

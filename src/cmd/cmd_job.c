@@ -53,7 +53,10 @@ static void tell_progress(struct cli *cli, const json_t *job, char last[256])
 	char line[256], size[HUMAN_BYTES];
 	if (p == NULL || cli->console.is_json || remote_text(p, "phase")[0] == '\0')
 		return; /* nothing was said yet */
-	if (remote_number(p, "files") == 0 && remote_number(p, "bytes") == 0)
+	const bool has_counts = remote_number(p, "files") != 0 || remote_number(p, "bytes") != 0;
+	if (!has_counts && remote_text(p, "text")[0] == '\0')
+		return; /* it has only begun */
+	if (!has_counts)
 		(void)snprintf(line, sizeof(line), "%s: %s", remote_text(p, "phase"),
 			remote_text(p, "text")); /* cut is fine */
 	else

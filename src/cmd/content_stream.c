@@ -58,7 +58,9 @@ int content_stream_run(const struct record_source *source, struct tree_reader *r
 		return rc;
 	extent_bytes_init(&s.bytes, source);
 	rc = tree_reader_extents(r, e, give_extent, &s, err);
-	digest_end(s.digest, digest);
+	int ended = digest_end(s.digest, digest, rc == 0 ? err : NULL);
+	if (rc == 0)
+		rc = ended;
 	digest_free(s.digest);
 	extent_bytes_done(&s.bytes);
 	if (rc == 0 && s.length != e->size)

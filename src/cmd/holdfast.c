@@ -18,17 +18,21 @@
 #include "cmd/cmd_drill.h"
 #include "cmd/cmd_dump.h"
 #include "cmd/cmd_find.h"
+#include "cmd/cmd_gc.h"
 #include "cmd/cmd_help.h"
 #include "cmd/cmd_init.h"
 #include "cmd/cmd_job.h"
 #include "cmd/cmd_key.h"
 #include "cmd/cmd_ls.h"
+#include "cmd/cmd_mount.h"
 #include "cmd/cmd_officer.h"
 #include "cmd/cmd_people.h"
 #include "cmd/cmd_plan.h"
 #include "cmd/cmd_report.h"
 #include "cmd/cmd_restore.h"
+#include "cmd/cmd_retention.h"
 #include "cmd/cmd_snapshot.h"
+#include "cmd/cmd_vault.h"
 #include "cmd/cmd_verify.h"
 #include "cmd/stop.h"
 #include "crypto/secret.h"
@@ -44,7 +48,12 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_find_verb,
 	&cmd_diff_verb,
 	&cmd_dump_verb,
+	&cmd_mount_verb,
 	&cmd_verify_verb,
+	&cmd_retention_preview_verb,
+	&cmd_retention_apply_verb,
+	&cmd_gc_verb,
+	&cmd_vault_info_verb,
 	&cmd_key_show_verb,
 	&cmd_key_passwd_verb,
 	&cmd_key_writer_verb,

@@ -37,8 +37,6 @@ enum { MODE_WORDS = 0, MODE_PLANES = 1, MODE_DELTA = 2 };
 
 #define TRIAL_BYTES 131072
 
-#define BLOCK_ROWS 64
-
 /* The width of a column: 8 when that divides the stride, else 4. */
 static unsigned width_of(unsigned stride)
 {
@@ -51,18 +49,26 @@ static bool is_allowed(unsigned stride)
 	       stride / width_of(stride) <= COL1_MAX_COLUMNS;
 }
 
-/* Little-endian word of ${width} bytes. */
-static uint64_t load(const uint8_t *p, unsigned width)
+static uint64_t to_little(uint64_t v)
 {
-	if (width == 8)
-		return bytes_le64(p);
-	return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	v = __builtin_bswap64(v);
+#endif
+	return v;
 }
 
-static void store(uint8_t *p, uint64_t v, unsigned width)
+/* Little-endian word of ${width} bytes, 8 or 4. */
+static inline uint64_t load(const uint8_t *p, unsigned width)
 {
-	for (unsigned i = 0; i < width; i++)
-		p[i] = (uint8_t)(v >> (8 * i));
+	uint64_t v = 0;
+	memcpy(&v, p, width);
+	return to_little(v);
+}
+
+static inline void store(uint8_t *p, uint64_t v, unsigned width)
+{
+	v = to_little(v);
+	memcpy(p, &v, width);
 }
 
 /* ---- transform ---------------------------------------------------------------------------- */
@@ -97,42 +103,93 @@ static void inverse_words(const struct column *c, const uint8_t *in, uint8_t *ou
 	}
 }
 
-/* Words of 4 bytes may carry garbage above them here: only their own bytes are written. */
-static void forward_planes(const struct column *c, const uint8_t *in, uint8_t *out)
+/* Turn the square of 8 x 8 bytes: byte b of word i goes to byte i of word b.  Halves, quarters and
+ * bytes of the words change places across the diagonal. */
+static inline void transpose(uint64_t w[8])
 {
-	uint64_t before = 0;
-	for (size_t at = 0; at < c->rows; at += BLOCK_ROWS) {
-		size_t n = c->rows - at < BLOCK_ROWS ? c->rows - at : BLOCK_ROWS;
-		uint64_t words[BLOCK_ROWS];
-		for (size_t i = 0; i < n; i++) {
-			uint64_t word = load(in + (at + i) * c->stride, c->width);
-			words[i] = c->mode == MODE_DELTA ? word - before : word;
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t t = (w[i] >> 32 ^ w[i + 4]) & UINT64_C(0xffffffff);
+		w[i + 4] ^= t;
+		w[i] ^= t << 32;
+	}
+	for (unsigned n = 0; n < 4; n++) {
+		unsigned i = n / 2 * 4 + n % 2;
+		uint64_t t = (w[i] >> 16 ^ w[i + 2]) & UINT64_C(0x0000ffff0000ffff);
+		w[i + 2] ^= t;
+		w[i] ^= t << 16;
+	}
+	for (unsigned i = 0; i < 8; i += 2) {
+		uint64_t t = (w[i] >> 8 ^ w[i + 1]) & UINT64_C(0x00ff00ff00ff00ff);
+		w[i + 1] ^= t;
+		w[i] ^= t << 8;
+	}
+}
+
+/* Eight rows at a time through transpose(), the last ones byte by byte.  Words of 4 bytes may carry
+ * garbage above them here: only their own bytes are written. */
+static inline void planes_of(
+	const struct column *c, unsigned width, const uint8_t *in, uint8_t *out)
+{
+	uint64_t before = 0, word;
+	size_t at = 0;
+	for (; at + 8 <= c->rows; at += 8) {
+		uint64_t w[8];
+		for (unsigned i = 0; i < 8; i++) {
+			word = load(in + (at + i) * c->stride, width);
+			w[i] = c->mode == MODE_DELTA ? word - before : word;
 			before = word;
 		}
-		for (unsigned b = 0; b < c->width; b++) {
-			uint8_t *plane = out + b * c->rows + at;
-			for (size_t i = 0; i < n; i++)
-				plane[i] = (uint8_t)(words[i] >> (8 * b));
+		transpose(w);
+		for (unsigned b = 0; b < width; b++)
+			store(out + b * c->rows + at, w[b], 8);
+	}
+	for (; at < c->rows; at++) {
+		word = load(in + at * c->stride, width);
+		uint64_t v = c->mode == MODE_DELTA ? word - before : word;
+		before = word;
+		for (unsigned b = 0; b < width; b++)
+			out[b * c->rows + at] = (uint8_t)(v >> (8 * b));
+	}
+}
+
+static void forward_planes(const struct column *c, const uint8_t *in, uint8_t *out)
+{
+	if (c->width == 8)
+		planes_of(c, 8, in, out);
+	else
+		planes_of(c, 4, in, out);
+}
+
+/* As planes_of(), the other way. */
+static inline void words_of(const struct column *c, unsigned width, const uint8_t *in, uint8_t *out)
+{
+	uint64_t sum = 0;
+	size_t at = 0;
+	for (; at + 8 <= c->rows; at += 8) {
+		uint64_t w[8] = { 0 };
+		for (unsigned b = 0; b < width; b++)
+			w[b] = bytes_le64(in + b * c->rows + at);
+		transpose(w);
+		for (unsigned i = 0; i < 8; i++) {
+			sum = c->mode == MODE_DELTA ? sum + w[i] : w[i];
+			store(out + (at + i) * c->stride, sum, width);
 		}
+	}
+	for (; at < c->rows; at++) {
+		uint64_t word = 0;
+		for (unsigned b = 0; b < width; b++)
+			word |= (uint64_t)in[b * c->rows + at] << (8 * b);
+		sum = c->mode == MODE_DELTA ? sum + word : word;
+		store(out + at * c->stride, sum, width);
 	}
 }
 
 static void inverse_planes(const struct column *c, const uint8_t *in, uint8_t *out)
 {
-	uint64_t sum = 0;
-	for (size_t at = 0; at < c->rows; at += BLOCK_ROWS) {
-		size_t n = c->rows - at < BLOCK_ROWS ? c->rows - at : BLOCK_ROWS;
-		uint64_t words[BLOCK_ROWS] = { 0 };
-		for (unsigned b = 0; b < c->width; b++) {
-			const uint8_t *plane = in + b * c->rows + at;
-			for (size_t i = 0; i < n; i++)
-				words[i] |= (uint64_t)plane[i] << (8 * b);
-		}
-		for (size_t i = 0; i < n; i++) {
-			sum = c->mode == MODE_DELTA ? sum + words[i] : words[i];
-			store(out + (at + i) * c->stride, sum, c->width);
-		}
-	}
+	if (c->width == 8)
+		words_of(c, 8, in, out);
+	else
+		words_of(c, 4, in, out);
 }
 
 static void forward_column(const struct column *c, const uint8_t *in, uint8_t *out)
@@ -427,17 +484,18 @@ static bool try_filter(const struct trial *t, const uint8_t *data, size_t len, s
 	size_t rows = sample / f->stride;
 	unsigned width = width_of(f->stride);
 
+	/* plain first: most wrong guesses show in the first columns, and a sum only grows */
+	size_t plain =
+		zcodec_compress(t->z, t->level, first, rows * f->stride, t->packed, t->packed_len);
 	size_t filtered = 0;
 	for (unsigned i = 0; i < f->stride / width; i++) {
 		struct column c = { rows, f->stride, width, MODE_WORDS };
 		size_t cost = try_column(t, c, first + i * width, &f->mode[i]);
-		if (cost == 0)
-			return false;
 		filtered += cost;
+		if (cost == 0 || filtered * 100 >= plain * 93)
+			return false;
 	}
-	size_t plain =
-		zcodec_compress(t->z, t->level, first, rows * f->stride, t->packed, t->packed_len);
-	return filtered * 100 < plain * 93;
+	return true;
 }
 
 int col1_choose(struct zcodec *z, int level, const uint8_t *data, size_t len, struct col1 *out)

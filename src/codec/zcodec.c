@@ -11,11 +11,13 @@
 /*
  * INVARIANTS
  * (1) The library always compresses into room for the worst case: with less it may store a block
- *     plain that it would have compressed, and the bytes would depend on the room.
+ *     plain that it would have compressed, and the bytes would depend on the room.  (Where only the
+ *     length counts it may have less.)
  * (2) Decompression takes one frame that fills the input, and writes at most out_len bytes
  *     whatever the frame says.
  */
 #define FRAME_MAGIC_BYTES 4
+#define EDGE_BYTES 1024
 
 struct zcodec {
 	ZSTD_CCtx *compress;   /* owned */
@@ -77,6 +79,17 @@ size_t zcodec_compress(
 	if (!is_direct)
 		memcpy(out, room, len);
 	return len;
+}
+
+bool zcodec_is_below(struct zcodec *z, int level, const void *in, size_t in_len, size_t limit)
+{
+	/* the bytes are not kept, so the room may be short; at its edge the library is wasteful */
+	size_t room_len = limit + EDGE_BYTES;
+	uint8_t *room = room_for(z, room_len);
+	if (room == NULL)
+		return false;
+	size_t len = ZSTD_compressCCtx(z->compress, room, room_len, in, in_len, level);
+	return !ZSTD_isError(len) && len < limit;
 }
 
 int zcodec_decompress(

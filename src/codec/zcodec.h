@@ -5,6 +5,7 @@
 #ifndef CODEC_ZCODEC_H
 #define CODEC_ZCODEC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,10 @@ void zcodec_free(struct zcodec *z);
  */
 size_t zcodec_compress(
 	struct zcodec *z, int level, const void *in, size_t in_len, void *out, size_t out_cap);
+
+/* Whether the bytes compress to less than ${limit} (as far as there is memory for it: else false).
+ * Stops once that much is written, so that a clear no costs little. */
+bool zcodec_is_below(struct zcodec *z, int level, const void *in, size_t in_len, size_t limit);
 
 /* Decompress one frame that fills the input to exactly ${out_len} bytes; on failure what ${out}
  * holds is undefined.  Return 0 or -ERR_CORRUPT. */

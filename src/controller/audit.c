@@ -38,31 +38,21 @@ static const struct catalog_row_field fields[] = {
 
 static const struct catalog_row row = { "audit", fields, sizeof(fields) / sizeof(fields[0]) };
 
-static void hash_text(struct hash *h, const char *text)
-{
-	uint8_t len[4];
-	bytes_put32(len, (uint32_t)strlen(text));
-	hash_add(h, len, sizeof(len));
-	hash_add(h, text, strlen(text));
-}
-
 static void hash_record(const struct audit_record *r, uint8_t out[HASH_BYTES])
 {
-	uint8_t numbers[16];
-	struct hash *h = hash_new();
+	const char *const texts[] = { r->who, r->address, r->action, r->object, r->outcome,
+		r->detail };
+	uint8_t numbers[16], lens[6][4];
+	struct hash_part parts[3 + 2 * 6] = { { label, sizeof(label) },
+		{ r->prev, sizeof(r->prev) }, { numbers, sizeof(numbers) } };
 	bytes_put64(numbers, (uint64_t)r->number);
 	bytes_put64(numbers + 8, (uint64_t)r->at_ms);
-	hash_add(h, label, sizeof(label));
-	hash_add(h, r->prev, sizeof(r->prev));
-	hash_add(h, numbers, sizeof(numbers));
-	hash_text(h, r->who);
-	hash_text(h, r->address);
-	hash_text(h, r->action);
-	hash_text(h, r->object);
-	hash_text(h, r->outcome);
-	hash_text(h, r->detail);
-	hash_end(h, out);
-	hash_free(h);
+	for (size_t i = 0; i < 6; i++) {
+		bytes_put32(lens[i], (uint32_t)strlen(texts[i]));
+		parts[3 + 2 * i] = (struct hash_part){ lens[i], sizeof(lens[i]) };
+		parts[4 + 2 * i] = (struct hash_part){ texts[i], strlen(texts[i]) };
+	}
+	hash_parts(parts, sizeof(parts) / sizeof(parts[0]), out);
 }
 
 /* Number and prev of the next record. */

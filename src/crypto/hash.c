@@ -49,12 +49,26 @@ void hash_sha256(const void *data, size_t len, uint8_t out[HASH_BYTES])
 	EVP_MD_CTX_free(ctx);
 }
 
+void hash_parts(const struct hash_part *parts, size_t count, uint8_t out[HASH_BYTES])
+{
+	EVP_MD_CTX *ctx = new_ctx();
+	begin(ctx);
+	for (size_t i = 0; i < count; i++)
+		add(ctx, parts[i].data, parts[i].len);
+	end(ctx, out);
+	EVP_MD_CTX_free(ctx);
+}
+
 struct hash *hash_new(void)
 {
 	struct hash *h = calloc(1, sizeof(*h));
 	if (h == NULL)
-		cryptolib_die("making a hash");
-	h->ctx = new_ctx();
+		return NULL;
+	h->ctx = EVP_MD_CTX_new();
+	if (h->ctx == NULL) {
+		free(h);
+		return NULL;
+	}
 	begin(h->ctx);
 	return h;
 }

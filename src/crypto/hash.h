@@ -16,7 +16,14 @@ struct hash;
 /* SHA-256 of ${len} bytes. */
 void hash_sha256(const void *data, size_t len, uint8_t out[HASH_BYTES]);
 
-/* Begin a hash in pieces; never NULL. */
+/* SHA-256 of ${count} pieces, one after the other. */
+struct hash_part {
+	const void *data;
+	size_t len;
+};
+void hash_parts(const struct hash_part *parts, size_t count, uint8_t out[HASH_BYTES]);
+
+/* Begin a hash in pieces; NULL = no memory. */
 struct hash *hash_new(void);
 void hash_add(struct hash *h, const void *data, size_t len);
 /* Store the digest of everything added, and begin anew. */

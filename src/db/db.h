@@ -43,8 +43,8 @@ struct db_migration {
 /**
  * db_open(location, out, err):
  * "sqlite:PATH", created (0600) when missing; a quick check of its integrity is made.  Return 0,
- * -ERR_BUSY (another process still holds it after two seconds), -ERR_CORRUPT (damaged: the hint says how to rebuild it),
- * -ERR_CONFIG (location) or -ERR_IO.
+ * -ERR_BUSY (another process still holds it after two seconds), -ERR_CORRUPT (damaged: the hint
+ * says how to rebuild it), -ERR_CONFIG (location) or -ERR_IO.
  */
 int db_open(const char *location, struct db **out, struct err *err);
 void db_close(struct db *d);

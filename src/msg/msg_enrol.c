@@ -214,19 +214,12 @@ void msg_enrol_fingerprint(const struct msg_enrol *m, const struct msg_enrol_ans
 {
 	uint8_t digest[HASH_BYTES];
 	CLEANUP(buf_done) struct buf text = BUF_INIT(64);
-	struct hash *h = hash_new();
-	hash_add(h, fingerprint_prefix, sizeof(fingerprint_prefix));
-	hash_add(h, a->agent_id, sizeof(a->agent_id));
-	hash_add(h, a->domain_id, sizeof(a->domain_id));
-	hash_add(h, a->officer, sizeof(a->officer));
-	hash_add(h, csr_key_hash, 32);
-	hash_add(h, m->ik, sizeof(m->ik));
-	hash_add(h, m->delivery, sizeof(m->delivery));
-	hash_add(h, m->dk, sizeof(m->dk));
-	hash_add(h, m->report, sizeof(m->report));
-	hash_add(h, ca_hash, 32);
-	hash_end(h, digest);
-	hash_free(h);
+	const struct hash_part parts[] = { { fingerprint_prefix, sizeof(fingerprint_prefix) },
+		{ a->agent_id, sizeof(a->agent_id) }, { a->domain_id, sizeof(a->domain_id) },
+		{ a->officer, sizeof(a->officer) }, { csr_key_hash, 32 }, { m->ik, sizeof(m->ik) },
+		{ m->delivery, sizeof(m->delivery) }, { m->dk, sizeof(m->dk) },
+		{ m->report, sizeof(m->report) }, { ca_hash, 32 } };
+	hash_parts(parts, sizeof(parts) / sizeof(parts[0]), digest);
 	out[0] = '\0'; /* no memory for 16 bytes: nothing to compare, so nobody approves */
 	if (text_base32(digest, 10, &text, NULL) != 0)
 		return;

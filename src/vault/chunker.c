@@ -10,27 +10,17 @@
 /*
  * INVARIANTS
  * (1) A candidate depends on the 64 bytes that end at it, on nothing before: any code that visits
- *     all positions in order finds the same cuts.
- * (2) A position tested is at least min - 1 > 63 bytes into the chunk, so the window is inside it.
- *
- * h(t) = sum of w[i] * g(b[t-i]), w = 1,3,5,15,3,9,15,45, is three doubling steps with odd factors:
- * e(t) = g(t) + 3 g(t-1);  c(t) = e(t) + 5 e(t-2);  h(t) = c(t) + 3 c(t-4).  They are taken over a
- * tile at a time in plain byte loops of fixed length, which a compiler turns into vector code.
+ *     all positions in order finds the same cuts, in how many calls soever.
+ * (2) A position tested is at least min - 1 > 63 bytes into the chunk, so the window is inside it,
+ *     and so is what a kernel reads before its first position.
  */
 
 #define CHUNKER_KEY_STREAM_BYTES (17 * HMAC_BYTES)
 #define CHUNKER_WINDOW_BYTES 64
 #define CHUNKER_MEMO_BYTES 256
-#define TILE 4096
-#define BACK 16 /* bytes before the tile that warm the steps up; 7 are needed */
-
-/* The state of one search for a cut. */
-struct search {
-	size_t last; /* the candidate before, or where counting begins */
-	uint64_t last_v;
-	size_t best_len; /* 0 = no candidate yet */
-	uint64_t best_v;
-};
+#define BLOCK CHUNKER_KERNEL_BLOCK_BYTES
+#define BACK CHUNKER_KERNEL_BACK_BYTES
+#define TILE_BYTES 4096 /* what a kernel marks at a time */
 
 void chunker_init(struct chunker *c, const uint8_t key[32], size_t average)
 {
@@ -54,9 +44,12 @@ void chunker_init(struct chunker *c, const uint8_t key[32], size_t average)
 		p[i] = p[j];
 		p[j] = swapped;
 	}
+	memcpy(c->key.low, p, 16);
+	memcpy(c->key.high, p + 16, 16);
 	for (unsigned b = 0; b < 256; b++)
-		c->g[b] = p[b & 15] ^ p[16 + (b >> 4)];
-	c->k = q[0] | 1;
+		c->key.g[b] = p[b & 15] ^ p[16 + (b >> 4)];
+	c->key.k = q[0] | 1;
+	c->kernel = chunker_kernel_best();
 	c->m0 = bytes_le64(q + 1);
 	c->m1 = bytes_le64(q + 9);
 	c->min = average / 4;
@@ -68,34 +61,23 @@ void chunker_init(struct chunker *c, const uint8_t key[32], size_t average)
 	explicit_bzero(p, sizeof(p));
 }
 
-/*
- * Fill h[0..TILE) for the positions from ${at} on; ${len} of them exist, the rest is junk.
- */
-static void hash_tile(const struct chunker *c, const uint8_t *at, size_t len, uint8_t h[TILE])
+/* Mark the positions of a tile at ${at}, of which ${len} exist. */
+static void mark(const struct chunker *c, const uint8_t *at, size_t len, uint64_t *marks)
 {
-	uint8_t u[BACK + TILE], e[BACK + TILE], d[BACK + TILE];
-	const uint8_t *from = at - BACK;
-
-	if (len < TILE)
-		memset(u + BACK + len, 0, TILE - len);
-	for (size_t i = 0; i < BACK + len; i++)
-		u[i] = c->g[from[i]];
-	memset(e, 0, BACK);
-	memset(d, 0, BACK);
-	for (size_t i = 0; i < 8; i++)
-		e[8 + i] = (uint8_t)(u[8 + i] + 3 * u[7 + i]);
-	for (size_t i = 0; i < TILE; i++)
-		e[BACK + i] = (uint8_t)(u[BACK + i] + 3 * u[BACK - 1 + i]);
-	for (size_t i = 0; i < 4; i++)
-		d[12 + i] = (uint8_t)(e[12 + i] + 5 * e[10 + i]);
-	for (size_t i = 0; i < TILE; i++)
-		d[BACK + i] = (uint8_t)(e[BACK + i] + 5 * e[BACK - 2 + i]);
-	for (size_t i = 0; i < TILE; i++)
-		h[i] = (uint8_t)(d[BACK + i] + 3 * d[BACK - 4 + i]);
+	size_t blocks = len / BLOCK, rest = len % BLOCK;
+	if (blocks > 0)
+		c->kernel->mark(&c->key, at, blocks, marks);
+	if (rest == 0)
+		return;
+	/* a kernel reads whole blocks, but the stream may end here */
+	uint8_t padded[BACK + BLOCK] = { 0 };
+	memcpy(padded, at + blocks * BLOCK - BACK, BACK + rest);
+	c->kernel->mark(&c->key, padded + BACK, 1, &marks[blocks]);
+	marks[blocks] &= (UINT64_C(1) << rest) - 1;
 }
 
 /* Judge position ${t}, where h is K.  Return true if the chunk ends with it. */
-static bool is_cut(const struct chunker *c, const uint8_t *data, size_t t, struct search *s)
+static bool is_cut(const struct chunker *c, const uint8_t *data, size_t t, struct chunker_search *s)
 {
 	uint64_t x0 = bytes_le64(data + t - 15), x1 = bytes_le64(data + t - 7);
 
@@ -120,28 +102,53 @@ static bool is_cut(const struct chunker *c, const uint8_t *data, size_t t, struc
 	return false;
 }
 
-size_t chunker_cut(const struct chunker *c, const uint8_t *data, size_t len, bool is_end)
+/* Visit the candidates from s->seen to ${len}.  Return the length of the chunk, 0 if none ends it.
+ */
+static size_t search(
+	const struct chunker *c, struct chunker_search *s, const uint8_t *data, size_t len)
 {
-	struct search s = { .last = c->min - 2 };
-	uint8_t h[TILE];
+	uint64_t marks[TILE_BYTES / BLOCK] = { 0 };
 
-	assert(is_end || len >= c->max);
-	if (len <= c->min)
-		return len;
+	while (s->seen < len) {
+		size_t at = s->seen;
+		size_t n = len - at < TILE_BYTES ? len - at : TILE_BYTES;
+		mark(c, data + at, n, marks);
+		for (size_t b = 0; b * BLOCK < n; b++) {
+			for (uint64_t m = marks[b]; m != 0; m &= m - 1) {
+				size_t t = at + b * BLOCK + (unsigned)__builtin_ctzll(m);
+				if (is_cut(c, data, t, s))
+					return t + 1;
+			}
+		}
+		s->seen = at + n;
+	}
+	return 0;
+}
+
+void chunker_search_begin(const struct chunker *c, struct chunker_search *s)
+{
+	*s = (struct chunker_search){ .seen = c->min - 1, .last = c->min - 2 };
+}
+
+size_t chunker_search_next(const struct chunker *c, struct chunker_search *s, const uint8_t *data,
+	size_t len, bool is_end)
+{
 	bool is_full = len >= c->max;
 	if (is_full)
 		len = c->max;
-	for (size_t tile = c->min - 1; tile < len; tile += TILE) {
-		size_t n = len - tile < TILE ? len - tile : TILE;
-		hash_tile(c, data + tile, n, h);
-		for (size_t i = 0; i < n; i++) {
-			const uint8_t *hit = memchr(h + i, c->k, n - i);
-			if (hit == NULL)
-				break;
-			i = (size_t)(hit - h);
-			if (is_cut(c, data, tile + i, &s))
-				return tile + i + 1;
-		}
-	}
-	return is_full && s.best_len != 0 ? s.best_len : len;
+	size_t found = len > c->min ? search(c, s, data, len) : 0;
+	if (found != 0)
+		return found;
+	if (is_full && s->best_len != 0)
+		return s->best_len;
+	return is_full || is_end ? len : 0;
+}
+
+size_t chunker_cut(const struct chunker *c, const uint8_t *data, size_t len, bool is_end)
+{
+	struct chunker_search s;
+
+	assert(is_end || len >= c->max);
+	chunker_search_begin(c, &s);
+	return chunker_search_next(c, &s, data, len, is_end);
 }

@@ -28,6 +28,7 @@ struct digest {
 	bool has_zero_leaf;
 	uint8_t *leaves; /* owned */
 	size_t leaf_count, leaf_cap;
+	bool is_short; /* a leaf found no memory */
 };
 
 static const uint8_t zeros[ZERO_STEP_BYTES];
@@ -55,6 +56,8 @@ int digest_new(enum entry_digest kind, struct digest **out, struct err *err)
 	d->kind = kind;
 	d->inner = hash_new();
 	d->outer = hash_new();
+	if (d->inner == NULL || d->outer == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
 	begin_block(d);
 	*out = TAKE(d);
 	return 0;
@@ -85,8 +88,10 @@ static void add_leaf(struct digest *d, const uint8_t leaf[HASH_BYTES])
 	if (d->leaf_count == d->leaf_cap) {
 		size_t cap = d->leaf_cap == 0 ? 64 : d->leaf_cap * 2;
 		uint8_t *grown = reallocarray(d->leaves, cap, HASH_BYTES);
-		if (grown == NULL)
-			abort(); /* 32 bytes a MiB: nothing else can work any more either */
+		if (grown == NULL) {
+			d->is_short = true;
+			return;
+		}
 		d->leaves = grown;
 		d->leaf_cap = cap;
 	}
@@ -152,12 +157,14 @@ void digest_add_zeros(struct digest *d, uint64_t len)
 	}
 }
 
-void digest_end(struct digest *d, uint8_t out[32])
+int digest_end(struct digest *d, uint8_t out[32], struct err *err)
 {
+	bool is_short = false;
 	if (d->kind == ENTRY_DIGEST_BLOCKS) {
 		uint8_t head[9] = { 1 };
 		if (d->fill > 0)
 			end_block(d);
+		is_short = d->is_short;
 		bytes_put64(head + 1, d->size);
 		hash_add(d->outer, head, sizeof(head));
 		hash_add(d->outer, d->leaves, d->leaf_count * HASH_BYTES);
@@ -167,4 +174,6 @@ void digest_end(struct digest *d, uint8_t out[32])
 		hash_end(d->inner, out);
 	}
 	d->size = 0; /* the open block, if any, holds its prefix only: it is begun anew already */
+	d->is_short = false;
+	return is_short ? err_set(err, ERR_NOMEM, "out of memory for a digest of blocks") : 0;
 }

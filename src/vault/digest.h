@@ -27,7 +27,8 @@ void digest_begin(struct digest *d, enum entry_digest kind);
 /* Content in order; a hole or run of zeros by its length. */
 void digest_add(struct digest *d, const void *data, size_t len);
 void digest_add_zeros(struct digest *d, uint64_t len);
-/* Store the digest and begin anew. */
-void digest_end(struct digest *d, uint8_t out[32]);
+/* Store the digest and begin anew, also on failure.  Return 0 or -ERR_NOMEM (a digest of blocks
+ * keeps 32 bytes a MiB). */
+int digest_end(struct digest *d, uint8_t out[32], struct err *err);
 
 #endif

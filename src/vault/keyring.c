@@ -69,13 +69,9 @@ void keyring_source_id(
 {
 	static const char label[] = "hf1/source"; /* with its 00 */
 	uint8_t digest[HASH_BYTES];
-	struct hash *h = hash_new();
-	hash_add(h, label, sizeof(label));
-	hash_add(h, domain_id, 16);
-	hash_add(h, agent_id, 16);
-	hash_add(h, name, strlen(name));
-	hash_end(h, digest);
-	hash_free(h);
+	const struct hash_part parts[] = { { label, sizeof(label) }, { domain_id, 16 },
+		{ agent_id, 16 }, { name, strlen(name) } };
+	hash_parts(parts, 4, digest);
 	memcpy(out, digest, 16);
 }
 

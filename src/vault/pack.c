@@ -194,8 +194,8 @@ static void write_footer(const struct pack *p, uint8_t *footer, size_t len)
 static int hand_over(struct pack *p, size_t total, struct buf *out, struct err *err)
 {
 	if (total > out->max)
-		return err_set(err, ERR_LIMIT, "%zu bytes would pass the limit of %zu", total,
-			out->max);
+		return err_set(
+			err, ERR_LIMIT, "%zu bytes would pass the limit of %zu", total, out->max);
 	if (out->len == 0) {
 		const struct buf empty = { .data = out->data, .cap = out->cap, .max = p->body.max };
 		*out = (struct buf){

@@ -301,6 +301,25 @@ struct packed {
 	uint8_t comp, filter;
 };
 
+/* Pack by ${rule} into the ${room} bytes at ${out}.  Return the length of all, 0 when it fails. */
+static size_t pack_by(struct record_sealer *s, const struct record_rule *rule, const uint8_t *raw,
+	size_t len, uint8_t *out, size_t room)
+{
+	const uint8_t *in = raw;
+	size_t used = 0;
+	if (rule->has_filter) {
+		uint8_t param[COL1_MAX_PARAM_BYTES];
+		used = col1_encode(&rule->filter, param);
+		if (used > room)
+			return 0;
+		memcpy(out, param, used);
+		col1_forward(&rule->filter, raw, s->filtered.data, len);
+		in = s->filtered.data;
+	}
+	size_t n = zcodec_compress(s->zcodec, rule->level, in, len, out + used, room - used);
+	return n == 0 ? 0 : used + n;
+}
+
 /* Write the payload to ${out}, which has ${room} bytes.  -ERR_LIMIT when it does not fit. */
 static int pack_payload(struct record_sealer *s, enum record_class class, const uint8_t *raw,
 	size_t len, uint8_t *out, size_t room, struct packed *packed, struct err *err)
@@ -312,20 +331,16 @@ static int pack_payload(struct record_sealer *s, enum record_class class, const 
 	if (rc != 0)
 		return rc;
 
-	const uint8_t *in = raw;
-	size_t used = 0;
+	size_t n = pack_by(s, &rule, raw, len, out, room);
 	if (rule.has_filter) {
-		uint8_t param[COL1_MAX_PARAM_BYTES];
-		used = col1_encode(&rule.filter, param);
-		if (used > room)
-			return err_set(err, ERR_LIMIT, "%zu bytes do not fit into a record", len);
-		memcpy(out, param, used);
-		col1_forward(&rule.filter, raw, s->filtered.data, len);
-		in = s->filtered.data;
+		rc = record_rule_recheck(s->zcodec, raw, len, n == 0 ? len : n, &rule, err);
+		if (rc != 0)
+			return rc;
+		if (!rule.has_filter)
+			n = pack_by(s, &rule, raw, len, out, room);
 	}
-	size_t n = zcodec_compress(s->zcodec, rule.level, in, len, out + used, room - used);
-	if (n > 0 && record_rule_is_worth(used + n, len)) {
-		*packed = (struct packed){ used + n, COMP_ZSTD,
+	if (n > 0 && record_rule_is_worth(n, len)) {
+		*packed = (struct packed){ n, COMP_ZSTD,
 			rule.has_filter ? FILTER_COL1 : FILTER_NONE };
 		return 0;
 	}

@@ -75,9 +75,7 @@ bool record_rule_is_dense(const uint8_t *raw, size_t len)
 	return (uint64_t)total * log2_fixed(total) >= sum + (uint64_t)total * DENSE_BITS;
 }
 
-/* Compress the middle of the chunk at both levels: is the better one worth its time? */
-static int better_level(
-	struct zcodec *z, const uint8_t *raw, size_t len, int *level, struct err *err)
+int record_rule_level(struct zcodec *z, const uint8_t *raw, size_t len, int *level, struct err *err)
 {
 	size_t sample = len < RECORD_RULE_SAMPLE_BYTES ? len : RECORD_RULE_SAMPLE_BYTES;
 	const uint8_t *at = raw + (len - sample) / 2;
@@ -104,11 +102,24 @@ int record_rule_choose(struct zcodec *z, enum record_class class, const uint8_t 
 			rule.has_filter = true;
 			rule.level = LEVEL_BETTER;
 		} else {
-			int rc = better_level(z, raw, len, &rule.level, err);
+			int rc = record_rule_level(z, raw, len, &rule.level, err);
 			if (rc != 0)
 				return rc;
 		}
 	}
 	*out = rule;
 	return 0;
+}
+
+int record_rule_recheck(struct zcodec *z, const uint8_t *raw, size_t len, size_t packed,
+	struct record_rule *rule, struct err *err)
+{
+	/* a clear no, the common case, costs no trial of the level */
+	if (!zcodec_is_below(z, LEVEL_BETTER, raw, len, packed + packed / 16))
+		return 0;
+	int level;
+	int rc = record_rule_level(z, raw, len, &level, err);
+	if (rc == 0 && zcodec_is_below(z, level, raw, len, packed))
+		*rule = (struct record_rule){ .level = level };
+	return rc;
 }

@@ -34,6 +34,20 @@ struct record_rule {
 int record_rule_choose(struct zcodec *z, enum record_class class, const uint8_t *raw, size_t len,
 	struct record_rule *out, struct err *err);
 
+/**
+ * record_rule_recheck(z, raw, len, packed, rule, err):
+ * The guess at a filter came from samples: now that the filtered chunk has ${packed} bytes, take
+ * the filter out of *${rule} (and set the level) if the chunk is smaller without.  Return 0 or
+ * -ERR_NOMEM.
+ */
+int record_rule_recheck(struct zcodec *z, const uint8_t *raw, size_t len, size_t packed,
+	struct record_rule *rule, struct err *err);
+
+/* The level of a chunk without a filter: its middle is compressed at both, and *${level} is the
+ * better one if that is worth its time.  Return 0 or -ERR_NOMEM. */
+int record_rule_level(
+	struct zcodec *z, const uint8_t *raw, size_t len, int *level, struct err *err);
+
 /* Is a payload of ${packed} bytes kept for ${len} raw ones?  At 98.4 % and above it is not. */
 bool record_rule_is_worth(size_t packed, size_t len);
 

@@ -89,7 +89,9 @@ static int check_file(struct content *c, struct tree_reader *reader, const struc
 	c->length = 0;
 	uint8_t digest[HASH_BYTES];
 	rc = tree_reader_extents(reader, e, read_extent, c, err);
-	digest_end(c->digest, digest);
+	int ended = digest_end(c->digest, digest, rc == 0 ? err : NULL);
+	if (rc == 0)
+		rc = ended;
 	c->v->result->files++;
 	if (rc == 0 && c->length != e->size)
 		rc = err_set(err, ERR_CORRUPT, "its extents hold %llu bytes instead of %llu",
@@ -109,7 +111,7 @@ static void tell_file(struct content *c, const uint8_t *key, size_t key_len, con
 	if (entry_key_path(key, key_len, &path, NULL) != 0)
 		buf_clear(&path);
 	(void)escape_text(safe, sizeof(safe), (const char *)path.data, path.len); /* cut is fine */
-	err_set(&told, ERR_CORRUPT, "file '%s': %s", safe, why->msg);
+	err_set(&told, (enum err_code)why->code, "file '%s': %s", safe, why->msg);
 	verify_problem(c->v, c->snapshot->object, &told);
 }
 
@@ -151,7 +153,8 @@ int verify_content_snapshot(struct verify *v, struct fetch *f, const struct snap
 	struct tree_reader *reader = NULL;
 	struct err why = ERR_INIT;
 	extent_bytes_init(&c.bytes, fetch_source(f));
-	int rc = digest_new(ENTRY_DIGEST_SHA256, &c.digest, &why);
+	int rc = c.shape == NULL ? err_set(&why, ERR_NOMEM, "out of memory")
+				 : digest_new(ENTRY_DIGEST_SHA256, &c.digest, &why);
 	if (rc == 0)
 		rc = id_set_new(&c.refs, &why);
 	if (rc == 0)

@@ -5,6 +5,7 @@
 #define VAULT_VERIFY_INTERNAL_H
 
 #include "base/buf.h"
+#include "vault/collect_view.h"
 #include "vault/fetch.h"
 #include "vault/id_set.h"
 #include "vault/snapshot.h"
@@ -14,12 +15,16 @@ struct verify {
 	struct vault *vault;
 	const struct verify_opts *opts;
 	struct verify_result *result;
-	struct id_set *good; /* records whose bytes hash to their ID in a whole pack, with length */
+	struct collect_view lists; /* of collection, at the begin */
+	struct id_set *good;  /* records whose bytes hash to their ID in a whole pack that is not
+			       * dead, with length */
 	uint64_t done, total; /* bytes, for progress */
 	struct buf object;    /* the one being checked; its memory serves the next */
+	bool is_short;        /* something could not be looked at for lack of memory */
 };
 
-/* Tell a problem (or a warning) of an object and count it. */
+/* Tell a problem (or a warning) of an object and count it.  Lack of memory is no problem of the
+ * object: it is kept, and the run ends with it. */
 void verify_problem(struct verify *v, const char *object, const struct err *why);
 void verify_warning(struct verify *v, const char *object, const char *what);
 /* Count progress; return 0 or -ERR_INTERRUPTED. */

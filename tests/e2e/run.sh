@@ -1,6 +1,6 @@
 #!/bin/bash
-# Run every end-to-end script on the programs in BUILD (default build/release), as many at a time as
-# there are processors; one line each, then the sum.  Scripts: everything beside this one but the
+# Run every end-to-end script on the programs in BUILD (default build/release), two at a time for each
+# processor, since they mostly wait; one line each, then the sum.  Scripts: everything beside this one but the
 # shared ones (lib.sh, netlib.sh) and smoke.sh.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,7 +17,7 @@ for script in "$here"/*.sh; do
 	scripts+=("$script")
 done
 # shellcheck disable=SC2016 # the inner shell expands it
-printf '%s\0' "${scripts[@]}" | xargs -0 -r -P"$(nproc)" -n1 bash -c '
+printf '%s\0' "${scripts[@]}" | xargs -0 -r -P"$((2 * $(nproc)))" -n1 bash -c '
 	name=$(basename "$2")
 	begin=$(date +%s)
 	"$2" "$1" >"$0/$name.out" 2>&1 </dev/null

@@ -21,7 +21,7 @@ FLOORS = {
     "store": 3,
     "vault": 4, "db": 4, "tlog": 4,
     "msg": 5, "plans": 5,
-    "restore": 6,
+    "restore": 6, "mount": 6,
     "agents": 7, "controller": 7,
     "web": 8,
     "cmd": 9,

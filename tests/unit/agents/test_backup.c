@@ -335,6 +335,34 @@ static bool stop_now(void *arg)
 	return true;
 }
 
+static void count_failure(void *arg)
+{
+	(*(int *)arg)++;
+}
+
+Test(backup, a_run_that_fails_says_so_once_and_a_good_one_never)
+{
+	static const uint8_t data[] = "x";
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	const struct fake_file files[] = {
+		{ .path = "a", .kind = ENTRY_FILE, .data = data, .len = 1 },
+	};
+	struct fake_source source;
+	int failures = 0;
+	struct backup_opts opts = {
+		.source_name = "plant", .arg = &failures, .on_failed = count_failure
+	};
+	fake_source_init(&source, files, COUNT(files));
+	cr_assert(eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0));
+	cr_expect(eq(int, failures, 0));
+	opts.is_stopped = stop_now;
+	fake_source_init(&source, files, COUNT(files));
+	cr_expect(
+		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), -ERR_INTERRUPTED));
+	cr_expect(eq(int, failures, 1));
+}
+
 Test(backup, it_stops_when_asked_without_a_snapshot)
 {
 	static const uint8_t data[] = "x";

@@ -191,6 +191,50 @@ static unsigned columns_of(unsigned stride)
 	return stride / (stride % 8 == 0 ? 8 : 4);
 }
 
+/* The filter as docs/FORMAT.md has it, a byte at a time. */
+static void plain_forward(const struct col1 *f, const uint8_t *in, uint8_t *out, size_t len)
+{
+	size_t head = f->phase < len ? f->phase : len, rows = (len - head) / f->stride, at = 0;
+	unsigned u = f->stride % 8 == 0 ? 8 : 4;
+	for (unsigned c = 0; c < f->stride / u; c++) {
+		for (size_t n = 0; n < rows * u; n++) {
+			size_t row = f->mode[c] == 0 ? n / u : n % rows;
+			unsigned byte = (unsigned)(f->mode[c] == 0 ? n % u : n / rows);
+			const uint8_t *word = in + head + row * f->stride + c * u;
+			unsigned borrow = 0, v = word[0];
+			for (unsigned b = 0; f->mode[c] == 2 && b <= byte; b++) {
+				int d = word[b] - (row == 0 ? 0 : word[(int)b - f->stride]) -
+					(int)borrow;
+				borrow = d < 0;
+				v = (unsigned)d & 255;
+			}
+			out[at++] = f->mode[c] == 2 ? (uint8_t)v : word[byte];
+		}
+	}
+	memcpy(out + at, in, head);
+	memcpy(out + at + head, in + head + rows * f->stride, len - head - rows * f->stride);
+}
+
+Test(col1, forward_is_the_definition_for_every_stride_and_number_of_rows)
+{
+	static uint8_t in[6000], want[6000], got[6000];
+	for (unsigned stride = 4; stride <= 128; stride += 4) {
+		for (size_t rows = 0; rows <= 40 && columns_of(stride) <= COL1_MAX_COLUMNS;
+			rows++) {
+			struct col1 f = { .stride = (uint8_t)stride };
+			f.phase = (uint8_t)(next() % stride);
+			for (unsigned c = 0; c < columns_of(stride); c++)
+				f.mode[c] = (uint8_t)(next() % 3);
+			size_t len = f.phase + rows * stride + next() % stride;
+			fill_random(in, len);
+			plain_forward(&f, in, want, len);
+			col1_forward(&f, in, got, len);
+			cr_assert(eq(int, memcmp(got, want, len), 0), "stride %u, %zu rows", stride,
+				rows);
+		}
+	}
+}
+
 /* Every allowed stride with random phase, modes and length; buffers of the exact size, so that a
  * byte too far is found by the sanitizer. */
 Test(col1, inverse_undoes_forward_for_every_stride)

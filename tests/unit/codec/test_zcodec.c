@@ -70,6 +70,27 @@ Test(zcodec, the_bytes_do_not_depend_on_the_room_or_on_what_was_before)
 	cr_expect(eq(u8, tight[0], 0x77));
 }
 
+Test(zcodec, below_a_limit_agrees_with_the_length_on_both_sides)
+{
+	static const size_t sizes[] = { 1, 100, 70000, 140000, TEXT_BYTES };
+	for (size_t s = 0; s < 5; s++) {
+		for (int level = 1; level <= 2; level++) {
+			size_t n =
+				zcodec_compress(z, level, text, sizes[s], packed, sizeof(packed));
+			cr_expect(zcodec_is_below(z, level, text, sizes[s], n + 1));
+			cr_expect(zcodec_is_below(z, level, text, sizes[s], 2 * sizes[s] + 100));
+			cr_expect(not(zcodec_is_below(z, level, text, sizes[s], n)));
+			cr_expect(not(zcodec_is_below(z, level, text, sizes[s], n / 2)));
+			cr_expect(not(zcodec_is_below(z, level, text, sizes[s], 0)));
+			/* what comes after is as if it had not been asked */
+			cr_expect(eq(sz,
+				zcodec_compress(z, level, text, sizes[s], back, sizeof(back)),
+				n <= sizeof(back) ? n : 0));
+			cr_expect(eq(int, memcmp(back, packed, n), 0));
+		}
+	}
+}
+
 Test(zcodec, another_length_than_expected_is_corrupt_and_never_passes_the_end)
 {
 	size_t n = zcodec_compress(z, 1, text, 1000, packed, sizeof(packed));

@@ -87,3 +87,15 @@ Test(hash, is_equal_sees_a_difference_in_any_byte)
 	}
 	cr_expect(eq(int, hash_is_equal(a, b, 0), 1));
 }
+
+Test(hash, pieces_hash_as_one_message)
+{
+	const struct hash_part parts[] = { { "hello, ", 7 }, { NULL, 0 }, { "plant", 5 } };
+	uint8_t one[HASH_BYTES], all[HASH_BYTES];
+	hash_sha256("hello, plant", 12, one);
+	hash_parts(parts, 3, all);
+	cr_expect(eq(int, memcmp(one, all, sizeof(one)), 0));
+	hash_sha256("", 0, one);
+	hash_parts(NULL, 0, all);
+	cr_expect(eq(int, memcmp(one, all, sizeof(one)), 0));
+}

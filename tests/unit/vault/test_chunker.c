@@ -4,20 +4,11 @@
 #include <criterion/new/assert.h>
 #include <stdlib.h>
 
-#include "base/bytes.h"
-#include "crypto/siphash.h"
+#include "lib/chunker_cases.h"
 
 #define MIB (1u << 20)
 #define VECTOR_BYTES (64u * MIB)
 #define SEED UINT64_C(88172645463325252)
-
-static uint64_t next_random(uint64_t *x)
-{
-	*x ^= *x << 13;
-	*x ^= *x >> 7;
-	*x ^= *x << 17;
-	return *x;
-}
 
 static void put_le64(uint8_t *p, uint64_t v)
 {
@@ -33,54 +24,24 @@ static void init(struct chunker *c, size_t average)
 	chunker_init(c, key, average);
 }
 
-/* The rule as the format page has it: no tiles, no rolling, no memory of windows. */
-static size_t plain_cut(const struct chunker *c, const uint8_t *b, size_t n)
-{
-	static const uint8_t w[8] = { 1, 3, 5, 15, 3, 9, 15, 45 };
-	size_t last = c->min - 2, best = 0;
-	uint64_t best_v = 0;
-
-	if (n <= c->min)
-		return n;
-	bool is_full = n >= c->max;
-	if (is_full)
-		n = c->max;
-	for (size_t t = c->min - 1; t < n; t++) {
-		unsigned h = 0;
-		for (unsigned i = 0; i < 8; i++)
-			h += w[i] * (unsigned)c->g[b[t - i]];
-		if ((h & 255) != c->k)
-			continue;
-		uint64_t x0 = bytes_le64(b + t - 15), x1 = bytes_le64(b + t - 7);
-		if (((x0 ^ c->m0) * (x1 ^ c->m1)) >> 59 != 0)
-			continue;
-		uint64_t v = siphash_24(c->k0, c->k1, b + t - 63, 64) >> 16;
-		uint64_t d = t - last;
-		last = t;
-		if (v < (t + 1 < c->norm ? c->q1 : c->q2) * d)
-			return t + 1;
-		if (best == 0 || v < best_v) {
-			best_v = v;
-			best = t + 1;
-		}
-	}
-	return is_full && best != 0 ? best : n;
-}
-
+/* ${first}: where the first cuts of the vector are, whichever kernel looks for them. */
 static void expect_vector(const uint8_t *data, const size_t *first, size_t count, size_t in_all)
 {
 	struct chunker c;
-	size_t at = 0, cuts = 0;
 
 	init(&c, MIB);
-	while (at < VECTOR_BYTES) {
-		size_t left = VECTOR_BYTES - at;
-		at += chunker_cut(&c, data + at, left, true);
-		if (cuts < count)
-			cr_expect(eq(sz, at, first[cuts]), "cut %zu", cuts);
-		cuts++;
+	for (size_t k = 0; chunker_kernel_at(k) != NULL; k++) {
+		size_t at = 0, cuts = 0;
+		c.kernel = chunker_kernel_at(k);
+		while (at < VECTOR_BYTES) {
+			at += chunker_cut(&c, data + at, VECTOR_BYTES - at, true);
+			if (cuts < count)
+				cr_expect(eq(sz, at, first[cuts]), "%s, cut %zu", c.kernel->name,
+					cuts);
+			cuts++;
+		}
+		cr_expect(eq(sz, cuts, in_all), "%s", c.kernel->name);
 	}
-	cr_expect(eq(sz, cuts, in_all));
 }
 
 static uint8_t *allocate(size_t len)
@@ -98,10 +59,10 @@ Test(chunker, key_schedule_is_the_published_one)
 	cr_expect(eq(u64, c.k1, UINT64_C(0x9406e689f898ba98)));
 	cr_expect(eq(u64, c.m0, UINT64_C(0xd64db99f593a95b8)));
 	cr_expect(eq(u64, c.m1, UINT64_C(0x7f69a3a5dbe0bfd3)));
-	cr_expect(eq(u8, c.k, 0xfd));
-	cr_expect(eq(u8, c.g[0x00], 0x36 ^ 0xc0));
-	cr_expect(eq(u8, c.g[0xff], 0xf5 ^ 0xbb));
-	cr_expect(eq(u8, c.g[0x1e], 0xb6 ^ 0x91));
+	cr_expect(eq(u8, c.key.k, 0xfd));
+	cr_expect(eq(u8, c.key.g[0x00], 0x36 ^ 0xc0));
+	cr_expect(eq(u8, c.key.g[0xff], 0xf5 ^ 0xbb));
+	cr_expect(eq(u8, c.key.g[0x1e], 0xb6 ^ 0x91));
 	cr_expect(eq(sz, c.min, 262144));
 	cr_expect(eq(sz, c.norm, 851968));
 	cr_expect(eq(sz, c.max, 4194304));
@@ -117,7 +78,7 @@ Test(chunker, random_bytes_are_cut_as_in_vector_a)
 	uint8_t *data = allocate(VECTOR_BYTES);
 	uint64_t x = SEED;
 	for (size_t i = 0; i < VECTOR_BYTES; i += 8)
-		put_le64(data + i, next_random(&x));
+		put_le64(data + i, chunker_cases_random(&x));
 	expect_vector(data, first, 20, 63);
 	free(data);
 }
@@ -130,7 +91,7 @@ Test(chunker, eight_symbols_are_cut_as_in_vector_b)
 	uint8_t *data = allocate(VECTOR_BYTES);
 	uint64_t x = SEED;
 	for (size_t i = 0; i < VECTOR_BYTES; i++)
-		data[i] = (uint8_t)('0' + (next_random(&x) & 7));
+		data[i] = (uint8_t)('0' + (chunker_cases_random(&x) & 7));
 	expect_vector(data, first, 20, 65);
 	free(data);
 }
@@ -165,17 +126,18 @@ Test(chunker, periodic_bytes_without_candidates_are_cut_at_max)
 /* Buffers that are random, periodic, poor in symbols, or change their kind in the middle. */
 static void fill_adversarial(uint8_t *data, size_t len, unsigned kind, uint64_t *x)
 {
-	size_t period = 1 + next_random(x) % 300;
-	unsigned symbols = 1 + (unsigned)(next_random(x) % 4);
+	size_t period = 1 + chunker_cases_random(x) % 300;
+	unsigned symbols = 1 + (unsigned)(chunker_cases_random(x) % 4);
 	for (size_t i = 0; i < len; i++) {
 		if (kind % 4 == 0)
-			data[i] = (uint8_t)next_random(x);
+			data[i] = (uint8_t)chunker_cases_random(x);
 		else if (kind % 4 == 1)
-			data[i] = i < period ? (uint8_t)next_random(x) : data[i - period];
+			data[i] = i < period ? (uint8_t)chunker_cases_random(x) : data[i - period];
 		else if (kind % 4 == 2)
-			data[i] = (uint8_t)(next_random(x) % symbols);
+			data[i] = (uint8_t)(chunker_cases_random(x) % symbols);
 		else
-			data[i] = i % 5000 < 2500 ? (uint8_t)(i / 256) : (uint8_t)next_random(x);
+			data[i] = i % 5000 < 2500 ? (uint8_t)(i / 256)
+						  : (uint8_t)chunker_cases_random(x);
 	}
 }
 
@@ -189,12 +151,12 @@ Test(chunker, tiles_and_plain_rule_cut_the_same)
 		struct chunker c;
 		uint8_t key[32];
 		for (size_t i = 0; i < 32; i++)
-			key[i] = (uint8_t)next_random(&x);
+			key[i] = (uint8_t)chunker_cases_random(&x);
 		chunker_init(&c, key, (size_t)1 << (14 + round % 3));
 		fill_adversarial(data, len, round, &x);
 		for (size_t at = 0; at < len;) {
 			size_t got = chunker_cut(&c, data + at, len - at, true);
-			cr_assert(eq(sz, got, plain_cut(&c, data + at, len - at)),
+			cr_assert(eq(sz, got, chunker_cases_plain(&c, data + at, len - at)),
 				"round %u at %zu", round, at);
 			at += got;
 			compared++;
@@ -216,9 +178,9 @@ Test(chunker, a_window_that_repeats_makes_candidates_and_is_cut_the_same)
 		init(&c, 1u << 14);
 		size_t period = 5 + round % 60;
 		for (size_t i = 0; i < len; i++)
-			data[i] = i < period ? (uint8_t)next_random(&x) : data[i - period];
+			data[i] = i < period ? (uint8_t)chunker_cases_random(&x) : data[i - period];
 		size_t got = chunker_cut(&c, data, len, true);
-		cr_assert(eq(sz, got, plain_cut(&c, data, len)));
+		cr_assert(eq(sz, got, chunker_cases_plain(&c, data, len)));
 		hits += got != c.max;
 	}
 	cr_expect(eq(sz, hits, 5));
@@ -234,12 +196,73 @@ Test(chunker, a_stream_cut_through_a_window_of_max_is_cut_the_same)
 
 	init(&c, 1u << 14);
 	for (size_t i = 0; i < len; i++)
-		data[i] = (uint8_t)next_random(&x);
+		data[i] = (uint8_t)chunker_cases_random(&x);
 	for (size_t at = 0; at < len;) {
 		size_t left = len - at, whole = chunker_cut(&c, data + at, left, true);
 		size_t seen = left > c.max ? c.max : left;
 		cr_assert(eq(sz, chunker_cut(&c, data + at, seen, seen == left), whole));
 		at += whole;
+	}
+	free(data);
+}
+
+Test(chunker, a_search_split_at_any_offset_finds_the_same_cut)
+{
+	size_t len = 70000, ends = 0;
+	uint8_t *data = allocate(len), *moved = allocate(len);
+	uint64_t x = SEED;
+	struct chunker c;
+
+	init(&c, 1u << 14);
+	for (size_t i = 0; i < len; i++)
+		data[i] = (uint8_t)chunker_cases_random(&x);
+	size_t want = chunker_cut(&c, data, len, true);
+	cr_assert(gt(sz, want, c.min));
+	for (size_t k = 0; chunker_kernel_at(k) != NULL; k++) {
+		c.kernel = chunker_kernel_at(k);
+		for (size_t split = 0; split <= want + 70; split++) {
+			struct chunker_search s;
+			chunker_search_begin(&c, &s);
+			size_t got = chunker_search_next(&c, &s, data, split, false);
+			cr_assert(eq(sz, got, split < want ? 0 : want), "%s at %zu", c.kernel->name,
+				split);
+			ends += got == 0;
+			if (got == 0 && split % 64 == 0) { /* the bytes may lie elsewhere by then */
+				memcpy(moved, data, len);
+				got = chunker_search_next(&c, &s, moved, len, true);
+			} else if (got == 0) {
+				got = chunker_search_next(&c, &s, data, len, true);
+			}
+			cr_assert(eq(sz, got, want), "%s at %zu", c.kernel->name, split);
+		}
+	}
+	cr_expect(ge(sz, ends, want));
+	free(data);
+	free(moved);
+}
+
+Test(chunker, a_search_waits_for_max_or_the_end_when_no_candidate_cuts)
+{
+	struct chunker_search s;
+	struct chunker c;
+	uint8_t *data = calloc(1, 65537);
+	uint64_t x = SEED;
+	size_t at = 40000;
+
+	init(&c, 1u << 14);
+	cr_assert(data != NULL && chunker_cases_plant(&c, data + at, &x));
+	c.q1 = c.q2 = 0; /* candidates, but none cuts by itself */
+	for (size_t k = 0; chunker_kernel_at(k) != NULL; k++) {
+		c.kernel = chunker_kernel_at(k);
+		chunker_search_begin(&c, &s);
+		cr_expect(eq(sz, chunker_search_next(&c, &s, data, 0, false), 0));
+		cr_expect(eq(sz, chunker_search_next(&c, &s, data, c.min, false), 0));
+		cr_expect(eq(sz, chunker_search_next(&c, &s, data, c.max - 1, false), 0));
+		cr_expect(eq(sz, chunker_search_next(&c, &s, data, c.max - 1, true), c.max - 1));
+		cr_expect(eq(sz, chunker_search_next(&c, &s, data, c.max, false), at));
+		cr_expect(eq(sz, chunker_search_next(&c, &s, data, c.max + 1, false), at));
+		chunker_search_begin(&c, &s);
+		cr_expect(eq(sz, chunker_search_next(&c, &s, data, 100, true), 100));
 	}
 	free(data);
 }
@@ -266,7 +289,7 @@ Test(chunker, an_insertion_changes_the_chunks_around_it_only)
 
 	init(&c, 1u << 14);
 	for (size_t i = 0; i < len; i++)
-		data[i] = (uint8_t)next_random(&x);
+		data[i] = (uint8_t)chunker_cases_random(&x);
 	for (size_t at = 0; at < len;) {
 		at += chunker_cut(&c, data + at, len - at, true);
 		ends[at] = 1;

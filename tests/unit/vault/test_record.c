@@ -12,6 +12,8 @@
 #include "crypto/aead.h"
 #include "crypto/hmac.h"
 #include "lib/vault_kat.h"
+#include "tests/lib/mixed_chunk.h"
+#include "vault/record_rule.h"
 
 static struct vault_kat kat;
 static struct record_sealer *sealer;
@@ -139,6 +141,39 @@ Test(record, what_does_not_shrink_is_stored_as_it_is)
 	cr_expect(lt(sz, cr.len, 200));
 }
 
+/* The payload of ${data} packed without a filter, at the level that the rule has for that. */
+static size_t without_filter(struct zcodec *z, const uint8_t *data, size_t len)
+{
+	static uint8_t out[1 << 21];
+	int level = 0;
+	cr_assert(eq(int, record_rule_level(z, data, len, &level, &err), 0));
+	return zcodec_compress(z, level, data, len, out, sizeof(out));
+}
+
+Test(record, a_wrong_guess_at_a_filter_never_makes_a_record_longer)
+{
+	static uint8_t data[1 << 20];
+	struct zcodec *z = NULL;
+	unsigned guessed = 0, longer = 0;
+	cr_assert(eq(int, zcodec_new(&z, &err), 0));
+	for (unsigned kind = 0; kind < MIXED_CHUNK_KINDS; kind += 3) {
+		struct record_rule rule;
+		mixed_chunk_fill(data, sizeof(data), kind);
+		seal(RECORD_DATA, RECORD_CLASS_STREAM, data, sizeof(data));
+		size_t plain = record_padme(12 + without_filter(z, data, sizeof(data))) + 28;
+		longer += cr.len > plain;
+		cr_assert(eq(int,
+			record_rule_choose(z, RECORD_CLASS_STREAM, data, sizeof(data), &rule, &err),
+			0));
+		guessed += rule.has_filter && cr.len == plain;
+		cr_expect(eq(int, open_it(RECORD_DATA), 0));
+		cr_expect(eq(int, memcmp(raw.data, data, sizeof(data)), 0));
+	}
+	cr_expect(eq(int, (int)longer, 0));
+	cr_expect(ge(int, (int)guessed, 3), "%u", guessed); /* wrong guesses, taken back */
+	zcodec_free(z);
+}
+
 Test(record, the_same_bytes_are_the_same_record_from_any_sealer)
 {
 	static uint8_t data[150000];
@@ -193,7 +228,7 @@ Test(record, limits_are_told_and_nothing_is_appended)
 		record_seal(sealer, RECORD_DATA, RECORD_CLASS_STREAM, data, RECORD_MAX_WRITE_BYTES,
 			&cr, &ref, &err),
 		-ERR_LIMIT));
-	struct buf small = BUF_INIT(51);
+	CLEANUP(buf_done) struct buf small = BUF_INIT(51);
 	cr_expect(eq(int,
 		record_seal(sealer, RECORD_DATA, RECORD_CLASS_STREAM, data, 12, &small, &ref, &err),
 		-ERR_LIMIT));

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "codec/zcodec.h"
+#include "tests/lib/mixed_chunk.h"
 
 static struct zcodec *z;
 static struct err err = ERR_INIT;
@@ -108,6 +109,43 @@ Test(record_rule, other_streams_get_the_level_their_middle_earns)
 	}
 	cr_expect(gt(int, seen[1], 0));
 	cr_expect(gt(int, seen[2], 0));
+}
+
+/* What the chunk takes by ${rule}, whole. */
+static size_t pack_by(const struct record_rule *rule)
+{
+	static uint8_t filtered[sizeof(data)], out[sizeof(data) + 16384];
+	uint8_t param[COL1_MAX_PARAM_BYTES];
+	if (!rule->has_filter)
+		return zcodec_compress(z, rule->level, data, sizeof(data), out, sizeof(out));
+	col1_forward(&rule->filter, data, filtered, sizeof(data));
+	return col1_encode(&rule->filter, param) +
+	       zcodec_compress(z, rule->level, filtered, sizeof(data), out, sizeof(out));
+}
+
+Test(record_rule, a_filter_that_the_whole_chunk_does_not_earn_is_taken_back)
+{
+	unsigned kept = 0, dropped = 0;
+	for (unsigned round = 0; round < MIXED_CHUNK_KINDS; round++) {
+		mixed_chunk_fill(data, sizeof(data), round);
+		struct record_rule rule = choose(RECORD_CLASS_STREAM, sizeof(data));
+		if (!rule.has_filter)
+			continue;
+		const struct record_rule plain = { .level = level_by_sample(sizeof(data)) };
+		size_t with = pack_by(&rule), without = pack_by(&plain);
+		struct record_rule last = rule;
+		cr_assert(
+			eq(int, record_rule_recheck(z, data, sizeof(data), with, &last, &err), 0));
+		cr_assert(eq(int, last.has_filter, with <= without), "%zu, %zu", with, without);
+		cr_assert(eq(int, last.level, last.has_filter ? rule.level : plain.level));
+		if (last.has_filter)
+			cr_assert(eq(
+				int, memcmp(&last.filter, &rule.filter, sizeof(rule.filter)), 0));
+		kept += last.has_filter;
+		dropped += !last.has_filter;
+	}
+	cr_expect(ge(int, (int)kept, 5), "%u", kept);
+	cr_expect(ge(int, (int)dropped, 5), "%u", dropped);
 }
 
 Test(record_rule, bytes_outside_the_samples_do_not_matter_to_the_level)

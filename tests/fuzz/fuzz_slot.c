@@ -1,0 +1,54 @@
+/*
+ * fuzz_slot: the key slots HFBG and HFKV (docs/FORMAT.md section 7).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "crypto/hpke.h"
+#include "fuzz/fuzz.h"
+#include "vault/slot.h"
+
+static const uint8_t sk[32] = { 3 };
+
+/* A reader works as hard as the slot asks, up to its limits: keep that small here, and let what is
+ * beyond the limits through. */
+static void tame(uint8_t *slot)
+{
+	if (slot[6] > 4 && slot[6] <= 20)
+		slot[6] = (uint8_t)(1 + slot[6] % 4);
+	if (slot[7] > 2 && slot[7] <= 16)
+		slot[7] = 1;
+	if (slot[8] > 2 && slot[8] <= 4)
+		slot[8] = 1;
+}
+
+static void run(const uint8_t *data, size_t len)
+{
+	struct err err = ERR_INIT;
+	uint8_t slot[256], out[32], id[16];
+	uint32_t epoch = 0;
+	size_t n = len < sizeof(slot) ? len : sizeof(slot);
+	if (n > 0)
+		memcpy(slot, data, n);
+	if (n > 8)
+		tame(slot);
+	fuzz_verdict(slot_hfbg_open(slot, n, "pass", 4, out, &err), &err);
+	err_clear(&err);
+	fuzz_verdict(slot_hfkv_open(slot, n, sk, id, &epoch, out, &err), &err);
+}
+
+static void seeds(void)
+{
+	static const uint8_t id[16] = { 1 }, k_vault[32] = { 2 }, salt[32] = { 6 };
+	struct err err = ERR_INIT;
+	uint8_t pk[32], bg[SLOT_HFBG_BYTES], kv[SLOT_HFKV_BYTES];
+	FUZZ_CHECK(slot_hfbg_seal(sk, "pass", 4, 4, salt, bg, &err) == 0);
+	fuzz_seed(bg, sizeof(bg));
+	hpke_public(sk, pk);
+	FUZZ_CHECK(slot_hfkv_seal(id, 1, k_vault, pk, kv, &err) == 0);
+	fuzz_seed(kv, sizeof(kv));
+}
+
+const struct fuzz_target fuzz_slot = { "slot", run, seeds };

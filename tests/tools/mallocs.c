@@ -1,0 +1,353 @@
+/*
+ * mallocs: every allocation of backup, restore and verify fails once.
+ * `mallocs [EVERY]`: in each scenario the n-th allocation of our own code and of jansson fails, for
+ * every n (or every EVERY-th, another residue in each scenario), each in a process of its own.
+ * What is asked: no crash; an error with a code and a text, or a result that is true; the vault
+ * verifies afterwards with all that was acknowledged.  (Linked with --wrap; the allocations of
+ * libcrypto are not among them: cryptolib_die() ends the program there.)
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "restore/erase_tree.h"
+#include "restore/restore_run.h"
+#include "restore/restore_writer.h"
+#include "tests/lib/vault_fixture.h"
+#include "vault/fetch.h"
+#include "vault/snapshot.h"
+#include "vault/verify.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define BIG_BYTES 700000
+#define HOLE_BYTES ((uint64_t)17 << 20) /* past it a file has a digest of blocks */
+
+/* ---- the allocations ------------------------------------------------------------------------ */
+
+static atomic_long left = -1; /* until one fails; below 0: none does */
+static atomic_long seen;
+
+static bool is_failing(void)
+{
+	atomic_fetch_add(&seen, 1);
+	return atomic_load(&left) > 0 && atomic_fetch_sub(&left, 1) == 1;
+}
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__real_reallocarray(void *p, size_t n, size_t size);
+char *__real_strdup(const char *s);
+char *__real_strndup(const char *s, size_t n);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+void *__wrap_reallocarray(void *p, size_t n, size_t size);
+char *__wrap_strdup(const char *s);
+char *__wrap_strndup(const char *s, size_t n);
+
+#define OR_NULL(call)                                                                              \
+	if (is_failing()) {                                                                        \
+		errno = ENOMEM;                                                                    \
+		return NULL;                                                                       \
+	}                                                                                          \
+	return call
+
+void *__wrap_malloc(size_t size)
+{
+	OR_NULL(__real_malloc(size));
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	OR_NULL(__real_calloc(n, size));
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+	OR_NULL(__real_realloc(p, size));
+}
+
+void *__wrap_reallocarray(void *p, size_t n, size_t size)
+{
+	OR_NULL(__real_reallocarray(p, n, size));
+}
+
+char *__wrap_strdup(const char *s)
+{
+	OR_NULL(__real_strdup(s));
+}
+
+char *__wrap_strndup(const char *s, size_t n)
+{
+	OR_NULL(__real_strndup(s, n));
+}
+
+/* ---- the scenarios -------------------------------------------------------------------------- */
+
+static struct vault_fixture f;
+static uint8_t noise[BIG_BYTES];
+static char scratch[] = "/tmp/holdfast-mallocs.XXXXXX";
+static char cache[64];
+
+static const struct fake_file day1[] = {
+	{ .path = "srv", .kind = ENTRY_DIR, .mtime_s = 100 },
+	{ .path = "srv/big.arc",
+		.kind = ENTRY_FILE,
+		.data = noise,
+		.len = BIG_BYTES,
+		.mtime_s = 5 },
+	{ .path = "srv/hole", .kind = ENTRY_FILE, .data = noise, .len = 4096, .hole = HOLE_BYTES },
+	{ .path = "srv/one.txt", .kind = ENTRY_FILE, .data = noise + 9, .len = 10, .mtime_s = 6 },
+	{ .path = "srv/two.txt",
+		.kind = ENTRY_FILE,
+		.data = noise + 99,
+		.len = 3000,
+		.mtime_s = 7 },
+};
+static const struct fake_file day2[] = {
+	{ .path = "srv", .kind = ENTRY_DIR, .mtime_s = 100 },
+	{ .path = "srv/big.arc",
+		.kind = ENTRY_FILE,
+		.data = noise,
+		.len = BIG_BYTES,
+		.mtime_s = 5 },
+	{ .path = "srv/hole", .kind = ENTRY_FILE, .data = noise, .len = 4096, .hole = HOLE_BYTES },
+	{ .path = "srv/one.txt", .kind = ENTRY_FILE, .data = noise + 7, .len = 200, .mtime_s = 9 },
+	{ .path = "srv/two.txt",
+		.kind = ENTRY_FILE,
+		.data = noise + 99,
+		.len = 3000,
+		.mtime_s = 7 },
+};
+
+/* What is wrong after a run; NULL = nothing. */
+typedef const char *(*scenario_fn)(struct err *err, int *rc);
+
+static const char *backup_of(const struct fake_file *files, size_t count, struct err *err, int *rc)
+{
+	struct fake_source source;
+	struct backup_result made = { .seq = 0 };
+	struct backup_opts opts = { .source_name = "plant", .cache_path = cache };
+	long armed = atomic_exchange(&left, -1);
+	int before = vault_fixture_snapshots(f.store, f.rk_sk);
+	vault_fixture_reopen(&f);
+	fake_source_init(&source, files, count);
+	atomic_store(&left, armed);
+	*rc = vault_fixture_run(&f, &opts, &source.source, &made, err);
+	atomic_store(&left, -1);
+	int after = vault_fixture_snapshots(f.store, f.rk_sk);
+	if (*rc == 0 && after != before + 1)
+		return "acknowledged, and there is no snapshot";
+	if (*rc == 0 && !made.has_snapshot)
+		return "no snapshot, and no error";
+	if (*rc != 0 && after != before && after != before + 1)
+		return "a snapshot was lost";
+	if (*rc == 0 &&
+		vault_fixture_differs(f.store, f.rk_sk, (size_t)before, files, count) != NULL)
+		return "acknowledged, and something else was stored";
+	if (before == 1 && vault_fixture_differs(f.store, f.rk_sk, 0, day1, COUNT(day1)) != NULL)
+		return "the snapshot before is damaged";
+	return vault_fixture_problems(f.store, f.rk_sk) == 0 ? NULL : "the vault does not verify";
+}
+
+static const char *first_backup(struct err *err, int *rc)
+{
+	return backup_of(day1, COUNT(day1), err, rc);
+}
+
+static const char *next_backup(struct err *err, int *rc)
+{
+	return backup_of(day2, COUNT(day2), err, rc);
+}
+
+static int restore_to(int dirfd, struct restore_run_result *result, struct err *err)
+{
+	struct fetch *fetch = NULL;
+	struct snapshot_list list = { .count = 0 };
+	struct snapshot_opened opened;
+	struct restore_writer *writer = NULL;
+	struct restore_writer_opts how = { .overwrite = RESTORE_REFUSE, .no_owner = true };
+	int rc = fetch_new(f.vault, &fetch, err);
+	if (rc == 0)
+		rc = snapshot_list(f.vault, NULL, NULL, &list, err);
+	if (rc == 0 && list.count == 0)
+		rc = err_set(err, ERR_NOT_FOUND, "no snapshot is told of");
+	if (rc == 0)
+		rc = snapshot_open(f.vault, fetch, &list.at[0], f.rk_sk, &opened, err);
+	if (rc == 0)
+		rc = restore_writer_new(dirfd, &how, &writer, err);
+	if (rc == 0) {
+		const struct restore_run_opts opts = {
+			.source = fetch_source(fetch), .top = &opened.root.top, .writer = writer
+		};
+		rc = restore_run_tree(&opts, result, err);
+	}
+	restore_writer_free(writer);
+	snapshot_list_done(&list);
+	fetch_free(fetch);
+	return rc;
+}
+
+/* The files of ${day1} in ${dirfd} hold what they held. */
+static bool is_restored(int dirfd)
+{
+	static uint8_t got[BIG_BYTES + 1];
+	for (size_t i = 1; i < COUNT(day1); i++) {
+		int fd = openat(dirfd, day1[i].path, O_RDONLY | O_CLOEXEC);
+		struct stat st;
+		if (fd < 0)
+			return false;
+		bool same = fstat(fd, &st) == 0 &&
+			    (uint64_t)st.st_size == day1[i].len + day1[i].hole &&
+			    read(fd, got, day1[i].len) == (ssize_t)day1[i].len &&
+			    memcmp(got, day1[i].data, day1[i].len) == 0;
+		(void)close(fd); /* only read */
+		if (!same)
+			return false;
+	}
+	return true;
+}
+
+static const char *restore(struct err *err, int *rc)
+{
+	struct restore_run_result result = { .files = 0 };
+	struct err ignored = ERR_INIT;
+	long armed = atomic_exchange(&left, -1);
+	int top = open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	(void)erase_tree_run(top, "out", NULL, &ignored); /* the one before may have left it */
+	if (mkdirat(top, "out", 0700) != 0)
+		return "no directory to restore to";
+	int out = openat(top, "out", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	atomic_store(&left, armed);
+	*rc = restore_to(out, &result, err);
+	atomic_store(&left, -1);
+	if (*rc == 0 && result.damaged > 0)
+		return "whole data is called damaged";
+	if (*rc == 0 && result.failed == 0 && !is_restored(out))
+		return "restored without an error, and it differs";
+	(void)close(out); /* a directory */
+	(void)close(top);
+	return NULL;
+}
+
+static const char *verify(struct err *err, int *rc)
+{
+	const struct verify_opts opts = { .sk = f.rk_sk };
+	struct verify_result result = { .objects = 0 };
+	*rc = verify_run(f.vault, &opts, &result, err);
+	atomic_store(&left, -1);
+	if (*rc == 0 && result.problems > 0)
+		return "a whole vault is called damaged";
+	if (*rc == 0 && (result.snapshots != 1 || result.files != 4))
+		return "not everything was looked at, and nothing says so";
+	return NULL;
+}
+
+/* ---- one process for each allocation -------------------------------------------------------- */
+
+static const struct scenario {
+	const char *name;
+	scenario_fn run;
+	bool is_empty; /* begins with no snapshot */
+} scenarios[] = {
+	{ "backup", first_backup, true },
+	{ "next backup", next_backup, false },
+	{ "restore", restore, false },
+	{ "verify", verify, false },
+};
+
+static long *shared_seen;
+
+/* In the child: 0 = good. */
+static int child_run(const struct scenario *s, long n)
+{
+	struct err err = ERR_INIT;
+	int rc = 0;
+	(void)alarm(120); /* what hangs is found, too */
+	atomic_store(&seen, 0);
+	atomic_store(&left, n);
+	const char *why = s->run(&err, &rc);
+	*shared_seen = atomic_load(&seen);
+	if (why == NULL && rc != 0 && (err.code != -rc || err.msg[0] == '\0'))
+		why = "an error without a text";
+	if (why == NULL && rc > 0)
+		why = "an error that is no error";
+	if (why != NULL)
+		fprintf(stderr, "mallocs: %s: allocation %ld: %s (%d: %s)\n", s->name, n, why, rc,
+			err.msg);
+	return why != NULL;
+}
+
+/* Return 0 when the n-th allocation of ${s} may fail. */
+static int run_one(const struct scenario *s, long n)
+{
+	int status = 0;
+	(void)fflush(stdout); /* the child has a copy of it */
+	pid_t pid = fork();
+	if (pid == 0)
+		exit(child_run(s, n)); /* leaks are looked for here */
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	fprintf(stderr, "mallocs: %s: allocation %ld: signal %d\n", s->name, n, WTERMSIG(status));
+	return -1;
+}
+
+static void run_scenario(const struct scenario *s, long every, long *passed, long *failed)
+{
+	if (run_one(s, -1) != 0) {
+		(*failed)++;
+		return;
+	}
+	long all = *shared_seen, runs = 0, bad = 0;
+	/* a few more than were counted: a run that goes on after a failure makes others */
+	for (long n = 1 + (s - scenarios) % every; n <= all + 8; n += every, runs++)
+		bad += run_one(s, n) != 0;
+	printf("mallocs: %s: %ld allocations, %ld of them failed, %ld runs go wrong\n", s->name,
+		all, runs, bad);
+	*passed += runs - bad;
+	*failed += bad;
+}
+
+int main(int argc, char **argv)
+{
+	long every = argc > 1 ? strtol(argv[1], NULL, 10) : 1, passed = 0, failed = 0;
+	struct backup_result made;
+	struct fake_source source;
+	struct err err = ERR_INIT;
+	struct backup_opts opts = { .source_name = "plant", .cache_path = cache };
+	if (every < 1 || mkdtemp(scratch) == NULL)
+		return 2;
+	json_set_alloc_funcs(__wrap_malloc, free);
+	shared_seen =
+		mmap(NULL, sizeof(long), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	snprintf(cache, sizeof(cache), "%s/cache", scratch);
+	vault_fixture_noise(noise, sizeof(noise), 7);
+	vault_fixture_init(&f);
+	for (size_t i = 0; i < COUNT(scenarios); i++) {
+		if (i == 1) {
+			fake_source_init(&source, day1, COUNT(day1));
+			if (vault_fixture_run(&f, &opts, &source.source, &made, &err) != 0)
+				return 2;
+		}
+		run_scenario(&scenarios[i], every, &passed, &failed);
+		fflush(stdout);
+	}
+	vault_fixture_done(&f);
+	int top = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	(void)erase_tree_run(top, scratch + strlen("/tmp/"), NULL, &err); /* only scratch */
+	(void)close(top);
+	printf("mallocs: %ld passed, %ld failed\n", passed, failed);
+	return failed != 0;
+}
