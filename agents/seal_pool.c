@@ -28,6 +28,7 @@ struct worker {
 struct seal_pool {
 	struct worker workers[SEAL_POOL_MAX_WORKERS];
 	unsigned count;
+	struct chunk_cache *cache; /* borrowed; NULL = none */
 	/* of the caller's thread */
 	size_t inside, max_inside;
 	struct seal_job *spare; /* done with; their memory serves again */
@@ -119,6 +120,25 @@ static struct seal_job *next_job(struct seal_pool *p)
 	return j;
 }
 
+/* With nothing to be found the fingerprint is taken behind the sealing, which ends with comparing
+ * the raw bytes: they are still near the processor. */
+static void seal(struct worker *w, struct seal_job *j)
+{
+	struct chunk_cache *cache = w->pool->cache;
+	const bool is_asked = cache != NULL && !chunk_cache_is_empty(cache);
+	if (is_asked) {
+		chunk_cache_print(cache, j->class, j->raw.data, j->raw.len, &j->print);
+		j->is_known = chunk_cache_find(cache, &j->print, j->raw.len, &j->ref) == 1;
+		j->is_use = j->is_known;
+	}
+	if (!j->is_known)
+		j->rc = record_seal(w->sealer, j->type, j->class, j->raw.data, j->raw.len, &j->cr,
+			&j->ref, &j->err);
+	if (cache != NULL && !is_asked)
+		chunk_cache_print(cache, j->class, j->raw.data, j->raw.len, &j->print);
+	j->has_print = cache != NULL;
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
@@ -131,8 +151,7 @@ static void *work(void *arg)
 			continue;
 		}
 		(void)pthread_mutex_unlock(&p->lock);
-		j->rc = record_seal(w->sealer, j->type, j->class, j->raw.data, j->raw.len, &j->cr,
-			&j->ref, &j->err);
+		seal(w, j);
 		(void)pthread_mutex_lock(&p->lock);
 		j->is_finished = true;
 		(void)pthread_cond_signal(&p->finished);
@@ -168,6 +187,7 @@ int seal_pool_new(const struct seal_pool_opts *opts, struct seal_pool **out, str
 	if (p == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	p->last = &p->first;
+	p->cache = opts->cache;
 	(void)pthread_mutex_init(&p->lock, NULL); /* default attributes: cannot fail */
 	(void)pthread_cond_init(&p->more, NULL);
 	(void)pthread_cond_init(&p->finished, NULL);
