@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "restore/restore_writer.h"
 #include "vault/digest.h"
-#include "vault/record.h"
+#include "vault/extent_bytes.h"
 #include "vault/tree_reader.h"
 
 /*
@@ -27,8 +27,8 @@ struct run {
 	struct tree_reader *reader;
 	struct tree_reader *ancestors;
 	struct buf last; /* invariant 2 */
-	struct buf raw;  /* the record at hand */
-	struct digest *digest;
+	struct extent_bytes bytes;
+	struct digest *digest;  /* of the file at hand */
 	uint64_t offset;        /* in the file at hand */
 	bool is_writer_failure; /* the last content error came from the target */
 };
@@ -90,13 +90,10 @@ static int give_extent(void *arg, const struct extent *x, struct err *err)
 		r->result->bytes += x->length;
 		return 0;
 	}
-	buf_clear(&r->raw);
-	rc = r->opts->source->get(r->opts->source->self, &x->ref, RECORD_DATA, &r->raw, err);
+	const uint8_t *data = NULL;
+	rc = extent_bytes_get(&r->bytes, x, &data, err);
 	if (rc != 0)
 		return rc;
-	if (x->offset > r->raw.len || x->length > r->raw.len - x->offset)
-		return err_set(err, ERR_CORRUPT, "an extent lies outside its record");
-	const uint8_t *data = r->raw.data + x->offset;
 	digest_add(r->digest, data, (size_t)x->length);
 	rc = restore_writer_data(r->opts->writer, r->offset, data, (size_t)x->length, err);
 	if (rc != 0) {
@@ -113,16 +110,12 @@ static int give_extent(void *arg, const struct extent *x, struct err *err)
 static int give_content(struct run *r, const struct entry *e, struct err *err)
 {
 	uint8_t digest[32];
-	int rc = digest_new(e->digest_kind, &r->digest, err);
-	if (rc != 0)
-		return rc;
+	digest_begin(r->digest, e->digest_kind);
 	r->offset = 0;
-	rc = tree_reader_extents(r->reader, e, give_extent, r, err);
+	int rc = tree_reader_extents(r->reader, e, give_extent, r, err);
 	int ended = digest_end(r->digest, digest, rc == 0 ? err : NULL);
 	if (rc == 0)
 		rc = ended;
-	digest_free(r->digest);
-	r->digest = NULL;
 	if (rc == 0 && r->offset != e->size)
 		rc = err_set(err, ERR_CORRUPT, "its extents hold %llu bytes instead of %llu",
 			(unsigned long long)r->offset, (unsigned long long)e->size);
@@ -326,14 +319,14 @@ static int walk(struct run *r, struct err *err)
 int restore_run_tree(
 	const struct restore_run_opts *opts, struct restore_run_result *out, struct err *err)
 {
-	struct run r = { .opts = opts,
-		.result = out,
-		.last = BUF_INIT(ENTRY_MAX_KEY_BYTES),
-		.raw = BUF_INIT(RECORD_MAX_RAW_BYTES) };
+	struct run r = { .opts = opts, .result = out, .last = BUF_INIT(ENTRY_MAX_KEY_BYTES) };
 	memset(out, 0, sizeof(*out));
 	for (size_t i = 0; i < opts->path_count; i++)
 		opts->paths[i].is_found = false;
-	int rc = tree_reader_new(opts->source, opts->top, &r.reader, err);
+	extent_bytes_init(&r.bytes, opts->source);
+	int rc = digest_new(ENTRY_DIGEST_SHA256, &r.digest, err);
+	if (rc == 0)
+		rc = tree_reader_new(opts->source, opts->top, &r.reader, err);
 	if (rc == 0)
 		rc = tree_reader_new(opts->source, opts->top, &r.ancestors, err);
 	if (rc == 0)
@@ -345,7 +338,8 @@ int restore_run_tree(
 	}
 	tree_reader_free(r.ancestors);
 	tree_reader_free(r.reader);
-	buf_wipe(&r.raw);
+	extent_bytes_done(&r.bytes);
+	digest_free(r.digest);
 	buf_done(&r.last);
 	return rc;
 }

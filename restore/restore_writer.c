@@ -41,6 +41,7 @@ struct open_file {
 	struct restore_put put;
 	char temp[TARGET_NAME_TEMP_BYTES];
 	uint64_t pos; /* of fd */
+	uint64_t end; /* how long the file is by now */
 };
 
 struct restore_writer {
@@ -221,14 +222,18 @@ static int open_file(struct restore_writer *w, const struct restore_put *put, st
 	f->fd = fd;
 	f->put = *put;
 	f->pos = 0;
+	f->end = 0;
 	off_t size = (off_t)put->entry->size;
-	if (ftruncate(fd, size) != 0)
-		rc = err_sys(err, ERR_IO, "unable to give it its size");
-	else if (!w->opts.sparse && size > 0 && (errno = posix_fallocate(fd, 0, size)) != 0)
+	if (w->opts.sparse || size == 0)
+		return 0;
+	errno = posix_fallocate(fd, 0, size);
+	if (errno != 0) {
 		rc = err_sys(err, ERR_IO, "unable to allocate its size");
-	if (rc != 0)
 		restore_writer_cancel(w);
-	return rc;
+		return rc;
+	}
+	f->end = put->entry->size;
+	return 0;
 }
 
 static int begin_other(
@@ -282,6 +287,8 @@ static int write_at(struct open_file *f, uint64_t offset, const uint8_t *data, s
 	if (f->pos != offset && lseek(f->fd, (off_t)offset, SEEK_SET) < 0)
 		return -1;
 	f->pos = offset + len;
+	if (f->end < f->pos)
+		f->end = f->pos;
 	return env_write_all(f->fd, data, len);
 }
 
@@ -345,9 +352,12 @@ int restore_writer_end(struct restore_writer *w, struct err *err)
 	assert(f->fd >= 0);
 	struct stat st;
 	int rc = 0;
+	/* a hole at its end was not written */
+	if (f->end < f->put.entry->size && ftruncate(f->fd, (off_t)f->put.entry->size) != 0)
+		rc = err_sys(err, ERR_IO, "unable to give it its size");
 	target_meta_apply(&w->place.how, f->fd, false, f->put.entry,
 		TARGET_META_FLAGS & ~TARGET_META_LATE_FLAGS, &w->place.note);
-	if (fstat(f->fd, &st) != 0)
+	if (fstat(f->fd, &st) != 0 && rc == 0)
 		rc = err_sys(err, ERR_IO, "unable to read its state");
 	int fd = TAKE_FD(f->fd);
 	if (close(fd) != 0 && rc == 0)

@@ -184,7 +184,13 @@ static uint32_t apply_owner(const struct target_meta_how *how, const struct obje
 	return left_out;
 }
 
-static void apply_mode(const struct object *o, uint32_t left_out)
+/* What was set, to be compared with what the system made of it. */
+struct wanted {
+	bool has_mode, has_time;
+	uint32_t mode;
+};
+
+static void apply_mode(const struct object *o, uint32_t left_out, struct wanted *wanted)
 {
 	uint32_t mode = o->entry->mode & 07777;
 	if ((mode & left_out) != 0) {
@@ -193,29 +199,38 @@ static void apply_mode(const struct object *o, uint32_t left_out)
 		mode &= ~left_out;
 	}
 	int rc = o->is_path ? chmod(o->proc, mode) : fchmod(o->fd, mode);
-	struct stat st;
+	wanted->mode = mode;
+	wanted->has_mode = rc == 0;
 	if (rc != 0)
 		restore_note_add(o->note, RESTORE_NOTE_MODE, "unable to set the mode %04o: %s",
 			mode, strerror(errno));
-	else if (fstat(o->fd, &st) == 0 && (st.st_mode & 07777) != mode)
-		restore_note_add(o->note, RESTORE_NOTE_MODE, "mode %04o became %04o", mode,
-			(unsigned)st.st_mode & 07777);
 }
 
-static void apply_time(const struct object *o)
+static void apply_time(const struct object *o, struct wanted *wanted)
 {
 	const struct entry_time *t = &o->entry->mtime;
 	struct timespec times[2] = {
 		{ .tv_nsec = UTIME_OMIT },
 		{ .tv_sec = t->s, .tv_nsec = (long)t->ns },
 	};
-	struct stat st;
 	int rc = o->is_path ? utimensat(o->fd, "", times, AT_EMPTY_PATH) : futimens(o->fd, times);
+	wanted->has_time = rc == 0;
 	if (rc != 0)
 		restore_note_add(
 			o->note, RESTORE_NOTE_TIME, "unable to set the time: %s", strerror(errno));
-	else if (fstat(o->fd, &st) == 0 &&
-		 (st.st_mtim.tv_sec != t->s || st.st_mtim.tv_nsec != (long)t->ns))
+}
+
+/* One look at the end tells what of mode and time is not as it was set. */
+static void compare_state(const struct object *o, const struct wanted *wanted)
+{
+	const struct entry_time *t = &o->entry->mtime;
+	struct stat st;
+	if (fstat(o->fd, &st) != 0)
+		return; /* what was set was set */
+	if (wanted->has_mode && (st.st_mode & 07777) != wanted->mode)
+		restore_note_add(o->note, RESTORE_NOTE_MODE, "mode %04o became %04o", wanted->mode,
+			(unsigned)st.st_mode & 07777);
+	if (wanted->has_time && (st.st_mtim.tv_sec != t->s || st.st_mtim.tv_nsec != (long)t->ns))
 		restore_note_add(o->note, RESTORE_NOTE_TIME,
 			"the file system cannot hold the time %lld.%09u; it is %lld.%09ld now",
 			(long long)t->s, t->ns, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
@@ -242,14 +257,16 @@ void target_meta_apply(const struct target_meta_how *how, int fd, bool is_path,
 	struct object o = { .fd = fd, .is_path = is_path, .entry = e, .note = note };
 	(void)snprintf(o.proc, sizeof(o.proc), "/proc/self/fd/%d", fd); /* fits any int */
 
+	struct wanted wanted = { .has_mode = false };
 	uint32_t left_out = apply_owner(how, &o);
 	remove_foreign_xattrs(&o);
 	apply_xattrs(&o, false);
 	if (e->kind != ENTRY_SYMLINK) {
-		apply_mode(&o, left_out);
+		apply_mode(&o, left_out, &wanted);
 		apply_xattrs(&o, true);
 	}
-	apply_time(&o);
+	apply_time(&o, &wanted);
+	compare_state(&o, &wanted);
 	if ((e->flags & ~TARGET_META_FLAGS) != 0)
 		restore_note_add(note, RESTORE_NOTE_FLAGS, "inode flags 0x%x are not restored",
 			e->flags & ~TARGET_META_FLAGS);

@@ -2,19 +2,17 @@
 
 #include <string.h>
 
-#include "base/buf.h"
-#include "base/cleanup.h"
 #include "base/err.h"
 #include "cmd/stop.h"
 #include "vault/digest.h"
+#include "vault/extent_bytes.h"
 #include "vault/tree_reader.h"
 
 #define ZERO_BYTES 65536
 
 struct stream {
-	const struct record_source *source;
+	struct extent_bytes bytes;
 	struct digest *digest;
-	struct buf raw;
 	uint64_t length;
 	content_stream_fn fn;
 	void *arg;
@@ -42,32 +40,29 @@ static int give_extent(void *arg, const struct extent *x, struct err *err)
 	s->length += x->length;
 	if (x->is_hole)
 		return give_zeros(s, x->length, err);
-	buf_clear(&s->raw);
-	int rc = s->source->get(s->source->self, &x->ref, RECORD_DATA, &s->raw, err);
+	const uint8_t *data = NULL;
+	int rc = extent_bytes_get(&s->bytes, x, &data, err);
 	if (rc != 0)
 		return rc;
-	if (x->offset > s->raw.len || x->length > s->raw.len - x->offset)
-		return err_set(err, ERR_CORRUPT, "an extent lies outside its record");
-	digest_add(s->digest, s->raw.data + x->offset, (size_t)x->length);
-	return s->fn(s->arg, s->raw.data + x->offset, (size_t)x->length, err);
+	digest_add(s->digest, data, (size_t)x->length);
+	return s->fn(s->arg, data, (size_t)x->length, err);
 }
 
 int content_stream_run(const struct record_source *source, struct tree_reader *r,
 	const struct entry *e, content_stream_fn fn, void *arg, struct err *err)
 {
-	struct stream s = {
-		.source = source, .raw = BUF_INIT(RECORD_MAX_RAW_BYTES), .fn = fn, .arg = arg
-	};
+	struct stream s = { .fn = fn, .arg = arg };
 	uint8_t digest[32];
 	int rc = digest_new(e->digest_kind, &s.digest, err);
 	if (rc != 0)
 		return rc;
+	extent_bytes_init(&s.bytes, source);
 	rc = tree_reader_extents(r, e, give_extent, &s, err);
 	int ended = digest_end(s.digest, digest, rc == 0 ? err : NULL);
 	if (rc == 0)
 		rc = ended;
 	digest_free(s.digest);
-	buf_wipe(&s.raw);
+	extent_bytes_done(&s.bytes);
 	if (rc == 0 && s.length != e->size)
 		rc = err_set(err, ERR_CORRUPT, "its extents hold %llu bytes instead of %llu",
 			(unsigned long long)s.length, (unsigned long long)e->size);

@@ -25,6 +25,7 @@ struct digest {
 	uint64_t size;
 	size_t fill;
 	uint8_t zero_leaf[HASH_BYTES];
+	bool has_zero_leaf;
 	uint8_t *leaves; /* owned */
 	size_t leaf_count, leaf_cap;
 	bool is_short; /* a leaf found no memory */
@@ -58,14 +59,18 @@ int digest_new(enum entry_digest kind, struct digest **out, struct err *err)
 	if (d->inner == NULL || d->outer == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	begin_block(d);
-	if (kind == ENTRY_DIGEST_BLOCKS) {
-		for (size_t n = 0; n < DIGEST_BLOCK_BYTES; n += ZERO_STEP_BYTES)
-			hash_add(d->inner, zeros, ZERO_STEP_BYTES);
-		hash_end(d->inner, d->zero_leaf);
-		begin_block(d);
-	}
 	*out = TAKE(d);
 	return 0;
+}
+
+void digest_begin(struct digest *d, enum entry_digest kind)
+{
+	if (d->kind == kind)
+		return; /* it was ended, or is new */
+	uint8_t unused[HASH_BYTES];
+	hash_end(d->inner, unused); /* the prefix of a block, if it has one */
+	d->kind = kind;
+	begin_block(d);
 }
 
 void digest_free(struct digest *d)
@@ -91,6 +96,19 @@ static void add_leaf(struct digest *d, const uint8_t leaf[HASH_BYTES])
 		d->leaf_cap = cap;
 	}
 	memcpy(d->leaves + d->leaf_count++ * HASH_BYTES, leaf, HASH_BYTES);
+}
+
+/* The leaf of a block of zeros, made when the first one comes; the open block is empty. */
+static const uint8_t *zero_leaf(struct digest *d)
+{
+	if (!d->has_zero_leaf) {
+		for (size_t n = 0; n < DIGEST_BLOCK_BYTES; n += ZERO_STEP_BYTES)
+			hash_add(d->inner, zeros, ZERO_STEP_BYTES);
+		hash_end(d->inner, d->zero_leaf);
+		begin_block(d);
+		d->has_zero_leaf = true;
+	}
+	return d->zero_leaf;
 }
 
 static void end_block(struct digest *d)
@@ -125,7 +143,7 @@ void digest_add_zeros(struct digest *d, uint64_t len)
 {
 	while (len > 0) {
 		if (d->kind == ENTRY_DIGEST_BLOCKS && d->fill == 0 && len >= DIGEST_BLOCK_BYTES) {
-			add_leaf(d, d->zero_leaf);
+			add_leaf(d, zero_leaf(d));
 			d->size += DIGEST_BLOCK_BYTES;
 			len -= DIGEST_BLOCK_BYTES;
 			continue;

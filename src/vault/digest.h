@@ -22,6 +22,8 @@ enum entry_digest digest_kind(uint64_t size);
 /* Begin one of ${kind}. */
 int digest_new(enum entry_digest kind, struct digest **out, struct err *err);
 void digest_free(struct digest *d);
+/* Make a digest that is new or was ended one of ${kind}. */
+void digest_begin(struct digest *d, enum entry_digest kind);
 /* Content in order; a hole or run of zeros by its length. */
 void digest_add(struct digest *d, const void *data, size_t len);
 void digest_add_zeros(struct digest *d, uint64_t len);

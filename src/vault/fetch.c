@@ -1,5 +1,6 @@
 #include "vault/fetch.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +19,15 @@
  * INVARIANTS
  * (1) index, once there, is settled.
  * (2) has_footers: the footers of all packs on the store were read; no more can be learned.
+ * (3) fetch_record() may run on several threads: it reads the index under lock, and changes it
+ *     under lock taken for writing.  Everything else is for the thread that owns the fetch.
  */
 
 struct fetch {
 	struct vault *vault; /* borrowed */
 	struct index *index; /* NULL until loaded */
 	bool has_footers;
+	pthread_rwlock_t lock;
 	struct record_store store;
 	struct record_reader *reader; /* owned; asks store */
 };
@@ -36,13 +40,29 @@ static int store_get_record(void *self, const uint8_t id[32], struct buf *cr, st
 	return fetch_record(self, id, cr, err);
 }
 
+static int store_type(void *self, const uint8_t id[32])
+{
+	struct fetch *f = self;
+	struct index_place place = { .type = 0 };
+	(void)pthread_rwlock_rdlock(&f->lock);
+	if (f->index != NULL && !index_find(f->index, id, 0, &place))
+		place.type = 0;
+	(void)pthread_rwlock_unlock(&f->lock);
+	return place.type;
+}
+
 int fetch_new(struct vault *v, struct fetch **out, struct err *err)
 {
 	CLEANUP(fetch_free_p) struct fetch *f = calloc(1, sizeof(*f));
 	if (f == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	f->vault = v;
-	f->store = (struct record_store){ .self = f, .get = store_get_record };
+	(void)pthread_rwlock_init(&f->lock, NULL); /* default attributes: cannot fail */
+	f->store = (struct record_store){ .self = f,
+		.get = store_get_record,
+		.type = store_type,
+		.is_shared = true,
+		.is_checked = true };
 	int rc = record_reader_new(&f->store, &f->reader, err);
 	if (rc != 0)
 		return rc;
@@ -56,6 +76,7 @@ void fetch_free(struct fetch *f)
 		return;
 	record_reader_free(f->reader);
 	index_free(f->index);
+	(void)pthread_rwlock_destroy(&f->lock);
 	free(f);
 }
 
@@ -224,25 +245,44 @@ static int read_place(struct fetch *f, const uint8_t id[32], const struct index_
 	return rc;
 }
 
-int fetch_record(struct fetch *f, const uint8_t id[32], struct buf *cr, struct err *err)
+/* Try every place the index knows.  *${can_learn}: the packs' footers may know more. */
+static int read_places(
+	struct fetch *f, const uint8_t id[32], struct buf *cr, bool *can_learn, struct err *err)
+{
+	int last = -ERR_NOT_FOUND;
+	struct index_place place;
+	(void)pthread_rwlock_rdlock(&f->lock); /* fails for bad locks only, here and below */
+	*can_learn = !f->has_footers;
+	for (size_t nth = 0; f->index != NULL && index_find(f->index, id, nth, &place); nth++) {
+		last = read_place(f, id, &place, cr, err);
+		if (last == 0 || !vault_is_object_loss(last)) {
+			*can_learn = false;
+			break;
+		}
+	}
+	(void)pthread_rwlock_unlock(&f->lock);
+	return last;
+}
+
+/* Load the index, or when it is loaded what the footers know. */
+static int learn(struct fetch *f, struct err *err)
 {
 	struct index *index;
-	int rc = fetch_index(f, &index, err);
-	if (rc != 0)
-		return rc;
-	int last = -ERR_NOT_FOUND;
-	for (int round = 0; round < 2; round++) {
-		struct index_place place;
-		for (size_t nth = 0; index_find(index, id, nth, &place); nth++) {
-			last = read_place(f, id, &place, cr, err);
-			if (last == 0 || !vault_is_object_loss(last))
-				return last;
-		}
-		if (f->has_footers)
-			break;
-		rc = fetch_footers(f, err);
+	(void)pthread_rwlock_wrlock(&f->lock);
+	int rc = f->index == NULL ? fetch_index(f, &index, err) : fetch_footers(f, err);
+	(void)pthread_rwlock_unlock(&f->lock);
+	return rc;
+}
+
+int fetch_record(struct fetch *f, const uint8_t id[32], struct buf *cr, struct err *err)
+{
+	bool can_learn;
+	int last = read_places(f, id, cr, &can_learn, err);
+	for (int round = 0; round < 2 && last != 0 && can_learn; round++) {
+		int rc = learn(f, err);
 		if (rc != 0)
 			return rc;
+		last = read_places(f, id, cr, &can_learn, err);
 	}
 	if (last == -ERR_NOT_FOUND) {
 		char hex[2 * HASH_BYTES + 1];

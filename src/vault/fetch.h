@@ -48,7 +48,8 @@ int fetch_footers(struct fetch *f, struct err *err);
 
 /**
  * fetch_record(f, id, cr, err):
- * Append the whole record, its SHA-256 checked against ${id}; every place of it is tried.
+ * Append the whole record, its SHA-256 checked against ${id}; every place of it is tried.  May be
+ * called by several threads at once, while no other call is under way.
  * Return 0, -ERR_NOT_FOUND, -ERR_CORRUPT or -ERR_IO.
  */
 int fetch_record(struct fetch *f, const uint8_t id[32], struct buf *cr, struct err *err);

@@ -229,18 +229,34 @@ static int open_payload(
 	return rc;
 }
 
-int record_open(struct record_opener *o, const struct ref *ref, enum record_type type,
-	const void *cr, size_t cr_len, struct buf *raw, struct err *err)
+static int check_length(const struct ref *ref, size_t cr_len, struct err *err)
 {
 	if (cr_len != ref->cr_len || cr_len > RECORD_MAX_BYTES)
 		return err_set(err, ERR_CORRUPT, "record of %zu bytes where %u were sealed", cr_len,
 			ref->cr_len);
+	return 0;
+}
+
+int record_open_checked(struct record_opener *o, const struct ref *ref, enum record_type type,
+	const void *cr, size_t cr_len, struct buf *raw, struct err *err)
+{
+	int rc = check_length(ref, cr_len, err);
+	if (rc == 0)
+		rc = open_seal(o, ref, type, cr, cr_len, err);
+	return rc != 0 ? rc : open_payload(o, ref, raw, err);
+}
+
+int record_open(struct record_opener *o, const struct ref *ref, enum record_type type,
+	const void *cr, size_t cr_len, struct buf *raw, struct err *err)
+{
+	int rc = check_length(ref, cr_len, err);
+	if (rc != 0)
+		return rc;
 	uint8_t id[HASH_BYTES];
 	hash_sha256(cr, cr_len, id);
 	if (memcmp(id, ref->id, sizeof(id)) != 0)
 		return err_set(err, ERR_CORRUPT, "record does not hash to its id");
-	int rc = open_seal(o, ref, type, cr, cr_len, err);
-	return rc != 0 ? rc : open_payload(o, ref, raw, err);
+	return record_open_checked(o, ref, type, cr, cr_len, raw, err);
 }
 
 /* ---- sealing -------------------------------------------------------------------------------- */

@@ -61,6 +61,9 @@ void record_opener_free(struct record_opener *o);
  */
 int record_open(struct record_opener *o, const struct ref *ref, enum record_type type,
 	const void *cr, size_t cr_len, struct buf *raw, struct err *err);
+/* The same of bytes whose SHA-256 the caller compared with ${ref}->id a moment ago. */
+int record_open_checked(struct record_opener *o, const struct ref *ref, enum record_type type,
+	const void *cr, size_t cr_len, struct buf *raw, struct err *err);
 
 /**
  * record_peek(data, len, cr_len, suite, type, err):

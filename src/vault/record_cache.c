@@ -23,8 +23,11 @@
  * (3) In the list of idle slots are exactly those that are ready and not held, the last used first;
  *     only these are given up.
  * (4) bytes is the cost of all slots in buckets: it passes max_bytes only by what is held.
+ *     spare_bytes is at most a quarter of max_bytes.
  */
 #define MAX_OPENERS 32
+#define MAX_SPARE 16
+#define KEEP_CR_BYTES ((size_t)2 << 20)
 #define AHEAD_QUEUE 32
 #define SLOT_BYTES_PER_BUCKET 16384
 #define MIN_BUCKETS 1024
@@ -40,6 +43,12 @@ struct slot {
 	struct buf raw;
 	struct slot *next;          /* in the bucket */
 	struct slot *newer, *older; /* in the idle list */
+};
+
+/* What opening a record takes. */
+struct tools {
+	struct record_opener *opener; /* owned; NULL: not made yet */
+	struct buf cr;
 };
 
 struct wish {
@@ -58,13 +67,15 @@ struct record_cache {
 	size_t bucket_count; /* a power of two */
 	struct slot *newest, *oldest;
 	struct record_cache_stats stats;
-	struct record_opener *openers[MAX_OPENERS]; /* idle ones */
-	size_t opener_count;
+	struct tools tools[MAX_OPENERS]; /* idle ones */
+	size_t tools_count;
+	struct buf spare[MAX_SPARE]; /* of records given up; their memory serves again */
+	size_t spare_count, spare_bytes;
 	struct wish queue[AHEAD_QUEUE];
 	size_t queue_at, queue_len;
 	bool is_ending;
 	pthread_t threads[RECORD_CACHE_MAX_AHEAD];
-	unsigned thread_count;
+	unsigned thread_count, max_threads;
 };
 
 DEFINE_CLEANUP(struct record_cache *, record_cache_free)
@@ -108,6 +119,34 @@ static void idle_take(struct record_cache *c, struct slot *s)
 		c->oldest = s->newer;
 }
 
+static void keep_spare(struct record_cache *c, struct buf *raw)
+{
+	if (raw->cap == 0 || c->spare_count == MAX_SPARE ||
+		c->spare_bytes + raw->cap > c->max_bytes / 4) {
+		buf_wipe(raw);
+		return;
+	}
+	c->spare_bytes += raw->cap;
+	buf_clear(raw);
+	c->spare[c->spare_count++] = *raw;
+}
+
+/* The spare memory that fits ${room} bytes best, if one does well. */
+static void take_spare(struct record_cache *c, size_t room, struct buf *out)
+{
+	struct buf *best = NULL;
+	for (size_t i = 0; i < c->spare_count; i++) {
+		struct buf *b = &c->spare[i];
+		if (b->cap >= room && b->cap / 2 <= room && (best == NULL || b->cap < best->cap))
+			best = b;
+	}
+	if (best == NULL)
+		return;
+	*out = *best;
+	*best = c->spare[--c->spare_count];
+	c->spare_bytes -= out->cap;
+}
+
 /* Out of its bucket and free; it is in no idle list. */
 static void drop(struct record_cache *c, struct slot *s)
 {
@@ -116,7 +155,7 @@ static void drop(struct record_cache *c, struct slot *s)
 		at = &(*at)->next;
 	*at = s->next;
 	c->stats.bytes -= s->cost;
-	buf_wipe(&s->raw);
+	keep_spare(c, &s->raw);
 	explicit_bzero(s->key, sizeof(s->key));
 	free(s);
 }
@@ -141,9 +180,13 @@ static struct slot *add(
 	memcpy(s->id, ref->id, sizeof(s->id));
 	memcpy(s->key, ref->key, sizeof(s->key));
 	s->type = type;
-	s->cost = sizeof(*s) + ref->raw_len;
+	const size_t room = ref->raw_len;
+	s->cost = sizeof(*s) + room;
 	s->raw.max = RECORD_MAX_RAW_BYTES;
 	make_room(c, s->cost);
+	take_spare(c, room, &s->raw);
+	if (s->raw.cap > room)
+		s->cost = sizeof(*s) + s->raw.cap;
 	struct slot **bucket = bucket_of(c, s->id);
 	s->next = *bucket;
 	*bucket = s;
@@ -156,29 +199,50 @@ static struct slot *add(
 /* ---- opening --------------------------------------------------------------------------------- */
 
 /* Without the lock. */
-static int open_record(struct record_cache *c, struct record_opener *opener, const struct ref *ref,
+static int open_record(struct record_cache *c, struct tools *t, const struct ref *ref,
 	struct slot *s, struct err *err)
 {
-	CLEANUP(buf_done) struct buf cr = BUF_INIT(RECORD_MAX_BYTES);
-	int rc = buf_reserve(&s->raw, ref->raw_len, err);
+	int rc = t->opener != NULL ? 0 : record_opener_new(&t->opener, err);
 	if (rc == 0)
-		rc = c->store->get(c->store->self, ref->id, &cr, err);
-	return rc != 0 ? rc : record_open(opener, ref, s->type, cr.data, cr.len, &s->raw, err);
+		rc = buf_reserve(&s->raw, ref->raw_len, err);
+	buf_clear(&t->cr);
+	if (rc == 0)
+		rc = c->store->get(c->store->self, ref->id, &t->cr, err);
+	if (rc != 0)
+		return rc;
+	const struct buf *cr = &t->cr;
+	return c->store->is_checked
+		       ? record_open_checked(
+				 t->opener, ref, s->type, cr->data, cr->len, &s->raw, err)
+		       : record_open(t->opener, ref, s->type, cr->data, cr->len, &s->raw, err);
+}
+
+static void tools_done(struct tools *t)
+{
+	record_opener_free(t->opener);
+	buf_done(&t->cr);
+}
+
+static void put_tools(struct record_cache *c, struct tools *t)
+{
+	if (t->cr.cap > KEEP_CR_BYTES)
+		buf_done(&t->cr);
+	if (t->opener != NULL && c->tools_count < MAX_OPENERS)
+		c->tools[c->tools_count++] = *t;
+	else
+		tools_done(t);
 }
 
 /* Open the record of ${s}, which has just been added; the lock is left meanwhile. */
 static int fill(struct record_cache *c, const struct ref *ref, struct slot *s, struct err *err)
 {
-	struct record_opener *opener = c->opener_count > 0 ? c->openers[--c->opener_count] : NULL;
+	struct tools t = { .cr = BUF_INIT(RECORD_MAX_BYTES) };
+	if (c->tools_count > 0)
+		t = c->tools[--c->tools_count];
 	(void)pthread_mutex_unlock(&c->lock); /* ours */
-	int rc = opener != NULL ? 0 : record_opener_new(&opener, err);
-	if (rc == 0)
-		rc = open_record(c, opener, ref, s, err);
+	int rc = open_record(c, &t, ref, s, err);
 	(void)pthread_mutex_lock(&c->lock); /* ours until the caller leaves it */
-	if (opener != NULL && c->opener_count < MAX_OPENERS)
-		c->openers[c->opener_count++] = opener;
-	else
-		record_opener_free(opener);
+	put_tools(c, &t);
 	(void)pthread_cond_broadcast(&c->opened); /* cannot fail */
 	if (rc != 0) {
 		drop(c, s);
@@ -261,19 +325,6 @@ static int source_get(
 
 /* ---- reading ahead --------------------------------------------------------------------------- */
 
-void record_cache_ahead(struct record_cache *c, const struct ref *ref, enum record_type type)
-{
-	if (c->thread_count == 0 || ref->raw_len > c->max_bytes / 4)
-		return;
-	(void)pthread_mutex_lock(&c->lock);
-	if (c->queue_len < AHEAD_QUEUE && find(c, ref, type) == NULL) {
-		c->queue[(c->queue_at + c->queue_len++) % AHEAD_QUEUE] =
-			(struct wish){ .ref = *ref, .type = type };
-		(void)pthread_cond_signal(&c->wished); /* cannot fail */
-	}
-	(void)pthread_mutex_unlock(&c->lock);
-}
-
 /* With the lock, which is left while the record is opened. */
 static void fulfil(struct record_cache *c, const struct wish *w)
 {
@@ -305,6 +356,49 @@ static void *read_ahead(void *arg)
 	return NULL;
 }
 
+/* Begin with the threads when they are first needed; when one cannot be had, less is read ahead. */
+static void start_threads(struct record_cache *c)
+{
+	sigset_t all, before;
+	(void)sigfillset(&all);                          /* cannot fail, neither do the masks */
+	(void)pthread_sigmask(SIG_BLOCK, &all, &before); /* signals are for the others */
+	while (c->thread_count < c->max_threads &&
+		pthread_create(&c->threads[c->thread_count], NULL, read_ahead, c) == 0)
+		c->thread_count++;
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void record_cache_ahead(struct record_cache *c, const struct ref *ref, enum record_type type)
+{
+	if (c->max_threads == 0 || ref->raw_len > c->max_bytes / 4)
+		return;
+	(void)pthread_mutex_lock(&c->lock);
+	if (c->queue_len < AHEAD_QUEUE && find(c, ref, type) == NULL) {
+		c->queue[(c->queue_at + c->queue_len++) % AHEAD_QUEUE] =
+			(struct wish){ .ref = *ref, .type = type };
+		if (c->thread_count == 0)
+			start_threads(c);
+		(void)pthread_cond_signal(&c->wished); /* cannot fail */
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+void record_cache_rest(struct record_cache *c)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	const unsigned count = c->thread_count;
+	c->is_ending = true;
+	c->queue_len = 0;
+	(void)pthread_cond_broadcast(&c->wished);
+	(void)pthread_mutex_unlock(&c->lock);
+	for (unsigned i = 0; i < count; i++)
+		(void)pthread_join(c->threads[i], NULL); /* each was started once */
+	(void)pthread_mutex_lock(&c->lock);
+	c->is_ending = false;
+	c->thread_count = 0;
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 int record_cache_new(const struct record_store *store, const struct record_cache_opts *opts,
@@ -326,16 +420,8 @@ int record_cache_new(const struct record_store *store, const struct record_cache
 	c->buckets = calloc(c->bucket_count, sizeof(struct slot *));
 	if (c->buckets == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	unsigned threads = opts->ahead_threads;
-	if (threads > RECORD_CACHE_MAX_AHEAD)
-		threads = RECORD_CACHE_MAX_AHEAD;
-	sigset_t all, before;
-	(void)sigfillset(&all);                          /* cannot fail, neither do the masks */
-	(void)pthread_sigmask(SIG_BLOCK, &all, &before); /* signals are for the others */
-	while (c->thread_count < threads &&
-		pthread_create(&c->threads[c->thread_count], NULL, read_ahead, c) == 0)
-		c->thread_count++; /* when one cannot be had, less is read ahead */
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	c->max_threads = opts->ahead_threads < RECORD_CACHE_MAX_AHEAD ? opts->ahead_threads
+								      : RECORD_CACHE_MAX_AHEAD;
 	*out = TAKE(c);
 	return 0;
 }
@@ -344,19 +430,16 @@ void record_cache_free(struct record_cache *c)
 {
 	if (c == NULL)
 		return;
-	(void)pthread_mutex_lock(&c->lock);
-	c->is_ending = true;
-	(void)pthread_cond_broadcast(&c->wished);
-	(void)pthread_mutex_unlock(&c->lock);
-	for (unsigned i = 0; i < c->thread_count; i++)
-		(void)pthread_join(c->threads[i], NULL); /* each was started once */
+	record_cache_rest(c);
 	while (c->oldest != NULL) {
 		struct slot *s = c->oldest;
 		idle_take(c, s);
 		drop(c, s);
 	}
-	for (size_t i = 0; i < c->opener_count; i++)
-		record_opener_free(c->openers[i]);
+	for (size_t i = 0; i < c->tools_count; i++)
+		tools_done(&c->tools[i]);
+	for (size_t i = 0; i < c->spare_count; i++)
+		buf_wipe(&c->spare[i]);
 	free(c->buckets);
 	explicit_bzero(c->queue, sizeof(c->queue));
 	(void)pthread_cond_destroy(&c->wished);

@@ -56,6 +56,10 @@ void record_cache_release(struct record_cache *c, const struct record_cache_held
 /* Open the record soon, if there is a thread for it; an error is seen by who asks for it then. */
 void record_cache_ahead(struct record_cache *c, const struct ref *ref, enum record_type type);
 
+/* Forget what is to be opened ahead and end the threads, until something is wished again.  One
+ * thread calls it, and meanwhile none record_cache_ahead(). */
+void record_cache_rest(struct record_cache *c);
+
 /* A record source for any thread; borrowed until free. */
 const struct record_source *record_cache_source(struct record_cache *c);
 

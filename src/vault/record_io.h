@@ -27,6 +27,13 @@ struct record_source {
 	/* Append the raw bytes of ${ref}, opened and checked.  -ERR_NOT_FOUND, -ERR_CORRUPT. */
 	int (*get)(void *self, const struct ref *ref, enum record_type type, struct buf *raw,
 		struct err *err);
+	/* OPTIONAL.  The same, not copied: *${raw}, ${ref}->raw_len bytes, is borrowed until the
+	 * next borrow or rest. */
+	int (*borrow)(void *self, const struct ref *ref, enum record_type type, const uint8_t **raw,
+		struct err *err);
+	/* OPTIONAL.  End what is opened ahead on other threads, until something is asked for again:
+	 * whoever has walked a tree calls it. */
+	void (*rest)(void *self);
 };
 
 #endif

@@ -2,110 +2,148 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "vault/node_codec.h"
-#include "vault/ref_table.h"
+#include "vault/record_cache.h"
+#include "vault/record_plan.h"
 
 /*
  * INVARIANTS
- * (1) A cached record was opened under its own ref, so its bytes are right.
- * (2) Whatever the store brings is opened by record_open(), which compares its hash with the id
- *     first; a hint changes no outcome.
+ * (1) What is given was opened under its own ref and type, and its hash compared with the id, by
+ *     the store if that says so: neither a hint nor what was opened ahead changes an outcome.
+ * (2) held is the record borrowed last; it stays in the cache until another is.
+ * (3) The cache holds what is planned and as much again that was used: nothing that was opened
+ *     ahead is given up before it is asked for.
  */
 
-#define CACHE_SLOTS 24
-#define CACHE_MAX_RAW_BYTES (2u << 20)
-
-struct cached {
-	uint8_t id[REF_ID_BYTES];
-	uint8_t key[32];
-	enum record_type type;
-	struct buf raw;
-	uint64_t used_at; /* 0 = empty */
-};
+#define CACHE_BYTES (3 * RECORD_PLAN_MAX_BYTES)
 
 struct record_reader {
 	const struct record_store *store; /* borrowed */
-	struct record_opener *opener;
 	struct record_source source;
-	struct cached cache[CACHE_SLOTS];
-	uint64_t clock;
+	struct record_cache *cache;
+	struct record_plan *plan; /* NULL: nothing is opened ahead */
+	const struct record_cache_held *held;
+	struct ref held_ref;
+	enum record_type held_type;
 };
 
 DEFINE_CLEANUP(struct record_reader *, record_reader_free)
 
-static struct cached *cache_find(
-	struct record_reader *r, const struct ref *ref, enum record_type type)
+/* These are what is asked for next. */
+static void tell_expected(struct record_reader *r, const uint8_t *refs, size_t count)
 {
-	for (size_t i = 0; i < CACHE_SLOTS; i++) {
-		struct cached *c = &r->cache[i];
-		if (c->used_at > 0 && c->type == type &&
-			memcmp(c->id, ref->id, sizeof(c->id)) == 0 &&
-			memcmp(c->key, ref->key, sizeof(c->key)) == 0)
-			return c;
-	}
-	return NULL;
-}
-
-static void cache_keep(struct record_reader *r, const struct ref *ref, enum record_type type,
-	const uint8_t *raw, size_t len)
-{
-	if (len > CACHE_MAX_RAW_BYTES)
-		return;
-	struct cached *oldest = &r->cache[0];
-	for (size_t i = 1; i < CACHE_SLOTS; i++) {
-		if (r->cache[i].used_at < oldest->used_at)
-			oldest = &r->cache[i];
-	}
-	buf_clear(&oldest->raw);
-	oldest->used_at = 0;
-	if (buf_add(&oldest->raw, raw, len, NULL) != 0)
-		return; /* a cache may forget */
-	memcpy(oldest->id, ref->id, sizeof(oldest->id));
-	memcpy(oldest->key, ref->key, sizeof(oldest->key));
-	oldest->type = type;
-	oldest->used_at = ++r->clock;
-}
-
-/* A node was opened: its refs, in order of first use, are what is asked for next. */
-static void tell_expected(struct record_reader *r, const uint8_t *raw, size_t len)
-{
-	const uint8_t *refs;
-	uint32_t count;
-	if (r->store->expect == NULL || !node_codec_peek(raw, len, &refs, &count) || count == 0)
+	if (r->store->expect == NULL)
 		return;
 	uint8_t(*ids)[REF_ID_BYTES] = calloc(count, REF_ID_BYTES);
 	if (ids == NULL)
 		return; /* a hint may be missed */
-	for (uint32_t i = 0; i < count; i++)
-		memcpy(ids[i], refs + (size_t)i * REF_BYTES, REF_ID_BYTES);
+	for (size_t i = 0; i < count; i++)
+		memcpy(ids[i], refs + i * REF_BYTES, REF_ID_BYTES);
 	r->store->expect(r->store->self, (const uint8_t(*)[REF_ID_BYTES])ids, count);
 	free(ids);
+}
+
+/* A node's refs, in the order of their first use. */
+static void look_into(struct record_reader *r, const struct record_cache_held *node, bool is_new)
+{
+	const uint8_t *refs;
+	uint32_t count;
+	if (!node_codec_peek(node->data, node->len, &refs, &count) || count == 0)
+		return;
+	if (is_new)
+		tell_expected(r, refs, count);
+	if (r->plan != NULL)
+		record_plan_enter(r->plan, refs, count);
+}
+
+static void open_ahead(struct record_reader *r)
+{
+	struct ref ref;
+	while (r->plan != NULL && record_plan_next(r->plan, &ref)) {
+		int type = r->store->type != NULL ? r->store->type(r->store->self, ref.id) : 0;
+		if (type != 0)
+			record_cache_ahead(r->cache, &ref, (enum record_type)type);
+	}
+	explicit_bzero(&ref, sizeof(ref));
+}
+
+static uint64_t opened_count(struct record_reader *r)
+{
+	struct record_cache_stats stats;
+	record_cache_get_stats(r->cache, &stats);
+	return stats.misses;
+}
+
+static int hold(struct record_reader *r, const struct ref *ref, enum record_type type,
+	const struct record_cache_held **out, struct err *err)
+{
+	if (r->plan != NULL)
+		record_plan_ask(r->plan, ref, type);
+	if (type == RECORD_DATA)
+		open_ahead(r);
+	uint64_t before = opened_count(r);
+	int rc = record_cache_hold(r->cache, ref, type, out, err);
+	if (rc == 0 && type == RECORD_NODE)
+		look_into(r, *out, opened_count(r) != before);
+	return rc;
 }
 
 static int reader_get(
 	void *self, const struct ref *ref, enum record_type type, struct buf *raw, struct err *err)
 {
 	struct record_reader *r = self;
-	struct cached *c = cache_find(r, ref, type);
-	if (c != NULL) {
-		c->used_at = ++r->clock;
-		return buf_add(raw, c->raw.data, c->raw.len, err);
-	}
-	CLEANUP(buf_done) struct buf cr = BUF_INIT(RECORD_MAX_BYTES);
-	size_t before = raw->len;
-	int rc = r->store->get(r->store->self, ref->id, &cr, err);
-	if (rc == 0)
-		rc = record_open(r->opener, ref, type, cr.data, cr.len, raw, err);
+	const struct record_cache_held *held;
+	int rc = hold(r, ref, type, &held, err);
 	if (rc != 0)
 		return rc;
-	cache_keep(r, ref, type, raw->data + before, raw->len - before);
-	if (type == RECORD_NODE)
-		tell_expected(r, raw->data + before, raw->len - before);
+	rc = buf_add(raw, held->data, held->len, err);
+	record_cache_release(r->cache, held);
+	return rc;
+}
+
+static void let_go(struct record_reader *r)
+{
+	if (r->held != NULL)
+		record_cache_release(r->cache, r->held);
+	r->held = NULL;
+}
+
+static int reader_borrow(void *self, const struct ref *ref, enum record_type type,
+	const uint8_t **raw, struct err *err)
+{
+	struct record_reader *r = self;
+	/* many small files lie in one record */
+	if (r->held == NULL || r->held_type != type ||
+		memcmp(&r->held_ref, ref, sizeof(*ref)) != 0) {
+		let_go(r);
+		int rc = hold(r, ref, type, &r->held, err);
+		if (rc != 0) {
+			r->held = NULL;
+			return rc;
+		}
+		r->held_ref = *ref;
+		r->held_type = type;
+	}
+	*raw = r->held->data;
 	return 0;
+}
+
+static void reader_rest(void *self)
+{
+	struct record_reader *r = self;
+	let_go(r);
+	record_cache_rest(r->cache);
+}
+
+static unsigned thread_count(void)
+{
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	return online < 1 ? 1 : (unsigned)online; /* the cache has a limit of its own */
 }
 
 int record_reader_new(const struct record_store *store, struct record_reader **out, struct err *err)
@@ -114,10 +152,14 @@ int record_reader_new(const struct record_store *store, struct record_reader **o
 	if (r == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	r->store = store;
-	r->source = (struct record_source){ .self = r, .get = reader_get };
-	for (size_t i = 0; i < CACHE_SLOTS; i++)
-		r->cache[i].raw = (struct buf)BUF_INIT(CACHE_MAX_RAW_BYTES);
-	int rc = record_opener_new(&r->opener, err);
+	r->source = (struct record_source){
+		.self = r, .get = reader_get, .borrow = reader_borrow, .rest = reader_rest
+	};
+	const struct record_cache_opts opts = { .max_bytes = CACHE_BYTES,
+		.ahead_threads = store->is_shared ? thread_count() : 0 };
+	int rc = record_cache_new(store, &opts, &r->cache, err);
+	if (rc == 0 && store->is_shared)
+		rc = record_plan_new(&r->plan, err);
 	if (rc != 0)
 		return rc;
 	*out = TAKE(r);
@@ -128,9 +170,11 @@ void record_reader_free(struct record_reader *r)
 {
 	if (r == NULL)
 		return;
-	for (size_t i = 0; i < CACHE_SLOTS; i++)
-		buf_wipe(&r->cache[i].raw);
-	record_opener_free(r->opener);
+	if (r->cache != NULL)
+		let_go(r);
+	record_plan_free(r->plan);
+	record_cache_free(r->cache);
+	explicit_bzero(&r->held_ref, sizeof(r->held_ref));
 	free(r);
 }
 

@@ -1,10 +1,13 @@
 /*
  * record_reader: opens records that somebody brings by id: near from packs (fetch), far from a
- * read port.  Keeps a bounded cache of opened ones.  Checks everything; trusts nobody.
+ * read port.  Keeps a bounded cache of opened ones and, where the store is shared, opens what a
+ * walk of a tree will need next on one thread a processor.  Checks everything; trusts nobody.
+ * Threading: one thread at a time.
  */
 #ifndef VAULT_RECORD_READER_H
 #define VAULT_RECORD_READER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +25,10 @@ struct record_store {
 	/* OPTIONAL hint: these will be asked for soon, in this order (the refs of a node that was
 	 * just opened). */
 	void (*expect)(void *self, const uint8_t (*ids)[32], size_t count);
+	/* OPTIONAL: the enum record_type of an id as an index has it, or 0. */
+	int (*type)(void *self, const uint8_t id[32]);
+	bool is_shared;  /* get and type may be called by several threads at once */
+	bool is_checked; /* get has compared the SHA-256 of what it brings with the id */
 };
 
 /* ${store} is borrowed until free.  Return 0 or -ERR_NOMEM. */

@@ -361,7 +361,10 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 	struct err *err)
 {
 	struct verify_result result = { .objects = 0 };
-	struct verify v = { .vault = vault, .opts = opts, .result = &result };
+	struct verify v = { .vault = vault,
+		.opts = opts,
+		.result = &result,
+		.object = BUF_INIT(STORE_MAX_OBJECT_BYTES) };
 	struct names names = { .err = err };
 	int rc = id_set_new(&v.good, err);
 	if (rc == 0)
@@ -374,6 +377,7 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 		verify_problem(&v, "vh/", header); /* one that is there is named below */
 	if (rc == 0)
 		rc = check_objects(&v, &names, err);
+	buf_done(&v.object);
 	if (rc == 0)
 		rc = check_snapshots(&v, err);
 	if (rc == 0 && v.is_short)

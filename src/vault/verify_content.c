@@ -7,6 +7,7 @@
 #include "base/escape.h"
 #include "crypto/hash.h"
 #include "vault/digest.h"
+#include "vault/extent_bytes.h"
 #include "vault/tree_reader.h"
 #include "vault/vault_internal.h"
 #include "vault/verify_internal.h"
@@ -19,12 +20,11 @@
 
 struct content {
 	struct verify *v;
-	struct fetch *fetch;
 	const struct snapshot *snapshot;
-	struct id_set *refs; /* the snapshot's reference list */
-	struct digest *digest;
-	struct hash *shape; /* over the extents, for invariant 1 */
-	struct buf raw;
+	struct id_set *refs;   /* the snapshot's reference list */
+	struct digest *digest; /* of the file at hand */
+	struct hash *shape;    /* over the extents, for invariant 1 */
+	struct extent_bytes bytes;
 	uint64_t length; /* of the extents so far */
 };
 
@@ -65,14 +65,11 @@ static int read_extent(void *arg, const struct extent *x, struct err *err)
 	int rc = check_listed(c, &x->ref, err);
 	if (rc != 0)
 		return rc;
-	const struct record_source *source = fetch_source(c->fetch);
-	buf_clear(&c->raw);
-	rc = source->get(source->self, &x->ref, RECORD_DATA, &c->raw, err);
+	const uint8_t *data = NULL;
+	rc = extent_bytes_get(&c->bytes, x, &data, err);
 	if (rc != 0)
 		return rc;
-	if (x->offset > c->raw.len || x->length > c->raw.len - x->offset)
-		return err_set(err, ERR_CORRUPT, "an extent lies outside its record");
-	digest_add(c->digest, c->raw.data + x->offset, (size_t)x->length);
+	digest_add(c->digest, data, (size_t)x->length);
 	return verify_step(c->v, 0, err);
 }
 
@@ -88,17 +85,13 @@ static int check_file(struct content *c, struct tree_reader *reader, const struc
 		rc = id_set_add(seen, shape, 1, &is_new, err);
 	if (rc != 0 || !is_new)
 		return rc;
-	rc = digest_new(e->digest_kind, &c->digest, err);
-	if (rc != 0)
-		return rc;
+	digest_begin(c->digest, e->digest_kind);
 	c->length = 0;
 	uint8_t digest[HASH_BYTES];
 	rc = tree_reader_extents(reader, e, read_extent, c, err);
 	int ended = digest_end(c->digest, digest, rc == 0 ? err : NULL);
 	if (rc == 0)
 		rc = ended;
-	digest_free(c->digest);
-	c->digest = NULL;
 	c->v->result->files++;
 	if (rc == 0 && c->length != e->size)
 		rc = err_set(err, ERR_CORRUPT, "its extents hold %llu bytes instead of %llu",
@@ -155,16 +148,15 @@ static int add_ref(void *arg, const uint8_t id[32], uint32_t cr_len, struct err 
 int verify_content_snapshot(struct verify *v, struct fetch *f, const struct snapshot *s,
 	struct id_set *seen, struct err *err)
 {
-	struct content c = { .v = v,
-		.fetch = f,
-		.snapshot = s,
-		.shape = hash_new(),
-		.raw = BUF_INIT(RECORD_MAX_RAW_BYTES) };
+	struct content c = { .v = v, .snapshot = s, .shape = hash_new() };
 	struct snapshot_opened opened;
 	struct tree_reader *reader = NULL;
 	struct err why = ERR_INIT;
+	extent_bytes_init(&c.bytes, fetch_source(f));
 	int rc = c.shape == NULL ? err_set(&why, ERR_NOMEM, "out of memory")
-				 : id_set_new(&c.refs, &why);
+				 : digest_new(ENTRY_DIGEST_SHA256, &c.digest, &why);
+	if (rc == 0)
+		rc = id_set_new(&c.refs, &why);
 	if (rc == 0)
 		rc = snapshot_refs(v->vault, s, add_ref, c.refs, &why);
 	if (rc == 0)
@@ -178,7 +170,8 @@ int verify_content_snapshot(struct verify *v, struct fetch *f, const struct snap
 	tree_reader_free(reader);
 	id_set_free(c.refs);
 	hash_free(c.shape);
-	buf_wipe(&c.raw);
+	extent_bytes_done(&c.bytes);
+	digest_free(c.digest);
 	if (vault_is_object_loss(rc)) {
 		verify_problem(v, s->object, &why);
 		return 0;

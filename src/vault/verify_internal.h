@@ -4,6 +4,7 @@
 #ifndef VAULT_VERIFY_INTERNAL_H
 #define VAULT_VERIFY_INTERNAL_H
 
+#include "base/buf.h"
 #include "vault/collect_view.h"
 #include "vault/fetch.h"
 #include "vault/id_set.h"
@@ -18,6 +19,7 @@ struct verify {
 	struct id_set *good;  /* records whose bytes hash to their ID in a whole pack that is not
 			       * dead, with length */
 	uint64_t done, total; /* bytes, for progress */
+	struct buf object;    /* the one being checked; its memory serves the next */
 	bool is_short;        /* something could not be looked at for lack of memory */
 };
 

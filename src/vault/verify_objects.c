@@ -1,3 +1,5 @@
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,8 @@
 /*
  * INVARIANTS
  * (1) Every check_* gets the bytes as they lie on the store and says nothing of other objects.
+ * (2) A pack is hashed as a whole on a thread of its own while its records are hashed here; none of
+ *     them counts before both are known.
  */
 
 typedef int (*check_fn)(
@@ -182,11 +186,11 @@ static int check_list(struct verify *v, const char *name, const struct buf *obje
 }
 
 struct pack_check {
-	struct verify *v;
+	struct buf found; /* FOUND_BYTES each: ID and length of a record that hashes to its ID */
 	const uint8_t *data;
 	uint64_t records;
-	bool is_dead; /* what it holds does not count as there */
 };
+#define FOUND_BYTES (HASH_BYTES + 4)
 
 static int check_place(void *arg, const struct pack_place *p, struct err *why)
 {
@@ -205,24 +209,98 @@ static int check_place(void *arg, const struct pack_place *p, struct err *why)
 		return err_set(
 			why, ERR_CORRUPT, "the record at %u does not hash to its ID", p->offset);
 	c->records++;
-	return c->is_dead ? 0 : id_set_add(c->v->good, p->id, p->cr_len, NULL, why);
+	int rc = buf_add(&c->found, p->id, HASH_BYTES, why);
+	return rc != 0 ? rc : buf_add32(&c->found, p->cr_len, why);
+}
+
+static int add_good(struct verify *v, const struct buf *found, struct err *why)
+{
+	int rc = 0;
+	for (size_t at = 0; rc == 0 && at < found->len; at += FOUND_BYTES) {
+		const uint8_t *id = found->data + at;
+		rc = id_set_add(v->good, id, bytes_get32(id + HASH_BYTES), NULL, why);
+	}
+	return rc;
+}
+
+/* Whether an object hashes to its name, found out meanwhile. */
+struct name_check {
+	const char *name;
+	const struct buf *object;
+	pthread_t thread;
+	bool has_thread;
+	int rc;
+	struct err why;
+};
+
+static int check_hash(const char *name, const struct buf *object, struct err *why)
+{
+	uint8_t hash[HASH_BYTES];
+	char hex[2 * HASH_BYTES + 1];
+	size_t len = strlen(name);
+	hash_sha256(object->data, object->len, hash);
+	text_hex(hash, sizeof(hash), hex);
+	if (len < 64 || strcmp(name + len - 64, hex) != 0)
+		return err_set(why, ERR_CORRUPT, "its bytes do not hash to its name");
+	return 0;
+}
+
+static void *run_name_check(void *arg)
+{
+	struct name_check *n = arg;
+	n->rc = check_hash(n->name, n->object, &n->why);
+	return NULL;
+}
+
+static void begin_name_check(struct name_check *n)
+{
+	sigset_t all, before;
+	(void)sigfillset(&all);                          /* cannot fail, neither do the masks */
+	(void)pthread_sigmask(SIG_BLOCK, &all, &before); /* signals are for the others */
+	n->has_thread = pthread_create(&n->thread, NULL, run_name_check, n) == 0;
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static int end_name_check(struct name_check *n, struct err *why)
+{
+	if (n->has_thread)
+		(void)pthread_join(n->thread, NULL); /* it was started */
+	else
+		(void)run_name_check(n); /* its verdict is read below */
+	if (n->rc != 0)
+		*why = n->why;
+	return n->rc;
 }
 
 static int check_pack(struct verify *v, const char *name, const struct buf *object, struct err *why)
 {
-	struct pack_check c = { .v = v, .data = object->data };
+	struct pack_check c = { .found = BUF_INIT(PACK_MAX_BYTES), .data = object->data };
+	struct name_check hashed = { .name = name, .object = object };
 	int class = 0;
+	begin_name_check(&hashed);
+	struct err footer_why = ERR_INIT;
+	int footer_rc = pack_footer_open(vault_sealed_key(v->vault), object->data, object->len,
+		object->len, &class, check_place, &c, &footer_why);
 	const char *hex = strrchr(name, '/');
-	if (hex == NULL || strlen(name) != 3 + 2 + 1 + 64 || strncmp(name + 3, hex + 1, 2) != 0)
-		return err_set(why, ERR_CORRUPT, "the pack lies in the wrong folder");
 	uint8_t hash[HASH_BYTES];
-	if (text_unhex(hex + 1, sizeof(hash), hash) == 0)
-		c.is_dead = collect_view_is_dead(&v->lists, COLLECT_LIST_PACK, hash);
-	int rc = pack_footer_open(vault_sealed_key(v->vault), object->data, object->len,
-		object->len, &class, check_place, &c, why);
-	v->result->packs++;
-	v->result->records += c.records;
-	v->result->bytes += object->len;
+	int rc = end_name_check(&hashed, why);
+	if (rc == 0 && (hex == NULL || strlen(name) != 3 + 2 + 1 + 64 ||
+			       strncmp(name + 3, hex + 1, 2) != 0))
+		rc = err_set(why, ERR_CORRUPT, "the pack lies in the wrong folder");
+	if (rc == 0) {
+		v->result->packs++;
+		v->result->records += c.records;
+		v->result->bytes += object->len;
+		/* what a dead pack holds does not count as there */
+		if (text_unhex(hex + 1, sizeof(hash), hash) != 0 ||
+			!collect_view_is_dead(&v->lists, COLLECT_LIST_PACK, hash))
+			rc = add_good(v, &c.found, why);
+	}
+	if (rc == 0 && footer_rc != 0) {
+		*why = footer_why;
+		rc = footer_rc;
+	}
+	buf_done(&c.found);
 	return rc;
 }
 
@@ -231,7 +309,7 @@ static const struct {
 	bool is_hashed; /* the name ends in the hash of the bytes */
 	check_fn check;
 } classes[] = {
-	{ "pk/", true, check_pack },
+	{ "pk/", false, check_pack }, /* itself */
 	{ "ix/", true, check_index },
 	{ "rf/", true, check_refs_object },
 	{ "ev/", true, check_envelopes_object },
@@ -271,18 +349,6 @@ static void check_text(
 	}
 }
 
-static int check_hash(const char *name, const struct buf *object, struct err *why)
-{
-	uint8_t hash[HASH_BYTES];
-	char hex[2 * HASH_BYTES + 1];
-	size_t len = strlen(name);
-	hash_sha256(object->data, object->len, hash);
-	text_hex(hash, sizeof(hash), hex);
-	if (len < 64 || strcmp(name + len - 64, hex) != 0)
-		return err_set(why, ERR_CORRUPT, "its bytes do not hash to its name");
-	return 0;
-}
-
 static void check_class(struct verify *v, const char *name, const struct buf *object)
 {
 	struct err why = ERR_INIT;
@@ -307,14 +373,15 @@ static void check_class(struct verify *v, const char *name, const struct buf *ob
 
 int verify_objects_one(struct verify *v, const char *name, uint64_t size, struct err *err)
 {
-	CLEANUP(buf_done) struct buf object = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	struct buf *object = &v->object;
 	struct err why = ERR_INIT;
+	buf_clear(object);
 	if (size > STORE_MAX_OBJECT_BYTES) {
 		err_set(&why, ERR_CORRUPT, "longer than any object of this format");
 		verify_problem(v, name, &why);
 		return 0;
 	}
-	int rc = store_get(vault_store(v->vault), name, &object, &why);
+	int rc = store_get(vault_store(v->vault), name, object, &why);
 	uint64_t still;
 	if (rc == -ERR_NOT_FOUND &&
 		store_stat(vault_store(v->vault), name, &still, NULL) == -ERR_NOT_FOUND)
@@ -327,10 +394,10 @@ int verify_objects_one(struct verify *v, const char *name, uint64_t size, struct
 	if (rc != 0)
 		verify_problem(v, name, &why);
 	else if (strcmp(name, "README.txt") == 0)
-		check_text(v, name, &object, store_text_readme);
+		check_text(v, name, object, store_text_readme);
 	else if (strcmp(name, "FORMAT.txt") == 0)
-		check_text(v, name, &object, store_text_format);
+		check_text(v, name, object, store_text_format);
 	else
-		check_class(v, name, &object);
+		check_class(v, name, object);
 	return 0;
 }

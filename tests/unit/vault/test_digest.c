@@ -83,3 +83,28 @@ Test(digest, plain_digest_with_a_hole_is_that_of_the_zeros)
 	cr_expect(memcmp(got, want, 32) == 0);
 	digest_free(d);
 }
+
+Test(digest, one_that_was_ended_serves_for_a_file_of_any_kind)
+{
+	struct err err = ERR_INIT;
+	const enum entry_digest kinds[] = { ENTRY_DIGEST_SHA256, ENTRY_DIGEST_BLOCKS,
+		ENTRY_DIGEST_BLOCKS, ENTRY_DIGEST_SHA256, ENTRY_DIGEST_BLOCKS };
+	struct digest *again = NULL;
+	cr_assert(eq(int, digest_new(ENTRY_DIGEST_BLOCKS, &again, &err), 0));
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct digest *fresh = NULL;
+		uint8_t a[32], b[32];
+		cr_assert(eq(int, digest_new(kinds[i], &fresh, &err), 0));
+		digest_begin(again, kinds[i]);
+		for (int n = 0; n < 2; n++) {
+			struct digest *d = n == 0 ? again : fresh;
+			digest_add(d, "some bytes", i);
+			digest_add_zeros(d, 5 * DIGEST_BLOCK_BYTES + i);
+		}
+		cr_assert(eq(int, digest_end(again, a, &err), 0));
+		cr_assert(eq(int, digest_end(fresh, b, &err), 0));
+		cr_expect(eq(int, memcmp(a, b, sizeof(a)), 0), "%zu", i);
+		digest_free(fresh);
+	}
+	digest_free(again);
+}

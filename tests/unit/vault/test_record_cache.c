@@ -207,3 +207,22 @@ Test(record_cache, a_record_that_many_want_is_opened_once)
 	cr_expect(le(sz, shop->asked, RECORDS));
 	cr_expect(eq(u64, stats().misses, shop->asked));
 }
+
+Test(record_cache, after_a_rest_it_reads_ahead_again)
+{
+	make(RECORD_CACHE_DEFAULT_BYTES, 2);
+	for (size_t round = 0; round < 3; round++) {
+		for (size_t i = 0; i < 8; i++)
+			record_cache_ahead(cache, &shop->ref[round * 8 + i], RECORD_DATA);
+		if (round != 1) { /* with a full queue, too */
+			while (stats().ahead < 8)
+				(void)sched_yield();
+		}
+		record_cache_rest(cache);
+		for (size_t i = 0; i < 8; i++)
+			cr_assert(reads(round * 8 + i));
+		if (round == 1)
+			continue;
+		cr_expect(ge(u64, stats().ahead, 8));
+	}
+}

@@ -10,9 +10,12 @@
 #include "base/err.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
+#include "tests/lib/sealed_records.h"
 #include "tests/lib/vault_fixture.h"
 #include "vault/fetch.h"
+#include "vault/node_codec.h"
 #include "vault/record.h"
+#include "vault/ref_table.h"
 #include "vault/snapshot.h"
 #include "vault/tree_reader.h"
 
@@ -208,4 +211,98 @@ Test(record_reader, everything_below_the_top_node_is_told_before_it_is_asked_for
 	free(h.ids);
 	snapshot_list_done(&list);
 	vault_fixture_done(&f);
+}
+
+/* ---- opening ahead ---- */
+
+#define AHEAD_RECORDS 64
+#define AHEAD_BYTES ((size_t)200000)
+
+static int is_data(void *self, const uint8_t id[32])
+{
+	(void)self;
+	(void)id;
+	return RECORD_DATA;
+}
+
+/* Data records and a node that names them. */
+static struct sealed_records *named_shop(struct ref *node)
+{
+	struct sealed_records *s = sealed_records_new();
+	struct ref_table *table = NULL;
+	struct buf out = BUF_INIT(NODE_CODEC_MAX_BYTES), items = BUF_INIT(1);
+	uint8_t *raw = calloc(1, AHEAD_BYTES);
+	cr_assert(raw != NULL);
+	cr_assert(eq(int, ref_table_new(&table, NULL), 0));
+	for (size_t i = 0; i < AHEAD_RECORDS; i++) {
+		size_t index;
+		vault_fixture_noise(raw, AHEAD_BYTES, i + 1);
+		(void)sealed_records_put(s, raw, AHEAD_BYTES); /* i */
+		cr_assert(eq(int, ref_table_add(table, &s->ref[i], &index, NULL), 0));
+	}
+	cr_assert(
+		eq(int, node_codec_encode(NODE_CODEC_EXTENTS, 0, table, 1, &items, &out, NULL), 0));
+	cr_assert(eq(int,
+		s->sink.put(s, RECORD_NODE, RECORD_CLASS_META, out.data, out.len, node, NULL), 0));
+	ref_table_free(table);
+	buf_done(&out);
+	free(raw);
+	s->store.is_shared = true;
+	s->store.type = is_data;
+	return s;
+}
+
+static bool borrows(const struct record_source *src, const struct ref *ref, size_t nth)
+{
+	static uint8_t want[AHEAD_BYTES];
+	const uint8_t *raw = NULL;
+	struct err err = ERR_INIT;
+	vault_fixture_noise(want, AHEAD_BYTES, nth + 1);
+	return src->borrow(src->self, ref, RECORD_DATA, &raw, &err) == 0 &&
+	       memcmp(raw, want, AHEAD_BYTES) == 0;
+}
+
+Test(record_reader, opens_ahead_what_a_node_names_each_once_and_all_the_same)
+{
+	struct ref node;
+	struct sealed_records *s = named_shop(&node);
+	struct record_reader *r = NULL;
+	struct buf out = BUF_INIT(NODE_CODEC_MAX_BYTES);
+	cr_assert(eq(int, record_reader_new(&s->store, &r, NULL), 0));
+	const struct record_source *src = record_reader_source(r);
+	cr_assert(eq(int, src->get(src->self, &node, RECORD_NODE, &out, NULL), 0));
+	cr_expect(eq(sz, s->asked, 1), "nobody asked for content yet");
+	for (size_t i = 0; i < AHEAD_RECORDS; i++) {
+		cr_assert(borrows(src, &s->ref[i], i), "%zu", i);
+		cr_assert(borrows(src, &s->ref[i], i), "%zu, again", i);
+		if (i % 20 == 19)
+			src->rest(src->self);
+	}
+	src->rest(src->self);
+	cr_expect(eq(sz, s->asked, 1 + AHEAD_RECORDS), "every record was brought once");
+	record_reader_free(r);
+	sealed_records_free(s);
+	buf_done(&out);
+}
+
+Test(record_reader, a_damaged_record_fails_for_who_asks_for_it_and_nobody_else)
+{
+	struct ref node;
+	struct sealed_records *s = named_shop(&node);
+	struct record_reader *r = NULL;
+	struct buf out = BUF_INIT(NODE_CODEC_MAX_BYTES);
+	cr_assert(eq(int, record_reader_new(&s->store, &r, NULL), 0));
+	const struct record_source *src = record_reader_source(r);
+	for (size_t i = 5; i < AHEAD_RECORDS; i += 7)
+		sealed_records_flip(s, i);
+	cr_assert(eq(int, src->get(src->self, &node, RECORD_NODE, &out, NULL), 0));
+	for (size_t i = 0; i < AHEAD_RECORDS; i++) {
+		const uint8_t *raw;
+		struct err err = ERR_INIT;
+		int rc = src->borrow(src->self, &s->ref[i], RECORD_DATA, &raw, &err);
+		cr_assert(eq(int, rc, i % 7 == 5 ? -ERR_CORRUPT : 0), "%zu", i);
+	}
+	record_reader_free(r);
+	sealed_records_free(s);
+	buf_done(&out);
 }
