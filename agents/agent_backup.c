@@ -30,7 +30,7 @@
  * (1) The controller hears of the job at least every BEAT_MS while anything calls back.
  * (2) Once is_stopped is set nothing goes on; why says the reason.
  * (3) The port and its connections are used by the sender's thread while the pipeline runs; of the
- *     job that thread sees is_stopped only.
+ *     job that thread sees is_stopped and has_failed only.
  */
 
 #define BEAT_MS 10000
@@ -46,7 +46,7 @@ struct job {
 	struct msg_progress progress;
 	struct pace pace;
 	int64_t last_ns, deadline_ns; /* monotonic; deadline 0 = none */
-	atomic_bool is_stopped;
+	atomic_bool is_stopped, has_failed;
 	struct err why; /* once is_stopped is set */
 	char staging[PATH_MAX], cache[PATH_MAX], pending[PATH_MAX];
 };
@@ -94,7 +94,14 @@ static bool is_stopped(void *arg)
 static bool is_port_stopped(void *arg)
 {
 	struct job *j = arg;
-	return j->is_stopped || j->opts->is_stopped(j->opts->arg);
+	return j->is_stopped || j->has_failed || j->opts->is_stopped(j->opts->arg);
+}
+
+/* Nobody waits for a controller that is away when there is nothing left to tell it. */
+static void on_failed(void *arg)
+{
+	struct job *j = arg;
+	j->has_failed = true;
 }
 
 static void on_progress(void *arg, const struct backup_progress *p)
@@ -188,7 +195,8 @@ static int run_pipeline(
 		.arg = j,
 		.on_warning = on_warning,
 		.on_progress = on_progress,
-		.is_stopped = is_stopped };
+		.is_stopped = is_stopped,
+		.on_failed = on_failed };
 	opts.truth = j->opts->kinds->truth(source, &opts.truth_len);
 	int rc = backup_run(&opts, j->opts->kinds->source(source), &result, err);
 	secret_wipe(&keys, sizeof(keys));

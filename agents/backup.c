@@ -1,11 +1,14 @@
 #include "agents/backup.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agents/backup_commit.h"
 #include "agents/backup_file.h"
 #include "agents/backup_queue.h"
+#include "agents/chunk_cache.h"
 #include "agents/file_cache.h"
 #include "agents/link_map.h"
 #include "agents/uploader.h"
@@ -40,7 +43,8 @@ struct run {
 	struct backup_file *file;
 	struct backup_queue *queue;
 	struct link_map *links;
-	struct file_cache *cache; /* NULL = none */
+	struct file_cache *cache;   /* NULL = none */
+	struct chunk_cache *chunks; /* NULL = none */
 	struct tree_builder *builder;
 	uint64_t seq; /* of the snapshot to come */
 	int64_t scan_start_ns;
@@ -310,12 +314,23 @@ static int scan(struct run *r, struct err *err)
 	return r->opts->is_dry_run ? 0 : settle(r, err);
 }
 
-static int open_cache(struct run *r, const uint8_t *base, struct err *err)
+static int open_chunks(struct run *r, const uint8_t *base, struct err *err)
+{
+	char path[PATH_MAX];
+	int len = snprintf(path, sizeof(path), "%s.chunks", r->opts->cache_path);
+	if (len < 0 || (size_t)len >= sizeof(path))
+		return err_set(err, ERR_IO, "the name of the chunk cache is too long");
+	return chunk_cache_open(path, r->opts->keys->k_fp, base, &r->chunks, err);
+}
+
+static int open_caches(struct run *r, const uint8_t *base, struct err *err)
 {
 	if (r->opts->cache_path == NULL)
 		return 0;
 	struct err why = ERR_INIT;
 	int rc = file_cache_open(r->opts->cache_path, r->opts->keys->k_fp, base, &r->cache, &why);
+	if (rc == 0 && !r->opts->is_dry_run)
+		rc = open_chunks(r, base, &why);
 	if (rc == 0)
 		return 0;
 	if (rc == -ERR_NOMEM) {
@@ -335,7 +350,7 @@ static int set_up(struct run *r, const uint8_t *base, struct err *err)
 	keyring_cut_keys(o->keys->k_cdc, o->keys->domain_id, 1, chunker_key, k_tree);
 	chunker_init(&r->chunker, chunker_key, CHUNKER_AVERAGE_BYTES);
 	bundle_init(&r->bundle, k_tree);
-	int rc = open_cache(r, base, err);
+	int rc = open_caches(r, base, err);
 	if (rc == 0)
 		rc = link_map_new(&r->links, err);
 	if (rc != 0 || o->is_dry_run)
@@ -343,6 +358,7 @@ static int set_up(struct run *r, const uint8_t *base, struct err *err)
 	const struct uploader_opts up = { .port = o->port,
 		.k_mle = o->keys->k_mle,
 		.check = o->check,
+		.cache = r->chunks,
 		.is_stopped = o->is_stopped,
 		.arg = o->arg };
 	rc = uploader_new(&up, &r->uploader, err);
@@ -370,6 +386,7 @@ static void tear_down(struct run *r)
 	backup_file_free(r->file);
 	link_map_free(r->links);
 	file_cache_free(r->cache);
+	chunk_cache_free(r->chunks);
 	bundle_done(&r->bundle);
 }
 
@@ -377,6 +394,7 @@ static void take_stats(struct run *r)
 {
 	struct uploader_stats s;
 	uploader_get_stats(r->uploader, &s);
+	r->result.known_bytes = s.known_bytes;
 	r->result.sent_records = s.sent.sent_records;
 	r->result.sent_bytes = s.sent.sent_bytes;
 	r->result.sent_data_records = s.sent.sent_data_records;
@@ -405,6 +423,9 @@ static int finish(struct run *r, const struct port_base *base, struct err *err)
 	if (r->cache != NULL && file_cache_commit(r->cache, r->result.snap_hash, &why) != 0)
 		log_warn("backup.cache", "%s, continuing: the next backup reads everything",
 			why.msg);
+	if (uploader_keep_cache(r->uploader, r->result.snap_hash, &why) != 0)
+		log_warn("backup.cache",
+			"%s, continuing: the next backup seals everything that it reads", why.msg);
 	return 0;
 }
 
@@ -440,6 +461,8 @@ int backup_run(const struct backup_opts *opts, const struct source *source,
 	if (rc == 0 && !opts->is_dry_run)
 		rc = finish(&r, &base, err);
 	tell_progress(&r);
+	if (rc != 0 && opts->on_failed != NULL)
+		opts->on_failed(opts->arg);
 	tear_down(&r); /* ends the thread that uses the port */
 	if (!opts->is_dry_run)
 		opts->port->abort(opts->port->self);

@@ -31,7 +31,8 @@ struct backup_opts {
 	const struct domain *domain; /* recovery keys and drill groups get envelopes */
 	const char *source_name;     /* names the chain */
 	const struct label *label;   /* counts are filled in by the run */
-	const char *cache_path;      /* NULL = no cache */
+	/* Of the file cache; with ".chunks" behind it, of the chunk cache.  NULL = neither. */
+	const char *cache_path;
 	enum root_consistency consistency;
 	const void *truth; /* truth manifest (JSON), or NULL */
 	size_t truth_len;
@@ -44,6 +45,8 @@ struct backup_opts {
 	source_warn_fn on_warning;                                       /* may be NULL */
 	void (*on_progress)(void *arg, const struct backup_progress *p); /* may be NULL */
 	bool (*is_stopped)(void *arg); /* may be NULL; true ends the run with -ERR_INTERRUPTED */
+	/* May be NULL: the run has failed, and waits only for what the port is in the middle of. */
+	void (*on_failed)(void *arg);
 };
 
 struct backup_result {
@@ -54,6 +57,7 @@ struct backup_result {
 	uint64_t files, dirs, others;
 	uint64_t new_files, unchanged_files; /* read, and taken from the cache */
 	uint64_t bytes, read_bytes;
+	uint64_t known_bytes; /* of read_bytes: known by their fingerprint, not sealed again */
 	uint64_t sent_records, sent_bytes, sent_data_records, sent_data_bytes;
 	/* Names that should be in the snapshot and are not, each named as a warning: vanished,
 	 * replaced, unreadable, a directory that cannot be listed.  Any makes it partial. */

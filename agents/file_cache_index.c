@@ -113,3 +113,14 @@ int file_cache_index_find(struct file_cache_index *x, uint64_t fs_id, uint64_t i
 	}
 	return 0;
 }
+
+int file_cache_index_get(
+	struct file_cache_index *x, uint64_t i, struct file_cache_key *key, uint64_t *at)
+{
+	if (!load(x, i / BLOCK_PLACES))
+		return 0;
+	const uint8_t *place = x->data + i % BLOCK_PLACES * FILE_CACHE_PLACE_BYTES;
+	*key = key_at(place);
+	*at = bytes_get64(place + 16);
+	return 1;
+}

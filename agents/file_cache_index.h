@@ -10,6 +10,7 @@
 
 struct err;
 struct file_cache_index;
+struct file_cache_key;
 
 /**
  * file_cache_index_open(fd, at, count, out, err):
@@ -23,5 +24,9 @@ void file_cache_index_free(struct file_cache_index *x);
 /* Find a place.  Return 1, or 0: not there, or not to be read.  *${at} may be anything in a damaged
  * file. */
 int file_cache_index_find(struct file_cache_index *x, uint64_t fs_id, uint64_t ino, uint64_t *at);
+
+/* Key and place ${i} of the index.  Return 1, or 0: not to be read. */
+int file_cache_index_get(
+	struct file_cache_index *x, uint64_t i, struct file_cache_key *key, uint64_t *at);
 
 #endif

@@ -32,6 +32,7 @@
 
 #define TRIES 6
 #define FIRST_WAIT_MS 1000
+#define WAIT_STEP_MS 100
 #define PIECE_BYTES ((size_t)4 << 20)
 #define ANSWER_BYTES ((size_t)2 << 20)
 #define PATH_BYTES 160
@@ -59,11 +60,14 @@ struct port_far {
 
 static void wait_ms(const struct port_far *p, int ms)
 {
-	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
-	if (p->on_wait != NULL)
+	if (p->on_wait != NULL) {
 		p->on_wait(p->arg, ms);
-	else
-		(void)nanosleep(&t, NULL); /* a signal ends it early: the client asks for a stop */
+		return;
+	}
+	for (; ms > 0 && !http_client_is_stopped(p->client); ms -= WAIT_STEP_MS) {
+		const struct timespec t = { .tv_nsec = WAIT_STEP_MS * 1000000L };
+		(void)nanosleep(&t, NULL); /* a signal only shortens it */
+	}
 }
 
 /* Ask, and again when the answer is lost.  ${answer} holds one whole answer. */
@@ -159,7 +163,7 @@ static void end_session(struct port_far *p)
 	struct http_call call = { .method = HTTP_DELETE, .path = path, .parting_ms = PARTING_MS };
 	if (p->session[0] == '\0')
 		return;
-	(void)http_client_drain(p->client, &why); /* what failed was told, or is not wanted */
+	http_client_drop(p->client); /* what failed was told, and the rest is not wanted */
 	(void)snprintf(path, sizeof(path), "/v1/sessions/%s", p->session); /* fits */
 	/* a gateway that does not hear it ends the session by itself */
 	(void)http_client_call(p->client, &call, NULL, NULL, &why);
@@ -270,6 +274,12 @@ static int port_put(void *self, const uint8_t *batch, size_t len, struct err *er
 	return rc;
 }
 
+static int port_tend(void *self, struct err *err)
+{
+	struct port_far *p = self;
+	return http_client_tend(p->client, err);
+}
+
 static int send_list(struct port_far *p, const struct port_commit *c, struct err *err)
 {
 	char path[PATH_BYTES];
@@ -364,6 +374,7 @@ int port_far_new(const struct port_far_opts *opts, struct port_far **out, struct
 		.begin = port_begin,
 		.has = port_has,
 		.put = port_put,
+		.tend = port_tend,
 		.commit = port_commit_far,
 		.abort = port_abort };
 	p->client = opts->client;

@@ -10,8 +10,8 @@
  * (1) Jobs are linked from first in the order in which they came; todo is the first of them that no
  *     worker has looked at, and all behind it are so too or came finished.
  * (2) A job between a worker's take and its is_finished is touched by that worker alone.
- * (3) inside counts the raw bytes of all linked jobs, and something for each job itself: what they
- *     hold in memory is at most twice that.
+ * (3) inside counts the raw bytes of all linked jobs (of what came finished the record's), and
+ *     something for each job itself: what they hold in memory is at most twice that.
  */
 
 #define INSIDE_PER_WORKER ((size_t)3 << 19) /* raw bytes: one and a half of a usual chunk */
@@ -28,6 +28,7 @@ struct worker {
 struct seal_pool {
 	struct worker workers[SEAL_POOL_MAX_WORKERS];
 	unsigned count;
+	struct chunk_cache *cache; /* borrowed; NULL = none */
 	/* of the caller's thread */
 	size_t inside, max_inside;
 	struct seal_job *spare; /* done with; their memory serves again */
@@ -119,6 +120,25 @@ static struct seal_job *next_job(struct seal_pool *p)
 	return j;
 }
 
+/* With nothing to be found the fingerprint is taken behind the sealing, which ends with comparing
+ * the raw bytes: they are still near the processor. */
+static void seal(struct worker *w, struct seal_job *j)
+{
+	struct chunk_cache *cache = w->pool->cache;
+	const bool is_asked = cache != NULL && !chunk_cache_is_empty(cache);
+	if (is_asked) {
+		chunk_cache_print(cache, j->class, j->raw.data, j->raw.len, &j->print);
+		j->is_known = chunk_cache_find(cache, &j->print, j->raw.len, &j->ref) == 1;
+		j->is_use = j->is_known;
+	}
+	if (!j->is_known)
+		j->rc = record_seal(w->sealer, j->type, j->class, j->raw.data, j->raw.len, &j->cr,
+			&j->ref, &j->err);
+	if (cache != NULL && !is_asked)
+		chunk_cache_print(cache, j->class, j->raw.data, j->raw.len, &j->print);
+	j->has_print = cache != NULL;
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
@@ -131,8 +151,7 @@ static void *work(void *arg)
 			continue;
 		}
 		(void)pthread_mutex_unlock(&p->lock);
-		j->rc = record_seal(w->sealer, j->type, j->class, j->raw.data, j->raw.len, &j->cr,
-			&j->ref, &j->err);
+		seal(w, j);
 		(void)pthread_mutex_lock(&p->lock);
 		j->is_finished = true;
 		(void)pthread_cond_signal(&p->finished);
@@ -168,6 +187,7 @@ int seal_pool_new(const struct seal_pool_opts *opts, struct seal_pool **out, str
 	if (p == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	p->last = &p->first;
+	p->cache = opts->cache;
 	(void)pthread_mutex_init(&p->lock, NULL); /* default attributes: cannot fail */
 	(void)pthread_cond_init(&p->more, NULL);
 	(void)pthread_cond_init(&p->finished, NULL);
@@ -179,6 +199,8 @@ int seal_pool_new(const struct seal_pool_opts *opts, struct seal_pool **out, str
 	int rc = 0;
 	while (rc == 0 && p->count < workers)
 		rc = start_worker(p, opts, err);
+	if (rc == -ERR_BUSY && p->count > 1) /* a limit on threads: fewer do it as well */
+		rc = 0;
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc != 0) {
 		seal_pool_free(p);
@@ -221,9 +243,15 @@ bool seal_pool_is_full(const struct seal_pool *p, size_t len)
 	return p->inside > 0 && p->inside + len > p->max_inside;
 }
 
+/* The same from its coming to its going. */
+static size_t weight(const struct seal_job *j)
+{
+	return JOB_BYTES + (j->came_finished ? j->cr.len : j->raw.len);
+}
+
 static void append(struct seal_pool *p, struct seal_job *j)
 {
-	p->inside += JOB_BYTES + j->raw.len;
+	p->inside += weight(j);
 	(void)pthread_mutex_lock(&p->lock);
 	*p->last = j;
 	p->last = &j->next;
@@ -241,6 +269,7 @@ void seal_pool_add(struct seal_pool *p, struct seal_job *take_job)
 void seal_pool_add_finished(struct seal_pool *p, struct seal_job *take_job)
 {
 	take_job->is_finished = true;
+	take_job->came_finished = true;
 	append(p, take_job);
 }
 
@@ -262,6 +291,6 @@ struct seal_job *seal_pool_take(struct seal_pool *p, bool is_waiting)
 	}
 	(void)pthread_mutex_unlock(&p->lock);
 	if (j != NULL)
-		p->inside -= JOB_BYTES + j->raw.len;
+		p->inside -= weight(j);
 	return j;
 }

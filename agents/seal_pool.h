@@ -1,7 +1,8 @@
 /*
  * seal_pool: threads that seal records (compress, encrypt, open again), and the order in which they
  * were asked for.  Jobs are added and taken on one thread, first in, first out: whichever worker is
- * quicker, the records come back as they went in.  Knows no port and no tree.
+ * quicker, the records come back as they went in.  What the chunk cache knows is not sealed again.
+ * Knows no port and no tree.
  */
 #ifndef AGENTS_SEAL_POOL_H
 #define AGENTS_SEAL_POOL_H
@@ -10,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agents/chunk_cache.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "vault/record.h"
@@ -26,21 +28,25 @@ struct seal_job {
 	seal_pool_fn fn; /* may be NULL */
 	void *arg;
 	uint64_t index;
-	bool is_use; /* no record: only the reference is noted */
+	bool is_use;   /* no record: only the reference is noted */
+	bool is_known; /* is_use since the cache knew it */
 	/* afterwards */
 	int rc;
 	struct err err;
 	struct buf cr; /* the whole record */
 	struct ref ref;
+	struct chunk_print print; /* when has_print: a worker had it, and there is a cache */
+	bool has_print;
 	/* of the pool */
 	struct seal_job *next;
-	bool is_finished;
+	bool is_finished, came_finished;
 };
 
 struct seal_pool_opts {
 	const uint8_t *k_mle; /* 32 bytes, copied */
 	enum record_check check;
-	unsigned workers; /* 0: one for each processor, at most SEAL_POOL_MAX_WORKERS */
+	unsigned workers;          /* 0: one for each processor, at most SEAL_POOL_MAX_WORKERS */
+	struct chunk_cache *cache; /* borrowed until free; NULL = none */
 };
 #define SEAL_POOL_MAX_WORKERS 8
 

@@ -8,7 +8,6 @@
 #include <time.h>
 
 #include "base/buf.h"
-#include "base/env.h"
 #include "base/err.h"
 
 /*
@@ -22,8 +21,8 @@
 /* Enough that a question and an answer cost nothing beside it; more is only memory. */
 #define FLUSH_BYTES (2u << 20)
 #define ROOM_BYTES (FLUSH_BYTES + RECORD_MAX_WRITE_BYTES)
-#define NS_PER_S INT64_C(1000000000)
-#define WAIT_NS INT64_C(200000000) /* how long a wait lasts before it is asked whether to stop */
+#define NS_PER_S 1000000000L
+#define WAIT_NS 200000000L /* how long a wait lasts before it is asked whether to stop */
 
 struct batch {
 	struct buf bytes;
@@ -44,6 +43,8 @@ struct sender {
 	pthread_cond_t changed;
 	struct batch *busy; /* given and not sent yet, or NULL */
 	bool is_ending;
+	bool has_put; /* something may be under way in the port, and it is the thread's to tend */
+	bool is_tending;
 	struct err broken;
 	struct sender_stats stats;
 };
@@ -79,13 +80,36 @@ static int send_batch(
 	return b->bytes.len == 0 ? 0 : port->put(port->self, b->bytes.data, b->bytes.len, err);
 }
 
+/* With the lock held: wait for the next batch.  What the port has under way moves only when it is
+ * looked after, and the next batch may be hours away. */
+static void wait_batch(struct sender *s)
+{
+	const struct port *port = s->opts.port;
+	while (s->busy == NULL && !s->is_ending) {
+		struct err why = ERR_INIT;
+		int rc = 0;
+		if (port->tend != NULL && s->has_put && s->broken.code == 0) {
+			s->is_tending = true;
+			(void)pthread_mutex_unlock(&s->lock);
+			rc = port->tend(port->self, &why);
+			(void)pthread_mutex_lock(&s->lock);
+			s->is_tending = false;
+			(void)pthread_cond_broadcast(&s->changed);
+		}
+		if (rc < 0)
+			s->broken = why;
+		s->has_put = s->has_put && rc > 0;
+		if (rc <= 0 && s->busy == NULL && !s->is_ending)
+			(void)pthread_cond_wait(&s->changed, &s->lock);
+	}
+}
+
 static void *work(void *arg)
 {
 	struct sender *s = arg;
 	(void)pthread_mutex_lock(&s->lock);
 	for (;;) {
-		while (s->busy == NULL && !s->is_ending)
-			(void)pthread_cond_wait(&s->changed, &s->lock);
+		wait_batch(s);
 		if (s->busy == NULL)
 			break;
 		struct sender_stats sent = s->stats;
@@ -98,6 +122,7 @@ static void *work(void *arg)
 		}
 		s->broken = why;
 		s->stats = sent;
+		s->has_put = true;
 		s->busy->count = 0;
 		buf_clear(&s->busy->bytes);
 		s->busy = NULL;
@@ -189,9 +214,10 @@ int sender_add(struct sender *s, const uint8_t id[32], uint32_t cr_len, enum rec
 static int wait_idle(struct sender *s, struct err *err)
 {
 	while (s->busy != NULL) {
-		const int64_t at_ns = env_mono_ns() + WAIT_NS;
-		const struct timespec until = { .tv_sec = at_ns / NS_PER_S,
-			.tv_nsec = at_ns % NS_PER_S };
+		struct timespec until;
+		(void)clock_gettime(CLOCK_MONOTONIC, &until); /* lint-ok: the condition's clock */
+		until.tv_sec += (until.tv_nsec + WAIT_NS) / NS_PER_S;
+		until.tv_nsec = (until.tv_nsec + WAIT_NS) % NS_PER_S;
 		if (pthread_cond_timedwait(&s->changed, &s->lock, &until) != ETIMEDOUT ||
 			s->opts.is_stopped == NULL)
 			continue;
@@ -226,6 +252,11 @@ int sender_wait(struct sender *s, struct err *err)
 		return rc;
 	(void)pthread_mutex_lock(&s->lock);
 	rc = wait_idle(s, err);
+	s->has_put = false; /* the port is the caller's until the next batch */
+	while (s->is_tending)
+		(void)pthread_cond_wait(&s->changed, &s->lock);
+	if (rc == 0 && s->broken.code != 0)
+		rc = wait_idle(s, err); /* what tending found */
 	(void)pthread_mutex_unlock(&s->lock);
 	return rc;
 }

@@ -1,8 +1,9 @@
 /*
  * sender: the last stage of a backup: a thread of its own that asks the vault what it has and sends
  * the rest, while the next batch is being sealed.  Two batches: one is filled, one is on its way.
- * Used from one thread; between new and free, from the first give until wait returns, the port's
- * has and put are called on the sender's thread only, one at a time and in order.
+ * Used from one thread; between new and free, from the first give until wait returns, the port is
+ * used on the sender's thread only: has and put, one at a time and in order, and tend while nothing
+ * is given.
  */
 #ifndef AGENTS_SENDER_H
 #define AGENTS_SENDER_H
@@ -29,7 +30,8 @@ struct sender_opts {
 	void *arg;
 };
 int sender_new(const struct sender_opts *opts, struct sender **out, struct err *err);
-/* Waits for the batch on its way; what was not given is not sent. */
+/* Waits for the batch on its way, which ends early only if the port is stopped; what was not given
+ * is not sent. */
 void sender_free(struct sender *s);
 
 /* Where the next record is sealed: appended to; borrowed until sender_add or _give. */

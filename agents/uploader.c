@@ -26,7 +26,10 @@ struct uploader {
 	struct record_sink sink;
 	struct snaprec_refs *refs;
 	struct id_set *sent;
-	uint64_t sealed_records;
+	struct chunk_cache *cache; /* borrowed; NULL = none */
+	const uint8_t *list;       /* the reference list, once finished */
+	size_t list_len;
+	uint64_t sealed_records, known_bytes;
 };
 
 static int sink_put(void *self, enum record_type type, enum record_class class, const void *raw,
@@ -47,9 +50,11 @@ int uploader_new(const struct uploader_opts *opts, struct uploader **out, struct
 	int rc = sender_new(&to, &u->sender, err);
 	if (rc == 0)
 		rc = record_sealer_new(1, opts->k_mle, opts->check, &u->sealer, err);
-	const struct seal_pool_opts pool = {
-		.k_mle = opts->k_mle, .check = opts->check, .workers = opts->workers
-	};
+	const struct seal_pool_opts pool = { .k_mle = opts->k_mle,
+		.check = opts->check,
+		.workers = opts->workers,
+		.cache = opts->cache };
+	u->cache = opts->cache;
 	if (rc == 0)
 		rc = seal_pool_new(&pool, &u->pool, err);
 	if (rc == 0)
@@ -82,6 +87,7 @@ const struct record_sink *uploader_sink(struct uploader *u)
 void uploader_get_stats(const struct uploader *u, struct uploader_stats *out)
 {
 	out->sealed_records = u->sealed_records;
+	out->known_bytes = u->known_bytes;
 	sender_get_stats(u->sender, &out->sent);
 }
 
@@ -95,6 +101,8 @@ static int accept(struct uploader *u, const struct seal_job *j, struct err *err)
 		return j->rc;
 	}
 	int rc = snaprec_refs_add(u->refs, j->ref.id, j->ref.cr_len, err);
+	if (j->is_known)
+		u->known_bytes += j->raw.len;
 	if (rc != 0 || j->is_use)
 		return rc;
 	u->sealed_records++;
@@ -103,6 +111,9 @@ static int accept(struct uploader *u, const struct seal_job *j, struct err *err)
 		rc = buf_add(sender_room(u->sender), j->cr.data, j->cr.len, err);
 	if (rc == 0 && is_new)
 		rc = sender_add(u->sender, j->ref.id, j->ref.cr_len, j->type, err);
+	if (rc == 0 && is_new && j->has_print)
+		(void)chunk_cache_add(
+			u->cache, &j->print, &j->ref, NULL); /* its commit tells again */
 	return rc;
 }
 
@@ -214,5 +225,18 @@ int uploader_finish(struct uploader *u, const uint8_t **segments, size_t *len, u
 	uint8_t refs_root[32], struct err *err)
 {
 	int rc = uploader_flush(u, err);
-	return rc != 0 ? rc : snaprec_refs_finish(u->refs, segments, len, count, refs_root, err);
+	if (rc == 0)
+		rc = snaprec_refs_finish(u->refs, segments, len, count, refs_root, err);
+	if (rc != 0)
+		return rc;
+	u->list = *segments;
+	u->list_len = *len;
+	return 0;
+}
+
+int uploader_keep_cache(struct uploader *u, const uint8_t snap_hash[32], struct err *err)
+{
+	return u->cache == NULL
+		       ? 0
+		       : chunk_cache_commit(u->cache, snap_hash, u->list, u->list_len, err);
 }

@@ -19,6 +19,7 @@ struct uploader;
 
 struct uploader_stats {
 	uint64_t sealed_records; /* sealed by this run, known to the vault or not */
+	uint64_t known_bytes;    /* raw, not sealed since the chunk cache knew them */
 	struct sender_stats sent;
 };
 
@@ -27,6 +28,7 @@ struct uploader_opts {
 	const uint8_t *k_mle;    /* 32 bytes, copied */
 	enum record_check check;
 	unsigned workers;              /* that seal; 0: one for each processor */
+	struct chunk_cache *cache;     /* borrowed until free; NULL = none */
 	bool (*is_stopped)(void *arg); /* may be NULL; asked on the caller's thread */
 	void *arg;
 };
@@ -54,5 +56,9 @@ int uploader_flush(struct uploader *u, struct err *err);
 /* Flush and close the reference list; *${segments} is borrowed until free. */
 int uploader_finish(struct uploader *u, const uint8_t **segments, size_t *len, uint64_t *count,
 	uint8_t refs_root[32], struct err *err);
+
+/* After uploader_finish(): the snapshot exists, make what it holds the chunk cache of the next run.
+ * Return as chunk_cache_commit(); 0 without a cache. */
+int uploader_keep_cache(struct uploader *u, const uint8_t snap_hash[32], struct err *err);
 
 #endif

@@ -253,12 +253,12 @@ static int tell_json(struct job *j, struct err *err)
 	const char *name = backup_source_name(j->source);
 	if (r->has_snapshot)
 		text_hex(r->snap_hash, sizeof(r->snap_hash), id);
-	json_t *o = json_pack("{s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "dry_run",
+	json_t *o = json_pack("{s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "dry_run",
 		(int)!r->has_snapshot, "source", jsonx_name(name, strlen(name)), "files",
 		(json_int_t)r->files, "dirs", (json_int_t)r->dirs, "others", (json_int_t)r->others,
 		"new_files", (json_int_t)r->new_files, "unchanged_files",
 		(json_int_t)r->unchanged_files, "bytes", (json_int_t)r->bytes, "read_bytes",
-		(json_int_t)r->read_bytes);
+		(json_int_t)r->read_bytes, "known_bytes", (json_int_t)r->known_bytes);
 	json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "stored_records",
 		(json_int_t)r->sent_records, "stored_bytes", (json_int_t)r->sent_bytes,
 		"stored_data_records", (json_int_t)r->sent_data_records, "stored_data_bytes",
@@ -412,7 +412,8 @@ static const struct cli_option options[] = {
 	{ .name = "reread", .help = "read every file, also unchanged ones" },
 	{ .name = "no-recheck",
 		.help = "do not read one in 64 unchanged files again to see whether it really is" },
-	{ .name = "no-cache", .help = "neither use nor write the list of unchanged files" },
+	{ .name = "no-cache",
+		.help = "neither use nor write the lists of unchanged files and known chunks" },
 	{ .name = "consistency",
 		.kind = CLI_WORD,
 		.argument = "fuzzy|quiesced|crash|application",

@@ -11,6 +11,7 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "base/human.h"
+#include "base/log.h"
 #include "cmd/access.h"
 #include "cmd/entry_show.h"
 #include "cmd/filter_options.h"
@@ -20,6 +21,7 @@
 #include "restore/restore_writer.h"
 #include "vault/entry.h"
 #include "vault/fetch.h"
+#include "vault/hold.h"
 
 #define NOTES_SHOWN 20 /* of one kind; more are only counted */
 
@@ -54,6 +56,7 @@ struct job {
 	struct restore_run_result result;
 	struct restore_stats stats;
 	size_t missing;
+	struct hold *hold; /* NULL: the store cannot be written to */
 	int64_t start_ns;
 };
 
@@ -99,6 +102,7 @@ static void on_progress(void *arg, const struct restore_run_progress *p)
 {
 	struct job *j = arg;
 	struct console *c = &j->cli->console;
+	hold_beat(j->hold);
 	if (!progress_is_due(&c->progress))
 		return;
 	uint64_t total = j->paths == NULL && j->include == NULL && j->exclude == NULL
@@ -290,6 +294,20 @@ static int tell(struct job *j, struct err *err)
 	return 0;
 }
 
+/* Where the store can be written to, hold collection back meanwhile. */
+static void hold(struct job *j)
+{
+	struct err why = ERR_INIT;
+	struct store *store = NULL;
+	if (cli_is_set(j->cli, "dry-run"))
+		return;
+	int rc = drivers_open(j->cli, DRIVERS_WRITE, &store, &why);
+	if (rc == 0)
+		rc = hold_begin(j->access->vault, store, j->view.snapshot->hash, &j->hold, &why);
+	if (rc != 0)
+		log_info("restore.hold", "%s, continuing without holding collection", why.msg);
+}
+
 static int restore(struct job *j, struct err *err)
 {
 	int rc = add_paths(j, err);
@@ -299,8 +317,10 @@ static int restore(struct job *j, struct err *err)
 		rc = filter_options_include(j->cli, &j->include, err);
 	if (rc == 0)
 		rc = view_open(j->cli, j->access, j->cli->args[0], &j->view, err);
-	if (rc == 0)
+	if (rc == 0) {
+		hold(j);
 		rc = give_back(j, err);
+	}
 	if (rc == 0)
 		rc = check_paths(j, err);
 	if (rc == 0)
@@ -317,6 +337,7 @@ static int restore(struct job *j, struct err *err)
 
 static void job_done(struct job *j)
 {
+	hold_end(j->hold);
 	for (size_t i = 0; j->keys != NULL && i + 1 < j->cli->arg_count; i++)
 		buf_done(&j->keys[i]);
 	free(j->keys);
@@ -393,12 +414,12 @@ const struct cli_verb cmd_restore_verb = {
 	.name = "restore",
 	.arguments = "SNAP [PATH...]",
 	.summary = "give a snapshot, or parts of it, back into a directory",
-	.about =
-		"SNAP is 'latest' or the beginning of an id (4 digits or more).  Nothing outside "
-		"the directory is ever written, and nothing in the vault.  Every file's content is "
-		"compared with the digest taken at backup; one that differs is named, left out, "
-		"and the exit status is 14.  Owners, set-id bits and whatever else only root "
-		"can set are counted, and are no warning, when an ordinary user restores.",
+	.about = "SNAP is 'latest' or the beginning of an id (4 digits or more).  Nothing outside "
+		 "the directory is ever written; in the vault nothing but the marks that hold "
+		 "collection back meanwhile, where they can be.  Every file's content is "
+		 "compared with the digest taken at backup; one that differs is named, left out, "
+		 "and the exit status is 14.  Owners, set-id bits and whatever else only root "
+		 "can set are counted, and are no warning, when an ordinary user restores.",
 	.json = "JSON lines: warning, status, summary",
 	.options = options,
 	.groups = CLI_VAULT | CLI_CONTENT,

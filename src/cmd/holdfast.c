@@ -18,6 +18,7 @@
 #include "cmd/cmd_drill.h"
 #include "cmd/cmd_dump.h"
 #include "cmd/cmd_find.h"
+#include "cmd/cmd_gc.h"
 #include "cmd/cmd_help.h"
 #include "cmd/cmd_init.h"
 #include "cmd/cmd_job.h"
@@ -29,7 +30,9 @@
 #include "cmd/cmd_plan.h"
 #include "cmd/cmd_report.h"
 #include "cmd/cmd_restore.h"
+#include "cmd/cmd_retention.h"
 #include "cmd/cmd_snapshot.h"
+#include "cmd/cmd_vault.h"
 #include "cmd/cmd_verify.h"
 #include "cmd/stop.h"
 #include "crypto/secret.h"
@@ -47,6 +50,10 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_dump_verb,
 	&cmd_mount_verb,
 	&cmd_verify_verb,
+	&cmd_retention_preview_verb,
+	&cmd_retention_apply_verb,
+	&cmd_gc_verb,
+	&cmd_vault_info_verb,
 	&cmd_key_show_verb,
 	&cmd_key_passwd_verb,
 	&cmd_key_writer_verb,

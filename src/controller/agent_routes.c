@@ -352,6 +352,8 @@ static void do_progress(struct agent_routes *r, struct http_request *q,
 	int rc = msg_work_progress_decode(data, len, &m, &why);
 	if (rc == 0)
 		rc = dispatch_progress(r->o.dispatch, a->id, job, &m, &go, &why);
+	if (rc == 0 && go.go)
+		gateway_touch_job(r->o.gateway, job);
 	if (rc == 0)
 		rc = msg_work_go_encode(&go, &body, &why);
 	reply(q, rc, &why, &body);

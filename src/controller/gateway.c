@@ -474,6 +474,14 @@ const char *gateway_job(
 	return v->job;
 }
 
+void gateway_touch_job(struct gateway *g, const char *job)
+{
+	for (struct visitor *v = g->visitors; v != NULL; v = v->next) {
+		if (strcmp(v->job, job) == 0)
+			v->used_ms = now_ms();
+	}
+}
+
 void gateway_end_job(struct gateway *g, const char *job)
 {
 	for (struct visitor *v = g->visitors; v != NULL; v = v->next) {

@@ -70,6 +70,9 @@ int gateway_abort(
 /* The job and attempt of a session of this agent, or NULL; borrowed. */
 const char *gateway_job(
 	const struct gateway *g, const uint8_t agent_id[16], const char *session, int64_t *attempt);
+/* The job has said that it lives: its session and its grants are not idle, however long an agent
+ * reads unchanged files or a restored database starts. */
+void gateway_touch_job(struct gateway *g, const char *job);
 /* Abort the sessions and close the grants of a job, or of an agent. */
 void gateway_end_job(struct gateway *g, const char *job);
 void gateway_end_agent(struct gateway *g, const uint8_t agent_id[16]);

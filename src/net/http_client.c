@@ -155,7 +155,7 @@ static void keep_first(struct http_client *c, const struct http_flight *f)
 /* Whether a stop ends what is waited for now. */
 static bool is_over(struct http_client *c)
 {
-	if (c->is_stopped == NULL || !c->is_stopped(c->arg))
+	if (!http_client_is_stopped(c))
 		return false;
 	const int64_t now_ms = env_mono_ns() / 1000000;
 	if (c->parting_until_ms == 0)
@@ -294,6 +294,41 @@ int http_client_drain(struct http_client *c, struct err *err)
 	int rc = tell_first(c, err);
 	err_clear(&c->first);
 	return rc;
+}
+
+static bool is_under_way(const struct http_client *c)
+{
+	for (size_t i = 1; i < c->count; i++) {
+		if (c->flights[i].state == HTTP_FLIGHT_UP ||
+			c->flights[i].state == HTTP_FLIGHT_WAITING)
+			return true;
+	}
+	return false;
+}
+
+int http_client_tend(struct http_client *c, struct err *err)
+{
+	if (c->first.code == 0 && is_under_way(c)) {
+		int rc = pump(c, err);
+		if (rc != 0) {
+			ground(c, false);
+			return rc;
+		}
+	}
+	if (c->first.code != 0)
+		return tell_first(c, err);
+	return is_under_way(c);
+}
+
+void http_client_drop(struct http_client *c)
+{
+	ground(c, false);
+	err_clear(&c->first);
+}
+
+bool http_client_is_stopped(const struct http_client *c)
+{
+	return c->is_stopped != NULL && c->is_stopped(c->arg);
 }
 
 uint64_t http_client_sent(const struct http_client *c)

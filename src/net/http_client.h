@@ -67,6 +67,15 @@ int http_client_send(struct http_client *c, const struct http_call *call, struct
 /* Wait for everything sent.  Return 0 or the first error. */
 int http_client_drain(struct http_client *c, struct err *err);
 
+/* Keep what was sent moving for a moment, for whoever has nothing else to ask: nothing moves
+ * between calls.  Return 1 while something is under way, 0 when nothing is, or the first error of
+ * any. */
+int http_client_tend(struct http_client *c, struct err *err);
+/* Give up what was sent and is not answered yet, and forget its errors. */
+void http_client_drop(struct http_client *c);
+/* What opts.is_stopped says now. */
+bool http_client_is_stopped(const struct http_client *c);
+
 /* Bytes sent since new, for progress. */
 uint64_t http_client_sent(const struct http_client *c);
 

@@ -102,14 +102,16 @@ int fetch_index(struct fetch *f, struct index **out, struct err *err)
 	return 0;
 }
 
-struct places {
-	struct pack_place *at;
-	size_t count;
-};
+void fetch_pack_name(const uint8_t hash[32], char name[FETCH_PACK_NAME_BYTES])
+{
+	char hex[2 * HASH_BYTES + 1];
+	text_hex(hash, HASH_BYTES, hex);
+	(void)snprintf(name, FETCH_PACK_NAME_BYTES, "pk/%.2s/%s", hex, hex); /* fits */
+}
 
 static int collect_place(void *arg, const struct pack_place *place, struct err *err)
 {
-	struct places *p = arg;
+	struct fetch_footer *p = arg;
 	if (p->count % 256 == 0) {
 		struct pack_place *grown = reallocarray(p->at, p->count + 256, sizeof(*grown));
 		if (grown == NULL)
@@ -120,36 +122,52 @@ static int collect_place(void *arg, const struct pack_place *place, struct err *
 	return 0;
 }
 
-/* Read the footer of a pack that no index segment lists.  A damaged one is passed over. */
-static int add_footer(
-	struct fetch *f, const char *name, const uint8_t hash[32], uint64_t size, struct err *err)
+int fetch_footer(struct vault *v, const uint8_t hash[32], uint64_t size, struct fetch_footer *out,
+	struct err *err)
 {
 	CLEANUP(buf_done) struct buf tail = BUF_INIT(PACK_MAX_BYTES);
+	char name[FETCH_PACK_NAME_BYTES];
+	fetch_pack_name(hash, name);
 	if (size > PACK_MAX_BYTES || size < PACK_TAIL_BYTES)
-		return 0;
+		return err_set(err, ERR_CORRUPT, "pack '%s' has %llu bytes", name,
+			(unsigned long long)size);
 	size_t want = size < PACK_TAIL_READ_BYTES ? (size_t)size : PACK_TAIL_READ_BYTES;
 	size_t need = 0;
-	int rc = store_get_range(f->vault->store, name, size - want, want, &tail, err);
+	int rc = store_get_range(v->store, name, size - want, want, &tail, err);
 	if (rc == 0)
 		rc = pack_footer_need(tail.data, tail.len, &need, err);
 	if (rc == 0 && need > want && need <= size) {
 		buf_clear(&tail);
-		rc = store_get_range(f->vault->store, name, size - need, need, &tail, err);
+		rc = store_get_range(v->store, name, size - need, need, &tail, err);
 	}
-	struct places places = { .at = NULL };
-	int class = 0;
+	struct fetch_footer f = { .at = NULL };
 	if (rc == 0)
-		rc = pack_footer_open(&f->vault->key, tail.data, tail.len, size, &class,
-			collect_place, &places, err);
+		rc = pack_footer_open(
+			&v->key, tail.data, tail.len, size, &f.class, collect_place, &f, err);
 	if (rc == 0)
-		rc = index_add_pack(f->index, hash, (uint32_t)size, places.at, places.count, err);
-	free(places.at);
-	if (vault_is_object_loss(
-		    rc)) { /* its epoch, too, may be a flipped bit: no hash was checked */
-		log_debug("fetch.footer", "pack=%s, continuing without it", name);
-		return 0;
-	}
+		*out = f;
+	else
+		fetch_footer_done(&f);
 	return rc;
+}
+
+void fetch_footer_done(struct fetch_footer *f)
+{
+	free(f->at);
+	f->at = NULL;
+	f->count = 0;
+}
+
+/* Read the footer of a pack that no index segment lists.  A damaged one is passed over. */
+static int add_footer(struct fetch *f, const uint8_t hash[32], uint64_t size, struct err *err)
+{
+	struct fetch_footer footer = { .at = NULL };
+	int rc = fetch_footer(f->vault, hash, size, &footer, err);
+	if (rc == 0)
+		rc = index_add_pack(f->index, hash, (uint32_t)size, footer.at, footer.count, err);
+	fetch_footer_done(&footer);
+	/* its epoch, too, may be a flipped bit: no hash was checked */
+	return vault_is_object_loss(rc) ? 0 : rc;
 }
 
 static int scan_pack(void *arg, const char *name, uint64_t size)
@@ -160,7 +178,7 @@ static int scan_pack(void *arg, const char *name, uint64_t size)
 	if (len < 64 || text_unhex(name + len - 64, sizeof(hash), hash) != 0 ||
 		index_has_pack(l->f->index, hash))
 		return 0;
-	return add_footer(l->f, name, hash, size, l->err);
+	return add_footer(l->f, hash, size, l->err);
 }
 
 int fetch_footers(struct fetch *f, struct err *err)
@@ -182,13 +200,11 @@ static int read_place(struct fetch *f, const uint8_t id[32], const struct index_
 	struct buf *cr, struct err *err)
 {
 	size_t before = cr->len;
-	char hex[2 * HASH_BYTES + 1];
-	char name[VAULT_NAME_BYTES];
+	char name[FETCH_PACK_NAME_BYTES];
 	uint8_t header[RECORD_HEADER_BYTES];
 	uint8_t hash[HASH_BYTES];
 
-	text_hex(p->pack, HASH_BYTES, hex);
-	(void)snprintf(name, sizeof(name), "pk/%.2s/%s", hex, hex); /* fits */
+	fetch_pack_name(p->pack, name);
 	if (p->cr_len < RECORD_HEADER_BYTES + RECORD_TAG_BYTES || p->cr_len > RECORD_MAX_BYTES)
 		return err_set(
 			err, ERR_CORRUPT, "pack '%s': a record of %u bytes", name, p->cr_len);

@@ -21,6 +21,25 @@ struct vault;
 int fetch_new(struct vault *v, struct fetch **out, struct err *err);
 void fetch_free(struct fetch *f);
 
+/* The records of one pack, by its footer. */
+struct fetch_footer {
+	struct pack_place *at; /* owned */
+	size_t count;
+	int class; /* enum pack_class */
+};
+
+/**
+ * fetch_footer(v, hash, size, out, err):
+ * Read the footer of pack ${hash}, ${size} bytes long.  Return 0, -ERR_NOT_FOUND, -ERR_CORRUPT or
+ * as the store.
+ */
+int fetch_footer(struct vault *v, const uint8_t hash[32], uint64_t size, struct fetch_footer *out,
+	struct err *err);
+void fetch_footer_done(struct fetch_footer *f);
+/* "pk/<hh>/<hash>" */
+#define FETCH_PACK_NAME_BYTES 128
+void fetch_pack_name(const uint8_t hash[32], char name[FETCH_PACK_NAME_BYTES]);
+
 /* Load the index unless it is loaded; *${out} borrowed until free.  */
 int fetch_index(struct fetch *f, struct index **out, struct err *err);
 

@@ -372,6 +372,26 @@ bool index_find(const struct index *x, const uint8_t id[32], size_t nth, struct 
 	return true;
 }
 
+size_t index_ordinal(const struct index *x, const uint8_t id[32])
+{
+	size_t first = lower_bound(x, id);
+	return first < x->settled && memcmp(x->entries[first].id, id, 32) == 0 ? first : INDEX_NONE;
+}
+
+void index_at(const struct index *x, size_t ordinal, struct index_place *out, const uint8_t **id,
+	size_t *pack)
+{
+	const struct entry_place *entry = &x->entries[ordinal];
+	*out = (struct index_place){ .pack = x->packs[entry->pack].name,
+		.pack_len = x->packs[entry->pack].len,
+		.offset = entry->offset,
+		.cr_len = entry->cr_len,
+		.suite = entry->suite,
+		.type = entry->type };
+	*id = entry->id;
+	*pack = entry->pack;
+}
+
 bool index_has_pack(const struct index *x, const uint8_t name[32])
 {
 	return id_table_find(&x->pack_ids, pack_names(x), name) != ID_TABLE_NONE;
@@ -385,6 +405,12 @@ size_t index_entry_count(const struct index *x)
 size_t index_pack_count(const struct index *x)
 {
 	return x->pack_count;
+}
+
+size_t index_memory(const struct index *x)
+{
+	return sizeof(*x) + x->room * sizeof(*x->entries) + x->pack_room * sizeof(*x->packs) +
+	       x->pack_ids.size * sizeof(*x->pack_ids.slots);
 }
 
 const uint8_t *index_pack_at(const struct index *x, size_t i, uint32_t *pack_len)

@@ -15,6 +15,7 @@ struct buf;
 struct err;
 
 #define INDEX_SEGMENT_MAX 400000
+#define INDEX_NONE SIZE_MAX
 
 struct index_place {
 	const uint8_t *pack; /* 32-byte name, borrowed from the index until the next add */
@@ -40,9 +41,17 @@ int index_settle(struct index *x, struct err *err);
 
 /* The n-th place (from 0) of an ID.  Return true and fill *${out}, or false. */
 bool index_find(const struct index *x, const uint8_t id[32], size_t nth, struct index_place *out);
+/* The ordinal of the first place of an ID, below index_entry_count(); INDEX_NONE when it has none.
+ */
+size_t index_ordinal(const struct index *x, const uint8_t id[32]);
+/* The place with this ordinal; *${id} is borrowed as the pack's name, *${pack} is its number. */
+void index_at(const struct index *x, size_t ordinal, struct index_place *out, const uint8_t **id,
+	size_t *pack);
 bool index_has_pack(const struct index *x, const uint8_t name[32]);
 size_t index_entry_count(const struct index *x);
 size_t index_pack_count(const struct index *x);
+/* Bytes of memory that the index takes. */
+size_t index_memory(const struct index *x);
 /* The i-th pack: name borrowed, its length. */
 const uint8_t *index_pack_at(const struct index *x, size_t i, uint32_t *pack_len);
 

@@ -53,6 +53,9 @@ struct port {
 		struct err *err);
 	/* Send records with headers, back to back, at most PORT_MAX_BATCH_BYTES. */
 	int (*put)(void *self, const uint8_t *batch, size_t len, struct err *err);
+	/* Keep what was put moving, while nothing is asked or put.  Return 1: call again soon, 0:
+	 * nothing is under way, or what put would return.  NULL: put leaves nothing under way. */
+	int (*tend)(void *self, struct err *err);
 	/* Make the snapshot.  When it returns 0 the snapshot is durable and will be restorable.
 	 * -ERR_CORRUPT when a rule of the format is broken, -ERR_BUSY when the session was fenced.
 	 */

@@ -13,6 +13,7 @@
 #include "codec/text.h"
 #include "crypto/hash.h"
 #include "store/store.h"
+#include "vault/collect_view.h"
 #include "vault/fetch.h"
 #include "vault/id_set.h"
 #include "vault/pack.h"
@@ -25,15 +26,15 @@
 
 /*
  * The order of writing (docs/FORMAT.md section 8):
- *   mark | packs, index segments | reference lists | envelopes | BARRIER | snapshot | BARRIER |
- *   look for a fence | end mark
+ *   mark | look at collection | packs, index segments | reference lists | envelopes | BARRIER |
+ * snapshot | BARRIER | look for a fence | end mark
  *
  * INVARIANTS
  * (1) is_open from a begin that succeeded until commit, abort or a failure of put.
  * (2) puts holds every record of this session; each lies in a pack written or in an open pack.
  * (3) The snapshot object is put only after a barrier over everything it needs.
- * (4) Collection (gc/, dd/) is not part of this version: a store that shows any is read, never
- *     written.
+ * (4) What collection has condemned counts as absent (there does not hold it): the lists are read
+ *     after our own mark is visible, and before the packs are listed.
  * (5) The index alone proves nothing: a crash inside a barrier may leave an index segment without
  *     its packs.  A record counts as stored only in a pack that the store lists in full length
  *     and that is not known to be damaged.
@@ -41,6 +42,7 @@
 
 #define BARRIER_BYTES (1u << 30)
 #define BARRIER_NS (INT64_C(30) * 1000000000)
+#define HEARTBEAT_NS (INT64_C(600) * 1000000000)
 #define SEGMENT_FLUSH_ENTRIES 300000
 #define RF_MAX_BODY_BYTES (60u << 20)
 
@@ -64,6 +66,8 @@ struct session {
 	bool is_whole; /* every record of the base is listed and stored */
 	struct session_stats stats;
 	uint8_t gateway[16];
+	struct collect_view lists; /* of collection, at begin; at the end again */
+	int64_t marked_at;         /* the last mark, monotonic */
 	bool is_begun, is_open;
 };
 
@@ -108,6 +112,7 @@ void session_free(struct session *s)
 		return;
 	port_abort(s);
 	session_base_forget(&s->sight);
+	collect_view_done(&s->lists);
 	id_set_free(s->own);
 	id_set_free(s->puts);
 	id_set_free(s->there);
@@ -132,45 +137,45 @@ const struct session_stats *session_stats(const struct session *s)
 	return &s->stats;
 }
 
-static int refuse_collection(void *arg, const char *name, uint64_t size)
-{
-	(void)size; /* any object counts */
-	err_set(arg, ERR_UNSUPPORTED,
-		"the store holds '%s', made by a newer version that collects garbage", name);
-	return err_hint(arg, "use that version for backups; this one can still restore and verify");
-}
-
-static int check_collection(struct session *s, struct err *err)
-{
-	struct err why = ERR_INIT;
-	int rc = store_list(s->vault->store, "gc/", refuse_collection, &why, &why);
-	if (rc == 0)
-		rc = store_list(s->vault->store, "dd/", refuse_collection, &why, &why);
-	if (rc != 0 && err != NULL)
-		*err = why;
-	return rc;
-}
-
 /* Store a mark of this session and make it visible. */
 static int put_mark(struct session *s, enum session_mark_state state, struct err *err)
 {
-	char name[SESSION_MARK_NAME_BYTES];
-	CLEANUP(buf_done) struct buf object = BUF_INIT(STORE_MAX_OBJECT_BYTES);
-	s->mark.state = state;
-	s->mark.wall_ns = env_now_ns();
-	int rc = session_mark_seal(&s->mark, &s->vault->key, &object, name, err);
-	if (rc == 0)
-		rc = store_put(s->vault->store, name, object.data, object.len, err);
-	if (rc == 0)
-		rc = store_barrier(s->vault->store, err);
-	if (rc == 0)
-		s->mark.number++;
-	return rc;
+	s->marked_at = env_mono_ns();
+	return session_mark_put(&s->mark, state, &s->vault->key, s->vault->store, err);
+}
+
+/* A sign of life, when the last one is old: without one for a day the session is fenced. */
+static int beat(struct session *s, struct err *err)
+{
+	if (env_mono_ns() - s->marked_at < HEARTBEAT_NS)
+		return 0;
+	return put_mark(s, SESSION_MARK_HEARTBEAT, err);
+}
+
+static void bad_list(void *arg, const char *object, const struct err *why)
+{
+	(void)arg;
+	log_debug("session.collection", "object=%s error=%s, continuing", object, why->msg);
+}
+
+/* Section 8 step 10.  A list that came meanwhile and cannot be read may be the fence. */
+static int check_fence(struct session *s, struct err *err)
+{
+	uint64_t before = s->lists.unreadable;
+	int rc = collect_view_look(s->vault, &s->lists, bad_list, NULL, err);
+	if (rc != 0)
+		return rc;
+	if (!collect_view_is_fenced(&s->lists, s->mark.session) && s->lists.unreadable == before)
+		return 0;
+	err_set(err, ERR_BUSY,
+		"this backup gave no sign of life for so long that collection went on without it");
+	return err_hint(err, "run the backup again: what it stored may be deleted already");
 }
 
 struct packs_listing {
 	struct id_set *there;
 	const struct id_set *bad; /* NULL = none */
+	const struct collect_view *lists;
 	struct err *err;
 };
 
@@ -184,14 +189,20 @@ static int note_pack(void *arg, const char *name, uint64_t size)
 		return 0; /* no pack of this format */
 	if (l->bad != NULL && id_set_find(l->bad, hash) > 0)
 		return 0; /* it is there, and as good as not */
+	if (collect_view_is_absent(l->lists, false, hash))
+		return 0; /* collection may delete it under our eyes */
 	return id_set_add(l->there, hash, (uint32_t)size, NULL, l->err);
 }
 
 static int list_packs(struct session *s, struct err *err)
 {
 	int rc = id_set_new(&s->there, err);
-	struct packs_listing l = { .there = s->there, .bad = s->opts.bad_packs, .err = err };
-	return rc != 0 ? rc : store_list(s->vault->store, "pk/", note_pack, &l, err);
+	struct packs_listing l = {
+		.there = s->there, .bad = s->opts.bad_packs, .lists = &s->lists, .err = err
+	};
+	if (rc != 0 || s->lists.unreadable > 0) /* what those condemn nobody knows: any pack */
+		return rc;
+	return store_list(s->vault->store, "pk/", note_pack, &l, err);
 }
 
 /* Invariant 5.  Records that wait in an open pack are in puts, not here. */
@@ -252,6 +263,8 @@ static int add_base(void *arg, const uint8_t id[32], uint32_t cr_len, struct err
 	int rc = s->is_whole ? check_stored(s, id, err) : 0;
 	if (rc < 0)
 		return rc;
+	if (s->is_whole && rc == 0)
+		log_debug("session.base", "a record of the base is in no pack that counts");
 	s->is_whole = rc > 0;
 	return add_own(arg, id, cr_len, err);
 }
@@ -265,7 +278,8 @@ static int load_own(struct session *s, struct err *err)
 	s->is_whole = s->base.snapshot != NULL;
 	for (size_t i = 0; rc == 0 && i < l->count; i++) {
 		struct err why = ERR_INIT;
-		if (memcmp(l->at[i].record.agent_id, s->mark.agent_id, 16) != 0)
+		if (l->at[i].fate != SNAPSHOT_LIVE ||
+			memcmp(l->at[i].record.agent_id, s->mark.agent_id, 16) != 0)
 			continue;
 		bool is_base = &l->at[i] == s->base.snapshot;
 		rc = snapshot_refs(s->vault, &l->at[i], is_base ? add_base : add_own, s, &why);
@@ -305,8 +319,6 @@ static int port_begin(void *self, const uint8_t agent_id[16], const uint8_t sour
 	if (store_is_read_only(s->vault->store))
 		return err_set(err, ERR_READONLY, "the store was opened for reading only");
 	int rc = vault_check_writable(s->vault, err);
-	if (rc == 0)
-		rc = check_collection(s, err);
 	if (rc != 0)
 		return rc;
 	memset(&s->mark, 0, sizeof(s->mark));
@@ -315,6 +327,8 @@ static int port_begin(void *self, const uint8_t agent_id[16], const uint8_t sour
 	rc = env_random(s->mark.session, sizeof(s->mark.session), err);
 	if (rc == 0)
 		rc = begin_on_base(s, err);
+	if (rc == 0) /* after the mark, before the packs are listed: invariant 4 */
+		rc = collect_view_look(s->vault, &s->lists, bad_list, NULL, err);
 	if (rc == 0)
 		rc = fetch_index(s->fetch, &s->index, err);
 	if (rc == 0)
@@ -344,6 +358,11 @@ static int port_has(
 		return err_set(err, ERR_FAILED, "there is no open session");
 	if (count > PORT_HAS_IDS)
 		return err_set(err, ERR_LIMIT, "more than %d IDs asked at once", PORT_HAS_IDS);
+	int rc = beat(s, err);
+	if (rc != 0) {
+		port_abort(s); /* its barrier was over what was put before, too */
+		return rc;
+	}
 	for (size_t i = 0; i < count; i++) {
 		if (id_set_find(s->puts, ids[i]) > 0)
 			present[i] = 1;
@@ -367,13 +386,11 @@ static int flush_pack(struct session *s, enum pack_class class, struct err *err)
 
 	CLEANUP(buf_done) struct buf object = BUF_INIT(PACK_MAX_BYTES);
 	uint8_t hash[HASH_BYTES];
-	char hex[2 * HASH_BYTES + 1];
-	char name[VAULT_NAME_BYTES];
+	char name[FETCH_PACK_NAME_BYTES];
 	int rc = pack_finish(p, &s->vault->key, NULL, &object, hash, err);
 	if (rc != 0)
 		return rc;
-	text_hex(hash, sizeof(hash), hex);
-	(void)snprintf(name, sizeof(name), "pk/%.2s/%s", hex, hex); /* fits */
+	fetch_pack_name(hash, name);
 	rc = store_put(s->vault->store, name, object.data, object.len, err);
 	if (rc == 0)
 		rc = index_add_pack(s->index, hash, (uint32_t)object.len, places, count, err);
@@ -433,7 +450,7 @@ static int port_put(void *self, const uint8_t *batch, size_t len, struct err *er
 	if (len > PORT_MAX_BATCH_BYTES)
 		return err_set(err, ERR_LIMIT, "a batch of %zu bytes is longer than %u", len,
 			PORT_MAX_BATCH_BYTES);
-	int rc = 0;
+	int rc = beat(s, err);
 	while (rc == 0 && len > 0) {
 		uint32_t cr_len;
 		int suite;
@@ -604,8 +621,7 @@ static int port_commit_snapshot(
 	if (rc == 0)
 		rc = write_all(s, c, &body, err);
 	if (rc == 0)
-		rc = check_collection(
-			s, err); /* section 8 step 10: fenced? then do not acknowledge */
+		rc = check_fence(s, err);
 	if (rc == 0) {
 		snaprec_hash(c->record, receipt->snap_hash);
 		receipt->receipt_ns = (uint64_t)body.receipt_ns;

@@ -55,7 +55,7 @@ static int look(struct vault *v, struct looking *l, struct session_base_sight *s
 	l->sight = s;
 	int rc = id_set_new(&s->names, err);
 	if (rc == 0)
-		rc = snapshot_list(v, on_bad, l, &s->list, err);
+		rc = snapshot_list_all(v, on_bad, l, &s->list, err);
 	for (size_t i = 0; rc == 0 && i < s->list.count; i++) {
 		name_id(s->list.at[i].object, id);
 		rc = id_set_add(s->names, id, 1, NULL, err);
@@ -112,10 +112,12 @@ static int find_readable(const struct snapshot_list *l, const uint8_t agent_id[1
 				"back up under another --source name until the cause is known; "
 				"both snapshots are kept");
 		}
-		if (s->record.seq > out->seq) {
+		/* of two with one number, one of them void, the chain goes on from the other */
+		if (s->record.seq > out->seq ||
+			(s->record.seq == out->seq && s->fate == SNAPSHOT_LIVE)) {
 			out->is_there = true;
 			out->seq = s->record.seq;
-			out->snapshot = s;
+			out->snapshot = s->fate == SNAPSHOT_LIVE ? s : NULL;
 			memcpy(out->hash, s->hash, sizeof(out->hash));
 		}
 	}

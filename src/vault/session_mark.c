@@ -6,8 +6,10 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/env.h"
 #include "base/err.h"
 #include "codec/text.h"
+#include "store/store.h"
 
 #define MARK_BYTES 104
 #define MARK_MAGIC "HFSE"
@@ -37,6 +39,23 @@ int session_mark_seal(const struct session_mark *m, const struct sealed_key *key
 	bytes_put64(b + 96, (uint64_t)m->wall_ns);
 	name_of(m, name);
 	return sealed_seal(key, SEALED_SESSION, b, sizeof(b), NULL, out, hex, err);
+}
+
+int session_mark_put(struct session_mark *m, enum session_mark_state state,
+	const struct sealed_key *key, struct store *store, struct err *err)
+{
+	char name[SESSION_MARK_NAME_BYTES];
+	CLEANUP(buf_done) struct buf object = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	m->state = state;
+	m->wall_ns = env_now_ns();
+	int rc = session_mark_seal(m, key, &object, name, err);
+	if (rc == 0)
+		rc = store_put(store, name, object.data, object.len, err);
+	if (rc == 0)
+		rc = store_barrier(store, err);
+	if (rc == 0)
+		m->number++;
+	return rc;
 }
 
 int session_mark_open(const struct sealed_key *key, const char *name, const void *object,

@@ -11,6 +11,7 @@
 
 struct buf;
 struct err;
+struct store;
 
 #define SESSION_MARK_NAME_CHARS 44 /* "se/" 32 hex "-" 8 hex */
 #define SESSION_MARK_NAME_BYTES 64 /* with NUL */
@@ -29,6 +30,10 @@ struct session_mark {
 	uint8_t base[32]; /* snap_hash of the base, zeros = none */
 	int64_t wall_ns;  /* information only */
 };
+
+/* Put the mark in the given state, durably, and count its number on.  Return as store_put(). */
+int session_mark_put(struct session_mark *m, enum session_mark_state state,
+	const struct sealed_key *key, struct store *store, struct err *err);
 
 /* Append the sealed object and store its name. */
 int session_mark_seal(const struct session_mark *m, const struct sealed_key *key, struct buf *out,

@@ -7,10 +7,14 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "codec/text.h"
 #include "crypto/hash.h"
 #include "store/store.h"
+#include "vault/collect_view.h"
 #include "vault/fetch.h"
+#include "vault/id_set.h"
+#include "vault/prune.h"
 #include "vault/snapshot_unseal.h"
 #include "vault/vault_internal.h"
 
@@ -28,6 +32,8 @@ struct listing {
 	struct snapshot_list list;
 	snapshot_bad_fn on_bad;
 	void *arg;
+	char (*lost)[128]; /* owned: listed, and not there when it was read */
+	size_t lost_count;
 	struct err *err;
 };
 
@@ -43,6 +49,45 @@ static int read_one(struct vault *v, const char *name, struct snapshot *out, str
 	return rc;
 }
 
+/* An object that cannot be read. */
+static int tell_bad(struct listing *l, const char *name, int rc, struct err *why)
+{
+	(void)err_wrap(why, "snapshot '%s'", name);
+	if (l->on_bad != NULL && (vault_is_object_loss(rc) || rc == -ERR_ROLLBACK)) {
+		l->on_bad(l->arg, name, why);
+		return 0;
+	}
+	if (l->err != NULL)
+		*l->err = *why;
+	return rc;
+}
+
+static int keep_lost(struct listing *l, const char *name)
+{
+	char(*grown)[128] = reallocarray(l->lost, l->lost_count + 1, sizeof(*grown));
+	if (grown == NULL)
+		return err_set(l->err, ERR_NOMEM, "out of memory");
+	(void)snprintf(
+		grown[l->lost_count++], sizeof(*grown), "%s", name); /* its length was seen */
+	l->lost = grown;
+	return 0;
+}
+
+/* Named again: it is listed and cannot be had.  Else it was pruned between list and read. */
+static int list_again(void *arg, const char *name, uint64_t size)
+{
+	(void)size; /* only the name */
+	struct listing *l = arg;
+	for (size_t i = 0; i < l->lost_count; i++) {
+		struct err why = ERR_INIT;
+		if (strcmp(l->lost[i], name) != 0)
+			continue;
+		err_set(&why, ERR_NOT_FOUND, "it is listed, and is not there");
+		return tell_bad(l, name, -ERR_NOT_FOUND, &why);
+	}
+	return 0;
+}
+
 static int list_one(void *arg, const char *name, uint64_t size)
 {
 	(void)size; /* bounded by the store */
@@ -53,16 +98,10 @@ static int list_one(void *arg, const char *name, uint64_t size)
 		return err_set(
 			l->err, ERR_CORRUPT, "object '%s' has a name that is too long", name);
 	int rc = read_one(l->v, name, &s, &why);
-	if (rc != 0) {
-		(void)err_wrap(&why, "snapshot '%s'", name);
-		if (l->on_bad != NULL && (vault_is_object_loss(rc) || rc == -ERR_ROLLBACK)) {
-			l->on_bad(l->arg, name, &why);
-			return 0;
-		}
-		if (l->err != NULL)
-			*l->err = why;
-		return rc;
-	}
+	if (rc == -ERR_NOT_FOUND)
+		return keep_lost(l, name);
+	if (rc != 0)
+		return tell_bad(l, name, rc, &why);
 	struct snapshot *grown = reallocarray(l->list.at, l->list.count + 1, sizeof(*grown));
 	if (grown == NULL) {
 		snapshot_unseal_done(&s);
@@ -94,7 +133,8 @@ static void mark_forks(struct snapshot_list *l)
 {
 	for (size_t i = 0; i < l->count; i++) {
 		for (size_t k = i + 1; k < l->count; k++) {
-			if (l->at[i].record.seq == l->at[k].record.seq &&
+			if (l->at[i].fate == SNAPSHOT_LIVE && l->at[k].fate == SNAPSHOT_LIVE &&
+				l->at[i].record.seq == l->at[k].record.seq &&
 				is_same_source(&l->at[i], &l->at[k])) {
 				l->at[i].is_forked = true;
 				l->at[k].is_forked = true;
@@ -103,11 +143,42 @@ static void mark_forks(struct snapshot_list *l)
 	}
 }
 
-int snapshot_list(struct vault *v, snapshot_bad_fn on_bad, void *arg, struct snapshot_list *out,
+static void bad_quietly(void *arg, const char *object, const struct err *why)
+{
+	(void)arg;
+	log_debug("snapshot.list", "object=%s error=%s, continuing", object, why->msg);
+}
+
+/* Say of each what the orders and the verdicts on the store make of it. */
+static int tell_fates(struct vault *v, bool is_strict, struct snapshot_list *list, struct err *err)
+{
+	struct prune_view orders = { .count = 0 };
+	struct collect_view lists = { .count = 0 };
+	int rc = prune_view_load(v, is_strict ? NULL : bad_quietly, NULL, &orders, err);
+	if (rc == 0)
+		rc = collect_view_look(v, &lists, is_strict ? NULL : bad_quietly, NULL, err);
+	for (size_t i = 0; rc == 0 && i < list->count; i++) {
+		struct snapshot *s = &list->at[i];
+		if (prune_view_has(&orders, s->hash))
+			s->fate = SNAPSHOT_PRUNED;
+		else if (collect_view_is_void(&lists, s->body.session, s->hash))
+			s->fate = SNAPSHOT_VOID;
+	}
+	prune_view_done(&orders);
+	collect_view_done(&lists);
+	return rc;
+}
+
+int snapshot_list_all(struct vault *v, snapshot_bad_fn on_bad, void *arg, struct snapshot_list *out,
 	struct err *err)
 {
 	struct listing l = { .v = v, .on_bad = on_bad, .arg = arg, .err = err };
 	int rc = store_list(v->store, "sn/", list_one, &l, err);
+	if (rc == 0 && l.lost_count > 0)
+		rc = store_list(v->store, "sn/", list_again, &l, err);
+	free(l.lost);
+	if (rc == 0)
+		rc = tell_fates(v, on_bad == NULL, &l.list, err);
 	if (rc != 0) {
 		snapshot_list_done(&l.list);
 		return rc;
@@ -116,6 +187,23 @@ int snapshot_list(struct vault *v, snapshot_bad_fn on_bad, void *arg, struct sna
 		qsort(l.list.at, l.list.count, sizeof(*l.list.at), compare);
 	mark_forks(&l.list);
 	*out = l.list;
+	return 0;
+}
+
+int snapshot_list(struct vault *v, snapshot_bad_fn on_bad, void *arg, struct snapshot_list *out,
+	struct err *err)
+{
+	int rc = snapshot_list_all(v, on_bad, arg, out, err);
+	if (rc != 0)
+		return rc;
+	size_t live = 0;
+	for (size_t i = 0; i < out->count; i++) {
+		if (out->at[i].fate == SNAPSHOT_LIVE)
+			out->at[live++] = out->at[i];
+		else
+			snapshot_unseal_done(&out->at[i]);
+	}
+	out->count = live;
 	return 0;
 }
 
@@ -321,6 +409,13 @@ static int walk_segment(const struct snapshot_segment *seg, const struct buf *bo
 int snapshot_refs(
 	struct vault *v, const struct snapshot *snap, snaprec_ref_fn fn, void *arg, struct err *err)
 {
+	return snapshot_refs_new(v, snap, NULL, fn, arg, err);
+}
+
+int snapshot_refs_new(struct vault *v, const struct snapshot *snap, struct id_set *seen,
+	snaprec_ref_fn fn, void *arg, struct err *err)
+{
+	bool is_all = true;
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
 	struct refs_walk walk = { .fn = fn, .arg = arg };
 	const uint8_t *loaded = NULL;
@@ -340,6 +435,10 @@ int snapshot_refs(
 			err, ERR_CORRUPT, "the snapshot's reference list is not the one signed");
 	for (size_t i = 0; i < b->segment_count; i++) {
 		const struct snapshot_segment *seg = &b->segments[i];
+		if (seen != NULL && id_set_find(seen, seg->id) > 0) {
+			is_all = false;
+			continue;
+		}
 		char name[VAULT_NAME_BYTES] = "rf/";
 		text_hex(seg->rf, sizeof(seg->rf), name + 3);
 		if (loaded == NULL || memcmp(loaded, seg->rf, HASH_BYTES) != 0) {
@@ -352,10 +451,12 @@ int snapshot_refs(
 		int rc = walk_segment(seg, &body, &walk, &total, err);
 		if (rc == -ERR_CORRUPT)
 			return err_wrap(err, "object '%s'", name);
+		if (rc == 0 && seen != NULL)
+			rc = id_set_add(seen, seg->id, 1, NULL, err);
 		if (rc != 0)
 			return rc;
 	}
-	if (total != snap->record.ref_count)
+	if (is_all && total != snap->record.ref_count)
 		return err_set(err, ERR_CORRUPT,
 			"the snapshot lists %llu references, %llu were signed",
 			(unsigned long long)total, (unsigned long long)snap->record.ref_count);

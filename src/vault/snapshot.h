@@ -17,7 +17,15 @@
 struct buf;
 struct err;
 struct fetch;
+struct id_set;
 struct vault;
+
+/* What it is besides being there (docs/FORMAT.md section 10). */
+enum snapshot_fate {
+	SNAPSHOT_LIVE,
+	SNAPSHOT_PRUNED, /* an order names it */
+	SNAPSHOT_VOID,   /* of a fenced session, and not acknowledged */
+};
 
 struct snapshot {
 	char object[128];          /* name on the store */
@@ -27,7 +35,8 @@ struct snapshot {
 	struct label label;        /* owned, decoded */
 	bool is_signer_known;      /* signature checked against the config; false = no config */
 	bool is_writer_revoked;    /* the config lists no key of its agent that is not revoked */
-	bool is_forked;            /* another snapshot of the source has the same seq */
+	bool is_forked;            /* another live snapshot of the source has the same seq */
+	enum snapshot_fate fate;
 };
 
 struct snapshot_list {
@@ -39,10 +48,14 @@ typedef void (*snapshot_bad_fn)(void *arg, const char *object, const struct err 
 
 /**
  * snapshot_list(v, on_bad, arg, out, err):
- * Read every snapshot object.  One that cannot be had or read: told to ${on_bad} and passed over,
- * or with ${on_bad} NULL the call ends with its error and name.
+ * Read every live snapshot.  An object that cannot be had or read: told to ${on_bad} and passed
+ * over, or with ${on_bad} NULL the call ends with its error and name.  So with the objects that say
+ * which snapshots are pruned or void, but those are not told: verify names them.
  */
 int snapshot_list(struct vault *v, snapshot_bad_fn on_bad, void *arg, struct snapshot_list *out,
+	struct err *err);
+/* The same with the pruned and void ones that are still there: links of the chains, no more. */
+int snapshot_list_all(struct vault *v, snapshot_bad_fn on_bad, void *arg, struct snapshot_list *out,
 	struct err *err);
 void snapshot_list_done(struct snapshot_list *l);
 
@@ -95,6 +108,10 @@ int snapshot_check_envelopes(struct vault *v, const struct snapshot *snap, struc
 /* Append the body of the snapshot's ev/ object, as a sandbox gets it. */
 int snapshot_envelopes(
 	struct vault *v, const struct snapshot *snap, struct buf *out, struct err *err);
+
+/* As snapshot_refs(), but only the segments whose id is not in ${seen} yet; they are added. */
+int snapshot_refs_new(struct vault *v, const struct snapshot *snap, struct id_set *seen,
+	snaprec_ref_fn fn, void *arg, struct err *err);
 
 /* Walk the reference list in order; segments and refs_root are checked against the record. */
 int snapshot_refs(struct vault *v, const struct snapshot *snap, snaprec_ref_fn fn, void *arg,

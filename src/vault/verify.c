@@ -10,6 +10,7 @@
 #include "crypto/hash.h"
 #include "store/store.h"
 #include "vault/index.h"
+#include "vault/prune.h"
 #include "vault/vault_internal.h"
 #include "vault/verify_internal.h"
 
@@ -101,36 +102,112 @@ static int check_objects(struct verify *v, const struct names *n, struct err *er
 	return 0;
 }
 
-static bool is_source_of(const struct snapshot *a, const struct snapshot *b)
+/* The links of all chains: snapshots that are there, and records of pruned ones. */
+struct link {
+	uint8_t source[32]; /* agent_id || source_id */
+	uint64_t seq;
+	uint8_t hash[32];
+};
+
+struct links {
+	struct link *at; /* owned; sorted */
+	size_t count, cap;
+};
+
+static int compare_links(const void *left, const void *right)
 {
-	return memcmp(a->record.agent_id, b->record.agent_id, 16) == 0 &&
-	       memcmp(a->record.source_id, b->record.source_id, 16) == 0;
+	const struct link *a = left;
+	const struct link *b = right;
+	int order = memcmp(a->source, b->source, sizeof(a->source));
+	if (order != 0)
+		return order;
+	return (a->seq > b->seq) - (a->seq < b->seq);
+}
+
+static void link_of(const struct snaprec *r, uint64_t seq, struct link *out)
+{
+	memcpy(out->source, r->agent_id, 16);
+	memcpy(out->source + 16, r->source_id, 16);
+	out->seq = seq;
+}
+
+static int add_link(
+	struct links *l, const struct snaprec *r, const uint8_t hash[32], struct err *err)
+{
+	if (l->count == l->cap) {
+		size_t cap = l->cap == 0 ? 256 : l->cap * 2;
+		struct link *grown = reallocarray(l->at, cap, sizeof(*grown));
+		if (grown == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		l->at = grown;
+		l->cap = cap;
+	}
+	link_of(r, r->seq, &l->at[l->count]);
+	memcpy(l->at[l->count++].hash, hash, 32);
+	return 0;
+}
+
+static int add_pruned(void *arg, const uint8_t record[SNAPREC_BYTES], struct err *err)
+{
+	struct snaprec r;
+	uint8_t hash[HASH_BYTES];
+	snaprec_hash(record, hash);
+	return snaprec_decode(record, &r, NULL) != 0 ? 0 : add_link(arg, &r, hash, err);
+}
+
+static void pass_over(void *arg, const char *object, const struct err *why)
+{
+	(void)arg;
+	(void)object;
+	(void)why; /* told when the object itself was checked */
+}
+
+static int load_links(
+	struct verify *v, const struct snapshot_list *list, struct links *out, struct err *err)
+{
+	int rc = prune_records(v->vault, pass_over, NULL, add_pruned, out, err);
+	for (size_t i = 0; rc == 0 && i < list->count; i++)
+		rc = add_link(out, &list->at[i].record, list->at[i].hash, err);
+	if (rc == 0 && out->count > 1)
+		qsort(out->at, out->count, sizeof(*out->at), compare_links);
+	return rc;
 }
 
 /* The chain of one source: every number from 1 on, each naming the one before. */
-static void check_chain(struct verify *v, const struct snapshot_list *l, const struct snapshot *s)
+static void check_chain(struct verify *v, const struct links *links, const struct snapshot *s)
 {
 	struct err why = ERR_INIT;
 	uint8_t none[HASH_BYTES] = { 0 };
-	const struct snapshot *prev = NULL;
+	struct link key = { .seq = 0 };
 	if (s->is_forked) {
 		err_set(&why, ERR_FORK, "another snapshot of the source has number %llu too",
 			(unsigned long long)s->record.seq);
 		verify_problem(v, s->object, &why);
 	}
-	for (size_t i = 0; i < l->count; i++) {
-		if (is_source_of(&l->at[i], s) && l->at[i].record.seq + 1 == s->record.seq)
-			prev = &l->at[i];
-	}
-	if (s->record.seq == 1 && memcmp(s->record.prev, none, sizeof(none)) == 0)
-		return;
-	if (s->record.seq != 1 && prev != NULL && memcmp(prev->hash, s->record.prev, 32) == 0)
-		return;
-	if (s->record.seq == 1 || prev != NULL)
+	if (s->record.seq == 1) {
+		if (memcmp(s->record.prev, none, sizeof(none)) == 0)
+			return;
 		err_set(&why, ERR_CORRUPT, "the snapshot does not name its predecessor");
-	else
+		verify_problem(v, s->object, &why);
+		return;
+	}
+	link_of(&s->record, s->record.seq - 1, &key);
+	const struct link *end = links->at + links->count;
+	const struct link *prev =
+		bsearch(&key, links->at, links->count, sizeof(*links->at), compare_links);
+	if (prev == NULL) {
 		err_set(&why, ERR_CORRUPT, "snapshot number %llu of this source is missing",
 			(unsigned long long)s->record.seq - 1);
+		verify_problem(v, s->object, &why);
+		return;
+	}
+	while (prev > links->at && compare_links(prev - 1, &key) == 0)
+		prev--;
+	for (; prev < end && compare_links(prev, &key) == 0; prev++) {
+		if (memcmp(prev->hash, s->record.prev, sizeof(prev->hash)) == 0)
+			return;
+	}
+	err_set(&why, ERR_CORRUPT, "the snapshot does not name its predecessor");
 	verify_problem(v, s->object, &why);
 }
 
@@ -201,12 +278,63 @@ static void bad_snapshot(void *arg, const char *object, const struct err *why)
 	verify_problem(arg, object, why);
 }
 
+/* A snapshot that was pruned, or became void, while it was looked at is no finding. */
+static int is_live_still(struct verify *v, const struct snapshot *s, struct err *err)
+{
+	struct snapshot_list now = { .at = NULL };
+	int is_live = 0;
+	int rc = snapshot_list(v->vault, pass_over, NULL, &now, err);
+	for (size_t i = 0; rc == 0 && i < now.count; i++)
+		is_live |= memcmp(now.at[i].hash, s->hash, sizeof(s->hash)) == 0;
+	snapshot_list_done(&now);
+	return rc != 0 ? rc : is_live;
+}
+
+/* Findings that wait for the answer. */
+struct held {
+	struct err at[4]; /* a snapshot has at most two */
+	size_t count;
+};
+
+static void hold_finding(void *arg, const struct verify_finding *f)
+{
+	struct held *h = arg;
+	if (h->count < sizeof(h->at) / sizeof(h->at[0]))
+		err_set(&h->at[h->count++], ERR_CORRUPT, "%s", f->what);
+}
+
+/* What a live snapshot needs. */
+static int check_live(struct verify *v, const struct snapshot *s, struct err *err)
+{
+	struct held held = { .count = 0 };
+	struct verify trial = *v;
+	struct verify_opts holding = *v->opts;
+	struct verify_result result = { .problems = 0 };
+	holding.on_finding = hold_finding;
+	holding.arg = &held;
+	trial.opts = &holding;
+	trial.result = &result;
+	int rc = check_refs(&trial, s, err);
+	if (rc == 0)
+		rc = check_envelopes(&trial, s, err);
+	v->is_short = v->is_short || trial.is_short;
+	if (rc != 0 || held.count == 0)
+		return rc;
+	rc = is_live_still(v, s, err);
+	for (size_t i = 0; rc > 0 && i < held.count; i++)
+		verify_problem(v, s->object, &held.at[i]);
+	return rc < 0 ? rc : 0;
+}
+
 static int check_snapshots(struct verify *v, struct err *err)
 {
 	struct snapshot_list list = { .at = NULL };
+	struct links links = { .at = NULL };
 	struct id_set *seen = NULL;
 	struct fetch *fetch = NULL;
-	int rc = snapshot_list(v->vault, bad_snapshot, v, &list, err);
+	int rc = snapshot_list_all(v->vault, bad_snapshot, v, &list, err);
+	if (rc == 0)
+		rc = load_links(v, &list, &links, err);
 	if (rc == 0 && vault_domain(v->vault)->epoch == 0)
 		verify_warning(v, "cf/", "no readable config: signers cannot be checked");
 	if (rc == 0)
@@ -214,16 +342,17 @@ static int check_snapshots(struct verify *v, struct err *err)
 	if (rc == 0)
 		rc = fetch_new(v->vault, &fetch, err);
 	for (size_t i = 0; rc == 0 && i < list.count; i++) {
+		check_chain(v, &links, &list.at[i]);
+		if (list.at[i].fate != SNAPSHOT_LIVE)
+			continue;
 		v->result->snapshots++;
-		check_chain(v, &list, &list.at[i]);
-		rc = check_refs(v, &list.at[i], err);
-		if (rc == 0)
-			rc = check_envelopes(v, &list.at[i], err);
+		rc = check_live(v, &list.at[i], err);
 		if (rc == 0 && v->opts->sk != NULL)
 			rc = verify_content_snapshot(v, fetch, &list.at[i], seen, err);
 	}
 	fetch_free(fetch);
 	id_set_free(seen);
+	free(links.at);
 	snapshot_list_done(&list);
 	return rc;
 }
@@ -235,6 +364,8 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 	struct verify v = { .vault = vault, .opts = opts, .result = &result };
 	struct names names = { .err = err };
 	int rc = id_set_new(&v.good, err);
+	if (rc == 0)
+		rc = collect_view_look(vault, &v.lists, pass_over, NULL, err);
 	if (rc == 0)
 		rc = store_list(vault_store(vault), "", keep_name, &names, err);
 	v.total = names.bytes;
@@ -248,6 +379,7 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 	if (rc == 0 && v.is_short)
 		rc = err_set(err, ERR_NOMEM, "out of memory: not everything was verified");
 	names_done(&names);
+	collect_view_done(&v.lists);
 	id_set_free(v.good);
 	if (rc == 0)
 		*out = result;

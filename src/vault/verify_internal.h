@@ -4,6 +4,7 @@
 #ifndef VAULT_VERIFY_INTERNAL_H
 #define VAULT_VERIFY_INTERNAL_H
 
+#include "vault/collect_view.h"
 #include "vault/fetch.h"
 #include "vault/id_set.h"
 #include "vault/snapshot.h"
@@ -13,7 +14,9 @@ struct verify {
 	struct vault *vault;
 	const struct verify_opts *opts;
 	struct verify_result *result;
-	struct id_set *good; /* records whose bytes hash to their ID in a whole pack, with length */
+	struct collect_view lists; /* of collection, at the begin */
+	struct id_set *good;  /* records whose bytes hash to their ID in a whole pack that is not
+			       * dead, with length */
 	uint64_t done, total; /* bytes, for progress */
 	bool is_short;        /* something could not be looked at for lack of memory */
 };

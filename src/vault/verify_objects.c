@@ -9,8 +9,10 @@
 #include "codec/text.h"
 #include "crypto/hash.h"
 #include "store/store.h"
+#include "vault/collect_list.h"
 #include "vault/index.h"
 #include "vault/pack.h"
+#include "vault/prune_order.h"
 #include "vault/record.h"
 #include "vault/session_mark.h"
 #include "vault/slot.h"
@@ -132,10 +134,58 @@ static int check_mark(struct verify *v, const char *name, const struct buf *obje
 		vault_sealed_key(v->vault), name, object->data, object->len, &mark, why);
 }
 
+static int check_order(
+	struct verify *v, const char *name, const struct buf *object, struct err *why)
+{
+	(void)name;
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	struct prune_order order = { .count = 0 };
+	int rc = check_sealed(v, SEALED_PRUNE, object, &body, why);
+	if (rc == 0)
+		rc = prune_order_decode(body.data, body.len, &order, why);
+	prune_order_done(&order);
+	return rc;
+}
+
+/* The records, too, are what somebody of the config signed. */
+static int check_pruned(
+	struct verify *v, const char *name, const struct buf *object, struct err *why)
+{
+	(void)name;
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	struct prune_order order = { .count = 0 };
+	const struct domain *d = vault_domain(v->vault);
+	const uint8_t *records = NULL;
+	int rc = check_sealed(v, SEALED_PRUNED, object, &body, why);
+	if (rc == 0)
+		rc = prune_order_decode_pruned(body.data, body.len, &order, &records, why);
+	for (size_t i = 0; rc == 0 && d->epoch != 0 && i < order.count; i++) {
+		struct snaprec r;
+		rc = snaprec_decode(records + i * SNAPREC_BYTES, &r, why);
+		const struct domain_agent *a = rc == 0 ? domain_find_kid(d, r.kid) : NULL;
+		if (rc == 0 && a == NULL)
+			rc = err_set(why, ERR_CORRUPT, "the signer of a pruned record is unknown");
+		if (rc == 0)
+			rc = snaprec_verify(records + i * SNAPREC_BYTES, a->ik_pk, why);
+	}
+	prune_order_done(&order);
+	return rc;
+}
+
+static int check_list(struct verify *v, const char *name, const struct buf *object, struct err *why)
+{
+	struct collect_list list = { .count = 0 };
+	int rc = collect_list_open(
+		vault_sealed_key(v->vault), name, object->data, object->len, &list, why);
+	collect_list_done(&list);
+	return rc;
+}
+
 struct pack_check {
 	struct verify *v;
 	const uint8_t *data;
 	uint64_t records;
+	bool is_dead; /* what it holds does not count as there */
 };
 
 static int check_place(void *arg, const struct pack_place *p, struct err *why)
@@ -155,7 +205,7 @@ static int check_place(void *arg, const struct pack_place *p, struct err *why)
 		return err_set(
 			why, ERR_CORRUPT, "the record at %u does not hash to its ID", p->offset);
 	c->records++;
-	return id_set_add(c->v->good, p->id, p->cr_len, NULL, why);
+	return c->is_dead ? 0 : id_set_add(c->v->good, p->id, p->cr_len, NULL, why);
 }
 
 static int check_pack(struct verify *v, const char *name, const struct buf *object, struct err *why)
@@ -165,6 +215,9 @@ static int check_pack(struct verify *v, const char *name, const struct buf *obje
 	const char *hex = strrchr(name, '/');
 	if (hex == NULL || strlen(name) != 3 + 2 + 1 + 64 || strncmp(name + 3, hex + 1, 2) != 0)
 		return err_set(why, ERR_CORRUPT, "the pack lies in the wrong folder");
+	uint8_t hash[HASH_BYTES];
+	if (text_unhex(hex + 1, sizeof(hash), hash) == 0)
+		c.is_dead = collect_view_is_dead(&v->lists, COLLECT_LIST_PACK, hash);
 	int rc = pack_footer_open(vault_sealed_key(v->vault), object->data, object->len,
 		object->len, &class, check_place, &c, why);
 	v->result->packs++;
@@ -186,11 +239,15 @@ static const struct {
 	{ "cf/", true, check_config },
 	{ "ks/", true, check_slot },
 	{ "vh/", true, check_header },
+	{ "pr/", true, check_order },
+	{ "hs/", true, check_pruned },
+	{ "gc/", true, check_list },
+	{ "dd/", true, check_list },
 	{ "se/", false, check_mark },
 };
 
 /* Classes of later versions: their bytes still hash to their names. */
-static const char *const later[] = { "lg/", "pr/", "hs/", "gc/", "dd/", "iv/", "pa/" };
+static const char *const later[] = { "lg/", "iv/", "pa/" };
 
 static bool has_prefix(const char *name, const char *prefix)
 {
@@ -258,6 +315,10 @@ int verify_objects_one(struct verify *v, const char *name, uint64_t size, struct
 		return 0;
 	}
 	int rc = store_get(vault_store(v->vault), name, &object, &why);
+	uint64_t still;
+	if (rc == -ERR_NOT_FOUND &&
+		store_stat(vault_store(v->vault), name, &still, NULL) == -ERR_NOT_FOUND)
+		return 0; /* deleted by a collection between list and read; what needs it says so */
 	if (rc == -ERR_NOMEM) {
 		if (err != NULL)
 			*err = why;

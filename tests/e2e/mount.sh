@@ -242,9 +242,14 @@ if [ "$(id -u)" -eq 0 ] && command -v fusermount3 >/dev/null && unshare -m true 
 			wait $p || rc=8
 			cat out
 			exit $rc'\'' sh "$1" "$2"' sh "$SCRATCH" "$IMAGE"
-	expect 1 "a device that he may not open" setpriv --reuid 65534 --regid 65534 --clear-groups \
-		env HOLDFAST_CONFIG_DIR="$SCRATCH/user" HOLDFAST_STATE_DIR="$SCRATCH/user" \
-		"$SCRATCH/holdfast" mount "$SCRATCH/user/mnt"
+	# shellcheck disable=SC2016 # the inner shell expands it
+	expect 1 "a device that he may not open" unshare -m sh -c '
+		mount -t tmpfs dev "$1/user" -o mode=755 && mkdir -p "$1/user/mnt" "$1/user/home" &&
+		chown 65534:65534 "$1/user/mnt" "$1/user/home" &&
+		mknod -m 600 "$1/user/fuse" c 10 229 && mount --bind "$1/user/fuse" /dev/fuse &&
+		HOLDFAST_CONFIG_DIR=$1/user/home HOLDFAST_STATE_DIR=$1/user/home exec timeout 60 \
+			setpriv --reuid 65534 --regid 65534 --clear-groups \
+			"$1/holdfast" mount "$1/user/mnt"' sh "$SCRATCH"
 	says "a device that he may not open" "hint:"
 	# with --allow-other the kernel enforces what is shown
 	install -d -m 755 "$SCRATCH/rights"

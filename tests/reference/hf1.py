@@ -3,7 +3,7 @@
 
 Builds and opens records, packs, sealed objects, key slots, the vault header, the domain config,
 snapshot records, envelopes and reference segments with python3-cryptography.  The tree inside the
-records is hf1_tree.py's.
+records is hf1_tree.py's, pruning and collection are hf1_collect.py's.
 
   hf1.py open-store DIR (--rk HEX | --recovery-file FILE --passphrase-file FILE) [--tree]
 
@@ -773,6 +773,8 @@ class Vault:
         self.key = self._slot()
         self.header = self._header()
         self.config = self._config()
+        import hf1_collect  # it imports this module
+        self.collection = hf1_collect.Collection(self.store, self.key)
         self.places = self._index()
 
     def _slot(self):
@@ -809,7 +811,7 @@ class Vault:
 
     def _index(self):
         """From the packs themselves, and every index segment must agree."""
-        places, packs = {}, {}
+        places, packs, dead = {}, {}, self.collection.dead_packs()
         for name in self.store.list("pk"):
             data = self.store.get(name)
             pack_id = sha(data)
@@ -819,11 +821,14 @@ class Vault:
             for record_id, suite, kind, at, cr_len in entries:
                 cr = record_header(suite, kind, cr_len) + data[at:at + cr_len - 12]
                 need(sha(cr) == record_id, name + ": a record does not hash to its id")
-                places.setdefault(record_id, []).append((name, at, cr_len, suite, kind))
+                if pack_id not in dead:  # an index place in a dead pack does not exist
+                    places.setdefault(record_id, []).append((name, at, cr_len, suite, kind))
         for name in self.store.list("ix"):
             ix_packs, entries = index_parse(sealed_open(self.key, INDEX, self.store.get(name)))
             for e in entries:
                 pack_id, length = ix_packs[e[1]]
+                if pack_id in dead:
+                    continue
                 need(packs.get(pack_id, (0, 0))[1] == length, name + ": pack is not there")
                 place = (packs[pack_id][0], e[2], e[3], e[4], e[5])
                 need(place in places.get(e[0], ()), name + ": a record is not where it says")
@@ -847,15 +852,17 @@ class Vault:
             s.update(name=name, fields=snap_parse(s["record"]), hash=sha(s["record"]))
             need(name.startswith("sn/%012x-" % (s["receipt_ns"] // 1000000)), name + ": name")
             out.append(s)
-        by_hash = {s["hash"]: s for s in out}
+        records = {s["hash"]: s["fields"] for s in out}
+        records.update(self.collection.records())
         for s in out:
             f = s["fields"]
-            before = by_hash.get(f["prev"])
-            if before:
-                b = before["fields"]
+            b = records.get(f["prev"])
+            need(b or f["seq"] == 1, s["name"] + ": its predecessor is not there")
+            if b:
                 need((b["agent_id"], b["source_id"], b["seq"] + 1) ==
                      (f["agent_id"], f["source_id"], f["seq"]), s["name"] + ": chain")
-        return out
+        return [s for s in out if not self.collection.is_pruned(s["hash"]) and
+                not self.collection.is_void(s["session"], s["hash"])]
 
     def check_signer(self, s):
         f = s["fields"]
@@ -1007,4 +1014,5 @@ def main():
 
 
 if __name__ == "__main__":
+    sys.modules["hf1"] = sys.modules["__main__"]
     sys.exit(main())

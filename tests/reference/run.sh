@@ -49,5 +49,36 @@ rm "$scratch/src/noise.bin"
 step "second backup" "$build/holdfast" backup --vault "$vault" --source s "$scratch/src"
 step "python reads the whole vault" python3 "$here/hf1.py" open-store "$vault" \
 	--recovery-file "$scratch/recovery" --passphrase-file "$scratch/pass" --tree
+# what retention and collection leave: an order's records, dead packs in their grace, a verdict
+count() { find "$vault/$1" -type f 2>/dev/null | wc -l; }
+python_reads() {
+	step "python reads $1" python3 "$here/hf1.py" open-store "$vault" \
+		--recovery-file "$scratch/recovery" --passphrase-file "$scratch/pass" --tree
+}
+step "third backup" "$build/holdfast" backup --vault "$vault" --source s "$scratch/src"
+step "retention" "$build/holdfast" retention apply --vault "$vault" --keep-last 1 --min-keep 0s \
+	--approve test
+step "there are pruned records" test "$(count hs)" -eq 1
+python_reads "a pruned vault"
+mkfifo "$scratch/fifo"
+exec 9<>"$scratch/fifo"
+"$build/holdfast" backup --vault "$vault" --source slow --stdin <"$scratch/fifo" 9<&- &
+slow=$!
+for _ in $(seq 100); do
+	"$build/holdfast" vault info --vault "$vault" | grep -q '1 backups' && break
+	sleep 0.1
+done
+kill -9 $slow
+wait $slow 2>/dev/null
+exec 9<&-
+step "collection waits" "$build/holdfast" gc --vault "$vault"
+step "there are a condemned list and waits" test "$(count gc)" -eq 2
+python_reads "a vault with condemned packs"
+step "collection fences" "$build/holdfast" gc --vault "$vault" --fence-after 0s
+step "there are a verdict and dead packs" test "$(count gc) $(count dd)" = "1 1"
+python_reads "a vault with dead packs"
+step "collection deletes" "$build/holdfast" gc --vault "$vault" --grace 0s
+step "nothing is dead" test "$(count dd)" -eq 0
+python_reads "a collected vault"
 echo "reference: $passed passed, $failed failed"
 [ $failed -eq 0 ]

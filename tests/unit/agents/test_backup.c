@@ -7,6 +7,8 @@
 #include "base/err.h"
 #include "tests/lib/store_scratch.h"
 #include "tests/lib/vault_fixture.h"
+#include "vault/chunker.h"
+#include "vault/fetch.h"
 #include "vault/snapshot.h"
 
 static struct vault_fixture f;
@@ -309,6 +311,186 @@ Test(backup, the_cache_spares_reading_and_a_changed_time_reads_one_file)
 	store_scratch_done();
 }
 
+/* ---- the day after: what is known by its fingerprint --------------------------------------- */
+
+#define IMAGE_BYTES ((size_t)12 << 20)
+
+struct days {
+	uint8_t *image; /* room for IMAGE_BYTES and 1 MiB before and behind it */
+	struct fake_file files[3];
+	char cache[4200];
+};
+
+static void days_init(struct days *d)
+{
+	const char *dir = store_scratch_new();
+	cr_assert(dir != NULL);
+	d->image = malloc(IMAGE_BYTES + (2u << 20));
+	cr_assert(d->image != NULL);
+	(void)snprintf(d->cache, sizeof(d->cache), "%s/cache", dir);
+	vault_fixture_noise(d->image, IMAGE_BYTES + (2u << 20), 11);
+	d->files[0] = (struct fake_file){ .path = "a.img",
+		.kind = ENTRY_FILE,
+		.data = d->image + (1u << 20),
+		.len = IMAGE_BYTES,
+		.mtime_s = 5 };
+	d->files[1] = (struct fake_file){ .path = "b.xml",
+		.kind = ENTRY_FILE,
+		.data = d->image,
+		.len = 5000,
+		.ino = 90,
+		.mtime_s = 5 };
+}
+
+static void days_done(struct days *d)
+{
+	free(d->image);
+	store_scratch_done();
+}
+
+static void days_run(struct days *d, size_t count, const char *cache, struct backup_result *r)
+{
+	struct fake_source source;
+	struct err err = ERR_INIT;
+	struct backup_opts opts = { .source_name = "plant", .cache_path = cache };
+	fake_source_init(&source, d->files, count);
+	cr_assert(eq(int, vault_fixture_run(&f, &opts, &source.source, r, &err), 0), "%s", err.msg);
+}
+
+/* The top of the newest snapshot's tree: it names every record below it. */
+static struct ref newest_top(void)
+{
+	struct err err = ERR_INIT;
+	struct snapshot_list list;
+	struct snapshot_opened opened;
+	struct fetch *fetch = NULL;
+	vault_fixture_reopen(&f);
+	cr_assert(eq(int, fetch_new(f.vault, &fetch, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, snapshot_list(f.vault, NULL, NULL, &list, &err), 0), "%s", err.msg);
+	cr_assert(gt(sz, list.count, 0));
+	int rc = snapshot_open(f.vault, fetch, &list.at[list.count - 1], f.rk_sk, &opened, &err);
+	cr_assert(eq(int, rc, 0), "%s", err.msg);
+	snapshot_list_done(&list);
+	fetch_free(fetch);
+	return opened.root.top;
+}
+
+/* The day's backup knows what it can, and is what a backup without any cache makes. */
+static void days_expect(struct days *d, size_t count, uint64_t least_known, uint64_t most_known)
+{
+	struct backup_result r;
+	days_run(d, count, d->cache, &r);
+	const struct ref with = newest_top();
+	cr_expect(ge(u64, r.known_bytes, least_known));
+	cr_expect(le(u64, r.known_bytes, most_known));
+	days_run(d, count, NULL, &r);
+	const struct ref without = newest_top();
+	cr_expect(eq(u64, r.known_bytes, 0));
+	cr_expect(eq(u64, r.unchanged_files, 0));
+	cr_expect(eq(int, memcmp(&with, &without, sizeof(with)), 0), "not one byte differs");
+	expect_equal(1, d->files, count);
+}
+
+Test(backup, what_an_append_left_as_it_was_is_not_sealed_again)
+{
+	struct days d;
+	struct backup_result r;
+	days_init(&d);
+	days_run(&d, 2, d.cache, &r);
+	cr_expect(eq(u64, r.known_bytes, 0));
+	d.files[0].len += 1u << 20;
+	d.files[0].mtime_s = 6;
+	days_expect(&d, 2, IMAGE_BYTES - CHUNKER_AVERAGE_BYTES * 4, IMAGE_BYTES - 1);
+	days_done(&d);
+}
+
+Test(backup, what_an_insertion_at_the_front_moved_is_not_sealed_again)
+{
+	struct days d;
+	struct backup_result r;
+	days_init(&d);
+	days_run(&d, 2, d.cache, &r);
+	d.files[0].data -= 1000;
+	d.files[0].len += 1000;
+	d.files[0].mtime_s = 6;
+	days_expect(&d, 2, IMAGE_BYTES / 2, IMAGE_BYTES - 1);
+	days_done(&d);
+}
+
+Test(backup, what_was_renamed_and_touched_is_not_sealed_again)
+{
+	struct days d;
+	struct backup_result r;
+	days_init(&d);
+	days_run(&d, 2, d.cache, &r);
+	d.files[0].path = "aa.img";
+	d.files[0].ino = 91;
+	d.files[0].mtime_s = 7;
+	d.files[1].mtime_s = 7;
+	days_expect(&d, 2, IMAGE_BYTES + 5000, IMAGE_BYTES + 5000); /* the bundle, too */
+	days_done(&d);
+}
+
+Test(backup, a_new_copy_of_a_known_file_is_not_sealed_again)
+{
+	struct days d;
+	struct backup_result r;
+	days_init(&d);
+	days_run(&d, 2, d.cache, &r);
+	d.files[2] = d.files[0];
+	d.files[2].path = "c.img";
+	d.files[2].ino = 92;
+	days_expect(&d, 3, IMAGE_BYTES, IMAGE_BYTES);
+	days_done(&d);
+}
+
+Test(backup, what_was_not_read_for_some_days_is_still_known_and_what_is_gone_is_not)
+{
+	struct days d;
+	struct backup_result r;
+	days_init(&d);
+	for (int day = 0; day < 3; day++)
+		days_run(&d, 2, d.cache, &r);
+	cr_expect(eq(u64, r.unchanged_files, 2));
+	d.files[0].mtime_s = 8;
+	days_run(&d, 2, d.cache, &r);
+	cr_expect(eq(u64, r.known_bytes, IMAGE_BYTES));
+	const struct fake_file image = d.files[0];
+	d.files[0] = d.files[1];
+	days_run(&d, 1, d.cache, &r); /* without the image */
+	d.files[1] = d.files[0];
+	d.files[0] = image;
+	days_run(&d, 2, d.cache, &r);
+	cr_expect(eq(u64, r.known_bytes, 0), "no snapshot of this chain's end needs it");
+	cr_expect(eq(u64, r.sent_data_records, 0), "but the vault has it");
+	expect_equal(5, d.files, 2);
+	days_done(&d);
+}
+
+Test(backup, a_chunk_cache_of_another_snapshot_or_a_damaged_one_is_not_believed)
+{
+	char chunks[4300];
+	struct days d;
+	struct backup_result r;
+	days_init(&d);
+	days_run(&d, 2, d.cache, &r);
+	days_run(&d, 2, NULL, &r); /* the chain goes on without the cache */
+	d.files[0].mtime_s = 6;
+	days_run(&d, 2, d.cache, &r);
+	cr_expect(eq(u64, r.known_bytes, 0));
+	(void)snprintf(chunks, sizeof(chunks), "%s.chunks", d.cache);
+	FILE *file = fopen(chunks, "r+e");
+	cr_assert(file != NULL);
+	for (long at = 88; at < 2000; at += 8) /* every entry, behind the header */
+		cr_assert(fseek(file, at, SEEK_SET) == 0 && fputc(0x55, file) == 0x55);
+	cr_assert(eq(int, fclose(file), 0));
+	d.files[0].mtime_s = 7;
+	days_run(&d, 2, d.cache, &r);
+	cr_expect(eq(u64, r.known_bytes, 0));
+	expect_equal(3, d.files, 2);
+	days_done(&d);
+}
+
 Test(backup, a_dry_run_opens_nothing_and_writes_nothing)
 {
 	static const uint8_t data[] = "x";
@@ -333,6 +515,34 @@ static bool stop_now(void *arg)
 {
 	(void)arg;
 	return true;
+}
+
+static void count_failure(void *arg)
+{
+	(*(int *)arg)++;
+}
+
+Test(backup, a_run_that_fails_says_so_once_and_a_good_one_never)
+{
+	static const uint8_t data[] = "x";
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	const struct fake_file files[] = {
+		{ .path = "a", .kind = ENTRY_FILE, .data = data, .len = 1 },
+	};
+	struct fake_source source;
+	int failures = 0;
+	struct backup_opts opts = {
+		.source_name = "plant", .arg = &failures, .on_failed = count_failure
+	};
+	fake_source_init(&source, files, COUNT(files));
+	cr_assert(eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0));
+	cr_expect(eq(int, failures, 0));
+	opts.is_stopped = stop_now;
+	fake_source_init(&source, files, COUNT(files));
+	cr_expect(
+		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), -ERR_INTERRUPTED));
+	cr_expect(eq(int, failures, 1));
 }
 
 Test(backup, it_stops_when_asked_without_a_snapshot)

@@ -20,7 +20,7 @@
 
 /* A gateway in the place of the client: keeps what a vault would, loses answers when told to. */
 static struct {
-	size_t begins, commits, deletes, batches, drains;
+	size_t begins, commits, deletes, batches, drains, drops;
 	int lose;          /* so many answers of commit are lost */
 	int lose_begin;    /* and of begin */
 	int end_session;   /* commit is answered with 410, after it was made or not */
@@ -125,6 +125,25 @@ int http_client_drain(struct http_client *c, struct err *err)
 	(void)err;
 	gate.drains++;
 	return 0;
+}
+
+int http_client_tend(struct http_client *c, struct err *err)
+{
+	(void)c;
+	(void)err;
+	return 0;
+}
+
+void http_client_drop(struct http_client *c)
+{
+	(void)c;
+	gate.drops++;
+}
+
+bool http_client_is_stopped(const struct http_client *c)
+{
+	(void)c;
+	return false;
 }
 
 static void no_wait(void *arg, int ms)

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agents/sender.h"
 #include "base/buf.h"
@@ -17,7 +18,8 @@ struct slow_port {
 	int fails;
 	atomic_int puts;
 	pthread_t who;
-	uint8_t last; /* first byte of the last record that came */
+	atomic_int tends, under_way; /* tend says 1 so many times, -ERR_FAILED below 0 */
+	uint8_t last;                /* first byte of the last record that came */
 	bool is_ordered;
 };
 
@@ -46,11 +48,20 @@ static int slow_put(void *self, const uint8_t *batch, size_t len, struct err *er
 	return 0;
 }
 
+static int slow_tend(void *self, struct err *err)
+{
+	struct slow_port *p = self;
+	p->tends++;
+	if (p->under_way < 0)
+		return err_set(err, ERR_FAILED, "it went wrong under way");
+	return p->under_way > 0 ? p->under_way-- > 0 : 0;
+}
+
 static struct sender *start(struct slow_port *p, bool (*is_stopped)(void *arg))
 {
 	struct sender *s = NULL;
-	*p = (struct slow_port){ .fails = p->fails, .is_ordered = true };
-	p->port = (struct port){ .self = p, .has = slow_has, .put = slow_put };
+	*p = (struct slow_port){ .fails = p->fails, .under_way = p->under_way, .is_ordered = true };
+	p->port = (struct port){ .self = p, .has = slow_has, .put = slow_put, .tend = slow_tend };
 	cr_assert(eq(int, pthread_mutex_init(&p->gate, NULL), 0));
 	const struct sender_opts opts = { .port = &p->port, .is_stopped = is_stopped };
 	cr_assert(eq(int, sender_new(&opts, &s, NULL), 0));
@@ -155,4 +166,53 @@ Test(sender, a_wait_ends_when_it_is_stopped)
 	(void)pthread_mutex_unlock(&p.gate);
 	sender_free(s);
 	cr_expect(eq(int, p.puts, 1), "what was on its way is not cut");
+}
+
+static bool has_come(const atomic_int *what, int count)
+{
+	for (int i = 0; i < 1000 && *what < count; i++)
+		(void)usleep(10000);
+	return *what >= count;
+}
+
+Test(sender, what_is_under_way_is_looked_after_while_no_batch_comes)
+{
+	static struct slow_port p;
+	p.under_way = 50;
+	struct sender *s = start(&p, NULL);
+	cr_assert(eq(int, add(s, 1, false, NULL), 0));
+	cr_assert(eq(int, sender_give(s, NULL), 0));
+	cr_expect(has_come(&p.tends, 51), "until nothing is");
+	cr_expect(eq(int, p.under_way, 0));
+	sender_free(s);
+}
+
+Test(sender, between_wait_and_the_next_batch_the_port_is_the_callers)
+{
+	static struct slow_port p;
+	p.under_way = 1000000000;
+	struct sender *s = start(&p, NULL);
+	cr_assert(eq(int, add(s, 1, false, NULL), 0));
+	cr_assert(eq(int, sender_wait(s, NULL), 0));
+	int before = p.tends;
+	(void)usleep(20000);
+	cr_expect(eq(int, p.tends, before));
+	cr_assert(eq(int, add(s, 2, false, NULL), 0));
+	cr_assert(eq(int, sender_give(s, NULL), 0));
+	cr_expect(has_come(&p.tends, before + 1));
+	sender_free(s);
+}
+
+Test(sender, what_goes_wrong_under_way_is_told)
+{
+	static struct slow_port p;
+	struct err err = ERR_INIT;
+	p.under_way = -1;
+	struct sender *s = start(&p, NULL);
+	cr_assert(eq(int, add(s, 1, false, NULL), 0));
+	cr_assert(eq(int, sender_give(s, NULL), 0));
+	cr_assert(has_come(&p.tends, 1));
+	cr_expect(eq(int, sender_wait(s, &err), -ERR_FAILED));
+	cr_expect(eq(str, err.msg, "it went wrong under way"));
+	sender_free(s);
 }

@@ -1,10 +1,12 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/env.h"
 #include "base/err.h"
 #include "controller/gateway.h"
 #include "net/loop.h"
@@ -273,6 +275,32 @@ Test(gateway, a_newer_session_of_the_source_ends_the_older_one)
 	cr_assert(eq(int, begin("hist", job_b, two, &err), 0), "%s", err.msg);
 	cr_expect(eq(int, has(f.agent.agent_id, one, &err), -ERR_INTERRUPTED));
 	cr_expect(eq(int, has(f.agent.agent_id, two, &err), 0), "%s", err.msg);
+}
+
+static atomic_llong ahead_ns;
+
+static int64_t mono_ahead(void)
+{
+	return env_real()->mono_ns() + ahead_ns;
+}
+
+Test(gateway, an_idle_session_ends_unless_its_job_says_that_it_lives)
+{
+	struct env_ops ops = *env_real();
+	struct err err = ERR_INIT;
+	char silent[MSG_ID_HEX], alive[MSG_ID_HEX];
+	ops.mono_ns = mono_ahead;
+	const struct env_ops *before = env_swap(&ops);
+	cr_assert(eq(int, begin("a", job_a, silent, &err), 0));
+	cr_assert(eq(int, begin("b", job_b, alive, &err), 0));
+	for (int i = 0; i < 4; i++) {
+		ahead_ns += GATEWAY_IDLE_MS * 1000000LL / 2;
+		gateway_touch_job(gate, job_b);
+		(void)gateway_tick(gate, 0);
+	}
+	cr_expect(eq(int, has(f.agent.agent_id, silent, &err), -ERR_INTERRUPTED));
+	cr_expect(eq(int, has(f.agent.agent_id, alive, &err), 0), "%s", err.msg);
+	(void)env_swap(before);
 }
 
 Test(gateway, sessions_end_with_their_job_and_are_limited)

@@ -346,6 +346,44 @@ Test(http_client, sends_go_over_several_connections_and_all_arrive)
 	net_fixture_done(&f);
 }
 
+Test(http_client, what_was_sent_moves_while_it_is_tended_and_only_then)
+{
+	struct net_fixture f;
+	begin(&f, count_good);
+	struct http_client_opts opts = net_fixture_client(&f);
+	opts.stall_ms = 300;
+	struct http_client *c = new_client(opts);
+	struct err err = ERR_INIT;
+	int at = 0, rc, turns = 0;
+	cr_expect(eq(int, http_client_tend(c, &err), 0), "nothing was sent yet");
+	cr_expect(eq(int, send_all(c, 1, &at, &err), 0));
+	while ((rc = http_client_tend(c, &err)) == 1 && turns < 1000)
+		turns++;
+	cr_expect(eq(int, rc, 0), "%s", err.msg);
+	cr_expect(eq(int, f.refusals, 1));
+	usleep(500000); /* longer than the time after which silence is a failure */
+	cr_expect(eq(int, http_client_drain(c, &err), 0), "%s", err.msg);
+	http_client_free(c);
+	net_fixture_done(&f);
+}
+
+Test(http_client, what_is_dropped_is_forgotten_with_its_errors)
+{
+	struct net_fixture f;
+	begin(&f, count_good);
+	f.arg = &f;
+	struct http_client *c = new_client(net_fixture_client(&f));
+	struct err err = ERR_INIT;
+	int at = 0;
+	cr_expect(eq(int, send_all(c, 40, &at, &err), -ERR_NOSPACE));
+	http_client_drop(c);
+	cr_expect(eq(int, http_client_tend(c, &err), 0));
+	cr_expect(eq(int, send_all(c, 5, &at, &err), 0));
+	cr_expect(eq(int, http_client_drain(c, &err), 0));
+	http_client_free(c);
+	net_fixture_done(&f);
+}
+
 Test(http_client, the_first_failed_send_stops_the_others_and_drain_tells_it)
 {
 	struct net_fixture f;

@@ -1,0 +1,143 @@
+#include "cmd/cmd_vault.h"
+
+#include <limits.h>
+
+#include "base/err.h"
+#include "base/human.h"
+#include "cmd/access.h"
+#include "cmd/bad_packs.h"
+#include "cmd/paths.h"
+#include "codec/text.h"
+#include "vault/collect.h"
+#include "vault/id_set.h"
+#include "vault/vault_info.h"
+
+static int64_t next_of(const struct vault_info *v)
+{
+	return v->oldest_dead_ns == 0 ? 0 : v->oldest_dead_ns + COLLECT_GRACE_NS;
+}
+
+static int tell_json(struct console *c, const char *id, const struct vault_info *v, struct err *err)
+{
+	char when[HUMAN_BYTES];
+	json_t *classes = json_object();
+	for (size_t i = 0; i < VAULT_INFO_CLASSES; i++) {
+		if (v->classes[i].objects > 0)
+			(void)json_object_set_new(classes, v->classes[i].name,
+				json_pack("{s:I, s:I}", "objects",
+					(json_int_t)v->classes[i].objects, "bytes",
+					(json_int_t)v->classes[i].bytes)); /* NULL: seen below */
+	}
+	json_t *o = json_pack("{s:s, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "vault_id", id,
+		"objects", (json_int_t)v->objects, "bytes", (json_int_t)v->bytes, "classes",
+		classes, "snapshots", (json_int_t)v->snapshots, "sources", (json_int_t)v->sources,
+		"pruned", (json_int_t)v->pruned, "voided", (json_int_t)v->voided, "records",
+		(json_int_t)v->records, "index_memory", (json_int_t)v->index_memory);
+	json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
+				 "s:o}",
+		"packs", (json_int_t)v->packs, "pack_bytes", (json_int_t)v->pack_bytes,
+		"live_bytes", (json_int_t)v->live_bytes, "waste_bytes", (json_int_t)v->waste_bytes,
+		"unknown_packs", (json_int_t)v->unknown_packs, "missing_records",
+		(json_int_t)v->missing_records, "sessions", (json_int_t)v->sessions, "restores",
+		(json_int_t)v->restores, "fenced", (json_int_t)v->fenced, "condemned",
+		(json_int_t)v->condemned, "condemned_bytes", (json_int_t)v->condemned_bytes, "dead",
+		(json_int_t)v->dead, "dead_bytes", (json_int_t)v->dead_bytes, "next",
+		next_of(v) == 0 ? json_null() : json_string(human_time_utc(when, next_of(v))));
+	if (o == NULL || more == NULL || json_object_update_new(o, more) != 0 ||
+		console_object(c, "vault-info", NULL, o) != 0)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	return 0;
+}
+
+static void tell_line(struct console *c, const char *what, uint64_t count, uint64_t bytes)
+{
+	char size[HUMAN_BYTES];
+	console_print(c, "%-14s %10llu  %10s\n", what, (unsigned long long)count,
+		human_size(size, bytes));
+}
+
+static void tell_text(struct console *c, const char *id, const struct vault_info *v)
+{
+	char a[HUMAN_BYTES];
+	char b[HUMAN_BYTES];
+	console_print(c, "%-14s %s\n", "vault", id);
+	for (size_t i = 0; i < VAULT_INFO_CLASSES; i++) {
+		if (v->classes[i].objects > 0)
+			tell_line(
+				c, v->classes[i].name, v->classes[i].objects, v->classes[i].bytes);
+	}
+	tell_line(c, "objects", v->objects, v->bytes);
+	console_print(c, "%-14s %llu of %llu sources; %llu pruned and %llu void on their way out\n",
+		"snapshots", (unsigned long long)v->snapshots, (unsigned long long)v->sources,
+		(unsigned long long)v->pruned, (unsigned long long)v->voided);
+	console_print(c, "%-14s %llu with %s, %s of it needed, ", "packs",
+		(unsigned long long)v->packs, human_size(a, v->pack_bytes),
+		human_size(b, v->live_bytes));
+	console_print(c, "%s not\n", human_size(a, v->waste_bytes));
+	console_print(c, "%-14s %llu records, %.1f bytes of memory each\n", "index",
+		(unsigned long long)v->records,
+		v->records == 0 ? 0.0 : (double)v->index_memory / (double)v->records);
+	console_print(c, "%-14s %llu backups and %llu restores open, %llu given up\n", "sessions",
+		(unsigned long long)v->sessions, (unsigned long long)v->restores,
+		(unsigned long long)v->fenced);
+	console_print(c, "%-14s %llu objects with %s condemned\n", "collection",
+		(unsigned long long)v->condemned, human_size(a, v->condemned_bytes));
+	if (v->dead > 0)
+		console_print(c, "%-14s %llu objects with %s dead; the grace of 7 days ends %s\n",
+			"", (unsigned long long)v->dead, human_size(a, v->dead_bytes),
+			human_time_local(b, next_of(v)));
+	if (v->unknown_packs > 0)
+		console_warn(c, NULL, 0, "%llu packs cannot be read; see 'holdfast verify'",
+			(unsigned long long)v->unknown_packs);
+	if (v->missing_records > 0)
+		console_warn(c, NULL, 0,
+			"%llu records that snapshots need are missing; see 'holdfast verify'",
+			(unsigned long long)v->missing_records);
+}
+
+static int run(struct cli *cli, struct err *err)
+{
+	struct access a = ACCESS_INIT;
+	struct vault_info info;
+	struct id_set *bad = NULL;
+	char dir[PATH_MAX];
+	char id[33];
+	int rc = access_open(cli, ACCESS_LIST, DRIVERS_READ, &a, err);
+	if (rc == 0 && paths_dir(PATHS_STATE, a.vault_id, dir, NULL) == 0)
+		(void)bad_packs_load(dir, &bad, NULL); /* without it they count as good */
+	if (rc == 0)
+		rc = vault_info_get(a.vault, bad, &info, err);
+	if (rc == 0) {
+		text_hex(a.vault_id, sizeof(a.vault_id), id);
+		if (cli->console.is_json)
+			rc = tell_json(&cli->console, id, &info, err);
+		else
+			tell_text(&cli->console, id, &info);
+	}
+	if (rc == 0 && cli->console.warnings > 0)
+		cli->status = EXIT_STATUS_WARNINGS;
+	id_set_free(bad);
+	access_done(&a);
+	return rc;
+}
+
+static const struct cli_option options[] = {
+	{ .name = "recovery-file",
+		.kind = CLI_TEXT,
+		.argument = "FILE",
+		.env = "HOLDFAST_RECOVERY_FILE",
+		.help = "on a host without a writer key: open the vault with this" },
+	{ .name = NULL },
+};
+
+const struct cli_verb cmd_vault_info_verb = {
+	.name = "vault info",
+	.arguments = "",
+	.summary = "tell what the vault holds: objects, needed and wasted bytes, sessions",
+	.about = "Reads the lists of every snapshot, no content. What is not needed comes back "
+		 "with 'holdfast gc'.",
+	.json = "one object",
+	.options = options,
+	.groups = CLI_VAULT | CLI_PASS,
+	.run = run,
+};

@@ -1,0 +1,186 @@
+#include "vault/collect.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/env.h"
+#include "base/err.h"
+#include "store/store.h"
+#include "vault/collect_internal.h"
+#include "vault/collect_sessions.h"
+#include "vault/index_merge.h"
+#include "vault/prune.h"
+#include "vault/snapshot.h"
+#include "vault/vault_internal.h"
+
+/*
+ * INVARIANTS
+ * (1) Every step can be repeated, and is, by whoever finds the vault in it.
+ * (2) A new list is condemned only when no earlier one waits.
+ */
+
+int collect_look(struct collect *c, struct err *err)
+{
+	return collect_view_look(c->v, &c->view, NULL, NULL, err);
+}
+
+int collect_put(struct collect *c, struct collect_list *l, struct err *err)
+{
+	CLEANUP(buf_done) struct buf object = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	char name[COLLECT_LIST_NAME_BYTES];
+	memcpy(l->run, c->run, sizeof(l->run));
+	l->number = c->number++;
+	l->wall_ns = env_now_ns();
+	int rc = collect_list_seal(l, &c->v->key, &object, name, err);
+	if (rc == 0)
+		rc = store_put(c->v->store, name, object.data, object.len, err);
+	if (rc == 0)
+		rc = store_barrier(c->v->store, err);
+	return rc != 0 ? rc : collect_look(c, err);
+}
+
+int collect_drop(struct collect *c, const struct collect_view_entry *e, struct err *err)
+{
+	int rc = store_remove(c->v->store, e->name, err);
+	if (rc == 0)
+		rc = store_barrier(c->v->store, err);
+	for (size_t i = 0; rc == 0 && i < c->view.count; i++)
+		c->view.at[i].is_gone |= &c->view.at[i] == e;
+	return rc;
+}
+
+static bool is_decided(const struct collect_view *view, const uint8_t condemned[32])
+{
+	for (size_t i = 0; i < view->count; i++) {
+		const struct collect_view_entry *e = &view->at[i];
+		if (!e->is_gone && e->list.type == COLLECT_LIST_DELETE &&
+			memcmp(e->list.about, condemned, 32) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* From (c) on, as far as it goes without waiting. */
+static int go_on(struct collect *c, const uint8_t condemned[32], struct err *err)
+{
+	bool is_over = false;
+	int rc = collect_begin_wait(c, condemned, &is_over, err);
+	if (rc == 0 && is_over)
+		rc = collect_end_decide(c, condemned, err);
+	return rc == 0 && is_over ? collect_end_bury(c, err) : rc;
+}
+
+static int go_on_with_all(struct collect *c, struct err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < c->view.count; i++) {
+		uint8_t hash[32];
+		const struct collect_view_entry *e = &c->view.at[i];
+		memcpy(hash, e->hash, sizeof(hash));
+		if (!e->is_gone && e->list.type == COLLECT_LIST_CONDEMNED &&
+			!is_decided(&c->view, hash))
+			rc = go_on(c, hash, err);
+	}
+	return rc;
+}
+
+/* Is there a snapshot of the source behind this one, or a live one in its place? */
+static bool is_followed(const struct snapshot_list *l, const struct snapshot *s)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		const struct snapshot *o = &l->at[i];
+		if (memcmp(o->record.agent_id, s->record.agent_id, 16) == 0 &&
+			memcmp(o->record.source_id, s->record.source_id, 16) == 0 &&
+			(o->record.seq > s->record.seq ||
+				(o->record.seq == s->record.seq && o->fate == SNAPSHOT_LIVE)))
+			return true;
+	}
+	return false;
+}
+
+static int prune_void(struct collect *c, const struct snapshot_list *l, struct err *err)
+{
+	const struct prune_opts opts = { .cause = PRUNE_ORDER_VOID };
+	CLEANUP(cleanup_free_p)
+	const struct snapshot **going = calloc(l->count + 1, sizeof(const struct snapshot *));
+	size_t count = 0;
+	if (going == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (size_t i = 0; i < l->count && count < PRUNE_ORDER_MAX; i++) {
+		if (l->at[i].fate == SNAPSHOT_VOID && is_followed(l, &l->at[i]))
+			going[count++] = &l->at[i];
+	}
+	c->r->voided += count;
+	return count == 0 ? 0 : prune_snapshots(c->v, &opts, going, count, err);
+}
+
+/* What is left of sessions that are over; the index without what is dead. */
+static int clean(struct collect *c, struct err *err)
+{
+	struct collect_sessions sessions;
+	struct snapshot_list list = { .at = NULL };
+	struct index_merge_result merged;
+	int rc = collect_sessions_load(c->v, &sessions, err);
+	if (rc != 0)
+		return rc;
+	rc = snapshot_list_all(c->v, NULL, NULL, &list, err);
+	if (rc == 0)
+		rc = collect_sessions_clean(c->v, &c->view, &sessions, &list, &c->r->marks, err);
+	if (rc == 0)
+		rc = prune_void(c, &list, err);
+	if (rc == 0)
+		rc = index_merge(c->v, &c->view, &merged, err);
+	if (rc == 0) {
+		c->r->segments_replaced += merged.replaced;
+		c->r->segments_written += merged.written;
+	}
+	snapshot_list_done(&list);
+	collect_sessions_done(&sessions);
+	return rc;
+}
+
+static int run(struct collect *c, struct err *err)
+{
+	bool is_made = false;
+	int rc = collect_look(c, err);
+	if (rc == 0 && c->opts->is_dry_run)
+		rc = collect_begin_condemn(c, &is_made, err);
+	else if (rc == 0)
+		rc = prune_resume(c->v, NULL, err);
+	if (rc == 0 && !c->opts->is_dry_run) {
+		rc = collect_end_bury(c, err);
+		if (rc == 0)
+			rc = go_on_with_all(c, err);
+		if (rc == 0)
+			rc = collect_look(c, err);
+		if (rc == 0 && c->r->waits == 0)
+			rc = collect_begin_condemn(c, &is_made, err);
+		if (rc == 0 && is_made)
+			rc = go_on_with_all(c, err);
+	}
+	if (rc == 0)
+		rc = collect_end_delete(c, err);
+	return rc == 0 && !c->opts->is_dry_run ? clean(c, err) : rc;
+}
+
+int collect_run(struct vault *v, const struct collect_opts *opts, struct collect_result *out,
+	struct err *err)
+{
+	struct collect_result r = { .packs = 0 };
+	struct collect c = { .v = v, .opts = opts, .r = &r };
+	int rc = 0;
+	if (!opts->is_dry_run && store_is_read_only(v->store))
+		rc = err_set(err, ERR_READONLY, "the store was opened for reading only");
+	if (rc == 0 && !opts->is_dry_run)
+		rc = vault_check_writable(v, err);
+	if (rc == 0)
+		rc = env_random(c.run, sizeof(c.run), err);
+	if (rc == 0)
+		rc = run(&c, err);
+	collect_view_done(&c.view);
+	if (rc == 0)
+		*out = r;
+	return rc;
+}

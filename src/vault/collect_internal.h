@@ -1,0 +1,40 @@
+/*
+ * collect_internal: what the parts of a collection share.
+ */
+#ifndef VAULT_COLLECT_INTERNAL_H
+#define VAULT_COLLECT_INTERNAL_H
+
+#include "vault/collect.h"
+#include "vault/collect_view.h"
+
+struct collect_mark;
+
+struct collect {
+	struct vault *v;
+	const struct collect_opts *opts;
+	struct collect_result *r;
+	struct collect_view view; /* as of the last collect_look() */
+	uint8_t run[16];          /* this process's */
+	uint32_t number;          /* of its next list */
+};
+
+/* Look at gc/ and dd/ again; nothing is passed over. */
+int collect_look(struct collect *c, struct err *err);
+/* Put a list of this run, durably, and look again. */
+int collect_put(struct collect *c, struct collect_list *l, struct err *err);
+/* Remove an object of the view, durably. */
+int collect_drop(struct collect *c, const struct collect_view_entry *e, struct err *err);
+
+/* (a), (b): condemn.  *${is_made}: there was something. */
+int collect_begin_condemn(struct collect *c, bool *is_made, struct err *err);
+/* (c), (d): *${is_over}: every session that the list waits for is. */
+int collect_begin_wait(
+	struct collect *c, const uint8_t condemned[32], bool *is_over, struct err *err);
+/* (e), (f): look again and list what is to be deleted. */
+int collect_end_decide(struct collect *c, const uint8_t condemned[32], struct err *err);
+/* (g) of every delete list whose condemned list is there; and lists that tell nothing go. */
+int collect_end_bury(struct collect *c, struct err *err);
+/* (h) of every dd/ object whose grace is over. */
+int collect_end_delete(struct collect *c, struct err *err);
+
+#endif
