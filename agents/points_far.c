@@ -109,7 +109,7 @@ static int take_points(struct points_far *p, struct err *err)
 		int rc = snapshot_unseal_body(&p->domain, at->snapshot, at->snapshot_len, s, err);
 		if (rc != 0)
 			return err_wrap(err, "the snapshot granted for source '%s'", at->source);
-		if (strcmp(s->label.source, at->source) != 0) {
+		if (!snapshot_is_of(s, at->source)) {
 			snapshot_unseal_done(s);
 			return err_set(err, ERR_CORRUPT,
 				"the snapshot granted for source '%s' is of another one",

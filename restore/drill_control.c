@@ -46,7 +46,8 @@ struct control {
 	struct damage damage;
 	struct control_row rows[CONTROL_MAX_ROWS];
 	size_t row_count;
-	const struct plan_check *sampled;  /* a file that this check opens was cut; or NULL */
+	uint64_t sampled; /* bit i: check i opens a file that was cut */
+	bool has_xml_cut;
 	struct service_postgres *database; /* owned */
 };
 
@@ -103,6 +104,11 @@ static bool touches(const struct control *c, const struct plan_check *check, boo
 	return false;
 }
 
+static uint64_t bit_of(const struct control *c, const struct plan_check *check)
+{
+	return UINT64_C(1) << (check - c->s->plan->checks);
+}
+
 /* True when one of the damages is of the kind that ${check} is there to see. */
 static bool must_see(const struct control *c, const struct plan_check *check)
 {
@@ -115,9 +121,9 @@ static bool must_see(const struct control *c, const struct plan_check *check)
 	case PLAN_CHECK_NEWEST_RECORD: /* it reads every page */
 		return touches(c, check, true);
 	case PLAN_CHECK_OPEN_RECORD:
-		return (is_batch && c->damage.has_removal) || c->sampled == check;
+		return (is_batch && c->damage.has_removal) || (c->sampled & bit_of(c, check)) != 0;
 	case PLAN_CHECK_XML:
-		return c->damage.has_cut;
+		return c->has_xml_cut;
 	case PLAN_CHECK_SQL: /* nobody knows what it reads */
 	case PLAN_CHECK_NONE:
 		break;
@@ -189,21 +195,47 @@ static char *find_batch(const struct drill_system *s, uint64_t seed)
 	return NULL;
 }
 
-/* Cut a file that an open_record check will open, where no missing batch shows it at work. */
-static int cut_sampled(struct control *c, struct err *err)
+/* Cut a file that ${check} will open, where no missing batch shows it at work.  Samples begin
+ * alike, so that a second check finds the ${cut} of the first. */
+static int cut_for(
+	struct control *c, const struct plan_check *check, char cut[PATH_MAX], struct err *err)
 {
 	const struct checks_place place = place_of(c);
-	struct checks_case look = { .place = &place,
-		.check = find_check(c, PLAN_CHECK_OPEN_RECORD) };
+	struct checks_case look = { .place = &place, .check = check };
+	struct err why = ERR_INIT;
 	char path[PATH_MAX];
-	if (look.check == NULL || must_see(c, look.check))
+	int rc = check_open_record_find(&look, path, &why);
+	if (rc == 0 && strcmp(path, cut) != 0)
+		rc = damage_cut(c->dirfd, path, &c->damage, &why);
+	if (rc == -ERR_NOT_FOUND) {
+		drill_find(c->d, REPORT_MINOR, c->s,
+			"negative control: nothing that check %s samples can be damaged so that it "
+			"must see it (%s): its passing is not shown to prove anything",
+			check->id, why.msg);
 		return 0;
-	int rc = check_open_record_find(&look, path, err);
-	if (rc == 0)
-		rc = damage_cut(c->dirfd, path, &c->damage, err);
-	if (rc == 0)
-		c->sampled = look.check;
-	return rc == -ERR_NOT_FOUND ? 0 : rc; /* nothing it has to see: it is not judged */
+	}
+	if (rc != 0) {
+		if (err != NULL)
+			*err = why;
+		return rc;
+	}
+	(void)snprintf(cut, PATH_MAX, "%s", path); /* same size */
+	c->sampled |= bit_of(c, check);
+	c->has_xml_cut = c->has_xml_cut || tree_walk_has_suffix(path, ".xml");
+	return 0;
+}
+
+static int cut_sampled(struct control *c, struct err *err)
+{
+	char cut[PATH_MAX] = "";
+	int rc = 0;
+	for (size_t i = 0; i < c->s->plan->check_count && rc == 0; i++) {
+		const struct plan_check *check = &c->s->plan->checks[i];
+		if (check->is_mandatory && check->type == PLAN_CHECK_OPEN_RECORD &&
+			!must_see(c, check))
+			rc = cut_for(c, check, cut, err);
+	}
+	return rc;
 }
 
 static int damage_tree(struct control *c, struct err *err)
@@ -217,8 +249,10 @@ static int damage_tree(struct control *c, struct err *err)
 	const struct choice xmls = { .within = "", .but = batch, .suffix = ".xml", .min_bytes = 2 };
 	const struct choice all = { .within = "", .but = batch, .suffix = "", .min_bytes = 1 };
 	const char *xml = find_file(f, &xmls, c->d->seed / 3);
-	if (rc == 0 && xml != NULL && !c->damage.has_cut)
+	if (rc == 0 && xml != NULL && !c->has_xml_cut) {
 		rc = damage_cut(c->dirfd, xml, &c->damage, err);
+		c->has_xml_cut = rc == 0;
+	}
 	const char *other = find_file(f, &all, c->d->seed / 5);
 	if (rc == 0 && other != NULL && other != xml)
 		rc = damage_flip(c->dirfd, other, c->d->seed, &c->damage, err);

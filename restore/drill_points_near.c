@@ -12,11 +12,6 @@
  * (1) A snapshot that came after the disruption is no recovery point, however it is asked for.
  */
 
-static bool is_of(const struct snapshot *snap, const char *source)
-{
-	return strcmp(snap->label.source, source) == 0;
-}
-
 /* There is none to restore; say so, and from when on there is one. */
 static int explain_none(const struct snapshot *first, int64_t at_ns, struct err *err)
 {
@@ -41,7 +36,7 @@ static int choose(const struct snapshot_list *all, const char *source, int64_t a
 		then.count++;
 	int rc = snapshot_pick(&then, "latest", source, out, err);
 	for (size_t i = then.count; rc == -ERR_NOT_FOUND && i < all->count; i++) {
-		if (is_of(&all->at[i], source))
+		if (snapshot_is_of(&all->at[i], source))
 			return explain_none(&all->at[i], at_ns, err);
 	}
 	return rc;
@@ -69,7 +64,7 @@ static int64_t near_newest(void *self, const char *source)
 {
 	const struct drill_points_near *n = self;
 	for (size_t i = n->snapshots->count; i > 0; i--) {
-		if (is_of(&n->snapshots->at[i - 1], source))
+		if (snapshot_is_of(&n->snapshots->at[i - 1], source))
 			return n->snapshots->at[i - 1].body.receipt_ns;
 	}
 	return 0;

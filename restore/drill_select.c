@@ -191,6 +191,10 @@ int drill_select_run(struct drill *d, struct drill_system *s, struct err *err)
 		s->plan->id, s->report->recovery_point.snapshot_id,
 		human_time_utc(time, s->snap->record.t_start_ns), s->files.count,
 		s->point.opened.is_recovery_recomputed ? "recomputed, equal" : "not there");
+	if ((s->snap->record.flags & SNAPREC_PARTIAL) != 0)
+		drill_find(d, REPORT_MINOR, s,
+			"the recovery point is partial: its backup left out what it could not "
+			"read, which no check can miss here");
 	if (s->truth == NULL)
 		drill_find(d, REPORT_OBSERVATION, s,
 			"the source wrote no truth manifest: checks have less to compare with");

@@ -149,6 +149,26 @@ static int walk_entry(struct walk *w, int dirfd, const char *name, unsigned dept
 	return walk_dir(w, sub, depth + 1, err);
 }
 
+/* One entry that is lost does not cost the others: it is told and not in the manifest. */
+static int walk_or_leave(
+	struct walk *w, int dirfd, const char *name, unsigned depth, struct err *err)
+{
+	struct err why = ERR_INIT;
+	const size_t len = w->path.len;
+	int rc = walk_entry(w, dirfd, name, depth, &why);
+	w->path.len = len;
+	if (rc == -ERR_IO && w->opts->on_left != NULL) {
+		const char *path = buf_cstr(&w->path);
+		if (path == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		w->opts->on_left(w->opts->arg, path, len, why.msg);
+		return 0;
+	}
+	if (rc != 0 && err != NULL)
+		*err = why;
+	return rc;
+}
+
 static int walk_dir(struct walk *w, int dirfd, unsigned depth, struct err *err)
 {
 	if (depth > TREE_TRUTH_DEPTH)
@@ -169,7 +189,7 @@ static int walk_dir(struct walk *w, int dirfd, unsigned depth, struct err *err)
 			continue;
 		int rc = buf_addf(&w->path, err, base == 0 ? "%s" : "/%s", de->d_name);
 		if (rc == 0)
-			rc = walk_entry(w, dirfd, de->d_name, depth, err);
+			rc = walk_or_leave(w, dirfd, de->d_name, depth, err);
 		w->path.len = base;
 		if (rc != 0)
 			return rc;

@@ -10,6 +10,7 @@
 #define RESTORE_TREE_TRUTH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct err;
 struct truth;
@@ -21,13 +22,17 @@ struct truth;
 struct tree_truth_opts {
 	const char *prefix; /* put before every path with a '/'; NULL = none */
 	bool has_batches;   /* the tree holds batch records */
+	/* Told of what vanished or cannot be read, which is then left out; NULL = that is an error.
+	 * ${path} is as in the manifest. */
+	void (*on_left)(void *arg, const char *path, size_t len, const char *why);
+	void *arg;
 };
 
 /**
  * tree_truth_add(dirfd, opts, t, err):
  * Walk the tree below ${dirfd} (borrowed) and add it to ${t}, which is sealed by the caller after
  * the last tree.  A file that grows meanwhile is taken as long as it was when opened.
- * Return 0, -ERR_IO (a file vanished or cannot be read; it is named) or -ERR_LIMIT.
+ * Return 0, -ERR_IO (without on_left: what vanished or cannot be read; it is named) or -ERR_LIMIT.
  */
 int tree_truth_add(int dirfd, const struct tree_truth_opts *opts, struct truth *t, struct err *err);
 

@@ -72,6 +72,14 @@ static int keep_truth(struct source_open *s, const struct truth *t, struct err *
 	return truth_json_format(t, &s->truth, err);
 }
 
+static void on_truth_left(void *arg, const char *path, size_t len, const char *why)
+{
+	const struct source_open *s = arg;
+	char text[ERR_MSG_BYTES + 64];
+	(void)snprintf(text, sizeof(text), "left out of the truth manifest: %s", why); /* fits */
+	s->opts.on_warning(s->opts.arg, path, len, text);
+}
+
 /* Facts of the trees, taken at the source before they are read for the backup. */
 static int take_tree_truth(struct source_open *s, struct err *err)
 {
@@ -82,7 +90,9 @@ static int take_tree_truth(struct source_open *s, struct err *err)
 		struct tree_truth_opts opts = {
 			.prefix = s->from->prefix != NULL ? s->from->prefix
 							  : root->path + strspn(root->path, "/"),
-			.has_batches = s->from->truth == SOURCES_CONF_TRUTH_BATCHES
+			.has_batches = s->from->truth == SOURCES_CONF_TRUTH_BATCHES,
+			.on_left = on_truth_left,
+			.arg = s
 		};
 		CLEANUP(cleanup_close_p)
 		int fd = open(root->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -116,7 +116,7 @@ static int read_declared(const struct cli *cli, int64_t *out, struct err *err)
 static bool has_source(const struct snapshot_list *l, const char *name)
 {
 	for (size_t i = 0; i < l->count; i++) {
-		if (strcmp(l->at[i].label.source, name) == 0)
+		if (snapshot_is_of(&l->at[i], name))
 			return true;
 	}
 	return false;

@@ -140,7 +140,8 @@ void snapshot_show_line(
 	console_print(c, "%10llu  %10s  ", (unsigned long long)s->label.files,
 		human_size(size, s->record.raw_bytes));
 	print_list(c, s->label.tags, s->label.tag_count, ",");
-	console_print(c, "%s\n", s->is_forked ? " FORKED" : "");
+	console_print(c, "%s%s\n", (s->record.flags & SNAPREC_PARTIAL) != 0 ? " PARTIAL" : "",
+		s->is_forked ? " FORKED" : "");
 }
 
 static void print_hex(struct console *c, const char *name, const uint8_t *data, size_t len)
@@ -178,6 +179,9 @@ void snapshot_show_text(struct console *c, const struct snapshot *s)
 	console_print(c, "%-14s %llu files, %llu directories, %llu others\n", "entries",
 		(unsigned long long)l->files, (unsigned long long)l->dirs,
 		(unsigned long long)l->others);
+	if ((r->flags & SNAPREC_PARTIAL) != 0)
+		console_print(c, "%-14s PARTIAL: the backup left out what it could not read\n",
+			"content");
 	console_print(c, "%-14s %s", "size", human_size(size, r->raw_bytes));
 	console_print(c, ", %s of it new in the vault\n", human_size(size, l->new_bytes));
 	console_print(c, "%-14s %llu\n", "references", (unsigned long long)r->ref_count);

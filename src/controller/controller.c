@@ -224,19 +224,27 @@ static int prepare_drill(
 	return rc;
 }
 
+struct source_search {
+	const char *source;
+	bool is_there;
+};
+
 static int found(void *arg, const struct catalog_snapshot *s)
 {
-	(void)s; /* one is enough */
-	*(bool *)arg = true;
-	return 1;
+	struct source_search *x = arg;
+	x->is_there = snapshot_is_named(s->source, s->host, s->agent_id, x->source);
+	return x->is_there ? 1 : 0; /* one is enough */
 }
 
 static bool has_source_named(void *arg, const char *source)
 {
 	struct controller *c = arg;
-	bool is_there = false;
-	(void)catalog_snapshot_each(c->db, source, 1, found, &is_there, NULL); /* 1 ends it */
-	return is_there;
+	struct source_search x = { .source = source };
+	const char *slash = strchr(source, '/');
+	(void)catalog_snapshot_each(c->db, source, 1, found, &x, NULL); /* 1 ends it */
+	if (!x.is_there && slash != NULL)
+		(void)catalog_snapshot_each(c->db, slash + 1, 0, found, &x, NULL); /* as above */
+	return x.is_there;
 }
 
 /* ---- ticks and signals ---- */

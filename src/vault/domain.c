@@ -74,6 +74,16 @@ int domain_add_agent(
 	return 0;
 }
 
+bool domain_has_active(const struct domain *d, const uint8_t agent_id[16])
+{
+	for (size_t i = 0; i < d->agent_count; i++) {
+		const struct domain_agent *a = &d->agents[i];
+		if (!a->is_revoked && memcmp(a->agent_id, agent_id, sizeof(a->agent_id)) == 0)
+			return true;
+	}
+	return false;
+}
+
 const struct domain_agent *domain_find_kid(const struct domain *d, const uint8_t kid[32])
 {
 	for (size_t i = 0; i < d->agent_count; i++) {

@@ -43,6 +43,8 @@ struct domain {
 
 /* A domain begins as { 0 }; this frees what it grew and leaves that again. */
 void domain_done(struct domain *d);
+/* True if an identity of the agent is in the config and not revoked. */
+bool domain_has_active(const struct domain *d, const uint8_t agent_id[16]);
 /* Return 0, -ERR_LIMIT, -ERR_NOMEM or -ERR_EXISTS (the identity key is there already). */
 int domain_add_agent(
 	struct domain *d, const uint8_t agent_id[16], const uint8_t ik_pk[32], struct err *err);

@@ -25,6 +25,7 @@
  */
 
 #define PICK_MIN_DIGITS 4
+#define PICK_AGENT_BYTES 16
 
 struct listing {
 	struct vault *v;
@@ -215,29 +216,73 @@ void snapshot_list_done(struct snapshot_list *l)
 	l->count = 0;
 }
 
+bool snapshot_is_named(
+	const char *name, const char *host, const uint8_t agent_id[16], const char *source)
+{
+	char hex[2 * PICK_AGENT_BYTES + 1];
+	if (strcmp(name, source) == 0)
+		return true;
+	const char *slash = strchr(source, '/');
+	if (slash == NULL || strcmp(name, slash + 1) != 0)
+		return false;
+	const size_t len = (size_t)(slash - source);
+	text_hex(agent_id, PICK_AGENT_BYTES, hex);
+	return (strlen(host) == len && memcmp(host, source, len) == 0) ||
+	       (len >= PICK_MIN_DIGITS && strncmp(hex, source, len) == 0);
+}
+
+bool snapshot_is_of(const struct snapshot *s, const char *source)
+{
+	return snapshot_is_named(s->label.source, s->label.host, s->record.agent_id, source);
+}
+
+/* By the rules of a commit only two agents can have sources of one name. */
+static int explain_two(const struct snapshot *a, const struct snapshot *b, struct err *err)
+{
+	char x[2 * PICK_AGENT_BYTES + 1], y[sizeof(x)];
+	text_hex(a->record.agent_id, PICK_AGENT_BYTES, x);
+	text_hex(b->record.agent_id, PICK_AGENT_BYTES, y);
+	err_set(err, ERR_USAGE,
+		"'latest' is ambiguous: two agents have a source named '%s': %.16s on host '%s' "
+		"and %.16s on host '%s'",
+		a->label.source, x, a->label.host, y, b->label.host);
+	return err_hint(err,
+		"write the source as '%.16s/%s', or with the host's name before the '/' (in a plan "
+		"\"source:%.16s/%s\"), or revoke the agent that is no more",
+		y, b->label.source, y, b->label.source);
+}
+
+static int explain_many(const struct snapshot *a, const struct snapshot *b, struct err *err)
+{
+	err_set(err, ERR_USAGE, "'latest' is ambiguous: there are snapshots of '%s' and of '%s'",
+		a->label.source, b->label.source);
+	return err_hint(err, "name one with --source NAME, or give a snapshot id");
+}
+
 static int pick_latest(const struct snapshot_list *list, const char *source,
 	const struct snapshot **out, struct err *err)
 {
-	const struct snapshot *found = NULL;
+	const struct snapshot *found = NULL, *old = NULL; /* old: of a revoked writer */
 	for (size_t i = 0; i < list->count; i++) {
 		const struct snapshot *s = &list->at[i];
-		if (source != NULL && strcmp(s->label.source, source) != 0)
+		if (source != NULL && !snapshot_is_of(s, source))
 			continue;
-		/* by the rules of a commit only two agents can have sources of one name */
-		if (source != NULL && found != NULL && !is_same_source(found, s)) {
-			err_set(err, ERR_USAGE,
-				"'latest' is ambiguous: two agents have a source named '%s'",
-				source);
-			return err_hint(err, "give a snapshot id");
+		if (source == NULL && old != NULL &&
+			strcmp(old->label.source, s->label.source) != 0)
+			return explain_many(old, s, err);
+		if (source == NULL && found != NULL &&
+			strcmp(found->label.source, s->label.source) != 0)
+			return explain_many(found, s, err);
+		if (s->is_writer_revoked) {
+			old = s;
+			continue;
 		}
-		if (source == NULL && found != NULL && !is_same_source(found, s)) {
-			err_set(err, ERR_USAGE,
-				"'latest' is ambiguous: there are snapshots of '%s' and of '%s'",
-				found->label.source, s->label.source);
-			return err_hint(err, "name one with --source NAME, or give a snapshot id");
-		}
+		if (found != NULL && !is_same_source(found, s))
+			return explain_two(found, s, err);
 		found = s;
 	}
+	if (found == NULL)
+		found = old;
 	if (found == NULL && source != NULL)
 		return err_set(err, ERR_NOT_FOUND, "there is no snapshot of source '%s'", source);
 	if (found == NULL)
@@ -265,7 +310,7 @@ int snapshot_pick(const struct snapshot_list *list, const char *name, const char
 		text_hex(list->at[i].hash, HASH_BYTES, hex);
 		if (strncmp(hex, name, len) != 0)
 			continue;
-		if (source != NULL && strcmp(list->at[i].label.source, source) != 0)
+		if (source != NULL && !snapshot_is_of(&list->at[i], source))
 			continue;
 		if (found != NULL)
 			return err_set(err, ERR_USAGE,

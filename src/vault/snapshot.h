@@ -34,6 +34,7 @@ struct snapshot {
 	uint8_t hash[32];          /* snap_hash: its hex is the snapshot's id for people */
 	struct label label;        /* owned, decoded */
 	bool is_signer_known;      /* signature checked against the config; false = no config */
+	bool is_writer_revoked;    /* the config lists no key of its agent that is not revoked */
 	bool is_forked;            /* another live snapshot of the source has the same seq */
 	enum snapshot_fate fate;
 };
@@ -59,9 +60,21 @@ int snapshot_list_all(struct vault *v, snapshot_bad_fn on_bad, void *arg, struct
 void snapshot_list_done(struct snapshot_list *l);
 
 /**
+ * snapshot_is_of(s, source):
+ * True if ${source} is the name of its source, or WHOSE/NAME with NAME that name and WHOSE its host
+ * or the beginning (>= 4 hex digits) of its agent's id.
+ */
+bool snapshot_is_of(const struct snapshot *s, const char *source);
+/* The same of what a catalog knows of a snapshot: its source's ${name}, host and agent. */
+bool snapshot_is_named(
+	const char *name, const char *host, const uint8_t agent_id[16], const char *source);
+
+/**
  * snapshot_pick(list, name, source, out, err):
- * Find one by "latest" (of ${source}, or of all when NULL and there is only one source) or by a
- * unique prefix (>= 4 hex digits) of its id.  *${out} is borrowed from the list.
+ * Find one by "latest" (of ${source} as snapshot_is_of(), or of all when NULL and there is only one
+ * source) or by a unique prefix (>= 4 hex digits) of its id.  For "latest" snapshots of revoked
+ * writers count only where no other is; among those alone the newest is taken.
+ * *${out} is borrowed from the list.
  * Return 0, -ERR_NOT_FOUND or -ERR_USAGE (ambiguous; the text lists the candidates).
  */
 int snapshot_pick(const struct snapshot_list *list, const char *name, const char *source,

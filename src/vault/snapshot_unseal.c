@@ -47,6 +47,7 @@ static int check_signer(const struct domain *d, struct snapshot *s, struct err *
 			"does not give to its agent");
 	int rc = snaprec_verify(s->body.record, agent->ik_pk, err);
 	s->is_signer_known = rc == 0;
+	s->is_writer_revoked = !domain_has_active(d, s->record.agent_id);
 	return rc;
 }
 

@@ -407,6 +407,24 @@ Test(drill, without_a_declared_time_every_snapshot_listed_was_there)
 	report_free(r);
 }
 
+static void with_partial_points(struct drill_opts *o)
+{
+	move_all(o, HOUR, -HOUR);
+	for (size_t i = 0; i < then.count; i++)
+		then.at[i].record.flags |= SNAPREC_PARTIAL;
+}
+
+Test(drill, a_partial_recovery_point_is_a_finding)
+{
+	struct report *r = run(plan_of_projects("192.0.2.10"), with_partial_points);
+	cr_expect(has_finding(r, "the recovery point is partial"));
+	free(then.at);
+	report_free(r);
+	r = run(plan_of_projects("192.0.2.10"), NULL);
+	cr_expect(not(has_finding(r, "the recovery point is partial")));
+	report_free(r);
+}
+
 #define EXERCISE "0b0e3e52-6a3f-4a6e-9d3b-6f1c2d3e4f50"
 
 static void ordered_from_elsewhere(struct drill_opts *o)
@@ -713,6 +731,19 @@ Test(drill, records_alone_are_shown_a_batch_missing_or_a_sampled_file_cut)
 		plan_of_checks("batch3", "batch_records", false, records), "removed 'srv/batch/"));
 	report_free(expect_seen(
 		plan_of_checks("plc3", "plc_project", false, records), "cut after its first byte"));
+}
+
+Test(drill, a_records_check_that_can_see_no_damage_is_named)
+{
+	static const char checks[] =
+		"{ id = \"files\"; type = \"hash_manifest\"; mandatory = true; expect = \"all\"; },"
+		"{ id = \"opened\"; type = \"open_record\"; mandatory = true;"
+		" sample = 5; expect = \"all\"; }";
+	struct report *r = run(plan_of_checks("hist3", "file_store", false, checks), NULL);
+	cr_expect(has_seen(r, "files"));
+	cr_expect(not(has_seen(r, "opened")));
+	cr_expect(has_finding(r, "nothing that check opened samples can be damaged"));
+	report_free(r);
 }
 
 /* ---- interrupted, wherever it is ---- */

@@ -2,6 +2,8 @@
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -81,7 +83,40 @@ Test(drill_points_near, sources_of_two_agents_with_one_name_are_refused)
 	struct drill_point p;
 	list.at[1].record.agent_id[0] ^= 1;
 	cr_expect(eq(int, open_at("plant", INT64_MAX, &p), -ERR_USAGE));
+	cr_expect(ne(ptr, strstr(err.hint, "source:"), NULL), "%s", err.hint);
 	cr_expect(eq(int, open_at("plant", 1500000000, &p), 0));
+}
+
+Test(drill_points_near, an_agents_id_or_host_says_which_of_two_sources_is_meant)
+{
+	struct drill_point p;
+	char source[64];
+	list.at[1].record.agent_id[0] ^= 1;
+	for (int i = 0; i < 2; i++) {
+		const uint8_t *id = list.at[i].record.agent_id;
+		(void)snprintf(source, sizeof(source), "%02x%02x%02x/plant", id[0], id[1],
+			id[2]); /* fits */
+		cr_assert(eq(int, open_at(source, INT64_MAX, &p), 0), "%s", err.msg);
+		cr_expect(eq(i64, p.receipt_ns, list.at[i].body.receipt_ns));
+	}
+	(void)snprintf(source, sizeof(source), "%02x/plant", list.at[0].record.agent_id[0]);
+	cr_expect(eq(int, open_at(source, INT64_MAX, &p), -ERR_NOT_FOUND)); /* too few digits */
+	free(list.at[1].label.host);
+	list.at[1].label.host = strdup("line3");
+	cr_assert(eq(int, open_at("line3/plant", INT64_MAX, &p), 0), "%s", err.msg);
+	cr_expect(eq(i64, p.receipt_ns, 2000000000));
+}
+
+Test(drill_points_near, snapshots_of_a_revoked_writer_count_only_where_no_other_is)
+{
+	struct drill_point p;
+	list.at[0].record.agent_id[0] ^= 1;
+	list.at[1].is_writer_revoked = true; /* though it is the newest */
+	cr_assert(eq(int, open_at("plant", INT64_MAX, &p), 0), "%s", err.msg);
+	cr_expect(eq(i64, p.receipt_ns, 1000000000));
+	list.at[0].is_writer_revoked = true;
+	cr_assert(eq(int, open_at("plant", INT64_MAX, &p), 0), "%s", err.msg);
+	cr_expect(eq(i64, p.receipt_ns, 2000000000));
 }
 
 Test(drill_points_near, a_key_of_another_group_opens_nothing)

@@ -105,6 +105,39 @@ Test(tree_truth, journals_tell_batches_their_state_and_the_newest_time)
 	cr_expect(eq(i64, t->newest_ms, 1795489200000)); /* 03:00 */
 }
 
+static void on_left(void *arg, const char *path, size_t len, const char *why)
+{
+	cr_expect(ne(ptr, strstr(why, "unable to"), NULL), "%s", why);
+	cr_expect(eq(u64, len, strlen(path)));
+	(void)snprintf(arg, 64, "%s", path);
+}
+
+Test(tree_truth, what_cannot_be_read_is_told_and_left_out)
+{
+	CLEANUP(truth_free_p) struct truth *t = truth_new();
+	struct err err = ERR_INIT;
+	char left[64] = "";
+	put("a", "x");
+	put("secret", "y");
+	put("z", "z");
+	cr_assert(eq(int, fchmodat(top, "secret", 0, 0), 0));
+	cr_assert(eq(int, fchmod(top, 0755), 0));
+	cr_assert(eq(int, fchmodat(top, "a", 0644, 0), 0));
+	cr_assert(eq(int, fchmodat(top, "z", 0644, 0), 0));
+	if (geteuid() == 0) /* who may read everything meets no file that cannot be read */
+		cr_assert(eq(int, seteuid(65534), 0));
+	const struct tree_truth_opts whole = { .prefix = "p" };
+	cr_expect(eq(int, tree_truth_add(top, &whole, t, &err), -ERR_IO));
+	truth_free(t);
+	t = truth_new();
+	const struct tree_truth_opts o = { .prefix = "p", .on_left = on_left, .arg = left };
+	cr_expect(eq(int, tree_truth_add(top, &o, t, &err), 0), "%s", err.msg);
+	if (geteuid() != getuid())
+		cr_assert(eq(int, seteuid(getuid()), 0));
+	cr_expect(eq(str, left, "p/secret"));
+	cr_assert(eq(u64, t->file_count, 2));
+}
+
 Test(tree_truth, too_deep_a_tree_is_refused)
 {
 	CLEANUP(truth_free_p) struct truth *t = truth_new();

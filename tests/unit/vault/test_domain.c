@@ -191,3 +191,12 @@ Test(domain, limits_are_kept_when_it_is_built)
 	memset(config.groups[0].name, 'a', DOMAIN_NAME_BYTES);
 	cr_expect(eq(int, domain_encode(&config, seed, &body, &err), -ERR_USAGE));
 }
+
+Test(domain, an_agent_counts_while_one_of_its_keys_is_not_revoked)
+{
+	cr_expect(domain_has_active(&config, kat.agent));
+	cr_expect(not(domain_has_active(&config, kat.source)));
+	cr_assert(eq(int, domain_add_agent(&config, kat.source, seed, &err), 0));
+	cr_expect(domain_has_active(&config, kat.source));
+	cr_expect(not(domain_has_active(&config, officer)));
+}

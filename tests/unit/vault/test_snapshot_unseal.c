@@ -77,6 +77,22 @@ static int open_with(const struct buf *sn, const struct buf *ev, const uint8_t s
 	return rc;
 }
 
+Test(snapshot_unseal, a_writer_is_revoked_when_the_config_lists_no_other_key_of_it)
+{
+	for (int i = 0; i < 2; i++) {
+		struct snapshot s = { .is_signer_known = false };
+		for (size_t k = 0; k < domain.agent_count; k++)
+			domain.agents[k].is_revoked = i == 1;
+		cr_assert(eq(int,
+				  snapshot_unseal_body(&domain, bodies.snapshot.data,
+					  bodies.snapshot.len, &s, &err),
+				  0),
+			"%s", err.msg);
+		cr_expect(eq(int, s.is_writer_revoked, i));
+		snapshot_unseal_done(&s);
+	}
+}
+
 Test(snapshot_unseal, opens_a_point_from_bodies_and_config_alone)
 {
 	struct snapshot_opened opened, near;
