@@ -194,7 +194,7 @@ int drill_select_run(struct drill *d, struct drill_system *s, struct err *err)
 	if ((s->snap->record.flags & SNAPREC_PARTIAL) != 0)
 		drill_find(d, REPORT_MINOR, s,
 			"the recovery point is partial: its backup left out what it could not "
-			"read, which no check can miss here");
+			"read, and the checks do not look for that");
 	if (s->truth == NULL)
 		drill_find(d, REPORT_OBSERVATION, s,
 			"the source wrote no truth manifest: checks have less to compare with");
