@@ -24,7 +24,8 @@ for program in "$@"; do
 	passed=$((passed + p)) failed=$((failed + t - p))
 	if [ "$rc" -ne 0 ] || [ "$t" -eq 0 ] || [ "$t" -ne "$p" ]; then
 		echo "FAIL $program (exit $rc)"
-		tail -n 60 "$outs/$name.out"
+		grep -a '^\[' "$outs/$name.out" | head -n 60 # what Criterion says
+		tail -n 20 "$outs/$name.out"
 		[ "$t" -ne "$p" ] || failed=$((failed + 1))
 	fi
 done

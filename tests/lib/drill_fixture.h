@@ -27,6 +27,9 @@ int drill_fixture_left(void);
 /* Remove what a drill kept there. */
 void drill_fixture_clear(void);
 
+/* Change one bit in the rows of the largest table of the restored database cluster ${dir}. */
+void drill_fixture_flip_a_table(const char *dir);
+
 /* The plan of the three systems with a recovery time of ${rto} each; static. */
 const char *drill_fixture_plan(const char *rto);
 

@@ -75,7 +75,8 @@ step "collection waits" "$build/holdfast" gc --vault "$vault"
 step "there are a condemned list and waits" test "$(count gc)" -eq 2
 python_reads "a vault with condemned packs"
 step "collection fences" "$build/holdfast" gc --vault "$vault" --fence-after 0s
-step "there are a verdict and dead packs" test "$(count gc) $(count dd)" = "1 1"
+step "there is a verdict" test "$(count gc)" -eq 1
+step "there are dead packs" test "$(count dd)" -ge 1
 python_reads "a vault with dead packs"
 step "collection deletes" "$build/holdfast" gc --vault "$vault" --grace 0s
 step "nothing is dead" test "$(count dd)" -eq 0

@@ -9,6 +9,7 @@
 Test(heap, a_large_buffer_goes_back_to_the_system_when_it_is_freed)
 {
 	heap_keep_small();
+#ifndef __SANITIZE_ADDRESS__ /* it has a heap of its own, of which the library tells nothing */
 	for (int i = 0; i < 4; i++) { /* without it the library keeps the second and all later */
 		struct mallinfo2 before = mallinfo2();
 		void *volatile p = malloc(1u << 20);
@@ -19,4 +20,5 @@ Test(heap, a_large_buffer_goes_back_to_the_system_when_it_is_freed)
 		struct mallinfo2 after = mallinfo2();
 		cr_expect(eq(sz, after.hblkhd, before.hblkhd));
 	}
+#endif
 }

@@ -110,66 +110,19 @@ Test(drill, a_sound_plant_passes_and_nothing_is_left)
 
 /* ---- damage between restore and checks ---- */
 
-static void flip_largest(const char *dir, char path[PATH_MAX])
-{
-	struct stat st, best = { .st_size = 0 };
-	char file[PATH_MAX + 512];
-	DIR *d = opendir(dir);
-	cr_assert(d != NULL);
-	for (struct dirent *de = readdir(d); de != NULL; de = readdir(d)) {
-		(void)snprintf(file, sizeof(file), "%s/%s", dir, de->d_name);
-		if (strspn(de->d_name, "0123456789") == strlen(de->d_name) &&
-			stat(file, &st) == 0 && st.st_size > best.st_size) {
-			best = st;
-			(void)snprintf(path, PATH_MAX, "%.4000s", file);
-		}
-	}
-	(void)closedir(d);
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	char byte;
-	off_t at = 8192 - 100; /* in the first page's rows */
-	cr_assert(fd >= 0 && pread(fd, &byte, 1, at) == 1);
-	byte ^= 1;
-	cr_assert(pwrite(fd, &byte, 1, at) == 1);
-	(void)close(fd);
-}
-
-/* The directory of the historian's database: the one with the largest number. */
-static void newest_database(const char *base, char out[PATH_MAX])
-{
-	long best = 0;
-	DIR *d = opendir(base);
-	cr_assert(d != NULL);
-	for (struct dirent *de = readdir(d); de != NULL; de = readdir(d)) {
-		long n = strtol(de->d_name, NULL, 10);
-		if (n > best)
-			best = n;
-	}
-	(void)closedir(d);
-	(void)snprintf(out, PATH_MAX, "%.4000s/%ld", base, best);
-}
-
-static void flip_a_table(const char *dir)
-{
-	char base[PATH_MAX], database[PATH_MAX], path[PATH_MAX] = "";
-	(void)snprintf(base, sizeof(base), "%s/base", dir);
-	newest_database(base, database);
-	flip_largest(database, path);
-}
-
 static void flip_when_restored(
 	void *arg, enum drill_phase phase, const char *system, const char *dir)
 {
 	(void)arg;
 	if (phase == DRILL_RESTORED && strcmp(system, "hist3") == 0)
-		flip_a_table(dir);
+		drill_fixture_flip_a_table(dir);
 }
 
 static void flip_when_hashed(void *arg, enum drill_phase phase, const char *system, const char *dir)
 {
 	(void)arg;
 	if (phase == DRILL_HASHED && strcmp(system, "hist3") == 0)
-		flip_a_table(dir);
+		drill_fixture_flip_a_table(dir);
 }
 
 static void with_flip_when_restored(struct drill_opts *o)
