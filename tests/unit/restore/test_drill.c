@@ -406,7 +406,9 @@ Test(drill, an_exercise_ordered_from_elsewhere_bears_its_id_its_parties_and_its_
 	struct report *r = run(drill_fixture_plan("30m"), ordered_from_elsewhere);
 	cr_expect(eq(int, r->verdict.overall, REPORT_PASS), "%s", r->verdict.summary);
 	cr_expect(eq(str, (char *)r->exercise.exercise_id, EXERCISE));
-	cr_expect(eq(i64, r->exercise.started - r->exercise.t_declared, 5));
+	const int64_t since_t0_ms = r->exercise.started - r->exercise.t_declared;
+	cr_expect(ge(i64, since_t0_ms, 5));
+	cr_expect(lt(i64, since_t0_ms, 60000), "a busy machine takes some more");
 	cr_expect(eq(str, (char *)r->exercise.ordered_by, "schedule weekly"));
 	cr_expect(eq(str, (char *)r->exercise.approved_by, "shift lead"));
 	cr_expect(eq(str, (char *)r->environment.agent.name, "sandbox1"));
