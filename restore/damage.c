@@ -215,7 +215,6 @@ int damage_cut(int dirfd, const char *path, struct damage *out, struct err *err)
 		return err_set(err, ERR_NOT_FOUND, "'%s' has nothing to cut", path);
 	if (ftruncate(fd, 1) != 0)
 		return err_sys(err, ERR_IO, "unable to damage '%s'", path);
-	out->has_cut = true;
 	tell(out, "cut after its first byte", path);
 	return 0;
 }

@@ -15,7 +15,7 @@ struct err;
 
 /* What was done. */
 struct damage {
-	bool has_removal, has_cut;
+	bool has_removal;
 	uint64_t flip_at;             /* offset of the byte of the last damage_flip() */
 	uint8_t flip_was;             /* its value before */
 	char text[DAMAGE_TEXT_BYTES]; /* for people */
