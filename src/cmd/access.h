@@ -83,6 +83,14 @@ int access_writer_path(
 /* Write a new 0600 file at ${path}, never over another; directories are made. */
 int access_write_secret(const char *path, const void *data, size_t len, struct err *err);
 
+/* The option of the verbs that read with a writer key, and with the recovery file where none is. */
+#define ACCESS_RECOVERY_OPTION                                                                     \
+	{                                                                                          \
+		.name = "recovery-file", .kind = CLI_TEXT, .argument = "FILE",                     \
+		.env = "HOLDFAST_RECOVERY_FILE",                                                   \
+		.help = "on a host without a writer key: open the vault with this"                 \
+	}
+
 #define ACCESS_RECOVERY_NAME_BYTES 64
 /* The name of the recovery file: "holdfast-recovery-<vault id>". */
 void access_recovery_name(const uint8_t vault_id[16], char out[ACCESS_RECOVERY_NAME_BYTES]);

@@ -292,11 +292,7 @@ static int run_drill(struct cli *cli, struct err *err)
 }
 
 static const struct cli_option show_options[] = {
-	{ .name = "recovery-file",
-		.kind = CLI_TEXT,
-		.argument = "FILE",
-		.env = "HOLDFAST_RECOVERY_FILE",
-		.help = "on a host without a writer key: open the vault with this" },
+	ACCESS_RECOVERY_OPTION,
 	{ .name = NULL },
 };
 

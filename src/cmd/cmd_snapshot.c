@@ -167,11 +167,7 @@ static const struct cli_option list_options[] = {
 		.kind = CLI_COUNT,
 		.argument = "N",
 		.help = "the newest N of every source" },
-	{ .name = "recovery-file",
-		.kind = CLI_TEXT,
-		.argument = "FILE",
-		.env = "HOLDFAST_RECOVERY_FILE",
-		.help = "on a host without a writer key: open the vault with this" },
+	ACCESS_RECOVERY_OPTION,
 	{ .name = NULL },
 };
 
@@ -190,11 +186,7 @@ static const struct cli_option show_options[] = {
 		.kind = CLI_TEXT,
 		.argument = "NAME",
 		.help = "the source that 'latest' means" },
-	{ .name = "recovery-file",
-		.kind = CLI_TEXT,
-		.argument = "FILE",
-		.env = "HOLDFAST_RECOVERY_FILE",
-		.help = "on a host without a writer key: open the vault with this" },
+	ACCESS_RECOVERY_OPTION,
 	{ .name = NULL },
 };
 

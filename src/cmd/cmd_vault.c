@@ -122,11 +122,7 @@ static int run(struct cli *cli, struct err *err)
 }
 
 static const struct cli_option options[] = {
-	{ .name = "recovery-file",
-		.kind = CLI_TEXT,
-		.argument = "FILE",
-		.env = "HOLDFAST_RECOVERY_FILE",
-		.help = "on a host without a writer key: open the vault with this" },
+	ACCESS_RECOVERY_OPTION,
 	{ .name = NULL },
 };
 
