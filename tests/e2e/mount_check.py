@@ -92,7 +92,16 @@ def damage(path, mounted):
             assert e.errno == errno.EIO, e
             bad += 1
             continue
-        assert got == os.pread(want, 65536, at), at
+        expected = os.pread(want, 65536, at)
+        assert got == expected[:len(got)], at
+        if len(got) < len(expected): # what lies before the damage is given: then comes the error
+            try:
+                os.pread(there, 4096, at + len(got))
+                assert False, (at, len(got))
+            except OSError as e:
+                assert e.errno == errno.EIO, e
+            bad += 1
+            continue
         good += 1
     assert bad and good > 2000, (good, bad)
 
