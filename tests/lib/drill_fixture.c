@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "agents/backup.h"
@@ -244,14 +245,28 @@ static void read_keys(struct vault_init_result *keys)
 	(void)close(fd);
 }
 
+/* Clusters by the dozen are made and removed: in memory where there is room, since ext4 looks long
+ * for an inode that was not just given back (half of the tests' time).  */
+static const char *scratch_top(void)
+{
+	struct statvfs s;
+	const char *tmp = getenv("TMPDIR");
+	if (tmp != NULL)
+		return tmp;
+	bool roomy = statvfs("/dev/shm", &s) == 0 && access("/dev/shm", W_OK) == 0 &&
+		     (uint64_t)s.f_bavail * s.f_frsize >= (uint64_t)4 << 30;
+	return roomy ? "/dev/shm" : "/tmp";
+}
+
 void drill_fixture_make(void)
 {
-	char dir[] = "/tmp/drill test XXXXXX", path[PATH_MAX];
+	char dir[PATH_MAX], path[PATH_MAX];
 	struct err err = ERR_INIT;
 	struct store *store = NULL;
 	struct vault *v = NULL;
 	struct vault_keys vk;
 	struct vault_init_result keys;
+	(void)snprintf(dir, sizeof(dir), "%s/drill test XXXXXX", scratch_top());
 	must(mkdtemp(dir) == NULL, NULL, dir);
 	must(setenv(ENV_NAME, dir, 1), NULL, dir);
 	must(mkdir(place("work", path), 0700), NULL, path);
