@@ -381,10 +381,13 @@ static void tell_revoked(struct cli *cli, const json_t *answer, const struct sig
 	if (x != NULL || !json_is_true(json_object_get(answer, "in_config")))
 		return;
 	console_warn(&cli->console, NULL, 0,
-		"the key of agent '%s' is still in the vault's configuration%s; an officer takes "
-		"it "
-		"out with 'holdfast agent revoke %s --officer-key FILE'",
-		name, is_sandbox ? ": new snapshots are sealed to it" : "", name);
+		"the key of agent '%s' is still in the vault's configuration: %s; an officer takes "
+		"it out with 'holdfast agent revoke %s --officer-key FILE'",
+		name,
+		is_sandbox ? "new snapshots are sealed to it"
+			   : "if another agent has a source of the same name, who reads the vault "
+			     "without this controller must say whose",
+		name);
 	cli->status = EXIT_STATUS_WARNINGS;
 }
 

@@ -35,6 +35,7 @@ agent_conf line3 capture \
 	"sources = ( { name = \"plc3\"; type = \"files\"; truth = \"files\"; prefix = \"plc3\"; paths = [ \"$S\" ]; } );"
 enrol line3 capture
 start_agent line3
+LINE3=$AGENT_PID
 for n in 1 2; do
 	agent_conf "sandbox$n" sandbox \
 		"drill = { work = \"$SCRATCH/work$n\"; reports = \"$SCRATCH/reports$n\"; };"
@@ -158,11 +159,41 @@ expect 0 "restore" "$HF" restore "$SNAPSHOT" --vault "$V" --to "$SCRATCH/back"
 expect 0 "the second of the group goes on" drill sandbox2
 expect 2 "the first does not" drill sandbox1
 
-# ---- a capture agent: its signature counts no more at the vault either
-json 0 agent-revoke "$HF" agent revoke line3
+# ---- a capture agent enrols anew: two agents have a source of one name
+# drilled: the snapshot of the last drill's report.
+drilled() {
+	python3 - "$SCRATCH" <<'P'
+import base64, glob, json, os, sys
+last = max(glob.glob(os.path.join(sys.argv[1], "*-*.json")), key=os.path.getmtime)
+report = json.loads(base64.b64decode(json.load(open(last))["payload"]))
+print(report["predicate"]["systems"][0]["recovery_point"]["snapshot_id"][:8])
+P
+}
+old_id=$("$HF" agent show line3 --json | grep -oE '"id": ?"[0-9a-f]{32}"' | grep -oE '[0-9a-f]{32}')
+kill -TERM "$LINE3"
+wait "$LINE3"
+mv "$SCRATCH/line3.d" "$SCRATCH/line3.old"
+expect 3 "line3 is shut out" env -u HOLDFAST_OFFICER_KEY "$HF" agent revoke line3
+says "line3 is shut out" "who reads the vault without this controller must say whose"
+enrol line3 capture
+start_agent line3
+expect 0 "hello" until_true 10 has_seen line3
+json 0 job-run "$HF" job run line3 plc3
+new=$(field 'o["result"]["snapshot"][:8]')
+expect 0 "the controller knows who is shut out" drill sandbox2
+is "the drill is of the new agent's snapshot" "$new" "$(drilled)"
+expect 2 "the vault alone does not" "$HF" restore latest --source plc3 --vault "$V" --to "$SCRATCH/no"
+says "the vault alone does not" "two agents have a source named 'plc3'"
+says "the vault alone does not" "with the officer's key"
+
+# ---- its signature counts no more at the vault either
+json 0 agent-revoke "$HF" agent revoke "$old_id"
 is "struck" False "$(field 'o["in_config"]')"
 OUT=$("$HF" key show --vault "$V")
 says "the vault lists it as revoked" "(revoked)"
+expect 0 "now the vault alone does" "$HF" restore latest --source plc3 --vault "$V" --to "$SCRATCH/yes"
+expect 0 "a drill by the same name" drill sandbox2
+is "of the new agent's snapshot" "$new" "$(drilled)"
 expect 0 "its snapshots stay" "$HF" verify --data --vault "$V"
 stop_process "$CONTROLLER" 0 "controller"
 finish
