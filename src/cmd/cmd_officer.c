@@ -34,6 +34,8 @@
  * (2) Nothing is signed upon a config that is older than one this key signed or saw here, and what
  *     was signed is remembered before it goes out.
  * (3) Shutting an agent out does not wait for the officer's key to be found good.
+ * (4) Of the processes that sign here one at a time talks to the controller; none waits for another
+ *     while a person is asked.
  */
 
 #define OFFICER_CONFIG_MAX ((size_t)4 << 20)
@@ -126,8 +128,7 @@ static void fingerprint(const struct catalog_agent *a, const struct domain *d,
 	free(m);
 }
 
-static int confirm(
-	struct cli *cli, const struct catalog_agent *a, const char *print, struct err *err)
+static int ask(struct cli *cli, const struct catalog_agent *a, const char *print, struct err *err)
 {
 	char line[64];
 	const char *given = cli_text(cli, "fingerprint");
@@ -162,10 +163,10 @@ struct signing {
 	uint8_t officer_seed[32], officer_pk[32], ca_hash[32];
 	struct buf config; /* as the controller has it */
 	struct domain next;
-	struct buf body; /* next, signed */
-	struct officer_seen seen_now, seen_next;
-	const char *key_path; /* borrowed */
-	char print[MSG_FINGERPRINT_BYTES];
+	struct buf body;                               /* next, signed */
+	struct officer_seen seen_now, seen_next, lost; /* lost: came too late; epoch 0 = none */
+	const char *key_path;                          /* borrowed */
+	char print[MSG_FINGERPRINT_BYTES], confirmed[MSG_FINGERPRINT_BYTES];
 	bool is_struck;
 };
 
@@ -198,6 +199,17 @@ static int signing_new(const struct cli *cli, struct signing **out, struct err *
 	return 0;
 }
 
+/* Once is enough, as long as it stays the same. */
+static int confirm(struct cli *cli, struct signing *x, struct err *err)
+{
+	if (x->confirmed[0] != '\0' && strcmp(x->confirmed, x->print) == 0)
+		return 0;
+	int rc = ask(cli, &x->agent, x->print, err);
+	if (rc == 0)
+		memcpy(x->confirmed, x->print, sizeof(x->confirmed));
+	return rc;
+}
+
 /* What the controller shows, as it will be remembered. */
 static int read_now(struct signing *x, struct domain *now, struct err *err)
 {
@@ -215,12 +227,16 @@ static int make_next(struct signing *x, enum fleet_change change, struct err *er
 	CLEANUP(domain_done) struct domain now = { .agents = NULL };
 	struct err why = ERR_INIT;
 	int rc = read_now(x, &now, err);
+	if (rc == 0 && x->lost.epoch != 0)
+		rc = officer_seen_give_way(x->key_path, now.domain_id, &x->lost, &x->seen_now, err);
 	if (rc != 0)
 		return rc;
 	int made = fleet_next_config(
 		x->config.data, x->config.len, x->officer_pk, change, &x->agent, &x->next, &why);
 	if (made != 0) { /* also a config in which there is nothing to do must be the newest */
-		rc = officer_seen_keep(x->key_path, now.domain_id, &x->seen_now, NULL, err);
+		rc = officer_seen_check(x->key_path, now.domain_id, &x->seen_now, NULL, err);
+		if (rc == 0)
+			rc = officer_seen_keep(x->key_path, now.domain_id, &x->seen_now, NULL, err);
 		if (rc == 0 && err != NULL)
 			*err = why;
 		return rc != 0 ? rc : made;
@@ -239,10 +255,13 @@ static int fetch(struct remote *r, const char *name, enum fleet_change change, s
 {
 	char path[256];
 	json_t *answer = NULL;
+	CLEANUP(cleanup_close_p) int lock = -1; /* invariant 4 */
 	buf_clear(&x->config);
 	buf_clear(&x->body);
 	domain_done(&x->next);
 	int rc = cmd_agent_path(name, "/approval", path, err);
+	if (rc == 0)
+		rc = officer_seen_lock(x->key_path, &lock, err);
 	if (rc == 0)
 		rc = remote_get(r, path, &answer, err);
 	if (rc == 0)
@@ -276,9 +295,47 @@ static int post_config(struct remote *r, const char *name, const char *tail,
 static int hand_in(struct remote *r, const char *name, const char *tail, struct signing *x,
 	json_t **answer, struct err *err)
 {
-	int rc =
-		officer_seen_keep(x->key_path, x->next.domain_id, &x->seen_now, &x->seen_next, err);
-	return rc != 0 ? rc : post_config(r, name, tail, &x->body, answer, err);
+	CLEANUP(cleanup_close_p) int lock = -1; /* invariant 4 */
+	int rc = officer_seen_lock(x->key_path, &lock, err);
+	if (rc == 0)
+		rc = officer_seen_keep(
+			x->key_path, x->next.domain_id, &x->seen_now, &x->seen_next, err);
+	if (rc != 0)
+		return rc;
+	rc = post_config(r, name, tail, &x->body, answer, err);
+	if (rc == -ERR_BUSY)
+		x->lost = x->seen_next;
+	return rc;
+}
+
+/* What is signed and handed in; a person confirms the fingerprint when ${is_confirmed}. */
+struct change {
+	enum fleet_change what;
+	const char *name, *tail; /* of the agent; of the request */
+	bool is_confirmed;
+};
+
+/* Sign and hand in.  Another change that came first is signed upon; the last look is for what is
+ * remembered. */
+static int change(struct cli *cli, struct remote *r, const struct change *c, struct signing *x,
+	json_t **answer, struct err *err)
+{
+	int rc = -ERR_BUSY;
+	memset(&x->lost, 0, sizeof(x->lost));
+	for (int i = 0; rc == -ERR_BUSY; i++) {
+		rc = fetch(r, c->name, c->what, x, err);
+		if (rc == 0 && i == OFFICER_TRIES) {
+			(void)err_set(err, ERR_BUSY,
+				"another change of the vault's configuration came first, %d times",
+				OFFICER_TRIES);
+			return err_hint(err, "nothing of this one counts: repeat it");
+		}
+		if (rc == 0 && c->is_confirmed)
+			rc = confirm(cli, x, err);
+		if (rc == 0)
+			rc = hand_in(r, c->name, c->tail, x, answer, err);
+	}
+	return rc;
 }
 
 /* ---- approve ---- */
@@ -291,12 +348,9 @@ static int run_approve(struct cli *cli, struct err *err)
 	int rc = signing_new(cli, &x, err);
 	if (rc == 0)
 		rc = remote_open(cli, &r, err);
+	const struct change c = { FLEET_ADD, cli->args[0], "/approve", true };
 	if (rc == 0)
-		rc = fetch(r, cli->args[0], FLEET_ADD, x, err);
-	if (rc == 0)
-		rc = confirm(cli, &x->agent, x->print, err);
-	if (rc == 0)
-		rc = hand_in(r, cli->args[0], "/approve", x, &answer, err);
+		rc = change(cli, r, &c, x, &answer, err);
 	remote_close(r);
 	if (rc != 0)
 		return err_wrap(err, "unable to approve agent '%s'", cli->args[0]);
@@ -335,31 +389,26 @@ static int make_up(
 	return rc;
 }
 
-/* Take its key out of the config, if it is there.  Another change that came first is signed
- * upon. */
+/* Take its key out of the config, if it is there. */
 static int strike(
 	struct cli *cli, struct remote *r, struct signing *x, json_t **answer, struct err *err)
 {
-	const char *given = cli_text(cli, "fingerprint");
 	char id[64]; /* not the name: another agent may have it by now */
+	json_t *fresh = NULL;
 	int rc = -ERR_BUSY;
 	(void)snprintf(id, sizeof(id), "%s", remote_text(*answer, "id")); /* cut: not found */
+	const struct change c = { FLEET_STRIKE, id, "/revoke",
+		cli_text(cli, "fingerprint") != NULL };
 	for (int i = 0; rc == -ERR_BUSY && i < OFFICER_TRIES; i++) {
-		rc = fetch(r, id, FLEET_STRIKE, x, err);
-		if (rc == -ERR_NOT_FOUND && x->config.len > 0) {
-			rc = make_up(r, id, x, answer, err);
-			continue;
-		}
-		if (rc == 0 && given != NULL)
-			rc = confirm(cli, &x->agent, x->print, err);
-		json_t *fresh = NULL;
-		if (rc == 0)
-			rc = hand_in(r, id, "/revoke", x, &fresh, err);
-		if (rc == 0) {
-			json_decref(*answer);
-			*answer = fresh;
-			x->is_struck = true;
-		}
+		rc = change(cli, r, &c, x, &fresh, err);
+		if (rc != -ERR_NOT_FOUND || x->config.len == 0)
+			break;
+		rc = make_up(r, id, x, answer, err);
+	}
+	if (fresh != NULL) {
+		json_decref(*answer);
+		*answer = fresh;
+		x->is_struck = rc == 0;
 	}
 	return rc;
 }
