@@ -87,12 +87,23 @@ drills() {
 	python3 "$NET_PY/ask.py" GET "/api/v1/drills?limit=100" | grep -o '"declared"' | wc -l
 }
 
+# order_drill: of the second, not waited for; $job is its job.
+order_drill() {
+	python3 "$NET_PY/ask.py" POST /api/v1/drills "$(python3 -c '
+import base64, json, sys
+plan = open(sys.argv[1], "rb").read()
+print(json.dumps({"agent": "sandbox2", "plan_name": "small.plan",
+                  "plan": base64.b64encode(plan).decode()}))' "$SCRATCH/small.plan")" >"$SCRATCH/ordered"
+	job=$(grep -oE '"id": ?"[0-9a-f]{32}"' "$SCRATCH/ordered" | head -n 1 | grep -oE '[0-9a-f]{32}')
+}
+
 # ---- two sandboxes of one group
 back_up
 first=$SNAPSHOT
 expect 0 "a drill by the first" drill sandbox1
 enrol sandbox2 sandbox --group line3
 start_agent sandbox2
+SANDBOX2=$AGENT_PID
 drill_key sandbox1
 drill_key sandbox2
 opens 0 sandbox1 "$first"
@@ -110,12 +121,7 @@ opens 0 sandbox2 "$second"
 kill -STOP "$AGENT_PID"
 drills_before=$(drills)
 files_before=$(find "$C/state/reports" -mindepth 1 -maxdepth 1 | wc -l)
-python3 "$NET_PY/ask.py" POST /api/v1/drills "$(python3 -c '
-import base64, json, sys
-plan = open(sys.argv[1], "rb").read()
-print(json.dumps({"agent": "sandbox2", "plan_name": "small.plan",
-                  "plan": base64.b64encode(plan).decode()}))' "$SCRATCH/small.plan")" >"$SCRATCH/ordered"
-job=$(grep -oE '"id": ?"[0-9a-f]{32}"' "$SCRATCH/ordered" | head -n 1 | grep -oE '[0-9a-f]{32}')
+order_drill
 expect 1 "the same drill once more" drill sandbox2
 says "the same drill once more" "of the same plan is"
 is "one exercise more" $((drills_before + 1)) "$(drills)"
@@ -195,5 +201,30 @@ expect 0 "now the vault alone does" "$HF" restore latest --source plc3 --vault "
 expect 0 "a drill by the same name" drill sandbox2
 is "of the new agent's snapshot" "$new" "$(drilled)"
 expect 0 "its snapshots stay" "$HF" verify --data --vault "$V"
+
+# ---- the controller dies between a drill's files and its job: as it is found then
+kill -TERM "$SANDBOX2" # so that nobody takes the order
+wait "$SANDBOX2"
+drills_before=$(drills)
+files_before=$(find "$C/state/reports" -mindepth 1 -maxdepth 1 | wc -l)
+order_drill
+kill -KILL "$CONTROLLER"
+wait "$CONTROLLER" 2>/dev/null
+exercise=$(python3 -c '
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+print(*db.execute("SELECT drill FROM job WHERE id = ?", (sys.argv[2],)).fetchone())
+db.execute("DELETE FROM job WHERE id = ?", (sys.argv[2],))
+db.commit()' "$C/state/catalog.db" "$job")
+mkdir "$C/state/reports/01234567-89ab-4def-8123-456789abcdef"
+expect 0 "its files are there" test -e "$C/state/reports/$exercise/plan"
+start_controller
+is "no exercise more" "$drills_before" "$(drills)"
+is "no directory more" "$files_before" "$(find "$C/state/reports" -mindepth 1 -maxdepth 1 | wc -l)"
+OUT=$("$HF" audit --limit 20)
+says "the audit tells it" "$exercise"
+says "and why" "the controller ended before its job was recorded"
+start_agent sandbox2
+expect 0 "the same plan is free" drill sandbox2
 stop_process "$CONTROLLER" 0 "controller"
 finish
