@@ -162,7 +162,9 @@ opens 0 sandbox2 "$SNAPSHOT"
 opens 0 sandbox1 "$second"
 expect 0 "the recovery file reads all of it" "$HF" verify --data --vault "$V"
 expect 0 "restore" "$HF" restore "$SNAPSHOT" --vault "$V" --to "$SCRATCH/back"
-expect 0 "the second of the group goes on" drill sandbox2
+json 0 drill-run "$HF" drill run --server "$HOLDFAST_SERVER" --agent sandbox2 \
+	--plan "$SCRATCH/small.plan" --reports "$SCRATCH"
+is "the second of the group goes on" "pass small" "$(field 'o["verdict"][:4] + " " + o["plan_id"]')"
 expect 2 "the first does not" drill sandbox1
 
 # ---- a capture agent enrols anew: two agents have a source of one name
