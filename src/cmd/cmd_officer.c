@@ -1,6 +1,7 @@
 #include "cmd/cmd_officer.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,8 @@
  * (2) Nothing is signed upon a config that is older than one this key signed or saw here, and what
  *     was signed is remembered before it goes out.
  * (3) Shutting an agent out does not wait for the officer's key to be found good.
+ * (4) Of the processes that sign here one at a time talks to the controller; none waits for another
+ *     while a person is asked.
  */
 
 #define OFFICER_CONFIG_MAX ((size_t)4 << 20)
@@ -126,8 +129,7 @@ static void fingerprint(const struct catalog_agent *a, const struct domain *d,
 	free(m);
 }
 
-static int confirm(
-	struct cli *cli, const struct catalog_agent *a, const char *print, struct err *err)
+static int ask(struct cli *cli, const struct catalog_agent *a, const char *print, struct err *err)
 {
 	char line[64];
 	const char *given = cli_text(cli, "fingerprint");
@@ -159,13 +161,14 @@ static int confirm(
 
 struct signing {
 	struct catalog_agent agent;
+	struct fleet_key key; /* of `agent strike` */
 	uint8_t officer_seed[32], officer_pk[32], ca_hash[32];
 	struct buf config; /* as the controller has it */
 	struct domain next;
-	struct buf body; /* next, signed */
-	struct officer_seen seen_now, seen_next;
-	const char *key_path; /* borrowed */
-	char print[MSG_FINGERPRINT_BYTES];
+	struct buf body;                               /* next, signed */
+	struct officer_seen seen_now, seen_next, lost; /* lost: came too late; epoch 0 = none */
+	const char *key_path;                          /* borrowed */
+	char print[MSG_FINGERPRINT_BYTES], confirmed[MSG_FINGERPRINT_BYTES];
 	bool is_struck;
 };
 
@@ -198,6 +201,17 @@ static int signing_new(const struct cli *cli, struct signing **out, struct err *
 	return 0;
 }
 
+/* Once is enough, as long as it stays the same. */
+static int confirm(struct cli *cli, struct signing *x, struct err *err)
+{
+	if (x->confirmed[0] != '\0' && strcmp(x->confirmed, x->print) == 0)
+		return 0;
+	int rc = ask(cli, &x->agent, x->print, err);
+	if (rc == 0)
+		memcpy(x->confirmed, x->print, sizeof(x->confirmed));
+	return rc;
+}
+
 /* What the controller shows, as it will be remembered. */
 static int read_now(struct signing *x, struct domain *now, struct err *err)
 {
@@ -215,12 +229,16 @@ static int make_next(struct signing *x, enum fleet_change change, struct err *er
 	CLEANUP(domain_done) struct domain now = { .agents = NULL };
 	struct err why = ERR_INIT;
 	int rc = read_now(x, &now, err);
+	if (rc == 0 && x->lost.epoch != 0)
+		rc = officer_seen_give_way(x->key_path, now.domain_id, &x->lost, &x->seen_now, err);
 	if (rc != 0)
 		return rc;
 	int made = fleet_next_config(
 		x->config.data, x->config.len, x->officer_pk, change, &x->agent, &x->next, &why);
 	if (made != 0) { /* also a config in which there is nothing to do must be the newest */
-		rc = officer_seen_keep(x->key_path, now.domain_id, &x->seen_now, NULL, err);
+		rc = officer_seen_check(x->key_path, now.domain_id, &x->seen_now, NULL, err);
+		if (rc == 0)
+			rc = officer_seen_keep(x->key_path, now.domain_id, &x->seen_now, NULL, err);
 		if (rc == 0 && err != NULL)
 			*err = why;
 		return rc != 0 ? rc : made;
@@ -233,52 +251,112 @@ static int make_next(struct signing *x, enum fleet_change change, struct err *er
 	return officer_seen_check(x->key_path, now.domain_id, &x->seen_now, &x->seen_next, err);
 }
 
-/* What the controller has of the agent, and the config that comes next. */
-static int fetch(struct remote *r, const char *name, enum fleet_change change, struct signing *x,
-	struct err *err)
+/* What is signed and handed in; a person confirms the fingerprint when ${is_confirmed}. */
+struct change {
+	enum fleet_change what;
+	char get[256], post[256]; /* paths */
+	const char *key;          /* the id of a key, or its beginning; NULL = the agent shown */
+	bool is_confirmed;
+};
+
+/* The key is looked for in the config itself, the officer's own signature on it. */
+static int find_key(struct signing *x, const char *text, struct err *err)
 {
-	char path[256];
+	CLEANUP(domain_done) struct domain now = { .agents = NULL };
+	int rc = domain_decode(x->config.data, x->config.len, x->officer_pk, &now, err);
+	if (rc == 0)
+		rc = fleet_key_find(&now, text, &x->key, err);
+	if (rc == 0)
+		x->agent = x->key.agent;
+	return rc;
+}
+
+/* What the controller has of the agent, and the config that comes next. */
+static int fetch(struct remote *r, const struct change *c, struct signing *x, struct err *err)
+{
 	json_t *answer = NULL;
+	CLEANUP(cleanup_close_p) int lock = -1; /* invariant 4 */
 	buf_clear(&x->config);
 	buf_clear(&x->body);
 	domain_done(&x->next);
-	int rc = cmd_agent_path(name, "/approval", path, err);
+	int rc = officer_seen_lock(x->key_path, &lock, err);
 	if (rc == 0)
-		rc = remote_get(r, path, &answer, err);
-	if (rc == 0)
+		rc = remote_get(r, c->get, &answer, err);
+	if (rc == 0 && c->key == NULL)
 		rc = take_agent(json_object_get(answer, "agent"), &x->agent, err);
 	if (rc == 0) {
 		const char *text = remote_text(answer, "config");
 		rc = text_unbase64(text, strlen(text), &x->config, err);
 	}
 	json_decref(answer);
+	if (rc == 0 && c->key != NULL)
+		rc = find_key(x, c->key, err);
 	if (rc == 0)
-		rc = make_next(x, change, err);
+		rc = make_next(x, c->what, err);
 	if (rc == 0)
 		fingerprint(&x->agent, &x->next, x->officer_pk, x->ca_hash, x->print);
 	return rc;
 }
 
-static int post_config(struct remote *r, const char *name, const char *tail,
-	const struct buf *config, json_t **answer, struct err *err)
+static int post_config(struct remote *r, const char *path, const struct buf *config,
+	json_t **answer, struct err *err)
 {
-	char path[256];
 	CLEANUP(buf_done) struct buf text = BUF_INIT(2 * OFFICER_CONFIG_MAX);
 	int rc = text_base64(config->data, config->len, &text, err);
-	if (rc == 0)
-		rc = cmd_agent_path(name, tail, path, err);
 	return rc != 0 ? rc
 		       : remote_post(r, path, json_pack("{s:s}", "config", buf_cstr(&text)), answer,
 				 err);
 }
 
-/* Hand it in at ${tail}. */
-static int hand_in(struct remote *r, const char *name, const char *tail, struct signing *x,
+/* Where the change of a key is handed in: its whole id is known now. */
+static void key_path(const struct signing *x, char out[256])
+{
+	char hex[65];
+	text_hex(x->key.id, 32, hex);
+	(void)snprintf(out, 256, "keys/%s/strike", hex); /* fits */
+}
+
+static int hand_in(struct remote *r, const struct change *c, struct signing *x, json_t **answer,
+	struct err *err)
+{
+	CLEANUP(cleanup_close_p) int lock = -1; /* invariant 4 */
+	char path[256];
+	(void)snprintf(path, sizeof(path), "%s", c->post); /* same size */
+	if (c->key != NULL)
+		key_path(x, path);
+	int rc = officer_seen_lock(x->key_path, &lock, err);
+	if (rc == 0)
+		rc = officer_seen_keep(
+			x->key_path, x->next.domain_id, &x->seen_now, &x->seen_next, err);
+	if (rc != 0)
+		return rc;
+	rc = post_config(r, path, &x->body, answer, err);
+	if (rc == -ERR_BUSY)
+		x->lost = x->seen_next;
+	return rc;
+}
+
+/* Sign and hand in.  Another change that came first is signed upon; the last look is for what is
+ * remembered. */
+static int change(struct cli *cli, struct remote *r, const struct change *c, struct signing *x,
 	json_t **answer, struct err *err)
 {
-	int rc =
-		officer_seen_keep(x->key_path, x->next.domain_id, &x->seen_now, &x->seen_next, err);
-	return rc != 0 ? rc : post_config(r, name, tail, &x->body, answer, err);
+	int rc = -ERR_BUSY;
+	memset(&x->lost, 0, sizeof(x->lost));
+	for (int i = 0; rc == -ERR_BUSY; i++) {
+		rc = fetch(r, c, x, err);
+		if (rc == 0 && i == OFFICER_TRIES) {
+			(void)err_set(err, ERR_BUSY,
+				"another change of the vault's configuration came first, %d times",
+				OFFICER_TRIES);
+			return err_hint(err, "nothing of this one counts: repeat it");
+		}
+		if (rc == 0 && c->is_confirmed)
+			rc = confirm(cli, x, err);
+		if (rc == 0)
+			rc = hand_in(r, c, x, answer, err);
+	}
+	return rc;
 }
 
 /* ---- approve ---- */
@@ -291,12 +369,13 @@ static int run_approve(struct cli *cli, struct err *err)
 	int rc = signing_new(cli, &x, err);
 	if (rc == 0)
 		rc = remote_open(cli, &r, err);
+	struct change c = { .what = FLEET_ADD, .is_confirmed = true };
 	if (rc == 0)
-		rc = fetch(r, cli->args[0], FLEET_ADD, x, err);
+		rc = cmd_agent_path(cli->args[0], "/approval", c.get, err);
 	if (rc == 0)
-		rc = confirm(cli, &x->agent, x->print, err);
+		rc = cmd_agent_path(cli->args[0], "/approve", c.post, err);
 	if (rc == 0)
-		rc = hand_in(r, cli->args[0], "/approve", x, &answer, err);
+		rc = change(cli, r, &c, x, &answer, err);
 	remote_close(r);
 	if (rc != 0)
 		return err_wrap(err, "unable to approve agent '%s'", cli->args[0]);
@@ -324,10 +403,10 @@ static int shut_out(struct cli *cli, struct remote *r, json_t **answer, struct e
 /* The config, which an officer signed, has no key of it.  As it may be that the controller ended
  * before it recorded the strike, it gets the same config once more. */
 static int make_up(
-	struct remote *r, const char *id, struct signing *x, json_t **answer, struct err *err)
+	struct remote *r, const char *path, struct signing *x, json_t **answer, struct err *err)
 {
 	json_t *fresh = NULL;
-	int rc = post_config(r, id, "/revoke", &x->config, &fresh, err);
+	int rc = post_config(r, path, &x->config, &fresh, err);
 	if (rc == 0) {
 		json_decref(*answer);
 		*answer = fresh;
@@ -335,31 +414,29 @@ static int make_up(
 	return rc;
 }
 
-/* Take its key out of the config, if it is there.  Another change that came first is signed
- * upon. */
+/* Take its key out of the config, if it is there. */
 static int strike(
 	struct cli *cli, struct remote *r, struct signing *x, json_t **answer, struct err *err)
 {
-	const char *given = cli_text(cli, "fingerprint");
-	char id[64]; /* not the name: another agent may have it by now */
-	int rc = -ERR_BUSY;
-	(void)snprintf(id, sizeof(id), "%s", remote_text(*answer, "id")); /* cut: not found */
+	/* not by the name: another agent may have it by now */
+	const char *id = remote_text(*answer, "id");
+	struct change c = { .what = FLEET_STRIKE,
+		.is_confirmed = cli_text(cli, "fingerprint") != NULL };
+	json_t *fresh = NULL;
+	int rc = cmd_agent_path(id, "/approval", c.get, err);
+	if (rc == 0)
+		rc = cmd_agent_path(id, "/revoke", c.post, err);
+	rc = rc == 0 ? -ERR_BUSY : rc;
 	for (int i = 0; rc == -ERR_BUSY && i < OFFICER_TRIES; i++) {
-		rc = fetch(r, id, FLEET_STRIKE, x, err);
-		if (rc == -ERR_NOT_FOUND && x->config.len > 0) {
-			rc = make_up(r, id, x, answer, err);
-			continue;
-		}
-		if (rc == 0 && given != NULL)
-			rc = confirm(cli, &x->agent, x->print, err);
-		json_t *fresh = NULL;
-		if (rc == 0)
-			rc = hand_in(r, id, "/revoke", x, &fresh, err);
-		if (rc == 0) {
-			json_decref(*answer);
-			*answer = fresh;
-			x->is_struck = true;
-		}
+		rc = change(cli, r, &c, x, &fresh, err);
+		if (rc != -ERR_NOT_FOUND || x->config.len == 0)
+			break;
+		rc = make_up(r, c.post, x, answer, err);
+	}
+	if (fresh != NULL) {
+		json_decref(*answer);
+		*answer = fresh;
+		x->is_struck = rc == 0;
 	}
 	return rc;
 }
@@ -381,10 +458,13 @@ static void tell_revoked(struct cli *cli, const json_t *answer, const struct sig
 	if (x != NULL || !json_is_true(json_object_get(answer, "in_config")))
 		return;
 	console_warn(&cli->console, NULL, 0,
-		"the key of agent '%s' is still in the vault's configuration%s; an officer takes "
-		"it "
-		"out with 'holdfast agent revoke %s --officer-key FILE'",
-		name, is_sandbox ? ": new snapshots are sealed to it" : "", name);
+		"the key of agent '%s' is still in the vault's configuration: %s; an officer takes "
+		"it out with 'holdfast agent revoke %s --officer-key FILE'",
+		name,
+		is_sandbox ? "new snapshots are sealed to it"
+			   : "if another agent has a source of the same name, who reads the vault "
+			     "without this controller must say whose",
+		name);
 	cli->status = EXIT_STATUS_WARNINGS;
 }
 
@@ -416,6 +496,51 @@ static int run_revoke(struct cli *cli, struct err *err)
 		(void)console_object(&cli->console, "agent-revoke", NULL,
 			json_incref(answer)); /* console_flush() tells */
 	json_decref(answer);
+	return 0;
+}
+
+/* ---- strike ---- */
+
+static json_t *struck_object(const struct signing *x, int64_t epoch)
+{
+	char key[65], id[33];
+	const bool is_sandbox = x->agent.role == MSG_ROLE_SANDBOX;
+	text_hex(x->key.id, 32, key);
+	text_hex(x->agent.id, 16, id);
+	return json_pack("{s:s, s:s, s:s, s:I}", "key", key, "role",
+		msg_enrol_role_name(x->agent.role), is_sandbox ? "group" : "agent_id",
+		is_sandbox ? x->agent.group : id, "config_epoch", (json_int_t)epoch);
+}
+
+static int run_strike(struct cli *cli, struct err *err)
+{
+	CLEANUP(signing_free_p) struct signing *x = NULL;
+	struct remote *r = NULL;
+	json_t *answer = NULL;
+	const struct change c = { .what = FLEET_STRIKE, .get = "config", .key = cli->args[0] };
+	int rc = signing_new(cli, &x, err);
+	if (rc == 0)
+		rc = remote_open(cli, &r, err);
+	if (rc == 0)
+		rc = change(cli, r, &c, x, &answer, err);
+	const bool is_old = rc == -ERR_NOT_FOUND && x != NULL && x->key.is_struck;
+	if (is_old) { /* as make_up() */
+		char path[256];
+		key_path(x, path);
+		rc = post_config(r, path, &x->config, &answer, err);
+	}
+	remote_close(r);
+	const int64_t epoch = rc == 0 ? remote_number(answer, "config_epoch") : 0;
+	json_decref(answer);
+	if (rc != 0)
+		return err_wrap(err, "unable to strike key '%s'", cli->args[0]);
+	console_print(&cli->console, "key %s is struck%s %" PRId64 ": %s\n", x->agent.name,
+		is_old ? " already in config" : " by config", epoch,
+		x->agent.role == MSG_ROLE_SANDBOX ? "new snapshots are not sealed to it"
+						  : "the vault takes no snapshot signed by it");
+	if (cli->console.is_json)
+		(void)console_object(&cli->console, "agent-strike", NULL,
+			struck_object(x, epoch)); /* console_flush() tells */
 	return 0;
 }
 
@@ -468,4 +593,31 @@ const struct cli_verb cmd_officer_revoke_verb = {
 	.min_args = 1,
 	.max_args = 1,
 	.run = run_revoke,
+};
+
+static const struct cli_option strike_options[] = {
+	{ .name = "officer-key",
+		.kind = CLI_TEXT,
+		.argument = "FILE",
+		.env = "HOLDFAST_OFFICER_KEY",
+		.help = "the officer's key; it does not leave this host" },
+	{ .name = NULL },
+};
+
+const struct cli_verb cmd_officer_strike_verb = {
+	.name = "agent strike",
+	.arguments = "KEY",
+	.summary = "strike a key that no agent of the controller has, by its id",
+	.about = "For a key whose agent the catalog has lost ('catalog rebuild'), or of a writer "
+		 "without a controller.  KEY is 8 or more digits of a signer, of a drill group's "
+		 "key, or of an agent, as 'key show --vault' lists them.  Signs, here, the next "
+		 "configuration without it: what follows is as with 'agent revoke', which is the "
+		 "verb for agents that the controller knows; a key of one that is not revoked is "
+		 "refused.",
+	.json = "one object",
+	.options = strike_options,
+	.groups = CLI_SERVER,
+	.min_args = 1,
+	.max_args = 1,
+	.run = run_strike,
 };

@@ -74,6 +74,7 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_agent_show_verb,
 	&cmd_officer_approve_verb,
 	&cmd_officer_revoke_verb,
+	&cmd_officer_strike_verb,
 	&cmd_job_run_verb,
 	&cmd_job_list_verb,
 	&cmd_job_show_verb,

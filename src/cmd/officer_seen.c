@@ -14,14 +14,16 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "cmd/paths.h"
+#include "cmd/stop.h"
 #include "codec/text.h"
 
 /*
  * The file: a line "holdfast-officer-seen 1", then one line a domain: its id, epoch, hash.
  *
  * INVARIANTS
- * (1) The file is replaced whole, under the lock of the key file itself.
- * (2) A remembered epoch never goes down, and of one epoch one config is signed here.
+ * (1) The file is replaced whole; the lock is that of the key file itself, held by who calls.
+ * (2) A remembered epoch never goes down, and of one epoch one config is signed here, unless
+ *     another host's of that epoch was taken by the controller: what is remembered is what counts.
  */
 
 #define SUFFIX ".seen"
@@ -129,7 +131,7 @@ int officer_seen_check(const char *key_path, const uint8_t domain_id[16],
 	return rc != 0 ? rc : judge(&known, now, next, path, err);
 }
 
-static int lock(const char *key_path, int *out, struct err *err)
+int officer_seen_lock(const char *key_path, int *out, struct err *err)
 {
 	CLEANUP(cleanup_close_p) int fd = open(key_path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -137,35 +139,59 @@ static int lock(const char *key_path, int *out, struct err *err)
 	while (flock(fd, LOCK_EX) != 0) {
 		if (errno != EINTR)
 			return err_sys(err, ERR_IO, "unable to lock '%s'", key_path);
+		if (stop_is_asked(NULL))
+			return err_set(err, ERR_INTERRUPTED, "asked to stop");
 	}
 	*out = TAKE_FD(fd);
 	return 0;
+}
+
+/* Invariant 1. */
+static int write_down(const char *path, const uint8_t domain_id[16],
+	const struct officer_seen *newest, const struct buf *others, struct err *err)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT(FILE_MAX_BYTES);
+	char id[33];
+	char hash[65];
+	text_hex(domain_id, 16, id);
+	text_hex(newest->hash, 32, hash);
+	int rc = buf_addf(&text, err, TITLE "%s %" PRIu32 " %s\n", id, newest->epoch, hash);
+	if (rc == 0 && others->len > 0)
+		rc = buf_add(&text, others->data, others->len, err);
+	return rc != 0 ? rc : atomic_file_write(AT_FDCWD, path, 0600, text.data, text.len, err);
 }
 
 int officer_seen_keep(const char *key_path, const uint8_t domain_id[16],
 	const struct officer_seen *now, const struct officer_seen *next, struct err *err)
 {
 	CLEANUP(buf_done) struct buf others = BUF_INIT(FILE_MAX_BYTES);
-	CLEANUP(buf_done) struct buf text = BUF_INIT(FILE_MAX_BYTES);
-	CLEANUP(cleanup_close_p) int fd = -1;
 	const struct officer_seen *newest = next != NULL ? next : now;
 	struct officer_seen known = { .epoch = 0 };
 	char path[PATH_MAX];
-	char id[33];
-	char hash[65];
 	int rc = find_path(key_path, path, err);
 	if (rc == 0)
-		rc = lock(key_path, &fd, err);
+		rc = load(path, domain_id, &known, &others, err);
+	if (rc != 0)
+		return rc;
+	if (judge(&known, now, next, path, NULL) != 0) {
+		(void)err_set(err, ERR_BUSY,
+			"config %" PRIu32 " was signed here since config %" PRIu32 " was fetched",
+			known.epoch, now->epoch);
+		return err_hint(err, "repeat the change: it is signed upon the newest config then");
+	}
+	return is_same(&known, newest) ? 0 : write_down(path, domain_id, newest, &others, err);
+}
+
+int officer_seen_give_way(const char *key_path, const uint8_t domain_id[16],
+	const struct officer_seen *lost, const struct officer_seen *now, struct err *err)
+{
+	CLEANUP(buf_done) struct buf others = BUF_INIT(FILE_MAX_BYTES);
+	struct officer_seen known = { .epoch = 0 };
+	char path[PATH_MAX];
+	int rc = find_path(key_path, path, err);
 	if (rc == 0)
 		rc = load(path, domain_id, &known, &others, err);
-	if (rc == 0)
-		rc = judge(&known, now, next, path, err);
-	if (rc != 0 || is_same(&known, newest))
+	if (rc != 0 || !is_same(&known, lost) || now->epoch != lost->epoch)
 		return rc;
-	text_hex(domain_id, 16, id);
-	text_hex(newest->hash, 32, hash);
-	rc = buf_addf(&text, err, TITLE "%s %" PRIu32 " %s\n", id, newest->epoch, hash);
-	if (rc == 0 && others.len > 0)
-		rc = buf_add(&text, others.data, others.len, err);
-	return rc != 0 ? rc : atomic_file_write(AT_FDCWD, path, 0600, text.data, text.len, err);
+	return is_same(lost, now) ? 0 : write_down(path, domain_id, now, &others, err);
 }

@@ -1,7 +1,9 @@
 /*
  * officer_seen: the newest config of each domain that an officer's key signed or saw here, so that
  * a controller which shows an older one gets no signature on top of it.
- * Hides: the file FILE.seen beside the officer's key FILE.  Several processes may use it at once.
+ * Hides: the file FILE.seen beside the officer's key FILE.  Several processes may use it at once:
+ * each holds officer_seen_lock() from what the controller shows to what is made of it, and again
+ * from remembering a config to the answer for it.
  */
 #ifndef CMD_OFFICER_SEEN_H
 #define CMD_OFFICER_SEEN_H
@@ -17,6 +19,10 @@ struct officer_seen {
 	uint8_t hash[32]; /* SHA-256 of the signed config */
 };
 
+/* Wait until nobody else here holds the lock; closing *${out} gives it back.  Return 0,
+ * -ERR_INTERRUPTED (a signal asked to stop) or -ERR_IO. */
+int officer_seen_lock(const char *key_path, int *out, struct err *err);
+
 /**
  * officer_seen_check(key_path, domain_id, now, next, err):
  * Whether the config ${now} may be believed and ${next} (NULL = none) be signed on top of it:
@@ -28,9 +34,20 @@ struct officer_seen {
 int officer_seen_check(const char *key_path, const uint8_t domain_id[16],
 	const struct officer_seen *now, const struct officer_seen *next, struct err *err);
 
-/* The same, and remember ${next}, or ${now} when that is NULL; 0 when that is durable.  Before a
- * signed config goes out. */
+/* Remember ${next}, or ${now} when that is NULL; 0 when that is durable.  Before a signed config
+ * goes out, and after officer_seen_check() was 0.  Return as that; but -ERR_BUSY when it would be
+ * -ERR_ROLLBACK: another process here signed since the check. */
 int officer_seen_keep(const char *key_path, const uint8_t domain_id[16],
 	const struct officer_seen *now, const struct officer_seen *next, struct err *err);
+
+/**
+ * officer_seen_give_way(key_path, domain_id, lost, now, err):
+ * The controller refused ${lost}, which was signed here, because another change came first, and
+ * shows ${now}, signed with the same officer's key on another host: if ${lost} is what is
+ * remembered and ${now} is another config of its epoch, remember ${now} in its place.
+ * Return 0 (also: nothing to do) or as officer_seen_keep().
+ */
+int officer_seen_give_way(const char *key_path, const uint8_t domain_id[16],
+	const struct officer_seen *lost, const struct officer_seen *now, struct err *err);
 
 #endif

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "controller/catalog_row.h"
 #include "controller/catalog_snapshot.h"
 #include "controller/dispatch.h"
 #include "controller/drill_desk.h"
@@ -235,15 +237,26 @@ static void on_grant(void *arg, int rc, const struct err *why, const void *data,
 		on_answer(c, rc, &err, data, len);
 }
 
+static int open_grant(struct agent_routes *r, const struct catalog_agent *a,
+	const struct catalog_job *j, struct call *c, struct err *err)
+{
+	CLEANUP(buf_done) struct buf shut_out = BUF_INIT(CATALOG_ROW_MAX_KEYS);
+	struct gateway_grant_of of = { .at_ms = 0 };
+	int rc = drill_desk_sources(r->o.desk, j, &of.sources, &of.source_count, &of.at_ms, err);
+	if (rc == 0)
+		rc = catalog_agent_in_state(r->o.db, AGENT_REVOKED, &shut_out, err);
+	of.shut_out = shut_out.data;
+	of.shut_out_count = shut_out.len / 16;
+	return rc != 0 ? rc : gateway_open_grant(r->o.gateway, a->id, j->id, &of, on_grant, c, err);
+}
+
 /* A grant is called by its job. */
 void agent_routes_vault_grant(struct agent_routes *r, struct http_request *q,
 	const struct catalog_agent *a, const char *job, const char *what)
 {
 	struct err why = ERR_INIT;
 	CLEANUP(cleanup_free_p) struct catalog_job *j = calloc(1, sizeof(*j));
-	const char *const *sources = NULL;
-	size_t count = 0, len;
-	int64_t at_ms = 0;
+	size_t len;
 	const bool is_records = strcmp(what, "records") == 0;
 	if (http_request_method(q) != (is_records ? HTTP_POST : HTTP_GET) ||
 		(!is_records && what[0] != '\0')) {
@@ -252,8 +265,6 @@ void agent_routes_vault_grant(struct agent_routes *r, struct http_request *q,
 	}
 	int rc = j == NULL ? err_set(&why, ERR_NOMEM, "out of memory")
 			   : agent_routes_vault_drill(r, a, job, j, &why);
-	if (rc == 0 && !is_records)
-		rc = drill_desk_sources(r->o.desk, j, &sources, &count, &at_ms, &why);
 	struct call *c = rc == 0 ? call_new(r, q, a, is_records ? BYTES_TYPE : JSON_TYPE) : NULL;
 	if (rc == 0 && c == NULL)
 		rc = err_set(&why, ERR_NOMEM, "out of memory");
@@ -267,8 +278,7 @@ void agent_routes_vault_grant(struct agent_routes *r, struct http_request *q,
 		uint8_t *body = http_request_take_body(q, &len);
 		rc = gateway_records(r->o.gateway, a->id, j->id, body, len, on_answer, c, &why);
 	} else {
-		rc = gateway_open_grant(
-			r->o.gateway, a->id, j->id, at_ms, sources, count, on_grant, c, &why);
+		rc = open_grant(r, a, j, c, &why);
 	}
 	call_check(c, rc, &why);
 }

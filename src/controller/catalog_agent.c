@@ -166,6 +166,13 @@ int catalog_agent_each(struct db *db, int (*fn)(void *arg, const struct catalog_
 	return rc;
 }
 
+int catalog_agent_in_state(
+	struct db *db, enum catalog_agent_state state, struct buf *out, struct err *err)
+{
+	return catalog_row_keys(
+		db, &agent_row, "WHERE state = $1 ORDER BY id", DB_ARGS(db_int(state)), out, err);
+}
+
 /* ---- sources ----------------------------------------------------------------------------------
  */
 

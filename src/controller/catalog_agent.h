@@ -10,6 +10,7 @@
 
 #include "msg/msg_work.h"
 
+struct buf;
 struct db;
 struct err;
 
@@ -49,6 +50,10 @@ int catalog_agent_seen(
 /* Call ${fn} for each, by name; another value than 0 ends it and is returned. */
 int catalog_agent_each(struct db *db, int (*fn)(void *arg, const struct catalog_agent *a),
 	void *arg, struct err *err);
+
+/* Append the ids of agents in ${state}, 16 bytes each. */
+int catalog_agent_in_state(
+	struct db *db, enum catalog_agent_state state, struct buf *out, struct err *err);
 
 /* Replace the list of sources of an agent. */
 int catalog_agent_set_sources(struct db *db, const uint8_t id[16], const struct msg_source *sources,

@@ -70,15 +70,33 @@ int catalog_report_drop(struct db *db, const char *exercise, struct err *err)
 		       : rc;
 }
 
+static int each(struct db *db, struct buf *keys,
+	int (*fn)(void *arg, const struct catalog_report *r), void *arg, struct err *err)
+{
+	struct catalog_report r = { .plan_version = 0 };
+	size_t at = 0;
+	int rc = 0;
+	while (rc == 0 && (rc = catalog_row_next(db, &row, keys, &at, &r, err)) == 1)
+		rc = fn(arg, &r);
+	return rc;
+}
+
 int catalog_report_each(struct db *db, int64_t limit,
 	int (*fn)(void *arg, const struct catalog_report *r), void *arg, struct err *err)
 {
 	CLEANUP(buf_done) struct buf keys = BUF_INIT(CATALOG_ROW_MAX_KEYS);
-	struct catalog_report r = { .plan_version = 0 };
-	size_t at = 0;
 	int rc = catalog_row_keys(db, &row, "ORDER BY declared_ms DESC, exercise LIMIT $1",
 		DB_ARGS(db_int(limit > 0 ? limit : INT64_MAX)), &keys, err);
-	while (rc == 0 && (rc = catalog_row_next(db, &row, &keys, &at, &r, err)) == 1)
-		rc = fn(arg, &r);
-	return rc;
+	return rc == 0 ? each(db, &keys, fn, arg, err) : rc;
+}
+
+int catalog_report_each_orphan(struct db *db, int (*fn)(void *arg, const struct catalog_report *r),
+	void *arg, struct err *err)
+{
+	CLEANUP(buf_done) struct buf keys = BUF_INIT(CATALOG_ROW_MAX_KEYS);
+	int rc = catalog_row_keys(db, &row,
+		"WHERE job = '' AND ended_ms = 0 AND NOT EXISTS"
+		" (SELECT 1 FROM job WHERE job.drill = drill.exercise) ORDER BY exercise",
+		DB_NO_ARGS, &keys, err);
+	return rc == 0 ? each(db, &keys, fn, arg, err) : rc;
 }

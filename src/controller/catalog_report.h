@@ -28,6 +28,10 @@ int catalog_report_add(struct db *db, const struct catalog_report *r, struct err
 int catalog_report_set(struct db *db, const struct catalog_report *r, struct err *err);
 /* Strike what was never begun.  Return 0, -ERR_NOT_FOUND or -ERR_EXISTS (it has a job). */
 int catalog_report_drop(struct db *db, const char *exercise, struct err *err);
+/* Call ${fn} for each that was never begun and that no job is for; another value than 0 ends it and
+ * is returned. */
+int catalog_report_each_orphan(struct db *db, int (*fn)(void *arg, const struct catalog_report *r),
+	void *arg, struct err *err);
 int catalog_report_get(
 	struct db *db, const char *exercise, struct catalog_report *out, struct err *err);
 int catalog_report_each(struct db *db, int64_t limit,

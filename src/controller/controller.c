@@ -415,6 +415,14 @@ static int open_fleet(struct controller *c, struct err *err)
 	return fleet_new(&opts, config.data, config.len, &c->fleet, err);
 }
 
+static void sweep_drills(struct controller *c)
+{
+	struct err why = ERR_INIT;
+	size_t dropped = 0;
+	if (drill_desk_sweep(c->desk, &dropped, &why) != 0) /* the next start comes to it again */
+		log_error("controller.sweep_drills", "%s", why.msg);
+}
+
 static int open_rooms(struct controller *c, struct err *err)
 {
 	const struct dispatch_opts dispatch = { .db = c->db,
@@ -441,6 +449,8 @@ static int open_rooms(struct controller *c, struct err *err)
 		gateway_set_readers(c->gateway, fleet_domain(c->fleet));
 	if (rc == 0)
 		rc = drill_desk_new(&desk, &c->desk, err);
+	if (rc == 0)
+		sweep_drills(c);
 	if (rc == 0)
 		rc = dispatch_new(&dispatch, &c->dispatch, err);
 	const struct schedule_opts schedule = { .db = c->db,

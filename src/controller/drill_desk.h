@@ -51,6 +51,13 @@ int drill_desk_prepare(struct drill_desk *d, const struct drill_desk_order *o,
 /* For dispatch: ${j} was prepared and is not taken: nothing of its exercise stays.  Return 0,
  * -ERR_EXISTS (it was begun: it stays), -ERR_NOT_FOUND or -ERR_IO. */
 int drill_desk_drop(struct drill_desk *d, const struct catalog_job *j, struct err *err);
+/**
+ * drill_desk_sweep(d, dropped, err):
+ * At the start, before anything is ordered: take away exercises that were prepared and got no job,
+ * because the controller ended in between, with an audit record each; *${dropped}: how many.
+ * Return 0, -ERR_IO or what the catalog says.
+ */
+int drill_desk_sweep(struct drill_desk *d, size_t *dropped, struct err *err);
 /* For dispatch: what the order says.  The grant is made by the agent's first question. */
 int drill_desk_fill(
 	struct drill_desk *d, const struct catalog_job *j, struct msg_order *out, struct err *err);

@@ -100,6 +100,26 @@ int fleet_revoke(struct fleet *f, const uint8_t agent[16], const char *who, stru
 int fleet_strike(struct fleet *f, const uint8_t agent[16], const void *config, size_t len,
 	const char *who, struct err *err);
 
+/* A key of the config by its id: an identity or a drill key, maybe of nobody in the catalog. */
+struct fleet_key {
+	uint8_t id[32]; /* kid or rkid of docs/FORMAT.md, as 'holdfast key show' lists it */
+	bool is_struck; /* an identity that is marked revoked */
+	struct catalog_agent agent; /* what of an agent the config tells: role, id and IK, or group
+				       and DK; the name is the first digits of the key's id */
+};
+/* The key whose id, or whose agent's id, begins with ${text}: 8 to 64 hex digits.  Return 0,
+ * -ERR_USAGE (no id, or of several) or -ERR_NOT_FOUND. */
+int fleet_key_find(
+	const struct domain *d, const char *text, struct fleet_key *out, struct err *err);
+/**
+ * fleet_key_strike(f, id, config, len, who, err):
+ * As fleet_strike(), of the key with the id ${id} (64 hex digits) that no agent of the catalog has,
+ * or one that is shut out.  Return as fleet_strike(); also -ERR_EXISTS (an agent that is not shut
+ * out has it).
+ */
+int fleet_key_strike(struct fleet *f, const char *id, const void *config, size_t len,
+	const char *who, struct err *err);
+
 /**
  * fleet_identify(f, peer, need, out, err):
  * Who calls on the agents' port: its certificate's key is the one in the catalog, it is active and

@@ -99,6 +99,8 @@ struct request {
 	/* grant */
 	char **sources; /* owned */
 	size_t source_count;
+	uint8_t *shut_out; /* owned */
+	size_t shut_out_count;
 	int64_t at_ms;
 };
 
@@ -252,6 +254,7 @@ static void request_free(struct request *r)
 	for (size_t i = 0; i < r->source_count; i++)
 		free(r->sources[i]);
 	free(r->sources);
+	free(r->shut_out);
 	buf_done(&r->out);
 	free(r);
 }
@@ -515,17 +518,24 @@ static int run_grant(struct request *r, struct err *err)
 	const struct gateway_grant_opts opts = { .vault = &r->v->gateway->o.vault,
 		.at_ms = r->at_ms,
 		.sources = (const char *const *)r->sources,
-		.source_count = r->source_count };
+		.source_count = r->source_count,
+		.shut_out = r->shut_out,
+		.shut_out_count = r->shut_out_count };
 	return r->v->grant != NULL ? 0 : gateway_grant_new(&opts, &r->v->grant, err);
 }
 
-static int copy_sources(struct request *r, const char *const *sources, size_t n, struct err *err)
+static int copy_grant_of(struct request *r, const struct gateway_grant_of *of, struct err *err)
 {
-	r->sources = calloc(n + 1, sizeof(*r->sources));
-	if (r->sources == NULL)
+	r->at_ms = of->at_ms;
+	r->sources = calloc(of->source_count + 1, sizeof(*r->sources));
+	r->shut_out = malloc(of->shut_out_count * 16 + 1);
+	if (r->sources == NULL || r->shut_out == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	for (; r->source_count < n; r->source_count++) {
-		r->sources[r->source_count] = strdup(sources[r->source_count]);
+	if (of->shut_out_count > 0)
+		memcpy(r->shut_out, of->shut_out, of->shut_out_count * 16);
+	r->shut_out_count = of->shut_out_count;
+	for (; r->source_count < of->source_count; r->source_count++) {
+		r->sources[r->source_count] = strdup(of->sources[r->source_count]);
 		if (r->sources[r->source_count] == NULL)
 			return err_set(err, ERR_NOMEM, "out of memory");
 	}
@@ -533,13 +543,11 @@ static int copy_sources(struct request *r, const char *const *sources, size_t n,
 }
 
 int gateway_open_grant(struct gateway *g, const uint8_t agent_id[16], const char *job,
-	int64_t at_ms, const char *const *sources, size_t n, gateway_fn fn, void *arg,
-	struct err *err)
+	const struct gateway_grant_of *of, gateway_fn fn, void *arg, struct err *err)
 {
 	struct visitor *v = find(g, agent_id, job, true, NULL);
 	struct request *r = request_new(16, run_grant, NULL, 0);
-	int rc = r == NULL ? err_set(err, ERR_NOMEM, "out of memory")
-			   : copy_sources(r, sources, n, err);
+	int rc = r == NULL ? err_set(err, ERR_NOMEM, "out of memory") : copy_grant_of(r, of, err);
 	if (rc == 0 && v == NULL) {
 		rc = visitor_new(g, agent_id, "", true, &v, err);
 		if (rc == 0) {
@@ -552,7 +560,6 @@ int gateway_open_grant(struct gateway *g, const uint8_t agent_id[16], const char
 			request_free(r);
 		return rc;
 	}
-	r->at_ms = at_ms;
 	return hand_over(v, r, fn, arg);
 }
 

@@ -79,12 +79,18 @@ void gateway_touch_job(struct gateway *g, const char *job);
 void gateway_end_job(struct gateway *g, const char *job);
 void gateway_end_agent(struct gateway *g, const uint8_t agent_id[16]);
 
-/* Open the grant of a drill's job: the newest snapshots received at or before ${at_ms} of
- * ${sources}.  A grant is called by its job's id.  Opened already: answered at once.  Answered with
- * no data when it can be asked. */
+/* What a grant is of; as the members of gateway_grant_opts, borrowed for the call. */
+struct gateway_grant_of {
+	int64_t at_ms;
+	const char *const *sources;
+	size_t source_count;
+	const uint8_t *shut_out;
+	size_t shut_out_count;
+};
+/* Open the grant of a drill's job.  A grant is called by its job's id.  Opened already: answered at
+ * once.  Answered with no data when it can be asked. */
 int gateway_open_grant(struct gateway *g, const uint8_t agent_id[16], const char *job,
-	int64_t at_ms, const char *const *sources, size_t count, gateway_fn fn, void *arg,
-	struct err *err);
+	const struct gateway_grant_of *of, gateway_fn fn, void *arg, struct err *err);
 /* Answered with encoded msg_points. */
 int gateway_points(struct gateway *g, const uint8_t agent_id[16], const char *grant, gateway_fn fn,
 	void *arg, struct err *err);

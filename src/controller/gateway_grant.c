@@ -24,6 +24,7 @@
  * (1) allowed holds exactly the IDs of the chosen snapshots' reference lists.
  * (2) What is asked for is compared with allowed before the vault is asked: a no says nothing of
  *     what the vault holds.
+ * (3) A writer that the catalog has shut out counts as revoked, also before its key is struck.
  */
 
 struct point {
@@ -52,6 +53,16 @@ static void on_bad(void *arg, const char *object, const struct err *why)
 static int add_allowed(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
 {
 	return id_set_add(arg, id, cr_len, NULL, err);
+}
+
+/* Invariant 3. */
+static void mark_shut_out(struct snapshot_list *list, const uint8_t *ids, size_t count)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct snapshot *s = &list->at[i];
+		for (size_t k = 0; k < count && !s->is_writer_revoked; k++)
+			s->is_writer_revoked = memcmp(s->record.agent_id, ids + k * 16, 16) == 0;
+	}
 }
 
 /* The newest of ${source} that was there at ${at_ms}. */
@@ -99,6 +110,7 @@ int gateway_grant_new(
 		rc = fetch_new(g->vault, &g->fetch, err);
 	if (rc == 0)
 		rc = snapshot_list(g->vault, on_bad, NULL, &g->list, err);
+	mark_shut_out(&g->list, o->shut_out, o->shut_out_count);
 	if (rc == 0)
 		rc = id_set_new(&g->allowed, err);
 	for (size_t i = 0; rc == 0 && i < g->count; i++)

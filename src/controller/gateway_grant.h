@@ -18,10 +18,15 @@ struct gateway_grant_opts {
 	int64_t at_ms;                     /* snapshots received later do not count */
 	const char *const *sources;        /* names */
 	size_t source_count;
+	/* Agents that are shut out, 16 bytes each: their snapshots count as those of a writer whose
+	 * key was struck do, only where nobody else has a source of the name. */
+	const uint8_t *shut_out;
+	size_t shut_out_count;
 };
 
 /* Open the vault for reading and choose.  A source without a snapshot is left out: the drill tells
- * that.  Return 0, -ERR_USAGE (two agents have a source of that name) or as vault_open(). */
+ * that.  Return 0, -ERR_USAGE (two agents that work have a source of that name) or as vault_open().
+ */
 int gateway_grant_new(
 	const struct gateway_grant_opts *opts, struct gateway_grant **out, struct err *err);
 void gateway_grant_free(struct gateway_grant *g);

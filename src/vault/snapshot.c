@@ -248,7 +248,8 @@ static int explain_two(const struct snapshot *a, const struct snapshot *b, struc
 		a->label.source, x, a->label.host, y, b->label.host);
 	return err_hint(err,
 		"write the source as '%.16s/%s', or with the host's name before the '/' (in a plan "
-		"\"source:%.16s/%s\"), or revoke the agent that is no more",
+		"\"source:%.16s/%s\"), or revoke the agent that is no more, with "
+		"the officer's key",
 		y, b->label.source, y, b->label.source);
 }
 

@@ -34,8 +34,9 @@ struct snapshot {
 	uint8_t hash[32];          /* snap_hash: its hex is the snapshot's id for people */
 	struct label label;        /* owned, decoded */
 	bool is_signer_known;      /* signature checked against the config; false = no config */
-	bool is_writer_revoked;    /* the config lists no key of its agent that is not revoked */
-	bool is_forked;            /* another live snapshot of the source has the same seq */
+	bool is_writer_revoked; /* the config lists no key of its agent that is not revoked, or who
+				   reads knows that it is shut out (gateway_grant) */
+	bool is_forked;         /* another live snapshot of the source has the same seq */
 	enum snapshot_fate fate;
 };
 

@@ -26,6 +26,7 @@
 #include "controller/schedule.h"
 #include "msg/msg_error.h"
 #include "net/http_server.h"
+#include "vault/domain.h"
 #include "web/api_show.h"
 
 /*
@@ -227,6 +228,31 @@ static int post_revoke(struct request *r, json_t **out, struct err *err)
 		rc = catalog_agent_get(r->db, a->id, a, err);
 	if (rc == 0)
 		*out = show_agent(r, a);
+	return rc;
+}
+
+/* The newest config: what an officer signs upon. */
+static int get_config(struct request *r, json_t **out, struct err *err)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT((size_t)4 << 20);
+	size_t len;
+	const void *data = fleet_config(controller_fleet(r->c), &len);
+	int rc = text_base64(data, len, &text, err);
+	if (rc == 0)
+		*out = json_pack("{s:s}", "config", buf_cstr(&text));
+	return rc;
+}
+
+static int post_strike(struct request *r, json_t **out, struct err *err)
+{
+	CLEANUP(buf_done) struct buf config = BUF_INIT((size_t)4 << 20);
+	int rc = need_config(r, &config, err);
+	if (rc == 0)
+		rc = fleet_key_strike(controller_fleet(r->c), r->parts[1], config.data, config.len,
+			r->who.name, err);
+	if (rc == 0)
+		*out = json_pack("{s:I}", "config_epoch",
+			(json_int_t)fleet_domain(controller_fleet(r->c))->epoch);
 	return rc;
 }
 
@@ -610,6 +636,8 @@ static const struct route {
 	{ HTTP_GET, { "agents", "*", "approval" }, PEOPLE_VIEWER, NULL, get_approval },
 	{ HTTP_POST, { "agents", "*", "approve" }, PEOPLE_APPROVER, "agent.approve", post_approve },
 	{ HTTP_POST, { "agents", "*", "revoke" }, PEOPLE_APPROVER, "agent.revoke", post_revoke },
+	{ HTTP_GET, { "config" }, PEOPLE_VIEWER, NULL, get_config },
+	{ HTTP_POST, { "keys", "*", "strike" }, PEOPLE_APPROVER, "key.strike", post_strike },
 	{ HTTP_POST, { "enrolments" }, PEOPLE_OPERATOR, "agent.token", post_enrolment },
 	{ HTTP_GET, { "jobs" }, PEOPLE_VIEWER, NULL, get_jobs },
 	{ HTTP_POST, { "jobs" }, PEOPLE_OPERATOR, "job.run", post_job },

@@ -5,6 +5,8 @@ Every line is one object; its "schema" says which file it must fit.  With names,
 of them must be there; NAME/WORD is one with this message_type or id.  Lines that do not begin with
 '{' are passed over (text on standard error).
 A schema that leaves an object open or a value without a kind is refused: it would fit anything.
+With --groups the input is of many commands, each behind a line "@ NAME...": one line, PASS or FAIL,
+for each; so that a script needs to begin Python once.
 The names that were seen are added to the file HOLDFAST_SCHEMAS_SEEN, if that is set.
 """
 import datetime
@@ -61,9 +63,10 @@ def load(directory, name):
     return jsonschema.Draft202012Validator(schema, format_checker=FORMATS)
 
 
-def main(directory, wanted):
-    validators, seen, bad = {}, set(), 0
-    for number, line in enumerate(sys.stdin, 1):
+def problems(directory, lines, wanted, validators):
+    """What is wrong with the lines; a validator of each schema that is met goes to validators."""
+    seen, bad = set(), []
+    for number, line in enumerate(lines, 1):
         if not line.startswith("{"):
             continue
         try:
@@ -75,18 +78,32 @@ def main(directory, wanted):
             seen.add(name + "/" + value.get("message_type", ""))
             seen.add(name + "/" + str(value.get("id", "")))
             for error in validators[name].iter_errors(value):
-                print(f"line {number}: {name}: {error.json_path}: {error.message[:300]}")
-                bad = 1
+                bad.append(f"line {number}: {name}: {error.json_path}: {error.message[:300]}")
         except (ValueError, KeyError, AttributeError, OSError) as e:
-            print(f"line {number}: {e!r}: {line[:200]}")
-            bad = 1
-    for name in sorted(set(wanted) - seen):
-        print(f"no object of '{name}'")
-        bad = 1
+            bad.append(f"line {number}: {e!r}: {line[:200]}")
+    return bad + [f"no object of '{name}'" for name in sorted(set(wanted) - seen)]
+
+
+def check_groups(directory, text, validators):
+    """One line for each group, "PASS ..." or "FAIL ..."; a group begins with "@ NAME..."."""
+    for group in text.split("\n@ ")[1:]:
+        head, _, rest = group.partition("\n")
+        bad = problems(directory, rest.splitlines(), head.split(), validators)
+        print(f"FAIL does not fit {head}: " + "; ".join(bad) if bad else f"PASS {head}")
+
+
+def main(directory, wanted):
+    validators, bad = {}, []
+    if wanted == ["--groups"]:
+        check_groups(directory, "\n" + sys.stdin.read(), validators)
+    else:
+        bad = problems(directory, sys.stdin, wanted, validators)
+        for text in bad:
+            print(text)
     if os.environ.get("HOLDFAST_SCHEMAS_SEEN"):
         with open(os.environ["HOLDFAST_SCHEMAS_SEEN"], "a", encoding="utf-8") as f:
             f.writelines(name + "\n" for name in validators)
-    return bad
+    return 1 if bad else 0
 
 
 sys.exit(main(sys.argv[1], sys.argv[2:]))

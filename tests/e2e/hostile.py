@@ -254,11 +254,11 @@ PEOPLE_MAY = (  # docs/API.md; what is asked for does not exist, so that a right
     ("viewer", "GET", "status"), ("viewer", "GET", "agents"), ("viewer", "GET", "agents/none"),
     ("viewer", "GET", "agents/none/approval"), ("viewer", "GET", "jobs"),
     ("viewer", "GET", "jobs/none"), ("viewer", "GET", "schedules"), ("viewer", "GET", "drills"),
-    ("viewer", "GET", "reports/none"), ("viewer", "GET", "snapshots"), ("auditor", "GET", "audit"),
+    ("viewer", "GET", "reports/none"), ("viewer", "GET", "snapshots"), ("viewer", "GET", "config"), ("auditor", "GET", "audit"),
     ("operator", "POST", "enrolments"), ("operator", "POST", "jobs"),
     ("operator", "POST", "jobs/none/cancel"), ("operator", "POST", "drills"),
     ("approver", "POST", "agents/none/approve"), ("approver", "POST", "agents/none/revoke"),
-    ("officer", "GET", "tokens"), ("officer", "POST", "tokens"),
+    ("approver", "POST", "keys/none/strike"), ("officer", "GET", "tokens"), ("officer", "POST", "tokens"),
     ("officer", "POST", "tokens/none/revoke"))
 
 

@@ -43,7 +43,8 @@ is() { # name want got
 	if [ "$2" = "$3" ]; then ok; else not_ok "$1: '$3' instead of '$2'"; fi
 }
 
-# json STATUS WANTED COMMAND...: as in cli.sh; the objects stay in $SCRATCH/json.
+# json STATUS WANTED COMMAND...: as in cli.sh; the objects stay in $SCRATCH/json.  Whether they fit
+# their schemas is looked at by finish, for all at once.
 json() {
 	local status=$1 wanted=$2 got
 	shift 2
@@ -54,13 +55,36 @@ json() {
 	else
 		not_ok "json $*: exit $got instead of $status" "$(cat "$SCRATCH/json.err")"
 	fi
-	# shellcheck disable=SC2086
-	if OUT=$(python3 "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" $wanted \
-		<"$SCRATCH/json" 2>&1); then
-		ok
-	else
-		not_ok "json $*: does not fit" "$OUT"
-	fi
+	JSON_COUNT=$((JSON_COUNT + 1))
+	{
+		printf '@ %s\n' "$wanted"
+		cat "$SCRATCH/json"
+	} >>"$SCRATCH/json.all"
+}
+JSON_COUNT=0
+
+# check_schemas: a claim for each json.
+check_schemas() {
+	local verdict text checked=0
+	[ "$JSON_COUNT" -gt 0 ] || return
+	python3 "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" --groups <"$SCRATCH/json.all" \
+		>"$SCRATCH/json.checked" 2>&1
+	while read -r verdict text; do
+		case $verdict in
+		PASS) ok ;;
+		FAIL) not_ok "$text" ;;
+		*) echo "$verdict $text" ;;
+		esac
+		checked=$((checked + 1))
+	done <"$SCRATCH/json.checked"
+	is "every object was held against its schema" $JSON_COUNT $checked
+}
+
+finish() {
+	check_schemas
+	echo "$(basename "$0" .sh): $PASSED passed, $FAILED failed"
+	[ "$FAILED" -eq 0 ]
+	exit
 }
 
 # field EXPRESSION: a Python expression over o, the last object that json left.

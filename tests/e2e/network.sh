@@ -34,6 +34,9 @@ expect 0 "hello" until_true 10 has_seen line3
 json 0 agent-list "$HF" agent list
 json 0 agent-show "$HF" agent show line3
 is "its source" plant "$(field 'o["sources"][0]["name"]')"
+line3_id=$(field 'o["id"]')
+expect 1 "the key of an agent that works" "$HF" agent strike "$line3_id"
+says "the key of an agent that works" "holdfast agent revoke line3"
 
 # ---- ordered and by itself
 json 0 job-run "$HF" job run line3 plant
@@ -133,6 +136,17 @@ json 0 agent-list "$HF" agent list
 is "agents are not in the vault" 0 "$(field 'len(o["agents"])')"
 is "but snapshots are" "$count" "$(python3 "$NET_PY/ask.py" GET "/api/v1/snapshots?limit=1000" |
 	grep -o '"seq"' | wc -l)"
+# its key is in the vault, and it has no name any more
+json 0 agent-strike "$HF" agent strike "$line3_id"
+is "struck by its id" "$line3_id" "$(field 'o["agent_id"]')"
+expect 0 "struck already" "$HF" agent strike "${line3_id:0:8}"
+says "struck already" "is struck already"
+expect 10 "no such key" "$HF" agent strike 0123456789abcdef
+expect 2 "no key" "$HF" agent strike line3
+OUT=$("$HF" key show --vault "$V")
+says "the vault lists it as revoked" "(revoked)"
+OUT=$("$HF" audit --limit 100) # the agent goes on asking, and is refused
+says "the audit tells it" "the identity key of agent $line3_id"
 stop_process "$CONTROLLER" 0 "controller"
 
 # ---- a new controller for the same vault: agents enrol again, the store hardly grows

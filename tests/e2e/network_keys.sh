@@ -35,6 +35,7 @@ agent_conf line3 capture \
 	"sources = ( { name = \"plc3\"; type = \"files\"; truth = \"files\"; prefix = \"plc3\"; paths = [ \"$S\" ]; } );"
 enrol line3 capture
 start_agent line3
+LINE3=$AGENT_PID
 for n in 1 2; do
 	agent_conf "sandbox$n" sandbox \
 		"drill = { work = \"$SCRATCH/work$n\"; reports = \"$SCRATCH/reports$n\"; };"
@@ -86,12 +87,23 @@ drills() {
 	python3 "$NET_PY/ask.py" GET "/api/v1/drills?limit=100" | grep -o '"declared"' | wc -l
 }
 
+# order_drill: of the second, not waited for; $job is its job.
+order_drill() {
+	python3 "$NET_PY/ask.py" POST /api/v1/drills "$(python3 -c '
+import base64, json, sys
+plan = open(sys.argv[1], "rb").read()
+print(json.dumps({"agent": "sandbox2", "plan_name": "small.plan",
+                  "plan": base64.b64encode(plan).decode()}))' "$SCRATCH/small.plan")" >"$SCRATCH/ordered"
+	job=$(grep -oE '"id": ?"[0-9a-f]{32}"' "$SCRATCH/ordered" | head -n 1 | grep -oE '[0-9a-f]{32}')
+}
+
 # ---- two sandboxes of one group
 back_up
 first=$SNAPSHOT
 expect 0 "a drill by the first" drill sandbox1
 enrol sandbox2 sandbox --group line3
 start_agent sandbox2
+SANDBOX2=$AGENT_PID
 drill_key sandbox1
 drill_key sandbox2
 opens 0 sandbox1 "$first"
@@ -109,12 +121,7 @@ opens 0 sandbox2 "$second"
 kill -STOP "$AGENT_PID"
 drills_before=$(drills)
 files_before=$(find "$C/state/reports" -mindepth 1 -maxdepth 1 | wc -l)
-python3 "$NET_PY/ask.py" POST /api/v1/drills "$(python3 -c '
-import base64, json, sys
-plan = open(sys.argv[1], "rb").read()
-print(json.dumps({"agent": "sandbox2", "plan_name": "small.plan",
-                  "plan": base64.b64encode(plan).decode()}))' "$SCRATCH/small.plan")" >"$SCRATCH/ordered"
-job=$(grep -oE '"id": ?"[0-9a-f]{32}"' "$SCRATCH/ordered" | head -n 1 | grep -oE '[0-9a-f]{32}')
+order_drill
 expect 1 "the same drill once more" drill sandbox2
 says "the same drill once more" "of the same plan is"
 is "one exercise more" $((drills_before + 1)) "$(drills)"
@@ -155,14 +162,71 @@ opens 0 sandbox2 "$SNAPSHOT"
 opens 0 sandbox1 "$second"
 expect 0 "the recovery file reads all of it" "$HF" verify --data --vault "$V"
 expect 0 "restore" "$HF" restore "$SNAPSHOT" --vault "$V" --to "$SCRATCH/back"
-expect 0 "the second of the group goes on" drill sandbox2
+json 0 drill-run "$HF" drill run --server "$HOLDFAST_SERVER" --agent sandbox2 \
+	--plan "$SCRATCH/small.plan" --reports "$SCRATCH"
+is "the second of the group goes on" "pass small" "$(field 'o["verdict"][:4] + " " + o["plan_id"]')"
 expect 2 "the first does not" drill sandbox1
 
-# ---- a capture agent: its signature counts no more at the vault either
-json 0 agent-revoke "$HF" agent revoke line3
+# ---- a capture agent enrols anew: two agents have a source of one name
+# drilled: the snapshot of the last drill's report.
+drilled() {
+	python3 - "$SCRATCH" <<'P'
+import base64, glob, json, os, sys
+last = max(glob.glob(os.path.join(sys.argv[1], "*-*.json")), key=os.path.getmtime)
+report = json.loads(base64.b64decode(json.load(open(last))["payload"]))
+print(report["predicate"]["systems"][0]["recovery_point"]["snapshot_id"][:8])
+P
+}
+old_id=$("$HF" agent show line3 --json | grep -oE '"id": ?"[0-9a-f]{32}"' | grep -oE '[0-9a-f]{32}')
+kill -TERM "$LINE3"
+wait "$LINE3"
+mv "$SCRATCH/line3.d" "$SCRATCH/line3.old"
+expect 3 "line3 is shut out" env -u HOLDFAST_OFFICER_KEY "$HF" agent revoke line3
+says "line3 is shut out" "who reads the vault without this controller must say whose"
+enrol line3 capture
+start_agent line3
+expect 0 "hello" until_true 10 has_seen line3
+json 0 job-run "$HF" job run line3 plc3
+new=$(field 'o["result"]["snapshot"][:8]')
+expect 0 "the controller knows who is shut out" drill sandbox2
+is "the drill is of the new agent's snapshot" "$new" "$(drilled)"
+expect 2 "the vault alone does not" "$HF" restore latest --source plc3 --vault "$V" --to "$SCRATCH/no"
+says "the vault alone does not" "two agents have a source named 'plc3'"
+says "the vault alone does not" "with the officer's key"
+
+# ---- its signature counts no more at the vault either
+json 0 agent-revoke "$HF" agent revoke "$old_id"
 is "struck" False "$(field 'o["in_config"]')"
 OUT=$("$HF" key show --vault "$V")
 says "the vault lists it as revoked" "(revoked)"
+expect 0 "now the vault alone does" "$HF" restore latest --source plc3 --vault "$V" --to "$SCRATCH/yes"
+expect 0 "a drill by the same name" drill sandbox2
+is "of the new agent's snapshot" "$new" "$(drilled)"
 expect 0 "its snapshots stay" "$HF" verify --data --vault "$V"
+
+# ---- the controller dies between a drill's files and its job: as it is found then
+kill -TERM "$SANDBOX2" # so that nobody takes the order
+wait "$SANDBOX2"
+drills_before=$(drills)
+files_before=$(find "$C/state/reports" -mindepth 1 -maxdepth 1 | wc -l)
+order_drill
+kill -KILL "$CONTROLLER"
+wait "$CONTROLLER" 2>/dev/null
+exercise=$(python3 -c '
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+print(*db.execute("SELECT drill FROM job WHERE id = ?", (sys.argv[2],)).fetchone())
+db.execute("DELETE FROM job WHERE id = ?", (sys.argv[2],))
+db.commit()' "$C/state/catalog.db" "$job")
+mkdir "$C/state/reports/01234567-89ab-4def-8123-456789abcdef"
+expect 0 "its files are there" test -e "$C/state/reports/$exercise/plan"
+start_controller
+is "no exercise more" "$drills_before" "$(drills)"
+is "no directory more" "$files_before" "$(find "$C/state/reports" -mindepth 1 -maxdepth 1 | wc -l)"
+OUT=$("$HF" audit --limit 20)
+says "the audit tells it" "$exercise"
+says "and why" "the controller ended before its job was recorded"
+start_agent sandbox2
+expect 0 "the same plan is free" drill sandbox2
 stop_process "$CONTROLLER" 0 "controller"
 finish

@@ -8,7 +8,7 @@
 S=$SCRATCH/src
 mkdir "$S" "$S.hurt"
 printf 'one\n' >"$S/one"
-head -c 6000000 /dev/urandom >"$S/large"
+head -c 24000000 /dev/urandom >"$S/large" # more than is sent before it is canceled
 printf 'two\n' >"$S.hurt/two"
 new_vault "$SCRATCH/vault"
 new_controller "$SCRATCH/controller" "$SCRATCH/vault"
@@ -29,7 +29,7 @@ json 0 agent-token "$HF" agent token --role sandbox --group line3 --name box --t
 refused 2 usage "$HF" agent token
 refused 2 usage "$HF" agent token --role boss
 agent_conf line3 capture "sources = ( { name = \"plant\"; type = \"files\"; paths = [ \"$S\" ]; },
-{ name = \"hurt\"; type = \"files\"; paths = [ \"$S.hurt\" ]; } ); limits = { bytes_per_s = \"1MiB\"; };"
+{ name = \"hurt\"; type = \"files\"; paths = [ \"$S.hurt\" ]; } ); limits = { bytes_per_s = \"256KiB\"; };"
 agent_conf box sandbox
 ask_in line3 capture
 json 0 agent-show "$HF" agent show line3
@@ -38,10 +38,30 @@ json 0 agent-list "$HF" agent list
 refused 2 usage "$HF" agent approve line3
 refused 12 auth "$HF" agent approve line3 --fingerprint AAAA-BBBB-CCCC-DDDD
 refused 10 not-found "$HF" agent approve nobody --fingerprint "$PRINT"
-json 0 agent-approve "$HF" agent approve line3 --fingerprint "$PRINT"
-is "it is in" "line3 active" "$(field 'o["name"] + " " + o["state"]')"
 line3=$ENROLLING
+
+# ---- another officer comes first: here, and on a host with a memory of its own
+# officer_waits NAME: approve it as somebody who has not typed the fingerprint yet.
+officer_waits() {
+	rm -f "$SCRATCH/officer.asked" "$SCRATCH/officer.go"
+	python3 "$NET_PY/at_prompt.py" "$SCRATCH/officer" "Type it as" "$PRINT" \
+		"$HF" agent approve "$1" >"$SCRATCH/officer.out" 2>&1 &
+	OFFICER=$!
+	PROCESSES+=("$OFFICER")
+	expect 0 "approve $1 asks" until_true 20 test -e "$SCRATCH/officer.asked"
+}
+officer_goes_on() { # NAME
+	: >"$SCRATCH/officer.go"
+	wait "$OFFICER"
+	is "$1" 0 $?
+	OUT=$(cat "$SCRATCH/officer.out")
+}
+officer_waits line3
 enrol box sandbox --group line3
+officer_goes_on "approve line3 after another officer's change"
+says "signed upon it" "config 3 is signed"
+json 0 agent-show "$HF" agent show line3
+is "it is in" "line3 active" "$(field 'o["name"] + " " + o["state"]')"
 wait "$line3"
 is "line3 is enrolled" 0 $?
 json 0 agent-show "$HF" agent show box
@@ -110,9 +130,23 @@ refused 12 auth "${W[@]}" audit
 json 0 token-revoke "$HF" token revoke watcher
 refused 12 auth "${W[@]}" job list
 json 0 token-list "$HF" token list
+agent_conf late capture "sources = ( { name = \"late\"; type = \"files\"; paths = [ \"$S\" ]; } );"
+ask_in late capture
+mkdir "$SCRATCH/host2"
+cp "$HOLDFAST_OFFICER_KEY" "$HOLDFAST_OFFICER_KEY.seen" "$SCRATCH/host2/"
+HOLDFAST_OFFICER_KEY=$SCRATCH/host2/officer.key officer_waits late
 json 0 agent-revoke "$HF" agent revoke line3
 id=$(field 'o["id"]')
 is "it is out" revoked "$(field 'o["state"]')"
+officer_goes_on "approve late on another host"
+says "signed upon it" "config 5 is signed"
+wait "$ENROLLING"
+is "late is enrolled" 0 $?
+is "the other host remembers what counts" 5 \
+	"$(awk 'NR == 2 { print $2 }' "$SCRATCH/host2/officer.key.seen")"
+json 0 agent-list "$HF" agent list
+is "nothing came back" "False True" "$(field \
+	'" ".join(str(a["in_config"]) for a in sorted(o["agents"], key=lambda a: a["name"] != "line3") if a["name"] in ("line3", "late"))')"
 json 0 agent-list "$HF" agent list
 is "the list says so" revoked "$(field '[a["state"] for a in o["agents"] if a["name"] == "line3"][0]')"
 json 0 agent-revoke "$HF" agent revoke line3

@@ -1,8 +1,10 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,8 +47,12 @@ TestSuite(officer_seen, .init = setup, .fini = teardown);
 static int keep(
 	const uint8_t id[16], const struct officer_seen *now, const struct officer_seen *next)
 {
+	int fd = -1;
 	err_clear(&err);
-	return officer_seen_keep(key, id, now, next, &err);
+	cr_assert(eq(int, officer_seen_lock(key, &fd, &err), 0), "%s", err.msg);
+	int rc = officer_seen_keep(key, id, now, next, &err);
+	(void)close(fd);
+	return rc;
 }
 
 Test(officer_seen, what_is_seen_first_is_believed_and_kept_for_its_owner_only)
@@ -66,15 +72,14 @@ Test(officer_seen, an_older_config_gets_no_other_signature)
 	cr_expect(eq(int, officer_seen_check(key, plant, &three, &four_b, &err), -ERR_ROLLBACK));
 	cr_expect(ne(ptr, strstr(err.msg, "shows config 3, but 4 was"), NULL), "%s", err.msg);
 	cr_expect(ne(ptr, strstr(err.hint, "struck keys back"), NULL), "%s", err.hint);
-	cr_expect(eq(int, keep(plant, &three, &four_b), -ERR_ROLLBACK));
-	cr_expect(eq(int, keep(plant, &three, NULL), -ERR_ROLLBACK));
+	cr_expect(eq(int, officer_seen_check(key, plant, &three, NULL, &err), -ERR_ROLLBACK));
 	cr_expect(eq(int, keep(plant, &four, &five), 0), "%s", err.msg); /* nothing was changed */
 }
 
 Test(officer_seen, another_config_of_the_same_epoch_is_refused)
 {
 	cr_assert(eq(int, keep(plant, &four, NULL), 0));
-	cr_expect(eq(int, keep(plant, &four_b, &five), -ERR_ROLLBACK));
+	cr_expect(eq(int, officer_seen_check(key, plant, &four_b, &five, &err), -ERR_ROLLBACK));
 	cr_expect(ne(ptr, strstr(err.msg, "another config 4"), NULL), "%s", err.msg);
 }
 
@@ -84,11 +89,49 @@ Test(officer_seen, a_change_whose_answer_was_lost_can_be_repeated)
 	cr_expect(eq(int, keep(plant, &three, &four), 0), "%s", err.msg);
 }
 
+Test(officer_seen, what_another_process_signed_since_the_look_is_busy_and_no_rollback)
+{
+	cr_assert(eq(int, keep(plant, &three, NULL), 0));
+	cr_assert(eq(int, officer_seen_check(key, plant, &three, &four_b, &err), 0));
+	cr_assert(eq(int, keep(plant, &three, &four), 0)); /* the other process */
+	cr_expect(eq(int, keep(plant, &three, &four_b), -ERR_BUSY));
+	cr_expect(ne(ptr, strstr(err.msg, "config 4 was signed here since config 3"), NULL), "%s",
+		err.msg);
+	cr_expect(ne(ptr, strstr(err.hint, "repeat"), NULL), "%s", err.hint);
+	cr_expect(eq(int, officer_seen_check(key, plant, &four, &five, &err), 0));
+	cr_expect(eq(int, keep(plant, &four, &five), 0), "%s", err.msg);
+}
+
+Test(officer_seen, a_config_that_came_too_late_gives_way_to_the_one_of_its_epoch)
+{
+	cr_assert(eq(int, keep(plant, &three, &four), 0));
+	cr_assert(eq(int, officer_seen_check(key, plant, &four_b, &five, &err), -ERR_ROLLBACK));
+	/* not to an older one, nor when something else is remembered than what was refused */
+	cr_assert(eq(int, officer_seen_give_way(key, plant, &four, &three, &err), 0));
+	cr_assert(eq(int, officer_seen_give_way(key, plant, &four_b, &four, &err), 0));
+	cr_assert(eq(int, officer_seen_give_way(key, other, &four, &four_b, &err), 0));
+	cr_expect(eq(int, officer_seen_check(key, plant, &four_b, &five, &err), -ERR_ROLLBACK));
+	cr_expect(eq(int, officer_seen_check(key, plant, &four, &five, &err), 0));
+	cr_assert(eq(int, officer_seen_give_way(key, plant, &four, &four_b, &err), 0));
+	cr_expect(eq(int, officer_seen_check(key, plant, &four_b, &five, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, officer_seen_check(key, plant, &four, &five, &err), -ERR_ROLLBACK));
+}
+
+Test(officer_seen, one_at_a_time_holds_the_lock)
+{
+	int fd = -1, again = open(key, O_RDONLY | O_CLOEXEC);
+	cr_assert(eq(int, officer_seen_lock(key, &fd, &err), 0));
+	cr_expect(eq(int, flock(again, LOCK_EX | LOCK_NB), -1));
+	(void)close(fd);
+	cr_expect(eq(int, flock(again, LOCK_EX | LOCK_NB), 0));
+	(void)close(again);
+}
+
 Test(officer_seen, each_domain_has_a_memory_of_its_own)
 {
 	cr_assert(eq(int, keep(plant, &four, &five), 0));
 	cr_assert(eq(int, keep(other, &three, &four), 0), "%s", err.msg);
-	cr_expect(eq(int, keep(plant, &four, NULL), -ERR_ROLLBACK));
+	cr_expect(eq(int, officer_seen_check(key, plant, &four, NULL, &err), -ERR_ROLLBACK));
 	cr_expect(eq(int, keep(other, &four, &five), 0), "%s", err.msg);
 }
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "db/db.h"
 #include "tests/lib/catalog_fixture.h"
@@ -158,6 +160,24 @@ static int put_source(void *arg, const struct msg_source *s)
 	snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s/%s/%s ", s->name,
 		s->type, s->consistency);
 	return strcmp(s->name, "stop") == 0 ? 3 : 0;
+}
+
+Test(catalog_agent, those_in_a_state_are_told_by_their_ids)
+{
+	CLEANUP(buf_done) struct buf ids = BUF_INIT(4096);
+	struct catalog_agent a = agent_of(2, "two");
+	add(1, "one");
+	add(2, "two");
+	add(3, "three");
+	cr_assert(eq(int, catalog_agent_in_state(f.db, AGENT_REVOKED, &ids, &err), 0));
+	cr_expect(eq(sz, ids.len, 0));
+	a.state = AGENT_REVOKED;
+	cr_assert(eq(int, catalog_agent_set(f.db, &a, &err), 0));
+	cr_assert(eq(int, catalog_agent_in_state(f.db, AGENT_REVOKED, &ids, &err), 0));
+	cr_assert(eq(sz, ids.len, 16));
+	cr_expect(eq(int, memcmp(ids.data, a.id, 16), 0));
+	cr_assert(eq(int, catalog_agent_in_state(f.db, AGENT_PENDING, &ids, &err), 0));
+	cr_expect(eq(sz, ids.len, 48), "appended");
 }
 
 Test(catalog_agent, sources_are_replaced_as_a_whole)

@@ -396,12 +396,15 @@ Test(gateway, a_grant_reads_what_it_covers_and_a_refusal_is_told)
 	static const char *const sources[] = { "hist" };
 	static const uint8_t unknown[32] = { 1 };
 	struct err err = ERR_INIT;
+	const struct gateway_grant_of of = {
+		.at_ms = INT64_MAX, .sources = sources, .source_count = 1
+	};
 	struct answer open = fresh(), points = fresh(), record = fresh();
 	back_up("hist");
 	cr_assert(eq(int,
 			  wait_for(&open,
-				  gateway_open_grant(gate, drill_agent, job_b, INT64_MAX, sources,
-					  1, on_answer, &open, &err),
+				  gateway_open_grant(
+					  gate, drill_agent, job_b, &of, on_answer, &open, &err),
 				  &err),
 			  0),
 		"%s", err.msg);

@@ -7,9 +7,13 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "controller/gateway_grant.h"
+#include "controller/gateway_vault.h"
+#include "crypto/ed25519.h"
 #include "crypto/hash.h"
 #include "msg/msg_vault.h"
 #include "tests/lib/gateway_fixture.h"
+#include "vault/domain.h"
+#include "vault/keyring.h"
 #include "vault/snapshot_body.h"
 
 static struct gateway_fixture f;
@@ -156,4 +160,64 @@ Test(gateway_grant, refuses_counts_that_are_no_ids)
 	cr_expect(eq(int, gateway_grant_records(g, many, 31, &out, &err), -ERR_CORRUPT));
 	cr_expect(eq(int, gateway_grant_records(g, many, sizeof(many), &out, &err), -ERR_CORRUPT));
 	gateway_grant_free(g);
+}
+
+/* A second agent: from now on it is who backs up. */
+static void be_another_agent(void)
+{
+	struct err err = ERR_INIT;
+	struct keyring_root root;
+	CLEANUP(buf_done) struct buf body = BUF_INIT(65536);
+	keyring_root_derive(f.rk_sk, f.init.writer.vault_id, &root);
+	memset(f.agent.agent_id, 0x22, 16);
+	memset(f.agent.ik_seed, 0x33, 32);
+	uint8_t ik[32];
+	ed25519_public(f.agent.ik_seed, ik);
+	cr_assert(
+		eq(int, domain_add_agent(&f.domain, f.agent.agent_id, ik, &err), 0), "%s", err.msg);
+	f.domain.epoch++;
+	f.agent.config_epoch = f.domain.epoch;
+	cr_assert(eq(int, domain_encode(&f.domain, root.officer_seed, &body, &err), 0), "%s",
+		err.msg);
+	cr_assert(eq(int, gateway_vault_put_config(&f.vault, body.data, body.len, &err), 0), "%s",
+		err.msg);
+}
+
+static int try_grant(const uint8_t *shut_out, size_t count, uint8_t root[32], struct err *err)
+{
+	struct gateway_grant *g = NULL;
+	const char *const sources[] = { "ours" };
+	const struct gateway_grant_opts opts = { .vault = &f.vault,
+		.at_ms = INT64_MAX,
+		.sources = sources,
+		.source_count = 1,
+		.shut_out = shut_out,
+		.shut_out_count = count };
+	int rc = gateway_grant_new(&opts, &g, err);
+	if (rc == 0)
+		root_id(g, 0, root);
+	gateway_grant_free(g);
+	return rc;
+}
+
+Test(gateway_grant, of_two_agents_with_a_source_the_one_that_is_shut_out_does_not_count)
+{
+	struct backup_result one, two;
+	struct err err = ERR_INIT;
+	uint8_t ids[2][16], first[32], second[32], got[32];
+	memcpy(ids[0], f.agent.agent_id, 16);
+	back_up("ours", ours, COUNT(ours), &one);
+	cr_assert(eq(int, try_grant(NULL, 0, first, &err), 0), "%s", err.msg);
+	be_another_agent();
+	memcpy(ids[1], f.agent.agent_id, 16);
+	back_up("ours", theirs, COUNT(theirs), &two);
+
+	cr_expect(eq(int, try_grant(NULL, 0, got, &err), -ERR_USAGE), "both work");
+	cr_expect(ne(ptr, strstr(err.msg, "two agents"), NULL), "%s", err.msg);
+	cr_assert(eq(int, try_grant(ids[0], 1, second, &err), 0), "%s", err.msg);
+	cr_expect(ne(int, memcmp(first, second, 32), 0), "of the one that is not shut out");
+	cr_assert(eq(int, try_grant(ids[1], 1, got, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, memcmp(first, got, 32), 0), "though that of the other is newer");
+	cr_assert(eq(int, try_grant(ids[0], 2, got, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, memcmp(second, got, 32), 0), "of those shut out, the newest");
 }
