@@ -221,8 +221,12 @@ static int drill(struct job *j, struct access *a, struct err *err)
 		rc = access_snapshots(j->cli, a, err);
 	if (rc == 0)
 		rc = check_sources(j, &a->list, err);
-	if (rc == 0)
-		rc = carry_out(j, a, declared_ns, err);
+	if (rc != 0)
+		return rc;
+	if (console_is_chatty(&j->cli->console))
+		stop_set_notice("stopping the drill, cleaning the sandbox ...\n");
+	rc = carry_out(j, a, declared_ns, err);
+	stop_set_notice(NULL);
 	return rc == 0 ? drill_show_tell(j->cli, j->report, &j->paths, err) : rc;
 }
 

@@ -229,6 +229,13 @@ interrupt() {
 # aborted SIGNAL WANTED TEXT: interrupted there, it says so, is signed, and nothing is left.
 aborted() {
 	interrupt "$@"
+	if grep -qF "stopping the drill, cleaning the sandbox" "$SCRATCH/out" &&
+		grep -qF "the drill was interrupted; everything was cleaned up" "$SCRATCH/out"; then
+		ok
+	else
+		not_ok "$1 at '$3': it says at once what it does, and what came of it" \
+			"$(cat "$SCRATCH/out")"
+	fi
 	work_is_empty "$1 at '$3'"
 	nothing_left "$1 at '$3'"
 	expect 0 "$1 at '$3': its report is signed" "$HF" report verify "$(newest_report)" \
