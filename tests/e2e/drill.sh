@@ -148,6 +148,20 @@ expect 2 "a source without a backup" drill "$SCRATCH/lost.plan"
 says "it names the line" "lost.plan:5: error: there is no snapshot of source 'plc4'"
 says "it knows a source of a similar name" "did you mean 'plc3'"
 
+# what lint says and what only the vault knows are told at once
+sed 's/title = /titel = /' "$SCRATCH/lost.plan" >"$SCRATCH/worse.plan"
+for verb in drill "lint"; do
+	if [ $verb = drill ]; then
+		expect 2 "a plan with two kinds of errors: $verb" drill "$SCRATCH/worse.plan"
+	else
+		expect 2 "a plan with two kinds of errors: $verb" "$HF" plan lint \
+			"$SCRATCH/worse.plan" --vault "$D/vault" --writer-key "$D/keys/writer.key"
+	fi
+	says "$verb tells what is wrong with it" "did you mean 'title'"
+	says "$verb tells of the source" "worse.plan:5: error: there is no snapshot of source 'plc4'"
+done
+expect 0 "lint without a vault knows of no source" "$HF" plan lint "$SCRATCH/lost.plan"
+
 if getent ahosts nowhere.invalid >/dev/null; then
 	echo "drill: the resolver here answers for every name: one that is none is not tried"
 else
