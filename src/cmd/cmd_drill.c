@@ -213,14 +213,19 @@ static int run(struct cli *cli, struct err *err)
 
 /* ---- list ---- */
 
+struct listing {
+	struct cli *cli;
+	size_t broken;
+};
+
 static int list_one(
 	void *arg, const char *name, const struct report_check *check, const struct err *why)
 {
-	struct cli *cli = arg;
-	struct console *c = &cli->console;
+	struct listing *l = arg;
+	struct console *c = &l->cli->console;
 	char at[REPORT_WORDS_BYTES];
 	if (check == NULL) {
-		cli->status = EXIT_STATUS_INTEGRITY;
+		l->broken++;
 		console_warn(c, name, strlen(name), "%s", why->msg);
 		return 0;
 	}
@@ -243,7 +248,10 @@ static int run_list(struct cli *cli, struct err *err)
 	if (cli_is_set(cli, "server"))
 		return drill_far_list(cli, err);
 	const char *dir = cli_text(cli, "reports");
-	return report_shelf_walk(dir == NULL ? "." : dir, list_one, cli, err);
+	struct listing l = { .cli = cli };
+	dir = dir == NULL ? "." : dir;
+	int rc = report_shelf_walk(dir, list_one, &l, err);
+	return rc == 0 ? report_shelf_verdict(dir, l.broken, err) : rc;
 }
 
 static const struct cli_option run_options[] = {
@@ -329,7 +337,8 @@ const struct cli_verb cmd_drill_list_verb = {
 	.summary = "list past drills with what they measured",
 	.about = "Reads the reports in a directory; with --server the list is the controller's, "
 		 "and 'holdfast report get' fetches a report.",
-	.json = "JSON lines: drill, warning; with --server one object",
+	.json = "JSON lines: drill, warning, at the end an error when a report is broken; with "
+		"--server one object",
 	.options = list_options,
 	.groups = CLI_SERVER,
 	.run = run_list,

@@ -70,6 +70,19 @@ expect 14 "verify with another key" "$HF" report verify "$report" --key "$SCRATC
 sed 's/\("payload":"....................\)./\1x/' "$report" >"$SCRATCH/changed.json"
 expect 14 "a changed report" "$HF" report verify "$SCRATCH/changed.json" --key "$D/keys/report.key.pub"
 expect 0 "report list" "$HF" report list "$D/reports"
+mkdir "$SCRATCH/shelf"
+cp "$report" "$SCRATCH/changed.json" "$SCRATCH/shelf/"
+for list in "report list" "drill list --reports"; do
+	# shellcheck disable=SC2086 # words
+	expect 14 "$list with a broken report" "$HF" $list "$SCRATCH/shelf"
+	says "$list shows the good one" "bcp-line3 version"
+	says "$list says what is broken" "'changed.json': "
+	says "$list says so at the end" "1 file in '$SCRATCH/shelf' is no intact report"
+	# shellcheck disable=SC2086 # words
+	"$HF" $list "$SCRATCH/shelf" --json 2>/dev/null >"$SCRATCH/shelf.json"
+	claim "$list as JSON: report, warning, error" "$TREE/tests/e2e/check_json.py" \
+		"$TREE/docs/schema" "${list%% *}-list" warning error <"$SCRATCH/shelf.json"
+done
 expect 0 "drill list" "$HF" drill list --reports "$D/reports"
 says "it lists every system" "plc3"
 while read -r file sum; do
