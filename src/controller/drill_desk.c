@@ -375,7 +375,10 @@ int drill_desk_read(struct drill_desk *d, const char *exercise, struct buf *out,
 		return rc;
 	(void)snprintf(name, sizeof(name), "%s.json", exercise); /* fits */
 	rc = fdio_read_file(d->dirfd, name, out, err);
-	return rc == -ERR_NOT_FOUND
-		       ? err_set(err, ERR_NOT_FOUND, "there is no report of exercise %s", exercise)
-		       : rc;
+	if (rc != -ERR_NOT_FOUND)
+		return rc;
+	(void)err_set(err, ERR_NOT_FOUND, "there is no report of exercise %s", exercise);
+	(void)err_hint(err, "'holdfast drill list --server HOST:PORT' shows the exercises; one "
+			    "that runs has no report yet");
+	return -ERR_NOT_FOUND;
 }
