@@ -1,5 +1,6 @@
 #include "agents/agent_enrol.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,12 +31,18 @@
 #define JSON "application/json"
 #define RETRY_MS 30000
 
-static int new_client(
-	const char *address, const char *ca, struct http_client **out, struct err *err)
+/* ${dir}, that the CA was kept in, is for texts; NULL with ${ca}. */
+static int new_client(const char *address, const char *ca, const char *dir,
+	struct http_client **out, struct err *err)
 {
-	struct http_client_opts o = {
-		.address = address, .ca_pem = ca, .retry_ms = RETRY_MS, .connections = 1
-	};
+	char from[PATH_MAX];
+	(void)snprintf(from, sizeof(from), "%s/" AGENT_STATE_FILE,
+		dir == NULL ? "" : dir); /* for a text: cut is fine */
+	struct http_client_opts o = { .address = address,
+		.ca_pem = ca,
+		.ca_from = ca == NULL ? NULL : from,
+		.retry_ms = RETRY_MS,
+		.connections = 1 };
 	return http_client_new(&o, out, err);
 }
 
@@ -50,7 +57,7 @@ static int fetch_ca(struct agent_state *s, struct err *err)
 	struct http_call call = {
 		.method = HTTP_GET, .path = "/v1/ca", .max_answer = MSG_PEM_BYTES - 1
 	};
-	int rc = new_client(s->people, NULL, &c, err);
+	int rc = new_client(s->people, NULL, NULL, &c, err);
 	if (rc == 0)
 		rc = http_client_call(c, &call, NULL, &pem, err);
 	if (rc != 0)
@@ -350,7 +357,7 @@ static int run(const struct agent_enrol_opts *o, struct agent_state *s, struct e
 	if (rc == 0 && s->stage == AGENT_STAGE_NEW)
 		rc = fetch_ca(s, err);
 	if (rc == 0)
-		rc = new_client(s->people, s->ca, &c, err);
+		rc = new_client(s->people, s->ca, o->dir, &c, err);
 	if (rc == 0 && s->stage == AGENT_STAGE_NEW) {
 		rc = ask(s, c, err);
 		if (rc == 0) {

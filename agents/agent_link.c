@@ -1,5 +1,6 @@
 #include "agents/agent_link.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,8 +37,12 @@ static int connect_as(const struct agent_link *l, const char *certificate,
 	bool (*is_stopped)(void *arg), void *arg, struct http_client **out, struct err *err)
 {
 	const struct agent_state *s = l->opts.state;
+	char from[PATH_MAX];
+	(void)snprintf(from, sizeof(from), "%s/" AGENT_STATE_FILE,
+		l->opts.conf->state); /* for a text: cut is fine */
 	struct http_client_opts o = { .address = s->agents,
 		.ca_pem = s->ca,
+		.ca_from = from,
 		.cert_pem = certificate,
 		.key_pem = s->tls_key,
 		.retry_ms = RETRY_MS,

@@ -428,7 +428,7 @@ static int build_plan(
 	return rc == 0 ? build_systems(n, p, problems, err) : rc;
 }
 
-int plan_parse(const char *name, const char *text, size_t len, struct plan **out,
+int plan_draft(const char *name, const char *text, size_t len, struct plan **out,
 	struct conf_problems *problems, struct err *err)
 {
 	CLEANUP(conf_free_p) struct conf *conf = NULL;
@@ -451,18 +451,43 @@ int plan_parse(const char *name, const char *text, size_t len, struct plan **out
 	}
 	conf_problems_sort(problems);
 	if (rc == 0)
-		rc = conf_problems_verdict(problems, "plan", err);
+		*out = TAKE(p);
+	return rc;
+}
+
+/* Only a plan without errors goes out. */
+static int judge(struct plan *draft, struct plan **out, const struct conf_problems *problems,
+	struct err *err)
+{
+	CLEANUP(plan_free_p) struct plan *p = draft;
+	int rc = conf_problems_verdict(problems, "plan", err);
 	if (rc == 0)
 		*out = TAKE(p);
 	return rc;
 }
 
-int plan_load(const char *path, struct plan **out, struct conf_problems *problems, struct err *err)
+int plan_parse(const char *name, const char *text, size_t len, struct plan **out,
+	struct conf_problems *problems, struct err *err)
+{
+	struct plan *p = NULL;
+	int rc = plan_draft(name, text, len, &p, problems, err);
+	return rc == 0 ? judge(p, out, problems, err) : rc;
+}
+
+int plan_draft_load(
+	const char *path, struct plan **out, struct conf_problems *problems, struct err *err)
 {
 	CLEANUP(buf_done) struct buf bytes = BUF_INIT(CONF_MAX_BYTES);
 	int rc = fdio_read_file(AT_FDCWD, path, &bytes, err);
 	if (rc != 0)
 		return rc;
 	const char *text = bytes.len > 0 ? (const char *)bytes.data : "";
-	return plan_parse(path, text, bytes.len, out, problems, err);
+	return plan_draft(path, text, bytes.len, out, problems, err);
+}
+
+int plan_load(const char *path, struct plan **out, struct conf_problems *problems, struct err *err)
+{
+	struct plan *p = NULL;
+	int rc = plan_draft_load(path, &p, problems, err);
+	return rc == 0 ? judge(p, out, problems, err) : rc;
 }

@@ -142,6 +142,18 @@ struct plan {
  */
 int plan_load(const char *path, struct plan **out, struct conf_problems *problems, struct err *err);
 
+/**
+ * plan_draft(name, text, len, out, problems, err), plan_draft_load(path, out, problems, err):
+ * As plan_parse() and plan_load(), for whoever has more to ask about a plan than lint can: *${out}
+ * is given also when there are errors, with what was understood (the rest is NULL or 0).  Whether
+ * it may be used is then for conf_problems_verdict() to say.  Return 0; -ERR_CONFIG only for text
+ * that is no plan at all.
+ */
+int plan_draft(const char *name, const char *text, size_t len, struct plan **out,
+	struct conf_problems *problems, struct err *err);
+int plan_draft_load(
+	const char *path, struct plan **out, struct conf_problems *problems, struct err *err);
+
 /* The same for ${len} bytes in memory, called ${name}. */
 int plan_parse(const char *name, const char *text, size_t len, struct plan **out,
 	struct conf_problems *problems, struct err *err);

@@ -91,7 +91,9 @@ static void stop_services(struct drill *d)
 			continue;
 		/* an interrupted conversation is over: the sandbox's end ends the service */
 		if (service_postgres_stop(s->database, &why) != 0)
-			drill_tell(d, "%s: %s", s->plan->id, why.msg);
+			drill_tell(d, "%s: %s", s->plan->id,
+				drill_is_stopped(d) ? "the database ends with its sandbox"
+						    : why.msg);
 		service_postgres_free(TAKE(s->database));
 	}
 }

@@ -66,13 +66,13 @@ static struct axis make_axis(const struct report *r)
 
 static void draw_ticks(const struct axis *a, double bottom, struct report_markup *m)
 {
-	static const int64_t steps_s[] = { 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600,
-		7200, 14400, 28800, 86400, 172800, 604800 };
+	static const int64_t steps_ms[] = { 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000,
+		10000, 15000, 30000, 60000, 120000, 300000, 600000, 900000, 1800000, 3600000,
+		7200000, 14400000, 28800000, 86400000, 172800000, 604800000 };
 	size_t i = 0;
-	while (i + 1 < sizeof(steps_s) / sizeof(steps_s[0]) &&
-		a->span / (steps_s[i] * 1000) >= TICKS_MAX)
+	while (i + 1 < sizeof(steps_ms) / sizeof(steps_ms[0]) && a->span / steps_ms[i] >= TICKS_MAX)
 		i++;
-	int64_t step = steps_s[i] * 1000;
+	int64_t step = steps_ms[i];
 	if (a->span / step > TICKS_MAX)
 		step = a->span / TICKS_MAX;
 	for (int64_t t = 0; t <= a->span; t += step) {

@@ -37,6 +37,8 @@ const char *human_duration(char out[HUMAN_BYTES], int64_t ns)
 	else if (s < 86400)
 		(void)snprintf(out, HUMAN_BYTES, "%s%u h %02u min", sign, (unsigned)(s / 3600),
 			(unsigned)(s / 60 % 60)); /* fits */
+	else if (s / 3600 % 24 == 0)
+		(void)snprintf(out, HUMAN_BYTES, "%s%u d", sign, (unsigned)(s / 86400)); /* fits */
 	else
 		(void)snprintf(out, HUMAN_BYTES, "%s%u d %02u h", sign, (unsigned)(s / 86400),
 			(unsigned)(s / 3600 % 24)); /* fits */

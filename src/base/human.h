@@ -12,7 +12,7 @@
 /* "0 B", "512 B", "1.5 KiB", "3.2 GiB" (IEC).  Return ${out}. */
 const char *human_size(char out[HUMAN_BYTES], uint64_t bytes);
 
-/* "850 ms", "12.4 s", "3 min 05 s", "4 h 00 min", "2 d 03 h".  Return ${out}. */
+/* "850 ms", "12.4 s", "3 min 05 s", "4 h 00 min", "2 d 03 h", "7 d".  Return ${out}. */
 const char *human_duration(char out[HUMAN_BYTES], int64_t ns);
 
 /* RFC 3339 in UTC with milliseconds: "2026-11-24T02:19:53.120Z".  Return ${out}. */

@@ -349,6 +349,21 @@ int access_snapshots(struct cli *cli, struct access *a, struct err *err)
 	return 0;
 }
 
+int access_read(
+	struct cli *cli, enum access_need need, access_work_fn work, void *arg, struct err *err)
+{
+	struct access a = ACCESS_INIT;
+	int rc = access_open(cli, need, DRIVERS_READ, &a, err);
+	if (rc == 0)
+		rc = access_snapshots(cli, &a, err);
+	if (rc == 0)
+		rc = work(cli, &a, arg, err);
+	access_done(&a);
+	if (rc == 0 && cli->console.warnings > 0)
+		cli->status = EXIT_STATUS_WARNINGS;
+	return rc;
+}
+
 int access_pick(struct cli *cli, struct access *a, const char *name, const struct snapshot **out,
 	struct err *err)
 {

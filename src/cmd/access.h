@@ -68,6 +68,18 @@ void access_done(struct access *a);
  */
 int access_snapshots(struct cli *cli, struct access *a, struct err *err);
 
+/* What a verb does with the vault once it is open and a->list is read. */
+typedef int (*access_work_fn)(struct cli *cli, struct access *a, void *arg, struct err *err);
+
+/**
+ * access_read(cli, need, work, arg, err):
+ * The whole way of a verb that reads: open the vault to read, list its snapshots, ${work}, close.
+ * When ${work} did well and anything was warned about, the exit status says so.  Return as
+ * access_open(), access_snapshots() and ${work}.
+ */
+int access_read(
+	struct cli *cli, enum access_need need, access_work_fn work, void *arg, struct err *err);
+
 /**
  * access_pick(cli, a, name, out, err):
  * The snapshot that ${name} and --source (where the verb has it) mean; borrowed from a->list.

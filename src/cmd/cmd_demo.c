@@ -7,6 +7,16 @@
 #include "cmd/demo_stage.h"
 #include "cmd/stop.h"
 
+/* Of an interruption, what came of it; its own verbs have told the rest. */
+static int tell_stopped(const struct demo_stage *s, struct err *err)
+{
+	if (s->left.code != 0)
+		return err_set(
+			err, ERR_INTERRUPTED, "the demonstration was interrupted; %s", s->left.msg);
+	return err_set(err, ERR_INTERRUPTED,
+		"the demonstration was interrupted; nothing of it runs any more");
+}
+
 static int run(struct cli *cli, struct err *err)
 {
 	CLEANUP(demo_stage_done) struct demo_stage stage = { .cli = cli };
@@ -17,8 +27,7 @@ static int run(struct cli *cli, struct err *err)
 	int rc = cli_is_set(cli, "in-process") ? demo_local_run(&stage, cli, dir, err)
 					       : demo_net_run(&stage, cli, dir, err);
 	if (rc != 0 && stop_is_asked(NULL))
-		return err_set(err, ERR_INTERRUPTED,
-			"the demonstration was interrupted; nothing of it runs any more");
+		rc = tell_stopped(&stage, err);
 	if (rc == 0)
 		cli->status = stage.drill_status;
 	return rc;

@@ -144,14 +144,15 @@ static int sum_up(struct compare *c, struct err *err)
 	return 0;
 }
 
-static int compare(struct compare *c, struct access *a, struct err *err)
+static int compare(struct cli *cli, struct access *a, void *arg, struct err *err)
 {
-	const char *under = cli_text(c->cli, "path");
+	struct compare *c = arg;
+	const char *under = cli_text(cli, "path");
 	int rc = under == NULL ? 0 : entry_path_key(under, &c->under, err);
 	if (rc == 0)
-		rc = view_open(c->cli, a, c->cli->args[0], &c->a.view, err);
+		rc = view_open(cli, a, cli->args[0], &c->a.view, err);
 	if (rc == 0)
-		rc = view_open(c->cli, a, c->cli->args[1], &c->b.view, err);
+		rc = view_open(cli, a, cli->args[1], &c->b.view, err);
 	if (rc == 0)
 		rc = view_reader(a, &c->a.view, &c->a.reader, err);
 	if (rc == 0)
@@ -163,19 +164,11 @@ static int compare(struct compare *c, struct access *a, struct err *err)
 
 static int run(struct cli *cli, struct err *err)
 {
-	struct access a = ACCESS_INIT;
 	struct compare c = { .cli = cli, .under = BUF_INIT(ENTRY_MAX_KEY_BYTES) };
-	int rc = access_open(cli, ACCESS_CONTENT, DRIVERS_READ, &a, err);
-	if (rc == 0)
-		rc = access_snapshots(cli, &a, err);
-	if (rc == 0)
-		rc = compare(&c, &a, err);
+	int rc = access_read(cli, ACCESS_CONTENT, compare, &c, err);
 	tree_reader_free(c.a.reader);
 	tree_reader_free(c.b.reader);
 	buf_done(&c.under);
-	access_done(&a);
-	if (rc == 0 && cli->console.warnings > 0)
-		cli->status = EXIT_STATUS_WARNINGS;
 	return rc;
 }
 

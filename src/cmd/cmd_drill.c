@@ -14,11 +14,11 @@
 #include "cmd/drill_far.h"
 #include "cmd/drill_show.h"
 #include "cmd/paths.h"
+#include "cmd/plan_sources.h"
 #include "cmd/report_shelf.h"
 #include "cmd/stop.h"
 #include "codec/jsonx.h"
 #include "conf/conf_problems.h"
-#include "conf/conf_suggest.h"
 #include "crypto/secret.h"
 #include "plans/plan.h"
 #include "restore/drill.h"
@@ -73,14 +73,11 @@ static int check_usage(const struct cli *cli, struct err *err)
 	return rc;
 }
 
-static int load_plan(struct job *j, struct err *err)
+/* The plan as a draft: what is wrong with it is told together with what the vault knows. */
+static int load_plan(struct job *j, struct conf_problems *problems, struct err *err)
 {
-	struct conf_problems problems = CONF_PROBLEMS_INIT;
 	const char *path = cli_text(j->cli, "plan");
-	int rc = plan_load(path, &j->plan, &problems, err);
-	if (problems.errors > 0)
-		conf_problems_print(&problems, stderr);
-	conf_problems_done(&problems);
+	int rc = plan_draft_load(path, &j->plan, problems, err);
 	if (rc == 0 || rc == -ERR_CONFIG)
 		return rc;
 	return err_wrap(err, "unable to read the plan '%s'", path);
@@ -111,52 +108,6 @@ static int read_declared(const struct cli *cli, int64_t *out, struct err *err)
 			"--declared %s lies in the future: a disruption has happened already",
 			text);
 	return 0;
-}
-
-static bool has_source(const struct snapshot_list *l, const char *name)
-{
-	for (size_t i = 0; i < l->count; i++) {
-		if (snapshot_is_of(&l->at[i], name))
-			return true;
-	}
-	return false;
-}
-
-/* The source in the vault that ${name} may be a slip of, or NULL. */
-static const char *near_source(const struct snapshot_list *l, const char *name)
-{
-	for (size_t i = 0; i < l->count; i++) {
-		if (conf_suggest_is_near(name, l->at[i].label.source))
-			return l->at[i].label.source;
-	}
-	return NULL;
-}
-
-/* A source that was never backed up cannot be drilled: told for all systems before T0. */
-static int check_sources(const struct job *j, const struct snapshot_list *l, struct err *err)
-{
-	struct conf_problems problems = CONF_PROBLEMS_INIT;
-	conf_problems_set_file(&problems, j->plan->file);
-	for (size_t i = 0; i < j->plan->system_count; i++) {
-		const struct plan_system *s = &j->plan->systems[i];
-		const char *near = near_source(l, s->source);
-		if (has_source(l, s->source))
-			continue;
-		if (near != NULL)
-			conf_problems_add(&problems, CONF_ERROR, s->source_line,
-				"there is no snapshot of source '%s'; did you mean '%s'?",
-				s->source, near);
-		else
-			conf_problems_add(&problems, CONF_ERROR, s->source_line,
-				"there is no snapshot of source '%s': expected a name that "
-				"'holdfast snapshot list' shows",
-				s->source);
-	}
-	if (problems.errors > 0)
-		conf_problems_print(&problems, stderr);
-	int rc = conf_problems_verdict(&problems, "plan", err);
-	conf_problems_done(&problems);
-	return rc;
 }
 
 static void on_tell(void *arg, const char *text)
@@ -203,6 +154,32 @@ static int make_reports(struct job *j, struct err *err)
 	return dir == NULL ? 0 : paths_make(dir, err);
 }
 
+static int open_vault(struct job *j, struct access *a, struct err *err)
+{
+	int rc = load_key(j, err);
+	if (rc == 0)
+		rc = access_open(j->cli, ACCESS_CONTENT, DRIVERS_READ, a, err);
+	return rc == 0 ? access_snapshots(j->cli, a, err) : rc;
+}
+
+/* Plan, keys and vault.  A plan with errors is told whole before anything else that is wrong. */
+static int prepare(struct job *j, struct access *a, struct err *err)
+{
+	struct conf_problems problems = CONF_PROBLEMS_INIT;
+	int rc = load_plan(j, &problems, err);
+	if (rc == 0) {
+		rc = open_vault(j, a, err);
+		if (rc == 0)
+			plan_sources_check(j->plan, &a->list, &problems);
+		if (problems.errors > 0)
+			rc = conf_problems_verdict(&problems, "plan", err);
+	}
+	if (problems.errors > 0)
+		conf_problems_print(&problems, stderr);
+	conf_problems_done(&problems);
+	return rc;
+}
+
 static int drill(struct job *j, struct access *a, struct err *err)
 {
 	int64_t declared_ns;
@@ -210,19 +187,15 @@ static int drill(struct job *j, struct access *a, struct err *err)
 	if (rc == 0)
 		rc = read_declared(j->cli, &declared_ns, err);
 	if (rc == 0)
-		rc = load_plan(j, err);
-	if (rc == 0)
-		rc = load_key(j, err);
+		rc = prepare(j, a, err);
 	if (rc == 0)
 		rc = make_reports(j, err);
-	if (rc == 0)
-		rc = access_open(j->cli, ACCESS_CONTENT, DRIVERS_READ, a, err);
-	if (rc == 0)
-		rc = access_snapshots(j->cli, a, err);
-	if (rc == 0)
-		rc = check_sources(j, &a->list, err);
-	if (rc == 0)
-		rc = carry_out(j, a, declared_ns, err);
+	if (rc != 0)
+		return rc;
+	if (console_is_chatty(&j->cli->console))
+		stop_set_notice("stopping the drill, cleaning the sandbox ...\n");
+	rc = carry_out(j, a, declared_ns, err);
+	stop_set_notice(NULL);
 	return rc == 0 ? drill_show_tell(j->cli, j->report, &j->paths, err) : rc;
 }
 
@@ -240,14 +213,19 @@ static int run(struct cli *cli, struct err *err)
 
 /* ---- list ---- */
 
+struct listing {
+	struct cli *cli;
+	size_t broken;
+};
+
 static int list_one(
 	void *arg, const char *name, const struct report_check *check, const struct err *why)
 {
-	struct cli *cli = arg;
-	struct console *c = &cli->console;
+	struct listing *l = arg;
+	struct console *c = &l->cli->console;
 	char at[REPORT_WORDS_BYTES];
 	if (check == NULL) {
-		cli->status = EXIT_STATUS_INTEGRITY;
+		l->broken++;
 		console_warn(c, name, strlen(name), "%s", why->msg);
 		return 0;
 	}
@@ -270,7 +248,10 @@ static int run_list(struct cli *cli, struct err *err)
 	if (cli_is_set(cli, "server"))
 		return drill_far_list(cli, err);
 	const char *dir = cli_text(cli, "reports");
-	return report_shelf_walk(dir == NULL ? "." : dir, list_one, cli, err);
+	struct listing l = { .cli = cli };
+	dir = dir == NULL ? "." : dir;
+	int rc = report_shelf_walk(dir, list_one, &l, err);
+	return rc == 0 ? report_shelf_verdict(dir, l.broken, err) : rc;
 }
 
 static const struct cli_option run_options[] = {
@@ -356,7 +337,8 @@ const struct cli_verb cmd_drill_list_verb = {
 	.summary = "list past drills with what they measured",
 	.about = "Reads the reports in a directory; with --server the list is the controller's, "
 		 "and 'holdfast report get' fetches a report.",
-	.json = "JSON lines: drill, warning; with --server one object",
+	.json = "JSON lines: drill, warning, at the end an error when a report is broken; with "
+		"--server one object",
 	.options = list_options,
 	.groups = CLI_SERVER,
 	.run = run_list,

@@ -139,8 +139,9 @@ static int dump_path(struct dump *d, const char *path, struct err *err)
 	return dump_file(d, &e, err);
 }
 
-static int dump(struct cli *cli, struct access *a, struct err *err)
+static int dump(struct cli *cli, struct access *a, void *arg, struct err *err)
 {
+	(void)arg;
 	struct dump d = { .cli = cli, .access = a, .key = BUF_INIT(ENTRY_MAX_KEY_BYTES) };
 	struct view view;
 	const char *path = cli->arg_count > 1 ? cli->args[1] : "/";
@@ -164,21 +165,12 @@ static int dump(struct cli *cli, struct access *a, struct err *err)
 
 static int run(struct cli *cli, struct err *err)
 {
-	struct access a = ACCESS_INIT;
 	cli->console.json = stderr; /* standard output is the content */
 	if (isatty(STDOUT_FILENO) == 1 && !cli_is_set(cli, "force")) {
 		err_set(err, ERR_USAGE, "standard output is a terminal");
 		return err_hint(err, "send it into a file or a program, or give --force");
 	}
-	int rc = access_open(cli, ACCESS_CONTENT, DRIVERS_READ, &a, err);
-	if (rc == 0)
-		rc = access_snapshots(cli, &a, err);
-	if (rc == 0)
-		rc = dump(cli, &a, err);
-	access_done(&a);
-	if (rc == 0 && cli->console.warnings > 0)
-		cli->status = EXIT_STATUS_WARNINGS;
-	return rc;
+	return access_read(cli, ACCESS_CONTENT, dump, NULL, err);
 }
 
 static const char *const archives[] = { "tar", NULL };

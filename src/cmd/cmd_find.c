@@ -92,13 +92,14 @@ static int search_one(struct search *s, struct access *a, const char *name, stru
 	return rc != 0 ? rc : search_tree(s, view.snapshot, r, err);
 }
 
-static int search_all(struct search *s, struct access *a, struct err *err)
+static int search_all(struct cli *cli, struct access *a, void *arg, struct err *err)
 {
-	const char *source = cli_text(s->cli, "source");
+	struct search *s = arg;
+	const char *source = cli_text(cli, "source");
 	int rc = 0;
-	for (size_t i = 0; rc == 0 && cli_nth(s->cli, "snapshot", i) != NULL; i++)
-		rc = search_one(s, a, cli_nth(s->cli, "snapshot", i), err);
-	if (cli_is_set(s->cli, "snapshot"))
+	for (size_t i = 0; rc == 0 && cli_nth(cli, "snapshot", i) != NULL; i++)
+		rc = search_one(s, a, cli_nth(cli, "snapshot", i), err);
+	if (cli_is_set(cli, "snapshot"))
 		return rc;
 	for (size_t i = a->list.count; rc == 0 && i > 0; i--) { /* the newest first */
 		char id[VIEW_ID_BYTES];
@@ -113,15 +114,10 @@ static int search_all(struct search *s, struct access *a, struct err *err)
 
 static int run(struct cli *cli, struct err *err)
 {
-	struct access a = ACCESS_INIT;
 	struct search s = { .cli = cli,
 		.path = BUF_INIT(ENTRY_MAX_KEY_BYTES + 2),
 		.flags = cli_is_set(cli, "ignore-case") ? FNM_CASEFOLD : 0 };
-	int rc = access_open(cli, ACCESS_CONTENT, DRIVERS_READ, &a, err);
-	if (rc == 0)
-		rc = access_snapshots(cli, &a, err);
-	if (rc == 0)
-		rc = search_all(&s, &a, err);
+	int rc = access_read(cli, ACCESS_CONTENT, search_all, &s, err);
 	if (rc == 0 && cli->console.is_json &&
 		console_object(&cli->console, "snapshot-find", "summary",
 			json_pack("{s:I}", "matches", (json_int_t)s.found)) != 0)
@@ -129,9 +125,6 @@ static int run(struct cli *cli, struct err *err)
 	if (rc == 0 && s.found == 0)
 		console_note(&cli->console, "nothing found");
 	buf_done(&s.path);
-	access_done(&a);
-	if (rc == 0 && cli->console.warnings > 0)
-		cli->status = EXIT_STATUS_WARNINGS;
 	return rc;
 }
 

@@ -72,8 +72,9 @@ static int list_path(struct cli *cli, struct tree_reader *r, const char *path, b
 	return list_below(cli, r, &key, shown, err);
 }
 
-static int list(struct cli *cli, struct access *a, struct err *err)
+static int list(struct cli *cli, struct access *a, void *arg, struct err *err)
 {
+	(void)arg;
 	static const char *const everything[] = { "/" };
 	CLEANUP(tree_reader_free_p) struct tree_reader *r = NULL;
 	struct view view;
@@ -101,16 +102,7 @@ static int list(struct cli *cli, struct access *a, struct err *err)
 
 static int run(struct cli *cli, struct err *err)
 {
-	struct access a = ACCESS_INIT;
-	int rc = access_open(cli, ACCESS_CONTENT, DRIVERS_READ, &a, err);
-	if (rc == 0)
-		rc = access_snapshots(cli, &a, err);
-	if (rc == 0)
-		rc = list(cli, &a, err);
-	access_done(&a);
-	if (rc == 0 && cli->console.warnings > 0)
-		cli->status = EXIT_STATUS_WARNINGS;
-	return rc;
+	return access_read(cli, ACCESS_CONTENT, list, NULL, err);
 }
 
 static const struct cli_option options[] = {

@@ -89,8 +89,9 @@ static int serve(struct cli *cli, struct mount_snaps *snaps, const struct snapsh
 	return rc;
 }
 
-static int mount_vault(struct cli *cli, struct access *a, struct err *err)
+static int mount_vault(struct cli *cli, struct access *a, void *arg, struct err *err)
 {
+	(void)arg;
 	const struct snapshot *only = NULL;
 	struct mount_snaps_opts opts = { .vault = a->vault,
 		.sk = a->content_sk,
@@ -113,16 +114,7 @@ static int mount_vault(struct cli *cli, struct access *a, struct err *err)
 
 static int run(struct cli *cli, struct err *err)
 {
-	struct access a = ACCESS_INIT;
-	int rc = access_open(cli, ACCESS_CONTENT, DRIVERS_READ, &a, err);
-	if (rc == 0)
-		rc = access_snapshots(cli, &a, err);
-	if (rc == 0)
-		rc = mount_vault(cli, &a, err);
-	access_done(&a);
-	if (rc == 0 && cli->console.warnings > 0)
-		cli->status = EXIT_STATUS_WARNINGS;
-	return rc;
+	return access_read(cli, ACCESS_CONTENT, mount_vault, NULL, err);
 }
 
 static const struct cli_option options[] = {

@@ -6,6 +6,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/human.h"
+#include "cmd/access.h"
+#include "cmd/plan_sources.h"
 #include "codec/jsonx.h"
 #include "codec/text.h"
 #include "conf/conf_problems.h"
@@ -43,8 +45,10 @@ static int tell_lint(struct cli *cli, const struct conf_problems *problems, stru
 	struct console *c = &cli->console;
 	if (!c->is_json) {
 		conf_problems_print(problems, stdout);
-		console_print(
-			c, "%zu errors, %zu warnings\n", problems->errors, problems->warnings);
+		console_count(c, problems->errors, "error", "errors");
+		console_print(c, ", ");
+		console_count(c, problems->warnings, "warning", "warnings");
+		console_print(c, "\n");
 	} else if (console_object(c, "plan-lint", NULL,
 			   json_pack("{s:o, s:I, s:I, s:o}", "file", jsonx_name(file, strlen(file)),
 				   "errors", (json_int_t)problems->errors, "warnings",
@@ -59,15 +63,36 @@ static int tell_lint(struct cli *cli, const struct conf_problems *problems, stru
 	return 0;
 }
 
+struct lint {
+	const struct plan *plan;
+	struct conf_problems *problems;
+};
+
+static int check_sources(struct cli *cli, struct access *a, void *arg, struct err *err)
+{
+	const struct lint *l = arg;
+	(void)cli, (void)err;
+	plan_sources_check(l->plan, &a->list, l->problems);
+	return 0;
+}
+
+/* The vault is asked only when it is named: lint is for the desk where plans are written, too. */
 static int run_lint(struct cli *cli, struct err *err)
 {
 	CLEANUP(plan_free_p) struct plan *plan = NULL;
 	struct conf_problems problems = CONF_PROBLEMS_INIT;
-	int rc = load(cli, &plan, &problems, err);
+	int asked = 0;
+	int rc = plan_draft_load(cli->args[0], &plan, &problems, err);
+	if (rc == 0 && cli_is_set(cli, "vault")) {
+		struct lint l = { .plan = plan, .problems = &problems };
+		asked = access_read(cli, ACCESS_LIST, check_sources, &l, err);
+	}
 	if (rc == 0 || rc == -ERR_CONFIG)
-		rc = tell_lint(cli, &problems, err);
+		rc = tell_lint(cli, &problems, err); /* also where the vault did not answer */
+	else
+		rc = err_wrap(err, "unable to read the plan '%s'", cli->args[0]);
 	conf_problems_done(&problems);
-	return rc;
+	return rc == 0 ? asked : rc;
 }
 
 static json_t *system_object(const struct plan_system *s, int64_t finish_ns)
@@ -171,12 +196,20 @@ static int run_show(struct cli *cli, struct err *err)
 	return rc;
 }
 
+static const struct cli_option lint_options[] = {
+	ACCESS_RECOVERY_OPTION,
+	{ .name = NULL },
+};
+
 const struct cli_verb cmd_plan_lint_verb = {
 	.name = "plan lint",
 	.arguments = "FILE",
 	.summary = "say everything that is wrong or doubtful in a continuity plan",
-	.about = "Exit status 2: it has errors; 3: it has warnings only.",
+	.about = "Exit status 2: it has errors; 3: it has warnings only.  With --vault on the "
+		 "command line it is also an error when a system's source has no snapshot there.",
 	.json = "one object",
+	.options = lint_options,
+	.groups = CLI_VAULT | CLI_PASS,
 	.min_args = 1,
 	.max_args = 1,
 	.run = run_lint,

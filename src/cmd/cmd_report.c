@@ -234,7 +234,7 @@ static int run_verify(struct cli *cli, struct err *err)
 
 struct listing {
 	struct cli *cli;
-	size_t count, broken;
+	size_t broken;
 };
 
 static int list_one(
@@ -245,10 +245,11 @@ static int list_one(
 	char at[REPORT_WORDS_BYTES];
 	if (check == NULL) {
 		l->broken++;
+		console_print_name(c, name, strlen(name));
+		console_print(c, "  broken, see the warning\n");
 		console_warn(c, name, strlen(name), "%s", why->msg);
 		return 0;
 	}
-	l->count++;
 	if (c->is_json)
 		(void)console_object(c, "report-list", "report",
 			summary_object(check)); /* console_flush() tells */
@@ -265,10 +266,9 @@ static int list_one(
 static int run_list(struct cli *cli, struct err *err)
 {
 	struct listing l = { .cli = cli };
-	int rc = report_shelf_walk(cli->arg_count > 0 ? cli->args[0] : ".", list_one, &l, err);
-	if (rc == 0 && l.broken > 0)
-		cli->status = EXIT_STATUS_INTEGRITY;
-	return rc;
+	const char *dir = cli->arg_count > 0 ? cli->args[0] : ".";
+	int rc = report_shelf_walk(dir, list_one, &l, err);
+	return rc == 0 ? report_shelf_verdict(dir, l.broken, err) : rc;
 }
 
 static const struct cli_option key_options[] = {
@@ -347,7 +347,7 @@ const struct cli_verb cmd_report_list_verb = {
 		 "with --key to check who signed.  A file that is no intact report is a warning, "
 		 "and "
 		 "the exit status is 14.",
-	.json = "JSON lines: report, warning",
+	.json = "JSON lines: report, warning; at the end an error when a report is broken",
 	.max_args = 1,
 	.run = run_list,
 };

@@ -330,7 +330,7 @@ static int restore(struct job *j, struct err *err)
 			(unsigned long long)j->result.damaged);
 		rc = err_hint(err, "they are named above; an older snapshot may hold them whole");
 	}
-	if (rc == 0 && (j->cli->console.warnings > 0 || j->result.failed > 0))
+	if (rc == 0 && j->result.failed > 0)
 		j->cli->status = EXIT_STATUS_WARNINGS;
 	return rc;
 }
@@ -347,28 +347,27 @@ static void job_done(struct job *j)
 	buf_done(&j->path);
 }
 
+static int restore_one(struct cli *cli, struct access *a, void *arg, struct err *err)
+{
+	const int64_t *start_ns = arg;
+	struct job j = { .cli = cli,
+		.access = a,
+		.path = BUF_INIT(ENTRY_MAX_KEY_BYTES + 2),
+		.start_ns = *start_ns };
+	int rc = restore(&j, err);
+	job_done(&j);
+	return rc == 0 || rc == -ERR_USAGE ? rc
+					   : err_wrap(err, "unable to restore '%s'", cli->args[0]);
+}
+
 static int run(struct cli *cli, struct err *err)
 {
-	struct access a = ACCESS_INIT;
-	struct job j = { .cli = cli,
-		.access = &a,
-		.path = BUF_INIT(ENTRY_MAX_KEY_BYTES + 2),
-		.start_ns = env_mono_ns() };
+	int64_t start_ns = env_mono_ns();
 	if (cli_text(cli, "to") == NULL && !cli_is_set(cli, "dry-run")) {
 		err_set(err, ERR_USAGE, "--to DIR is needed: where the files go");
 		return err_hint(err, "see 'holdfast restore --help'");
 	}
-	int rc = access_open(cli, ACCESS_CONTENT, DRIVERS_READ, &a, err);
-	if (rc == 0)
-		rc = access_snapshots(cli, &a, err);
-	if (rc == 0) {
-		rc = restore(&j, err);
-		if (rc != 0 && rc != -ERR_USAGE)
-			rc = err_wrap(err, "unable to restore '%s'", cli->args[0]);
-	}
-	job_done(&j);
-	access_done(&a);
-	return rc;
+	return access_read(cli, ACCESS_CONTENT, restore_one, &start_ns, err);
 }
 
 static const struct cli_option options[] = {

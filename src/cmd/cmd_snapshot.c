@@ -7,16 +7,13 @@
 #include "cmd/snapshot_show.h"
 
 /* Damaged snapshot objects were named: the list is whole only without them. */
-static int verdict(struct cli *cli, const struct access *a, struct err *err)
+static int verdict(const struct access *a, struct err *err)
 {
-	if (a->damaged > 0) {
-		err_set(err, ERR_CORRUPT, "%llu snapshot objects are damaged",
-			(unsigned long long)a->damaged);
-		return err_hint(err, "see 'holdfast verify'");
-	}
-	if (cli->console.warnings > 0)
-		cli->status = EXIT_STATUS_WARNINGS;
-	return 0;
+	if (a->damaged == 0)
+		return 0;
+	err_set(err, ERR_CORRUPT, "%llu snapshot object%s damaged", (unsigned long long)a->damaged,
+		a->damaged == 1 ? " is" : "s are");
+	return err_hint(err, "see 'holdfast verify'");
 }
 
 static bool has_tag(const struct label *l, const char *tag)
@@ -91,18 +88,16 @@ static int show_list(struct cli *cli, const struct snapshot_list *l, struct err 
 	return 0;
 }
 
+static int list(struct cli *cli, struct access *a, void *arg, struct err *err)
+{
+	(void)arg;
+	int rc = show_list(cli, &a->list, err);
+	return rc == 0 ? verdict(a, err) : rc;
+}
+
 static int run_list(struct cli *cli, struct err *err)
 {
-	struct access a = ACCESS_INIT;
-	int rc = access_open(cli, ACCESS_LIST, DRIVERS_READ, &a, err);
-	if (rc == 0)
-		rc = access_snapshots(cli, &a, err);
-	if (rc == 0)
-		rc = show_list(cli, &a.list, err);
-	if (rc == 0)
-		rc = verdict(cli, &a, err);
-	access_done(&a);
-	return rc;
+	return access_read(cli, ACCESS_LIST, list, NULL, err);
 }
 
 static int count_refs(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
@@ -113,8 +108,9 @@ static int count_refs(void *arg, const uint8_t id[32], uint32_t cr_len, struct e
 	return 0;
 }
 
-static int show_one(struct cli *cli, struct access *a, struct err *err)
+static int show_one(struct cli *cli, struct access *a, void *arg, struct err *err)
 {
+	(void)arg;
 	const struct snapshot *s;
 	struct console *c = &cli->console;
 	uint64_t stored = 0;
@@ -143,16 +139,7 @@ static int show_one(struct cli *cli, struct access *a, struct err *err)
 
 static int run_show(struct cli *cli, struct err *err)
 {
-	struct access a = ACCESS_INIT;
-	int rc = access_open(cli, ACCESS_LIST, DRIVERS_READ, &a, err);
-	if (rc == 0)
-		rc = access_snapshots(cli, &a, err);
-	if (rc == 0)
-		rc = show_one(cli, &a, err);
-	if (rc == 0 && cli->console.warnings > 0)
-		cli->status = EXIT_STATUS_WARNINGS;
-	access_done(&a);
-	return rc;
+	return access_read(cli, ACCESS_LIST, show_one, NULL, err);
 }
 
 static const struct cli_option list_options[] = {

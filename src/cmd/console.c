@@ -55,9 +55,14 @@ void console_count(struct console *c, uint64_t n, const char *one, const char *m
 	console_print(c, "%llu %s", (unsigned long long)n, n == 1 ? one : many);
 }
 
+bool console_is_chatty(const struct console *c)
+{
+	return !c->is_json && !c->is_quiet;
+}
+
 void console_note(struct console *c, const char *fmt, ...)
 {
-	if (c->is_json || c->is_quiet)
+	if (!console_is_chatty(c))
 		return;
 	progress_clear(&c->progress);
 	va_list ap;

@@ -40,6 +40,9 @@ void console_print_name(struct console *c, const char *name, size_t len);
 /* "1 file" or "2 files" in result text. */
 void console_count(struct console *c, uint64_t n, const char *one, const char *many);
 
+/* True where remarks are told: neither --json nor --quiet. */
+bool console_is_chatty(const struct console *c);
+
 /* A remark on standard error; nothing with --json or --quiet. */
 void console_note(struct console *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

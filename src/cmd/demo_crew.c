@@ -146,17 +146,28 @@ int demo_crew_stop(struct demo_crew *c, enum demo_crew_host host, struct err *er
 	return 0;
 }
 
-void demo_crew_free(struct demo_crew *c)
+int demo_crew_end(struct demo_crew *c, struct err *err)
 {
+	int rc = 0;
 	if (c == NULL)
-		return;
+		return 0;
 	/* all are asked before any is waited for */
 	for (size_t i = 0; i < DEMO_CREW_HOSTS; i++) {
 		if (c->program[i] != NULL && i != DEMO_CREW_CONTROLLER)
 			child_signal(c->program[i], SIGTERM);
 	}
-	for (size_t i = DEMO_CREW_HOSTS; i-- > 0;)
-		(void)demo_crew_stop(c, (enum demo_crew_host)i, NULL); /* killed if it must be */
+	for (size_t i = DEMO_CREW_HOSTS; i-- > 0;) {
+		int one = demo_crew_stop(c, (enum demo_crew_host)i, rc == 0 ? err : NULL);
+		rc = rc == 0 ? one : rc;
+	}
+	return rc;
+}
+
+void demo_crew_free(struct demo_crew *c)
+{
+	if (c == NULL)
+		return;
+	(void)demo_crew_end(c, NULL); /* killed if it must be */
 	demo_lan_free(c->lan);
 	free(c);
 }

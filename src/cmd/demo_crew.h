@@ -49,7 +49,10 @@ int demo_crew_wait(struct demo_crew *c, int port, struct err *err);
 int demo_crew_check(struct demo_crew *c, struct err *err);
 /* SIGTERM, and wait for its end; nothing when it does not run.  Return 0 or -ERR_FAILED. */
 int demo_crew_stop(struct demo_crew *c, enum demo_crew_host host, struct err *err);
-/* Stop what runs, give the hosts back.  NULL is fine. */
+/* Stop all that runs, agents before the controller, killed if it must be.  NULL is fine.  Return 0
+ * or -ERR_FAILED: the first that had to be killed. */
+int demo_crew_end(struct demo_crew *c, struct err *err);
+/* demo_crew_end(), and give the hosts back.  NULL is fine. */
 void demo_crew_free(struct demo_crew *c);
 
 #endif

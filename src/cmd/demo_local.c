@@ -144,8 +144,10 @@ static int do_drill(struct local *d, struct err *err)
 		rc = demo_stage_verb(d->stage, lint, err);
 	const struct demo_verb call = { .words = words };
 	int status = 0;
+	demo_stage_set_notice(d->stage, NULL); /* the drill says it itself */
 	if (rc == 0)
 		rc = demo_verb_run(d->stage->home, &d->stage->cli->console, &call, &status, err);
+	demo_stage_set_notice(d->stage, DEMO_STAGE_NOTICE);
 	return rc == 0 ? demo_stage_judge(d->stage, status, err) : rc;
 }
 

@@ -354,7 +354,7 @@ static int do_drill(struct net *n, struct err *err)
 		s->plan, "--reports", s->reports, "--scenario",
 		"demonstration: the historian was stopped on purpose", "--server", n->server,
 		"--token-file", n->token, "--ca", n->ca, NULL };
-	const struct demo_verb call = { .words = words };
+	const struct demo_verb call = { .words = words, .is_hushed = true };
 	int status = 0;
 	int rc = demo_stage_chapter(s, "The drill",
 		"The continuity plan, ordered through the controller and carried out by the "
@@ -363,8 +363,10 @@ static int do_drill(struct net *n, struct err *err)
 		err);
 	if (rc == 0)
 		rc = demo_stage_verb(s, lint, err);
+	demo_stage_set_notice(s, "stopping the drill, cleaning the sandbox ...\n");
 	if (rc == 0)
 		rc = demo_verb_run(s->home, &s->cli->console, &call, &status, err);
+	demo_stage_set_notice(s, DEMO_STAGE_NOTICE);
 	return rc == 0 ? demo_stage_judge(s, status, err) : rc;
 }
 
@@ -400,5 +402,6 @@ int demo_net_run(struct demo_stage *s, struct cli *cli, const char *dir, struct 
 		rc = make_paths(&n, err);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && rc == 0; i++)
 		rc = steps[i](&n, err);
+	(void)demo_crew_end(n.crew, &s->left); /* told by the verb */
 	return rc;
 }

@@ -41,6 +41,12 @@ void demo_stage_done(struct demo_stage *s)
 	demo_home_close(s->home);
 }
 
+void demo_stage_set_notice(const struct demo_stage *s, const char *text)
+{
+	if (console_is_chatty(&s->cli->console))
+		stop_set_notice(text);
+}
+
 static int make_paths(struct demo_stage *s, struct err *err)
 {
 	const struct {
@@ -79,6 +85,7 @@ int demo_stage_open(
 	s->cli = cli;
 	s->steps = steps;
 	s->start_ns = env_mono_ns();
+	demo_stage_set_notice(s, DEMO_STAGE_NOTICE);
 	int rc = demo_home_open(dir, &s->home, err);
 	if (rc == 0)
 		rc = make_paths(s, err);

@@ -11,13 +11,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "restore/report.h"
 
 struct cli;
 struct demo_home;
 struct demo_plant;
 struct demo_writer;
-struct err;
+
+/* What an interruption says outside the drill. */
+#define DEMO_STAGE_NOTICE "stopping everything that the demonstration started ...\n"
 
 struct demo_stage {
 	struct cli *cli;
@@ -28,6 +31,7 @@ struct demo_stage {
 	uint64_t rows; /* written while backups ran */
 	int step, steps;
 	int drill_status;
+	struct err left; /* why something could not be stopped; no error = all was */
 	char vault[PATH_MAX], writer_key[PATH_MAX], passphrase[PATH_MAX], recovery[PATH_MAX],
 		reports[PATH_MAX], plan[PATH_MAX];
 	/* of the drill */
@@ -40,6 +44,9 @@ int demo_stage_open(
 	struct demo_stage *s, struct cli *cli, const char *dir, int steps, struct err *err);
 /* Stop writer and plant, forget all. */
 void demo_stage_done(struct demo_stage *s);
+
+/* What an interruption says at once, a line; NULL: the verb at work says it. */
+void demo_stage_set_notice(const struct demo_stage *s, const char *text);
 
 /* A new chapter: what and why, on the terminal and in the README.  Return 0 or -ERR_INTERRUPTED. */
 int demo_stage_chapter(struct demo_stage *s, const char *title, const char *why, struct err *err);

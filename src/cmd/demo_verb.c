@@ -150,7 +150,7 @@ static int announce(struct verb *v, struct err *err)
 static void show(struct verb *v, const char *data, size_t len, bool *is_line_start)
 {
 	(void)fwrite(data, 1, len, v->log); /* the log is a convenience */
-	if (v->console->is_json)
+	if (v->console->is_json || (v->call->is_hushed && stop_is_asked(NULL)))
 		return;
 	for (size_t i = 0; i < len; i++) {
 		if (*is_line_start)

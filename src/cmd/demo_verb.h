@@ -20,6 +20,9 @@ struct demo_verb {
 	const char *const *words; /* NULL at the end */
 	struct buf *out;          /* takes standard output, which is then not shown; or NULL */
 	bool is_untold;           /* a question that is asked again and again: told nowhere */
+	/* Once it is interrupted, what it says goes to the log alone: its words are for somebody
+	 * whose controller runs on. */
+	bool is_hushed;
 };
 
 /**

@@ -129,8 +129,10 @@ int drill_show_tell(struct cli *cli, const struct report *r, const struct report
 	else
 		print_drill(&cli->console, r, paths);
 	if (rc == 0 && r->exercise.abort_reason != NULL)
-		rc = err_set(err, ERR_INTERRUPTED,
-			"the drill was interrupted; everything was cleaned up");
+		rc = err_set(err, ERR_INTERRUPTED, "the drill was interrupted; %s",
+			r->cleanup.is_completed ? "everything was cleaned up"
+						: "not everything could be cleaned up: "
+						  "the report names what is left");
 	if (rc == 0)
 		cli->status = report_judge_exit_status(r);
 	return rc;

@@ -131,9 +131,11 @@ static int finish(struct cli *cli, int rc, struct err *err)
 		if (rc != -ERR_INTERRUPTED)
 			(void)err_wrap(err, "stopped by a signal");
 	}
-	if (rc != 0 && !cli->console.is_reader_gone)
+	int broken = console_flush(&cli->console); /* what there is comes before the error */
+	if (rc != 0 && !cli->console.is_reader_gone) {
 		console_error(&cli->console, err, status);
-	int broken = console_flush(&cli->console);
+		broken = broken != 0 ? broken : console_flush(&cli->console);
+	}
 	if (broken == EPIPE || cli->console.is_reader_gone)
 		return EXIT_STATUS_SIGNAL + SIGPIPE; /* as if it had ended us */
 	if (broken != 0) {

@@ -76,6 +76,7 @@ int remote_open(const struct cli *cli, struct remote **out, struct err *err)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	const struct http_client_opts opts = { .address = server,
 		.ca_pem = buf_cstr(&ca),
+		.ca_from = ca_file,
 		.bearer = buf_cstr(&token),
 		.retry_ms = REMOTE_RETRY_MS,
 		.is_stopped = is_stopped };

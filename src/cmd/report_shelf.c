@@ -126,6 +126,16 @@ static int read_one(int dirfd, const char *name, report_shelf_fn fn, void *arg)
 	return fn(arg, name, rc == 0 ? &check : NULL, &why);
 }
 
+int report_shelf_verdict(const char *dir, size_t broken, struct err *err)
+{
+	if (broken == 0)
+		return 0;
+	(void)err_set(err, ERR_CORRUPT, "%zu file%s in '%s' %s no intact report%s", broken,
+		broken == 1 ? "" : "s", dir, broken == 1 ? "is" : "are", broken == 1 ? "" : "s");
+	return err_hint(err, "each is named above with what is wrong: get it again where it came "
+			     "from ('holdfast report get'), or take it out of the directory");
+}
+
 int report_shelf_walk(const char *dir, report_shelf_fn fn, void *arg, struct err *err)
 {
 	struct dirent **names = NULL;

@@ -45,6 +45,13 @@ int report_shelf_keep(const char *dir, const struct report_check *check, const v
 typedef int (*report_shelf_fn)(
 	void *arg, const char *name, const struct report_check *check, const struct err *why);
 
+/**
+ * report_shelf_verdict(dir, broken, err):
+ * The end of a listing that met ${broken} files that are no intact report, each named before.
+ * Return 0 when there was none, or -ERR_CORRUPT with how many.
+ */
+int report_shelf_verdict(const char *dir, size_t broken, struct err *err);
+
 /* Read every report in ${dir}; anybody's signature counts.  Return 0, -ERR_NOT_FOUND or -ERR_IO. */
 int report_shelf_walk(const char *dir, report_shelf_fn fn, void *arg, struct err *err);
 

@@ -1,20 +1,41 @@
 #include "cmd/stop.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
+#include <unistd.h>
 
 /*
  * INVARIANTS
  * (1) asked is written by the handler only, once; it is read by any thread.
  * (2) No SA_RESTART: a read that waits for a person or a pipe ends with EINTR.
+ * (3) The handler calls what POSIX allows in one, and keeps errno.
  */
-static atomic_int asked; /* without locks: a handler may write it */
+static atomic_int asked;             /* without locks: a handler may write it */
+static _Atomic(const char *) notice; /* as above, a handler may read it */
+static atomic_bool is_terminal;      /* it has written ^C where a line may stand */
 
 static void on_signal(int sig)
 {
-	if (asked == 0)
-		asked = sig;
+	const char *text = notice;
+	const int kept = errno;
+	if (asked != 0)
+		return;
+	asked = sig;
+	if (text == NULL)
+		return;
+	ssize_t n = is_terminal ? write(STDERR_FILENO, "\n", 1) : 0;
+	n = n < 0 ? n : write(STDERR_FILENO, text, strlen(text));
+	(void)n; /* nobody left to tell */
+	errno = kept;
+}
+
+void stop_set_notice(const char *text)
+{
+	is_terminal = isatty(STDERR_FILENO) == 1;
+	notice = text;
 }
 
 void stop_install(void)

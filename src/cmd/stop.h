@@ -10,6 +10,14 @@
 /* Install the handlers and ignore SIGPIPE (broken output is seen where it is written). */
 void stop_install(void);
 
+/**
+ * stop_set_notice(text):
+ * From now on the first signal writes ${text}, a line with its end, to standard error before it
+ * returns: whoever pressed Ctrl-C knows at once that it was heard.  ${text} is borrowed until the
+ * next call; NULL (as at first) = nothing is said.
+ */
+void stop_set_notice(const char *text);
+
 /* True once a signal asked; fits every is_stopped callback (${arg} is not used). */
 bool stop_is_asked(void *arg);
 

@@ -124,8 +124,10 @@ int catalog_agent_find(struct db *db, const char *name, struct catalog_agent *ou
 	rc = strlen(name) < 4 ? -ERR_NOT_FOUND
 			      : catalog_row_find(db, "agent", "id", name, hex, sizeof(hex), err);
 	if (rc == -ERR_NOT_FOUND) {
-		(void)err_set(err, ERR_NOT_FOUND, "no agent '%s'", name);
-		return err_hint(err, "see `holdfast agent list`");
+		/* a schedule's reason is this text alone: it says where to look, too */
+		return err_set(err, ERR_NOT_FOUND,
+			"there is no agent '%s': 'holdfast agent list' shows those there are",
+			name);
 	}
 	if (rc == 0 && text_unhex(hex, 16, id) != 0)
 		rc = err_set(err, ERR_CORRUPT, "catalog has an agent with a wrong id");

@@ -344,7 +344,7 @@ int controller_conf_load(const char *path, struct controller_conf **out,
 		rc = take(l, path, problems, err);
 	conf_problems_sort(problems);
 	if (rc == 0 && conf_problems_has_errors(problems))
-		rc = err_set(err, ERR_CONFIG, "'%s' has %zu errors", path, problems->errors);
+		rc = conf_problems_verdict(problems, "configuration", err);
 	if (rc != 0)
 		return rc;
 	*out = &TAKE(l)->c;

@@ -115,11 +115,12 @@ static int check_sources(const struct drill_desk *d, const struct plan *p,
 {
 	for (size_t i = 0; i < p->system_count; i++) {
 		const struct plan_system *s = &p->systems[i];
-		if (!d->o.has_source(d->o.arg, s->source))
+		if (s->source != NULL && !d->o.has_source(d->o.arg, s->source))
 			conf_problems_add(problems, CONF_ERROR, s->line,
-				"system '%s': there is no snapshot of source '%s'", s->id,
-				s->source);
+				"system '%s': there is no snapshot of source '%s'",
+				s->id == NULL ? "?" : s->id, s->source);
 	}
+	conf_problems_sort(problems);
 	return conf_problems_verdict(problems, "plan", err);
 }
 
@@ -149,7 +150,7 @@ int drill_desk_prepare(struct drill_desk *d, const struct drill_desk_order *o,
 		.declared_mono_ms = env_mono_ns() / NS_PER_MS };
 	int rc = check_order(o, err);
 	if (rc == 0)
-		rc = plan_parse(o->plan_name, o->plan, o->plan_len, &plan, problems, err);
+		rc = plan_draft(o->plan_name, o->plan, o->plan_len, &plan, problems, err);
 	if (rc == 0)
 		rc = check_sources(d, plan, problems, err);
 	if (rc == 0)
@@ -374,7 +375,10 @@ int drill_desk_read(struct drill_desk *d, const char *exercise, struct buf *out,
 		return rc;
 	(void)snprintf(name, sizeof(name), "%s.json", exercise); /* fits */
 	rc = fdio_read_file(d->dirfd, name, out, err);
-	return rc == -ERR_NOT_FOUND
-		       ? err_set(err, ERR_NOT_FOUND, "there is no report of exercise %s", exercise)
-		       : rc;
+	if (rc != -ERR_NOT_FOUND)
+		return rc;
+	(void)err_set(err, ERR_NOT_FOUND, "there is no report of exercise %s", exercise);
+	(void)err_hint(err, "'holdfast drill list --server HOST:PORT' shows the exercises; one "
+			    "that runs has no report yet");
+	return -ERR_NOT_FOUND;
 }

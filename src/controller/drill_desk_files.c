@@ -191,7 +191,10 @@ int drill_desk_files_need_id(const char *exercise, struct err *err)
 {
 	if (report_form_is_text(REPORT_SHAPE_UUID, exercise))
 		return 0;
-	return err_set(err, ERR_NOT_FOUND, "there is no such exercise");
+	(void)err_set(err, ERR_NOT_FOUND, "'%.64s' is no id of an exercise", exercise);
+	(void)err_hint(err, "an id is a UUID such as 'holdfast drill list --server HOST:PORT' "
+			    "shows");
+	return -ERR_NOT_FOUND;
 }
 
 int drill_desk_files_get_plan(int dirfd, const struct drill_desk_note *n, struct buf *text,

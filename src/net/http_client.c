@@ -70,11 +70,14 @@ static int check_opts(const struct http_client_opts *opts, struct err *err)
 	}
 	const char *const texts[] = { opts->ca_pem, opts->cert_pem };
 	const char *const names[] = { "our copy of the CA", "our own certificate" };
+	const char *const from[] = { opts->ca_from, NULL };
 	for (size_t i = 0; i < 2; i++) {
 		struct x509_info info;
 		struct err why = ERR_INIT;
 		if (texts[i] != NULL && x509_inspect(texts[i], &info, &why) != 0)
-			return err_set(err, ERR_CONFIG, "%s is no good: %s", names[i], why.msg);
+			return err_set(err, ERR_CONFIG, "%s%s%s%s is no good: %s", names[i],
+				from[i] == NULL ? "" : " in '", from[i] == NULL ? "" : from[i],
+				from[i] == NULL ? "" : "'", why.msg);
 	}
 	if ((opts->cert_pem == NULL) != (opts->key_pem == NULL))
 		return err_set(err, ERR_CONFIG, "a certificate and its key are given together");
@@ -85,6 +88,7 @@ static int copy_opts(struct http_client *c, const struct http_client_opts *opts,
 {
 	c->address = copy(opts->address);
 	c->ca = copy(opts->ca_pem);
+	c->ca_from = copy(opts->ca_from);
 	c->cert = copy(opts->cert_pem);
 	c->key = copy(opts->key_pem);
 	c->connect_ms = opts->connect_ms > 0 ? opts->connect_ms : DEFAULT_CONNECT_MS;
@@ -102,6 +106,7 @@ static int copy_opts(struct http_client *c, const struct http_client_opts *opts,
 		asprintf(&c->bearer, "Authorization: Bearer %s", opts->bearer) < 0)
 		c->bearer = NULL;
 	if (c->address == NULL || (opts->ca_pem != NULL && c->ca == NULL) ||
+		(opts->ca_from != NULL && c->ca_from == NULL) ||
 		(opts->cert_pem != NULL && (c->cert == NULL || c->key == NULL)) ||
 		(opts->bearer != NULL && c->bearer == NULL) || c->flights == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory for a client");
@@ -140,6 +145,7 @@ void http_client_free(struct http_client *c)
 		(void)curl_multi_cleanup(c->multi); /* nothing of it is in use */
 	free(c->address);
 	free(c->ca);
+	free(c->ca_from);
 	free(c->cert);
 	wipe(c->key);
 	wipe(c->bearer);

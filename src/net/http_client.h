@@ -20,6 +20,7 @@ struct http_client;
 struct http_client_opts {
 	const char *address;  /* "host:port"; texts are copied */
 	const char *ca_pem;   /* NULL: any certificate is taken (only to fetch the CA itself) */
+	const char *ca_from;  /* OPTIONAL: the file that ca_pem is from, for texts */
 	const char *cert_pem; /* with key_pem; NULL = none */
 	const char *key_pem;
 	const char *bearer;            /* token, or NULL */

@@ -3,13 +3,24 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <openssl/x509_vfy.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/escape.h"
 
 #define DETAIL_BYTES 512
+#define PLACE_BYTES 512
 #define CLOCK_HINT "compare the clocks of both machines (date -u); else renew the certificate"
+
+/* " in 'FILE'", or nothing. */
+static const char *place_of_ca(const struct http_fault *f, char out[PLACE_BYTES])
+{
+	out[0] = '\0';
+	if (f->ca_from != NULL)
+		(void)snprintf(out, PLACE_BYTES, " in '%s'", f->ca_from); /* cut is fine */
+	return out;
+}
 
 static int tell_verify(const struct http_fault *f, struct err *err)
 {
@@ -25,7 +36,9 @@ static int tell_verify(const struct http_fault *f, struct err *err)
 		(void)err_hint(err, "connect by a name or address that the certificate lists, or "
 				    "have this one added to it");
 	} else {
-		(void)err_set(err, ERR_AUTH, "the certificate of %s is not of our CA", f->address);
+		char ca[PLACE_BYTES];
+		(void)err_set(err, ERR_AUTH, "the certificate of %s is not of our CA%s", f->address,
+			place_of_ca(f, ca));
 		(void)err_hint(err,
 			"this may be another server, or the wrong CA here; do not go on before "
 			"you know which");
@@ -88,7 +101,7 @@ int http_fault_tell(const struct http_fault *f, struct err *err)
 {
 	if (is_our_cert(f->detail))
 		return tell_our_cert(f, err);
-	char shown[DETAIL_BYTES];
+	char shown[DETAIL_BYTES], ca[PLACE_BYTES];
 	(void)escape_str(shown, sizeof(shown), f->detail);
 	switch (f->curl_code) {
 	case CURLE_COULDNT_RESOLVE_HOST:
@@ -107,7 +120,8 @@ int http_fault_tell(const struct http_fault *f, struct err *err)
 		return err_set(
 			err, ERR_CONFIG, "our own certificate or key is no good (%s)", shown);
 	case CURLE_SSL_CACERT_BADFILE:
-		return err_set(err, ERR_CONFIG, "our copy of the CA is no good (%s)", shown);
+		return err_set(err, ERR_CONFIG, "our copy of the CA%s is no good (%s)",
+			place_of_ca(f, ca), shown);
 	case CURLE_SSL_CONNECT_ERROR:
 		(void)err_set(err, ERR_UNREACHABLE, "no TLS 1.3 with %s (%s)", f->address, shown);
 		(void)err_hint(err, "check that this is the server's TLS port");

@@ -15,6 +15,7 @@ struct http_fault {
 	bool was_connected;  /* TCP was, so a time out was not the connect's */
 	const char *detail;  /* the library's own text, "" when there is none */
 	const char *address; /* "host:port" */
+	const char *ca_from; /* the file of our CA, NULL when it is not known */
 };
 
 /* Fill ${err}.  Return -ERR_UNREACHABLE (worth another try), -ERR_AUTH, -ERR_CONFIG.. */

@@ -275,7 +275,8 @@ static int tell_fault(struct http_flight *f, CURLcode code)
 	struct http_fault fault = { .curl_code = (int)code,
 		.was_connected = f->is_stalled,
 		.detail = f->detail,
-		.address = f->client->address };
+		.address = f->client->address,
+		.ca_from = f->client->ca_from };
 	/* what cannot be asked stays 0 */
 	(void)curl_easy_getinfo(f->easy, CURLINFO_SSL_VERIFYRESULT, &fault.verify);
 	(void)curl_easy_getinfo(f->easy, CURLINFO_OS_ERRNO, &fault.os_errno);

@@ -45,7 +45,7 @@ struct http_flight {
 
 struct http_client {
 	CURLM *multi;
-	char *address, *ca, *cert, *key, *bearer;
+	char *address, *ca, *ca_from, *cert, *key, *bearer; /* owned */
 	int connect_ms, stall_ms, retry_ms;
 	bool (*is_stopped)(void *arg);
 	void *arg;

@@ -81,7 +81,7 @@ json_t *api_show_agent(const struct catalog_agent *a, bool is_in_config)
 	set_time(o, "enrolled", a->enrolled_ms);
 	set_time(o, "approved", a->approved_ms);
 	set_time(o, "seen", a->seen_ms);
-	set_number(o, "clock_off", a->clock_off_ms);
+	set_number(o, "clock_off_ms", a->clock_off_ms);
 	set_time(o, "certificate_until", a->certificate_until_s * 1000);
 	return o;
 }

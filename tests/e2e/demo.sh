@@ -50,6 +50,10 @@ nothing_left "SIGINT while agents enrol"
 interrupt TERM 'drill: [a-z]'
 claim "SIGTERM in the drill: 143" [ "$GOT" -eq 143 ]
 nothing_left "SIGTERM in the drill"
+claim "it said what it did" grep -qF 'stopping the drill, cleaning the sandbox' "$SCRATCH/out"
+claim "and how that ended" [ "$(tail -n 1 "$SCRATCH/out")" = \
+	"holdfast: the demonstration was interrupted; nothing of it runs any more" ]
+claim "nobody is sent to a controller that is gone" [ "$(grep -cF 'job cancel' "$SCRATCH/out")" -eq 0 ]
 claim "the half enrolment was done again" [ "$(grep -c 'agent approve sandbox1' "$D/README")" -eq 1 ]
 
 # ---- it goes on, and passes

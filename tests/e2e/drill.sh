@@ -70,6 +70,19 @@ expect 14 "verify with another key" "$HF" report verify "$report" --key "$SCRATC
 sed 's/\("payload":"....................\)./\1x/' "$report" >"$SCRATCH/changed.json"
 expect 14 "a changed report" "$HF" report verify "$SCRATCH/changed.json" --key "$D/keys/report.key.pub"
 expect 0 "report list" "$HF" report list "$D/reports"
+mkdir "$SCRATCH/shelf"
+cp "$report" "$SCRATCH/changed.json" "$SCRATCH/shelf/"
+for list in "report list" "drill list --reports"; do
+	# shellcheck disable=SC2086 # words
+	expect 14 "$list with a broken report" "$HF" $list "$SCRATCH/shelf"
+	says "$list shows the good one" "bcp-line3 version"
+	says "$list says what is broken" "'changed.json': "
+	says "$list says so at the end" "1 file in '$SCRATCH/shelf' is no intact report"
+	# shellcheck disable=SC2086 # words
+	"$HF" $list "$SCRATCH/shelf" --json 2>/dev/null >"$SCRATCH/shelf.json"
+	claim "$list as JSON: report, warning, error" "$TREE/tests/e2e/check_json.py" \
+		"$TREE/docs/schema" "${list%% *}-list" warning error <"$SCRATCH/shelf.json"
+done
 expect 0 "drill list" "$HF" drill list --reports "$D/reports"
 says "it lists every system" "plc3"
 while read -r file sum; do
@@ -147,6 +160,20 @@ sed 's/source:plc3/source:plc4/' "$SCRATCH/small.plan" >"$SCRATCH/lost.plan"
 expect 2 "a source without a backup" drill "$SCRATCH/lost.plan"
 says "it names the line" "lost.plan:5: error: there is no snapshot of source 'plc4'"
 says "it knows a source of a similar name" "did you mean 'plc3'"
+
+# what lint says and what only the vault knows are told at once
+sed 's/title = /titel = /' "$SCRATCH/lost.plan" >"$SCRATCH/worse.plan"
+for verb in drill "lint"; do
+	if [ $verb = drill ]; then
+		expect 2 "a plan with two kinds of errors: $verb" drill "$SCRATCH/worse.plan"
+	else
+		expect 2 "a plan with two kinds of errors: $verb" "$HF" plan lint \
+			"$SCRATCH/worse.plan" --vault "$D/vault" --writer-key "$D/keys/writer.key"
+	fi
+	says "$verb tells what is wrong with it" "did you mean 'title'"
+	says "$verb tells of the source" "worse.plan:5: error: there is no snapshot of source 'plc4'"
+done
+expect 0 "lint without a vault knows of no source" "$HF" plan lint "$SCRATCH/lost.plan"
 
 if getent ahosts nowhere.invalid >/dev/null; then
 	echo "drill: the resolver here answers for every name: one that is none is not tried"
@@ -229,6 +256,13 @@ interrupt() {
 # aborted SIGNAL WANTED TEXT: interrupted there, it says so, is signed, and nothing is left.
 aborted() {
 	interrupt "$@"
+	if grep -qF "stopping the drill, cleaning the sandbox" "$SCRATCH/out" &&
+		grep -qF "the drill was interrupted; everything was cleaned up" "$SCRATCH/out"; then
+		ok
+	else
+		not_ok "$1 at '$3': it says at once what it does, and what came of it" \
+			"$(cat "$SCRATCH/out")"
+	fi
 	work_is_empty "$1 at '$3'"
 	nothing_left "$1 at '$3'"
 	expect 0 "$1 at '$3': its report is signed" "$HF" report verify "$(newest_report)" \

@@ -114,6 +114,13 @@ json 0 schedule-next "$HF" schedule next --name nightly --next 2
 is "it is paused" "[True, True]" "$(field '[d["paused"] for d in o["due"]]')"
 json 0 drill-catalog "$HF" drill list --server "$HOLDFAST_SERVER"
 refused 10 not-found "$HF" report get 00000000-0000-4000-8000-000000000000
+OUT=$("$HF" report get nope 2>&1)
+says "what is no id of an exercise has a hint" "drill list --server"
+OUT=$("$HF" job run lin3 plant 2>&1)
+says "an unknown agent has a way to the known" "there is no agent 'lin3': 'holdfast agent list' shows"
+sed 's/^./X/;2s/^./X/' "$HOLDFAST_CA" >"$SCRATCH/bad.pem"
+OUT=$("$HF" agent list --ca "$SCRATCH/bad.pem" 2>&1)
+says "a bad CA is named" "our copy of the CA in '$SCRATCH/bad.pem' is no good"
 
 # ---- tokens, and who has none or too little
 json 0 token-new "$HF" token new watcher --role viewer --ttl 1h --out "$SCRATCH/watcher.token"

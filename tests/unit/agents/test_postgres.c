@@ -276,6 +276,7 @@ Test(postgres, refusals_say_what_is_wrong)
 	CLEANUP(demo_postgres_free_p) struct demo_postgres *p = make(2);
 	struct pg_conn_opts role = backup_role(p);
 
+	CLEANUP(truth_free_p) struct truth *t = truth_new();
 	/* the sink's error ends the capture and comes through */
 	static const struct postgres_sink sink = { take_info, refuse_third, take_bytes, take_end };
 	int count = 0;
@@ -299,6 +300,14 @@ Test(postgres, refusals_say_what_is_wrong)
 	cr_expect(eq(int, postgres_capture(&bad, &sink, &count, NULL, &err), -ERR_AUTH));
 	bad = (struct pg_conn_opts){ .conninfo = "host=127.0.0.1 port=1 user=x" };
 	cr_expect(eq(int, postgres_capture(&bad, &sink, &count, NULL, &err), -ERR_UNREACHABLE));
+	cr_expect(eq(ptr, (void *)strstr(err.msg, "Is the server running"), NULL), "%s", err.msg);
+	cr_expect(ne(ptr, (void *)strstr(err.msg, "refused"), NULL), "%s", err.msg);
+	cr_expect(ne(ptr, (void *)strstr(err.hint, "host and port"), NULL), "%s", err.hint);
+	char text[1024];
+	(void)snprintf(text, sizeof(text), "%s dbname=nothing", role.conninfo);
+	bad = (struct pg_conn_opts){ .conninfo = text, .passfile = role.passfile };
+	cr_expect(eq(int, postgres_truth_take(&bad, NULL, t, &err), -ERR_AUTH), "%s", err.msg);
+	cr_expect(ne(ptr, (void *)strstr(err.hint, "dbname"), NULL), "%s", err.hint);
 
 	/* a role that may not replicate, and one that may not read */
 	run_sql(p, "ALTER ROLE holdfast NOREPLICATION", NULL, 0);
@@ -307,7 +316,6 @@ Test(postgres, refusals_say_what_is_wrong)
 		err.msg);
 	run_sql(p, "ALTER ROLE holdfast REPLICATION; REVOKE pg_read_all_data FROM holdfast", NULL,
 		0);
-	CLEANUP(truth_free_p) struct truth *t = truth_new();
 	cr_expect(eq(int, postgres_truth_take(&role, NULL, t, &err), -ERR_AUTH), "%s", err.msg);
 	cr_expect(not(t->has_database));
 	struct postgres_truth_opts none = { .tables = "nothing%" };

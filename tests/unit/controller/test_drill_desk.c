@@ -400,6 +400,16 @@ Test(drill_desk, a_plan_that_cannot_work_is_not_ordered)
 	cr_expect(ne(ptr, strstr(problems.items[0].text, "there is no snapshot of source 'batch3'"),
 		NULL));
 	conf_problems_done(&problems);
+	/* what lint says and what only the vault knows, together and by line */
+	cr_expect(eq(int,
+		prepare("plan = { id = 1;\n systems = ( {\n id = \"b\"; source = "
+			"\"source:batch3\"; } ); };\n",
+			&problems),
+		-ERR_CONFIG));
+	cr_expect(gt(sz, problems.errors, 2));
+	cr_expect(ne(ptr, strstr(problems.items[problems.count - 1].text, "no snapshot of source"),
+		NULL));
+	conf_problems_done(&problems);
 	is_source_there = true;
 	agent.role = MSG_ROLE_CAPTURE;
 	cr_expect(eq(int, prepare(plan_text, &problems), -ERR_USAGE));

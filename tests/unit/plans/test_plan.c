@@ -139,7 +139,7 @@ Test(plan, every_error_of_a_file_is_told_at_once_with_its_line)
 		"a.plan:4: error: unable to use 'plan.systems[0].type': unknown word "
 		"\"historain\"; did you mean \"historian\"?\n"
 		"a.plan:5: error: unable to use 'plan.systems[0].rpo': expected a duration such "
-		"as \"90s\", \"10m\" or \"4h\", from 1.0 s to 3660 d 00 h; how much of the newest "
+		"as \"90s\", \"10m\" or \"4h\", from 1.0 s to 3660 d; how much of the newest "
 		"data may be lost\n"
 		"a.plan:5: error: unable to use source \"job:a\": expected \"source:\" and the "
 		"name its snapshots carry\n"

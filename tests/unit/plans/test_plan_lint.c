@@ -375,7 +375,7 @@ Test(plan_lint, a_key_with_a_slip_gets_a_suggestion)
 {
 	expect_told("mtpd = \"12h\"; rpo", "mtdp = \"12h\"; rpo",
 		"p:4: error: 'mtpd' is missing in 'plan.systems[0]': expected a duration such as "
-		"\"90s\", \"10m\" or \"4h\", from 1.0 s to 3660 d 00 h; how long the plant can be "
+		"\"90s\", \"10m\" or \"4h\", from 1.0 s to 3660 d; how long the plant can be "
 		"without the system\n"
 		"p:5: error: unknown key 'mtdp' in 'plan.systems[0]'; did you mean 'mtpd'?\n");
 	expect_told("on_fail = \"keep\"", "on_fail = \"kepe\"",

@@ -24,6 +24,7 @@ Test(report_words, durations_are_short_where_they_are_round)
 	expect_duration(1800000, "30 min");
 	expect_duration(360100, "6 min 00 s");
 	expect_duration(12 * 3600000, "12 h");
+	expect_duration(INT64_C(7) * 86400000, "7 d");
 	expect_duration(REPORT_INT_MAX, "9007199254740991 ms");
 }
 
