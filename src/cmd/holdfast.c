@@ -60,6 +60,7 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_key_passwd_verb,
 	&cmd_key_writer_verb,
 	&cmd_key_drill_verb,
+	&cmd_key_rotate_verb,
 	&cmd_plan_lint_verb,
 	&cmd_plan_show_verb,
 	&cmd_drill_run_verb,

@@ -7,7 +7,6 @@
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
-#include "codec/text.h"
 #include "crypto/hash.h"
 #include "crypto/hpke.h"
 #include "crypto/secret.h"
@@ -101,22 +100,13 @@ int vault_init_texts(struct store *store, struct err *err)
 
 static int put_header(struct vault *v, struct err *err)
 {
-	struct vault_header h = { .major = VAULT_HEADER_MAJOR,
+	v->head = (struct vault_header){ .major = VAULT_HEADER_MAJOR,
 		.minor = VAULT_HEADER_MINOR,
 		.generation = 1,
-		.suites = 1u << 1,
+		.suites = VAULT_HEADER_SUITE_1,
 		.kv_epoch = v->key.kv_epoch };
-	memcpy(h.vault_id, v->key.vault_id, sizeof(h.vault_id));
-	uint8_t raw[VAULT_HEADER_BYTES];
-	vault_header_encode(&h, v->key.k_vault, raw);
-	uint8_t hash[HASH_BYTES];
-	char hex[2 * HASH_BYTES + 1];
-	hash_sha256(raw, sizeof(raw), hash);
-	text_hex(hash, sizeof(hash), hex);
-	char name[VAULT_NAME_BYTES];
-	(void)snprintf(name, sizeof(name), "vh/%08x-%s", h.generation, hex); /* fits */
-	int rc = store_put(v->store, name, raw, sizeof(raw), err);
-	return rc != 0 ? rc : store_barrier(v->store, err);
+	memcpy(v->head.vault_id, v->key.vault_id, sizeof(v->head.vault_id));
+	return vault_put_header(v, err);
 }
 
 static int put_slots(struct vault *v, const struct vault_init_opts *opts,

@@ -124,4 +124,23 @@ mv "$SCRATCH/aside" "$R"
 expect 14 "the copy went back" "$HF" copy --vault "$V" --to "$R" --all
 expect 3 "accepted" "$HF" copy --vault "$V" --to "$R" --all --accept-rollback
 expect 0 "and up to date again" "$HF" copy --vault "$V" --to "$R" --all
+
+# ---- a new epoch of the keys
+key=$(echo "$HOLDFAST_CONFIG_DIR"/*/writer.key)
+for k in "$HOLDFAST_CONFIG_DIR"/*/writer.key; do # of the two vaults the one that opens this one
+	"$HF" key show --vault "$V" --writer-key "$k" >/dev/null 2>&1 && key=$k
+done
+cp "$key" "$SCRATCH/old.key"
+json 0 key-rotate "$HF" key rotate --vault "$V"
+holds "the second epoch" 'o["kv_epoch"] == 2'
+expect 12 "the old writer key" "$HF" snapshot list --vault "$V" --writer-key "$SCRATCH/old.key"
+says "the old writer key" "key writer new"
+printf 'batch 6\n' >"$S/batch/6.evt"
+expect 0 "backup 6" "$HF" backup --vault "$V" --source line3 "$S"
+whole "a snapshot of the new epoch" "$V" latest "$S"
+whole "a snapshot of the old epoch" "$V" "${ids[2]}" "$SCRATCH/day3"
+expect 14 "a copy that has not the new epoch" "$HF" snapshot list --vault "$R"
+expect 0 "copy 6" "$HF" copy --vault "$V" --to "$R" --all
+whole "a copy of two epochs" "$R" latest "$S"
+whole "its old epoch" "$R" "${ids[2]}" "$SCRATCH/day3"
 finish
