@@ -347,7 +347,8 @@ static int set_up(struct run *r, const uint8_t *base, struct err *err)
 	const struct backup_opts *o = r->opts;
 	uint8_t chunker_key[32];
 	uint8_t k_tree[16];
-	keyring_cut_keys(o->keys->k_cdc, o->keys->domain_id, 1, chunker_key, k_tree);
+	keyring_cut_keys(
+		o->keys->k_cdc, o->keys->domain_id, o->keys->kv_epoch, chunker_key, k_tree);
 	chunker_init(&r->chunker, chunker_key, CHUNKER_AVERAGE_BYTES);
 	bundle_init(&r->bundle, k_tree);
 	int rc = open_caches(r, base, err);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "cmd/paths.h"
 #include "cmd/rollback.h"
 #include "codec/text.h"
+#include "crypto/hash.h"
 #include "crypto/secret.h"
 #include "store/store.h"
 #include "vault/fetch.h"
@@ -49,6 +51,29 @@ int access_writer_path(
 	}
 	int rc = paths_dir(PATHS_CONFIG, vault_id, out, err);
 	return rc != 0 ? rc : paths_join(out, "writer.key", err);
+}
+
+int access_replica_dir(
+	const char *location, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err)
+{
+	char real[PATH_MAX];
+	char name[sizeof("replica-") + 2 * HASH_BYTES] = "replica-";
+	uint8_t hash[HASH_BYTES];
+	const char *bare = strncmp(location, "file:", 5) == 0 ? location + 5 : location;
+	const char *path = realpath(bare, real) != NULL ? real : bare;
+	hash_sha256(path, strlen(path), hash);
+	text_hex(hash, sizeof(hash), name + strlen(name));
+	int rc = paths_dir(PATHS_STATE, vault_id, out, err);
+	return rc != 0 ? rc : paths_join(out, name, err);
+}
+
+int access_memory_dir(
+	const struct cli *cli, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err)
+{
+	int rc = access_replica_dir(drivers_location(cli), vault_id, out, err);
+	if (rc == 0 && access(out, F_OK) == 0)
+		return 0;
+	return rc != 0 ? rc : paths_dir(PATHS_STATE, vault_id, out, err);
 }
 
 int access_write_secret(const char *path, const void *data, size_t len, struct err *err)
@@ -324,7 +349,7 @@ int access_snapshots(struct cli *cli, struct access *a, struct err *err)
 	int rc = snapshot_list(a->vault, on_bad, &bad, &a->list, err);
 	if (rc != 0)
 		return rc;
-	rc = paths_dir(PATHS_STATE, a->vault_id, dir, &why);
+	rc = access_memory_dir(cli, a->vault_id, dir, &why);
 	if (rc == 0) {
 		rc = rollback_check(dir, &a->list, a->is_backup ? a->damaged : 0, &why);
 		if (rc == -ERR_ROLLBACK && is_accepted)

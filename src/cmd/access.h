@@ -88,6 +88,20 @@ int access_read(
 int access_pick(struct cli *cli, struct access *a, const char *name, const struct snapshot **out,
 	struct err *err);
 
+/**
+ * access_replica_dir(location, vault_id, out, err):
+ * Write the path of the directory where this host remembers a copy of the vault at ${location}:
+ * where it is there, the store at that location is one, and is measured by it alone.  Nothing is
+ * made.  Return as paths_dir().
+ */
+int access_replica_dir(
+	const char *location, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err);
+
+/* The directory of what this host remembers of the store that --vault names.  Return as
+ * paths_dir(). */
+int access_memory_dir(
+	const struct cli *cli, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err);
+
 /* Write the path of the writer key file of ${vault_id}.  Return 0, -ERR_CONFIG or -ERR_LIMIT. */
 int access_writer_path(
 	const struct cli *cli, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err);

@@ -10,7 +10,6 @@
 #include "cmd/access.h"
 #include "cmd/bad_packs.h"
 #include "cmd/gc_sights.h"
-#include "cmd/paths.h"
 #include "cmd/stop.h"
 #include "vault/collect.h"
 #include "vault/id_set.h"
@@ -63,7 +62,7 @@ static int parse(struct job *j, struct err *err)
 static void remember(struct job *j)
 {
 	struct err why = ERR_INIT;
-	int rc = paths_dir(PATHS_STATE, j->access.vault_id, j->dir, &why);
+	int rc = access_memory_dir(j->cli, j->access.vault_id, j->dir, &why);
 	if (rc == 0)
 		rc = bad_packs_load(j->dir, &j->bad, &why);
 	if (rc == 0)

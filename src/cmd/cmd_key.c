@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/atomic_file.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -14,6 +15,7 @@
 #include "codec/jsonx.h"
 #include "codec/text.h"
 #include "crypto/secret.h"
+#include "vault/rotate.h"
 #include "vault/slot.h"
 #include "vault/snaprec.h"
 #include "vault/vault.h"
@@ -291,6 +293,64 @@ static int run_drill(struct cli *cli, struct err *err)
 	return rc;
 }
 
+static int tell_rotate(struct cli *cli, const struct access *a, const char *path, struct err *err)
+{
+	struct console *c = &cli->console;
+	const uint32_t epoch = vault_sealed_key(a->vault)->kv_epoch;
+	if (c->is_json) {
+		json_t *o = json_pack("{s:o, s:I, s:I}", "writer_key",
+			jsonx_name(path, strlen(path)), "kv_epoch", (json_int_t)epoch,
+			"config_epoch", (json_int_t)vault_domain(a->vault)->epoch);
+		if (console_object(c, "key-rotate", NULL, o) != 0)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		return 0;
+	}
+	console_print(c, "key epoch   %u\nwriter key  ", epoch);
+	console_print_name(c, path, strlen(path));
+	console_print(c, "\n");
+	console_note(c, "Every other host that backs up to this vault needs a new writer key too.");
+	return 0;
+}
+
+/* The local caches go on: what did not change keeps its records. */
+static int rotate(struct cli *cli, struct access *a, struct err *err)
+{
+	char path[PATH_MAX];
+	struct keyring_writer writer;
+	CLEANUP(buf_wipe) struct buf raw = BUF_INIT(KEY_FILE_BYTES);
+	int rc = access_writer_path(cli, a->vault_id, path, err);
+	if (rc == 0)
+		rc = rotate_vault(a->vault, &a->root, &writer, err);
+	if (rc != 0)
+		return rc;
+	if (a->has_writer)
+		memcpy(writer.k_fp, a->writer.k_fp, sizeof(writer.k_fp));
+	rc = keyring_writer_encode(&writer, &raw, err);
+	if (rc == 0 && access(path, F_OK) == 0)
+		rc = atomic_file_write(AT_FDCWD, path, 0600, raw.data, raw.len, err);
+	else if (rc == 0)
+		rc = access_write_secret(path, raw.data, raw.len, err);
+	if (rc != 0)
+		(void)err_hint(err, "the vault is at its new key epoch: move the old writer key "
+				    "away, then 'holdfast key writer new'");
+	if (rc == 0)
+		rc = tell_rotate(cli, a, path, err);
+	secret_wipe(&writer, sizeof(writer));
+	return rc;
+}
+
+static int run_rotate(struct cli *cli, struct err *err)
+{
+	struct access a = ACCESS_INIT;
+	int rc = access_open(cli, ACCESS_RECOVERY, DRIVERS_WRITE, &a, err);
+	if (rc == 0)
+		rc = access_snapshots(cli, &a, err); /* no rotation of a store that went back */
+	if (rc == 0)
+		rc = rotate(cli, &a, err);
+	access_done(&a);
+	return rc;
+}
+
 static const struct cli_option show_options[] = {
 	ACCESS_RECOVERY_OPTION,
 	{ .name = NULL },
@@ -361,6 +421,25 @@ const struct cli_verb cmd_key_writer_verb = {
 	.min_args = 1,
 	.max_args = 1,
 	.run = run_writer,
+};
+
+const struct cli_verb cmd_key_rotate_verb = {
+	.name = "key rotate",
+	.arguments = "",
+	.summary = "begin a new epoch of the vault's keys",
+	.about =
+		"For a writer key that may have been stolen: what is written from now on is sealed "
+		"with new keys that the old writer key does not open, and every writer key made "
+		"before is revoked; this host gets a new one. Snapshots that are there stay as "
+		"they "
+		"are and open as before. Deduplication begins anew: files that do not change keep "
+		"their records, all else is stored once more. Backups that run meanwhile end well "
+		"or say that they have to be repeated. A recovery key that was stolen cannot be "
+		"made good by this: it opens what is there, and needs a new vault.",
+	.json = "one object",
+	.options = writer_options,
+	.groups = CLI_VAULT | CLI_PASS,
+	.run = run_rotate,
 };
 
 static const struct cli_option drill_options[] = {

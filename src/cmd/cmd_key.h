@@ -10,5 +10,6 @@ extern const struct cli_verb cmd_key_show_verb;
 extern const struct cli_verb cmd_key_passwd_verb;
 extern const struct cli_verb cmd_key_writer_verb;
 extern const struct cli_verb cmd_key_drill_verb;
+extern const struct cli_verb cmd_key_rotate_verb;
 
 #endif

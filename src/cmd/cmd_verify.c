@@ -9,7 +9,6 @@
 #include "base/human.h"
 #include "cmd/access.h"
 #include "cmd/bad_packs.h"
-#include "cmd/paths.h"
 #include "cmd/stop.h"
 #include "codec/text.h"
 #include "vault/verify.h"
@@ -67,7 +66,7 @@ static void remember(struct run *r, const struct access *a)
 {
 	char dir[PATH_MAX];
 	struct err why = ERR_INIT;
-	int rc = paths_dir(PATHS_STATE, a->vault_id, dir, &why);
+	int rc = access_memory_dir(r->cli, a->vault_id, dir, &why);
 	if (rc == 0)
 		rc = bad_packs_store(dir, (const uint8_t(*)[32])r->bad, r->bad_count, &why);
 	if (rc != 0)

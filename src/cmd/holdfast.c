@@ -13,6 +13,7 @@
 #include "cmd/cmd_agent.h"
 #include "cmd/cmd_backup.h"
 #include "cmd/cmd_controller.h"
+#include "cmd/cmd_copy.h"
 #include "cmd/cmd_demo.h"
 #include "cmd/cmd_diff.h"
 #include "cmd/cmd_drill.h"
@@ -53,11 +54,13 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_retention_preview_verb,
 	&cmd_retention_apply_verb,
 	&cmd_gc_verb,
+	&cmd_copy_verb,
 	&cmd_vault_info_verb,
 	&cmd_key_show_verb,
 	&cmd_key_passwd_verb,
 	&cmd_key_writer_verb,
 	&cmd_key_drill_verb,
+	&cmd_key_rotate_verb,
 	&cmd_plan_lint_verb,
 	&cmd_plan_show_verb,
 	&cmd_drill_run_verb,

@@ -360,9 +360,11 @@ int pack_footer_open(const struct sealed_key *k, const uint8_t *tail, size_t len
 	if (need > len || need > pack_len || pack_len > PACK_MAX_BYTES)
 		return err_set(err, ERR_CORRUPT, "pack is shorter than its footer, or too long");
 	const uint8_t *last = tail + len - PACK_TAIL_BYTES;
-	if (bytes_get32(last + 32) != k->kv_epoch)
-		return err_set(err, ERR_AUTH, "pack is of vault key epoch %u, ours is %u",
-			bytes_get32(last + 32), k->kv_epoch);
+	const uint32_t epoch = bytes_get32(last + 32);
+	const struct sealed_key *own = sealed_key_of(k, epoch);
+	if (own == NULL)
+		return err_set(err, ERR_AUTH, "pack is of vault key epoch %u, ours is %u", epoch,
+			k->kv_epoch);
 
 	const size_t sealed_len = need - PACK_TAIL_BYTES;
 	const size_t plain_len = sealed_len - AEAD_TAG_BYTES;
@@ -370,7 +372,7 @@ int pack_footer_open(const struct sealed_key *k, const uint8_t *tail, size_t len
 	if (footer == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory for %zu bytes", plain_len);
 	uint8_t key[AEAD_KEY_BYTES];
-	footer_key(k, last, key);
+	footer_key(own, last, key);
 	rc = aead_open(AEAD_AES256GCM, key, NULL, last, PACK_TAIL_BYTES, last - sealed_len,
 		sealed_len, footer, err);
 	secret_wipe(key, sizeof(key));

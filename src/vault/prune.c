@@ -106,7 +106,7 @@ struct walk {
 	struct vault *v;
 	prune_bad_fn on_bad;
 	void *bad_arg;
-	prune_record_fn fn;
+	prune_kept_fn fn;
 	void *arg;
 	struct err *err;
 };
@@ -132,14 +132,13 @@ static int see_records(void *arg, const char *name, uint64_t size)
 			*w->err = why;
 		return rc;
 	}
-	for (size_t i = 0; rc == 0 && i < order.count; i++)
-		rc = w->fn(w->arg, records + i * SNAPREC_BYTES, w->err);
+	rc = w->fn(w->arg, &order, records, w->err);
 	prune_order_done(&order);
 	return rc;
 }
 
-int prune_records(struct vault *v, prune_bad_fn on_bad, void *bad_arg, prune_record_fn fn,
-	void *arg, struct err *err)
+int prune_kept(struct vault *v, prune_bad_fn on_bad, void *bad_arg, prune_kept_fn fn, void *arg,
+	struct err *err)
 {
 	struct walk w = {
 		.v = v, .on_bad = on_bad, .bad_arg = bad_arg, .fn = fn, .arg = arg, .err = err
@@ -147,11 +146,48 @@ int prune_records(struct vault *v, prune_bad_fn on_bad, void *bad_arg, prune_rec
 	return store_list(v->store, "hs/", see_records, &w, err);
 }
 
-static int keep_hash(void *arg, const uint8_t record[SNAPREC_BYTES], struct err *err)
+struct record_walk {
+	prune_record_fn fn;
+	void *arg;
+};
+
+static int see_each(
+	void *arg, const struct prune_order *order, const uint8_t *records, struct err *err)
 {
-	uint8_t hash[32];
-	snaprec_hash(record, hash);
-	return id_set_add(arg, hash, 1, NULL, err);
+	const struct record_walk *w = arg;
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < order->count; i++)
+		rc = w->fn(w->arg, records + i * SNAPREC_BYTES, err);
+	return rc;
+}
+
+int prune_records(struct vault *v, prune_bad_fn on_bad, void *bad_arg, prune_record_fn fn,
+	void *arg, struct err *err)
+{
+	struct record_walk w = { .fn = fn, .arg = arg };
+	return prune_kept(v, on_bad, bad_arg, see_each, &w, err);
+}
+
+int prune_keep(struct vault *v, struct prune_order *order, const uint8_t *records, struct err *err)
+{
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	char name[VAULT_NAME_BYTES];
+	int rc = prune_order_encode_pruned(order, records, &body, err);
+	if (rc == 0)
+		rc = vault_put_sealed(v->store, &v->key, SEALED_PRUNED, "hs/", body.data, body.len,
+			name, NULL, err);
+	return rc != 0 ? rc : store_barrier(v->store, err);
+}
+
+/* What a copy left out was never pruned here: the order that does it is news. */
+static int keep_hashes(
+	void *arg, const struct prune_order *order, const uint8_t *records, struct err *err)
+{
+	int rc = 0;
+	(void)records; /* they hash to the items */
+	for (size_t i = 0; rc == 0 && order->cause != PRUNE_ORDER_COPY && i < order->count; i++)
+		rc = id_set_add(arg, order->items[i].snap_hash, 1, NULL, err);
+	return rc;
 }
 
 /* ---- carrying out -------------------------------------------------------------------------- */
@@ -228,7 +264,6 @@ static int put_records(
 	struct vault *v, const struct prune_order *o, const struct victims *w, struct err *err)
 {
 	CLEANUP(id_set_free_p) struct id_set *kept = NULL;
-	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
 	CLEANUP(cleanup_free_p)
 	struct prune_order_item *items = calloc(o->count, sizeof(*items));
 	CLEANUP(cleanup_free_p) uint8_t *records = calloc(o->count, SNAPREC_BYTES);
@@ -240,7 +275,7 @@ static int put_records(
 	rest.count = 0;
 	int rc = id_set_new(&kept, err);
 	if (rc == 0)
-		rc = prune_records(v, NULL, NULL, keep_hash, kept, err);
+		rc = prune_kept(v, NULL, NULL, keep_hashes, kept, err);
 	for (size_t i = 0; rc == 0 && i < o->count; i++) {
 		if (id_set_find(kept, o->items[i].snap_hash) > 0)
 			continue;
@@ -254,13 +289,7 @@ static int put_records(
 			SNAPREC_BYTES);
 		items[rest.count++] = o->items[i];
 	}
-	if (rc != 0 || rest.count == 0)
-		return rc;
-	rc = prune_order_encode_pruned(&rest, records, &body, err);
-	if (rc == 0)
-		rc = vault_put_sealed(v->store, &v->key, SEALED_PRUNED, "hs/", body.data, body.len,
-			name, NULL, err);
-	return rc != 0 ? rc : store_barrier(v->store, err);
+	return rc != 0 || rest.count == 0 ? rc : prune_keep(v, &rest, records, err);
 }
 
 static int remove_victims(struct vault *v, const struct prune_order *o, const struct victims *w,
@@ -282,6 +311,48 @@ static int remove_victims(struct vault *v, const struct prune_order *o, const st
 	return rc != 0 ? rc : store_barrier(v->store, err);
 }
 
+/* Another object of a snapshot (snapshot_list() tells how that can be). */
+struct twin {
+	struct vault *v;
+	const uint8_t *snap_hash;
+	char name[VAULT_NAME_BYTES]; /* the last one found, or "" */
+};
+
+static int see_twin(void *arg, const char *name, uint64_t size)
+{
+	(void)size; /* bounded by the store */
+	struct twin *t = arg;
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	uint8_t hash[32];
+	int rc = vault_get_sealed(t->v, SEALED_SNAPSHOT, name, &body, NULL);
+	if (rc != 0 || body.len < SNAPREC_BYTES)
+		return vault_is_object_loss(rc) ? 0 : rc; /* verify names it */
+	snaprec_hash(body.data, hash);
+	if (memcmp(hash, t->snap_hash, sizeof(hash)) == 0)
+		(void)snprintf(t->name, sizeof(t->name), "%s", name); /* it was read */
+	return 0;
+}
+
+static int remove_twins(struct vault *v, const struct prune_order *o, struct err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < o->count; i++) {
+		char prefix[VAULT_NAME_BYTES];
+		item_name(&o->items[i], prefix);
+		*(strrchr(prefix, '-') + 1) = '\0';
+		while (rc == 0) {
+			struct twin t = { .v = v, .snap_hash = o->items[i].snap_hash };
+			rc = store_list(v->store, prefix, see_twin, &t, err);
+			if (rc != 0 || t.name[0] == '\0')
+				break;
+			rc = store_remove(v->store, t.name, err);
+			if (rc == 0)
+				rc = store_barrier(v->store, err);
+		}
+	}
+	return rc;
+}
+
 static int carry_out(
 	struct vault *v, const struct prune_order *o, const char *order_name, struct err *err)
 {
@@ -293,6 +364,8 @@ static int carry_out(
 		rc = remove_victims(v, o, &w, true, err);
 	if (rc == 0)
 		rc = remove_victims(v, o, &w, false, err);
+	if (rc == 0)
+		rc = remove_twins(v, o, err);
 	if (rc == 0)
 		rc = store_remove(v->store, order_name, err);
 	if (rc == 0)

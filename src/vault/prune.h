@@ -52,6 +52,20 @@ int prune_snapshots(struct vault *v, const struct prune_opts *opts,
  * -ERR_CORRUPT (an order or a snapshot it names cannot be read) or a store's error. */
 int prune_resume(struct vault *v, size_t *count, struct err *err);
 
+/* Called for each hs/ object: its order and the record of each item (count * SNAPREC_BYTES), both
+ * borrowed for the call; a value other than 0 stops and is returned. */
+typedef int (*prune_kept_fn)(
+	void *arg, const struct prune_order *order, const uint8_t *records, struct err *err);
+
+/* Walk the orders with the records they took.  Objects that cannot be read as in
+ * prune_view_load(). */
+int prune_kept(struct vault *v, prune_bad_fn on_bad, void *bad_arg, prune_kept_fn fn, void *arg,
+	struct err *err);
+
+/* Keep records for the chains, ${records} in the order of the items (which get sorted): put an hs/
+ * object, durably.  Return 0, -ERR_CORRUPT (a record is not its item's) or as the store. */
+int prune_keep(struct vault *v, struct prune_order *order, const uint8_t *records, struct err *err);
+
 /* Walk the records that were pruned, in no order, some perhaps twice.  Objects that cannot be read
  * as in prune_view_load(). */
 int prune_records(struct vault *v, prune_bad_fn on_bad, void *bad_arg, prune_record_fn fn,

@@ -99,7 +99,7 @@ int prune_order_decode(const uint8_t *data, size_t len, struct prune_order *out,
 	if (len < ORDER_HEAD_BYTES || memcmp(data, ORDER_MAGIC, 4) != 0 || data[6] != 0 ||
 		data[7] != 0)
 		return err_set(err, ERR_CORRUPT, "a prune order has a wrong form");
-	if (data[4] != VERSION || data[5] < PRUNE_ORDER_RETENTION || data[5] > PRUNE_ORDER_VOID)
+	if (data[4] != VERSION || data[5] < PRUNE_ORDER_RETENTION || data[5] > PRUNE_ORDER_COPY)
 		return err_set(err, ERR_UNSUPPORTED, "a prune order needs a newer version");
 	struct prune_order o = { .cause = (enum prune_order_cause)data[5],
 		.wall_ns = (int64_t)bytes_get64(data + 24) };

@@ -19,6 +19,7 @@ struct err;
 enum prune_order_cause {
 	PRUNE_ORDER_RETENTION = 1,
 	PRUNE_ORDER_VOID = 2, /* the snapshot of a session that was fenced */
+	PRUNE_ORDER_COPY = 3, /* left out when its successors were copied here: it never was here */
 };
 
 struct prune_order_item {

@@ -46,8 +46,16 @@ void sealed_key_init(struct sealed_key *k, const uint8_t vault_id[16], uint32_t 
 	memcpy(k->vault_id, vault_id, sizeof(k->vault_id));
 	k->kv_epoch = kv_epoch;
 	memcpy(k->k_vault, k_vault, sizeof(k->k_vault));
+	k->older = NULL;
 	hmac_kdf(k_vault, 32, vault_id, 16, "hf1/seal-salt", epoch, sizeof(epoch), k->k_ss,
 		sizeof(k->k_ss));
+}
+
+const struct sealed_key *sealed_key_of(const struct sealed_key *k, uint32_t epoch)
+{
+	while (k != NULL && k->kv_epoch != epoch)
+		k = k->older;
+	return k;
 }
 
 static void object_key(const struct sealed_key *k, uint8_t kind, const uint8_t salt[32],
@@ -107,8 +115,7 @@ int sealed_seal(const struct sealed_key *k, enum sealed_kind kind, const void *b
 }
 
 /* Everything that can be said of an object before its key is used. */
-static int check_header(const struct sealed_key *k, enum sealed_kind kind, const uint8_t *object,
-	size_t len, struct err *err)
+static int check_header(enum sealed_kind kind, const uint8_t *object, size_t len, struct err *err)
 {
 	if (len < SMALL_STEP || len > SEALED_MAX_BYTES || sealed_padded(len) != len)
 		return err_set(err, ERR_CORRUPT, "a sealed object is never %zu bytes long", len);
@@ -124,9 +131,6 @@ static int check_header(const struct sealed_key *k, enum sealed_kind kind, const
 		return err_set(err, ERR_CORRUPT, "sealed object has reserved bytes set");
 	if (bytes_get32(object + 12) != len - HEADER_BYTES - AEAD_TAG_BYTES)
 		return err_set(err, ERR_CORRUPT, "sealed object has another length than it says");
-	if (bytes_get32(object + 8) != k->kv_epoch)
-		return err_set(err, ERR_AUTH, "sealed object is of vault key epoch %u, ours is %u",
-			bytes_get32(object + 8), k->kv_epoch);
 	return 0;
 }
 
@@ -150,9 +154,14 @@ int sealed_open(const struct sealed_key *k, enum sealed_kind kind, const void *o
 	struct buf *body, struct err *err)
 {
 	const uint8_t *header = object;
-	int rc = check_header(k, kind, header, len, err);
+	int rc = check_header(kind, header, len, err);
 	if (rc != 0)
 		return rc;
+	const uint32_t epoch = bytes_get32(header + 8);
+	const struct sealed_key *own = sealed_key_of(k, epoch);
+	if (own == NULL)
+		return err_set(err, ERR_AUTH, "sealed object is of vault key epoch %u, ours is %u",
+			epoch, k->kv_epoch);
 
 	const size_t plain_len = len - HEADER_BYTES - AEAD_TAG_BYTES;
 	CLEANUP(buf_wipe) struct buf plain = BUF_INIT(SEALED_MAX_BYTES);
@@ -160,7 +169,7 @@ int sealed_open(const struct sealed_key *k, enum sealed_kind kind, const void *o
 	if (rc != 0)
 		return rc;
 	uint8_t key[AEAD_KEY_BYTES];
-	object_key(k, header[5], header + SALT_AT, key);
+	object_key(own, header[5], header + SALT_AT, key);
 	rc = aead_open(header[4], key, NULL, header, HEADER_BYTES, header + HEADER_BYTES,
 		len - HEADER_BYTES, plain.data, err);
 	secret_wipe(key, sizeof(key));

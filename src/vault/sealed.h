@@ -34,10 +34,16 @@ struct sealed_key {
 	uint32_t kv_epoch;
 	uint8_t k_vault[32];
 	uint8_t k_ss[32]; /* derived; sealed_key_init() */
+	/* The key of an epoch before, NULL = none known: it opens what was sealed then, and seals
+	 * nothing.  Borrowed. */
+	const struct sealed_key *older;
 };
 
 void sealed_key_init(struct sealed_key *k, const uint8_t vault_id[16], uint32_t kv_epoch,
 	const uint8_t k_vault[32]);
+
+/* The key of ${epoch}: ${k} or one of its older ones; NULL when it is not known. */
+const struct sealed_key *sealed_key_of(const struct sealed_key *k, uint32_t epoch);
 
 /**
  * sealed_seal(k, kind, body, len, random, out, hex, err):
@@ -50,7 +56,8 @@ int sealed_seal(const struct sealed_key *k, enum sealed_kind kind, const void *b
 /**
  * sealed_open(k, kind, object, len, body, err):
  * Check everything (magic, suite, kind, epoch, tag, padding) and append the body.
- * Return 0, -ERR_CORRUPT, -ERR_UNSUPPORTED (suite) or -ERR_AUTH (another kv_epoch than ours).
+ * Return 0, -ERR_CORRUPT, -ERR_UNSUPPORTED (suite) or -ERR_AUTH (of a kv_epoch whose key we have
+ * not).
  */
 int sealed_open(const struct sealed_key *k, enum sealed_kind kind, const void *object, size_t len,
 	struct buf *body, struct err *err);

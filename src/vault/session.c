@@ -20,6 +20,7 @@
 #include "vault/record.h"
 #include "vault/session_base.h"
 #include "vault/session_check.h"
+#include "vault/session_internal.h"
 #include "vault/session_mark.h"
 #include "vault/snapshot.h"
 #include "vault/vault_internal.h"
@@ -45,31 +46,6 @@
 #define HEARTBEAT_NS (INT64_C(600) * 1000000000)
 #define SEGMENT_FLUSH_ENTRIES 300000
 #define RF_MAX_BODY_BYTES (60u << 20)
-
-struct session {
-	struct vault *vault; /* borrowed */
-	struct port port;
-	struct fetch *fetch;
-	struct index *index; /* borrowed from fetch */
-	struct session_opts opts;
-	struct session_base_sight sight; /* at begin */
-	struct session_mark mark;
-	struct id_set *own;   /* IDs of this agent's unpruned snapshots */
-	struct id_set *puts;  /* IDs put in this session */
-	struct id_set *there; /* packs on the store or staged, with their lengths */
-	struct pack *packs[2];
-	size_t first_pack;       /* packs from here on are in no index segment yet */
-	size_t segment_entries;  /* their entries */
-	uint64_t unsynced_bytes; /* since the last barrier */
-	int64_t synced_at;
-	struct session_base base;
-	bool is_whole; /* every record of the base is listed and stored */
-	struct session_stats stats;
-	uint8_t gateway[16];
-	struct collect_view lists; /* of collection, at begin; at the end again */
-	int64_t marked_at;         /* the last mark, monotonic */
-	bool is_begun, is_open;
-};
 
 DEFINE_CLEANUP(struct session *, session_free)
 
@@ -138,18 +114,18 @@ const struct session_stats *session_stats(const struct session *s)
 }
 
 /* Store a mark of this session and make it visible. */
-static int put_mark(struct session *s, enum session_mark_state state, struct err *err)
+int session_put_mark(struct session *s, enum session_mark_state state, struct err *err)
 {
 	s->marked_at = env_mono_ns();
 	return session_mark_put(&s->mark, state, &s->vault->key, s->vault->store, err);
 }
 
 /* A sign of life, when the last one is old: without one for a day the session is fenced. */
-static int beat(struct session *s, struct err *err)
+int session_beat(struct session *s, struct err *err)
 {
 	if (env_mono_ns() - s->marked_at < HEARTBEAT_NS)
 		return 0;
-	return put_mark(s, SESSION_MARK_HEARTBEAT, err);
+	return session_put_mark(s, SESSION_MARK_HEARTBEAT, err);
 }
 
 static void bad_list(void *arg, const char *object, const struct err *why)
@@ -159,7 +135,7 @@ static void bad_list(void *arg, const char *object, const struct err *why)
 }
 
 /* Section 8 step 10.  A list that came meanwhile and cannot be read may be the fence. */
-static int check_fence(struct session *s, struct err *err)
+int session_look_fence(struct session *s, struct err *err)
 {
 	uint64_t before = s->lists.unreadable;
 	int rc = collect_view_look(s->vault, &s->lists, bad_list, NULL, err);
@@ -196,6 +172,8 @@ static int note_pack(void *arg, const char *name, uint64_t size)
 
 static int list_packs(struct session *s, struct err *err)
 {
+	id_set_free(s->there);
+	s->there = NULL;
 	int rc = id_set_new(&s->there, err);
 	struct packs_listing l = {
 		.there = s->there, .bad = s->opts.bad_packs, .lists = &s->lists, .err = err
@@ -205,8 +183,17 @@ static int list_packs(struct session *s, struct err *err)
 	return store_list(s->vault->store, "pk/", note_pack, &l, err);
 }
 
+/* Invariant 4. */
+int session_look_packs(struct session *s, struct err *err)
+{
+	int rc = collect_view_look(s->vault, &s->lists, bad_list, NULL, err);
+	if (rc == 0)
+		rc = fetch_index(s->fetch, &s->index, err);
+	return rc != 0 ? rc : list_packs(s, err);
+}
+
 /* Invariant 5.  Records that wait in an open pack are in puts, not here. */
-static bool is_stored(const struct session *s, const uint8_t id[32])
+bool session_is_stored(const struct session *s, const uint8_t id[32])
 {
 	struct index_place place;
 	for (size_t nth = 0; index_find(s->index, id, nth, &place); nth++) {
@@ -237,10 +224,10 @@ static int flush_index(struct session *s, struct err *err)
 
 /* For session_check: 1 if the record is stored, else 0.  A damaged index segment must not make an
  * unchanged file's records look lost: before a no, the packs that no segment lists are asked. */
-static int check_stored(void *arg, const uint8_t id[32], struct err *err)
+int session_find_stored(void *arg, const uint8_t id[32], struct err *err)
 {
 	struct session *s = arg;
-	if (is_stored(s, id))
+	if (session_is_stored(s, id))
 		return 1;
 	int rc = flush_index(s, err); /* what is learned from footers is no news of this session */
 	if (rc == 0)
@@ -248,7 +235,7 @@ static int check_stored(void *arg, const uint8_t id[32], struct err *err)
 	if (rc != 0)
 		return rc;
 	s->first_pack = index_pack_count(s->index);
-	return is_stored(s, id);
+	return session_is_stored(s, id);
 }
 
 static int add_own(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
@@ -260,7 +247,7 @@ static int add_own(void *arg, const uint8_t id[32], uint32_t cr_len, struct err 
 static int add_base(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
 {
 	struct session *s = arg;
-	int rc = s->is_whole ? check_stored(s, id, err) : 0;
+	int rc = s->is_whole ? session_find_stored(s, id, err) : 0;
 	if (rc < 0)
 		return rc;
 	if (s->is_whole && rc == 0)
@@ -306,7 +293,16 @@ static int begin_on_base(struct session *s, struct err *err)
 			s->vault, &s->sight, agent_id, source_id, &s->opts.memory, &s->base, err);
 	if (rc == 0)
 		memcpy(s->mark.base, s->base.hash, sizeof(s->mark.base));
-	return rc != 0 ? rc : put_mark(s, SESSION_MARK_OPEN, err);
+	return rc != 0 ? rc : session_put_mark(s, SESSION_MARK_OPEN, err);
+}
+
+int session_name(
+	struct session *s, const uint8_t agent_id[16], const uint8_t source_id[16], struct err *err)
+{
+	memset(&s->mark, 0, sizeof(s->mark));
+	memcpy(s->mark.agent_id, agent_id, 16);
+	memcpy(s->mark.source_id, source_id, 16);
+	return env_random(s->mark.session, sizeof(s->mark.session), err);
 }
 
 static int port_begin(void *self, const uint8_t agent_id[16], const uint8_t source_id[16],
@@ -321,18 +317,11 @@ static int port_begin(void *self, const uint8_t agent_id[16], const uint8_t sour
 	int rc = vault_check_writable(s->vault, err);
 	if (rc != 0)
 		return rc;
-	memset(&s->mark, 0, sizeof(s->mark));
-	memcpy(s->mark.agent_id, agent_id, 16);
-	memcpy(s->mark.source_id, source_id, 16);
-	rc = env_random(s->mark.session, sizeof(s->mark.session), err);
+	rc = session_name(s, agent_id, source_id, err);
 	if (rc == 0)
 		rc = begin_on_base(s, err);
-	if (rc == 0) /* after the mark, before the packs are listed: invariant 4 */
-		rc = collect_view_look(s->vault, &s->lists, bad_list, NULL, err);
 	if (rc == 0)
-		rc = fetch_index(s->fetch, &s->index, err);
-	if (rc == 0)
-		rc = list_packs(s, err);
+		rc = session_look_packs(s, err);
 	if (rc != 0)
 		return rc;
 	s->first_pack = index_pack_count(s->index);
@@ -358,7 +347,7 @@ static int port_has(
 		return err_set(err, ERR_FAILED, "there is no open session");
 	if (count > PORT_HAS_IDS)
 		return err_set(err, ERR_LIMIT, "more than %d IDs asked at once", PORT_HAS_IDS);
-	int rc = beat(s, err);
+	int rc = session_beat(s, err);
 	if (rc != 0) {
 		port_abort(s); /* its barrier was over what was put before, too */
 		return rc;
@@ -367,7 +356,8 @@ static int port_has(
 		if (id_set_find(s->puts, ids[i]) > 0)
 			present[i] = 1;
 		else
-			present[i] = id_set_find(s->own, ids[i]) > 0 && is_stored(s, ids[i]);
+			present[i] =
+				id_set_find(s->own, ids[i]) > 0 && session_is_stored(s, ids[i]);
 	}
 	return 0;
 }
@@ -422,7 +412,7 @@ static int take_record(
 	bool is_new = false;
 	hash_sha256(cr, cr_len, id);
 	int rc = id_set_add(s->puts, id, cr_len, &is_new, err);
-	if (rc != 0 || !is_new || is_stored(s, id))
+	if (rc != 0 || !is_new || session_is_stored(s, id))
 		return rc;
 	enum pack_class class = type == RECORD_DATA ? PACK_DATA : PACK_METADATA;
 	if (pack_bytes(s->packs[class]) + cr_len > PACK_TARGET_BYTES ||
@@ -450,7 +440,7 @@ static int port_put(void *self, const uint8_t *batch, size_t len, struct err *er
 	if (len > PORT_MAX_BATCH_BYTES)
 		return err_set(err, ERR_LIMIT, "a batch of %zu bytes is longer than %u", len,
 			PORT_MAX_BATCH_BYTES);
-	int rc = beat(s, err);
+	int rc = session_beat(s, err);
 	while (rc == 0 && len > 0) {
 		uint32_t cr_len;
 		int suite;
@@ -551,12 +541,11 @@ static int put_envelopes(
 				 body.data, body.len, name, ev, err);
 }
 
-static int put_snapshot(struct session *s, struct snapshot_body *b, struct err *err)
+int session_put_snapshot(struct session *s, const struct snapshot_body *b,
+	char name[VAULT_NAME_BYTES], struct err *err)
 {
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
 	char prefix[32];
-	char name[VAULT_NAME_BYTES];
-	b->receipt_ns = env_now_ns();
 	int rc = snapshot_body_encode(b, &body, err);
 	if (rc != 0)
 		return rc;
@@ -567,27 +556,52 @@ static int put_snapshot(struct session *s, struct snapshot_body *b, struct err *
 	return rc != 0 ? rc : store_barrier(s->vault->store, err);
 }
 
-/* Everything a snapshot needs, durable; then the snapshot itself. */
-static int write_all(
-	struct session *s, const struct port_commit *c, struct snapshot_body *b, struct err *err)
+int session_flush(struct session *s, struct err *err)
 {
 	int rc = flush_pack(s, PACK_DATA, err);
 	if (rc == 0)
 		rc = flush_pack(s, PACK_METADATA, err);
-	if (rc == 0)
-		rc = flush_index(s, err);
+	return rc != 0 ? rc : flush_index(s, err);
+}
+
+int session_put_needed(
+	struct session *s, const struct port_commit *c, struct snapshot_body *b, struct err *err)
+{
+	int rc = session_flush(s, err);
 	if (rc == 0)
 		rc = put_refs(s, c, b, err);
 	if (rc == 0)
 		rc = put_envelopes(s, c, b->ev, err);
-	if (rc == 0)
-		rc = store_barrier(s->vault->store, err);
+	return rc != 0 ? rc : store_barrier(s->vault->store, err);
+}
+
+/* Everything a snapshot needs, durable; then the snapshot itself. */
+static int write_all(
+	struct session *s, const struct port_commit *c, struct snapshot_body *b, struct err *err)
+{
+	char name[VAULT_NAME_BYTES];
+	int rc = session_put_needed(s, c, b, err);
 	if (rc == 0)
 		rc = session_base_check(s->vault, &s->sight, &s->base, s->mark.agent_id,
 			s->mark.source_id, err); /* last: the writing before may take minutes */
-	if (rc == 0)
-		rc = put_snapshot(s, b, err);
-	return rc;
+	b->receipt_ns = env_now_ns();
+	return rc != 0 ? rc : session_put_snapshot(s, b, name, err);
+}
+
+int session_fill_body(const struct session *s, const struct port_commit *c,
+	const uint8_t gateway[16], struct snapshot_body *b, struct err *err)
+{
+	memcpy(b->record, c->record, SNAPREC_BYTES);
+	memcpy(b->session, s->mark.session, sizeof(b->session));
+	memcpy(b->gateway, gateway, sizeof(b->gateway));
+	if (c->label_len == 0)
+		return 0;
+	b->label = malloc(c->label_len);
+	if (b->label == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	memcpy(b->label, c->label, c->label_len);
+	b->label_len = c->label_len;
+	return 0;
 }
 
 static int port_commit_snapshot(
@@ -603,46 +617,35 @@ static int port_commit_snapshot(
 		.base = &s->base,
 		.own = s->own,
 		.puts = s->puts,
-		.is_stored = check_stored,
+		.is_stored = session_find_stored,
 		.arg = s };
 	int rc = session_check_commit(&check, c, err);
-	memcpy(body.record, c->record, SNAPREC_BYTES);
-	memcpy(body.session, s->mark.session, sizeof(body.session));
-	memcpy(body.gateway, s->gateway, sizeof(body.gateway));
-	if (rc == 0 && c->label_len > 0) {
-		body.label = malloc(c->label_len);
-		if (body.label == NULL) {
-			rc = err_set(err, ERR_NOMEM, "out of memory");
-		} else {
-			memcpy(body.label, c->label, c->label_len);
-			body.label_len = c->label_len;
-		}
-	}
+	if (rc == 0)
+		rc = session_fill_body(s, c, s->gateway, &body, err);
 	if (rc == 0)
 		rc = write_all(s, c, &body, err);
 	if (rc == 0)
-		rc = check_fence(s, err);
+		rc = session_look_fence(s, err);
 	if (rc == 0) {
 		snaprec_hash(c->record, receipt->snap_hash);
 		receipt->receipt_ns = (uint64_t)body.receipt_ns;
-		struct err why = ERR_INIT;
-		if (put_mark(s, SESSION_MARK_END, &why) != 0)
-			log_debug("session.commit", "end mark: %s, continuing", why.msg);
-		s->is_open = false;
-	} else {
-		port_abort(s);
 	}
+	session_over(s, rc == 0);
 	snapshot_body_done(&body);
 	return rc;
 }
 
-static void port_abort(void *self)
+void session_over(struct session *s, bool is_good)
 {
-	struct session *s = self;
+	struct err why = ERR_INIT;
 	if (!s->is_open)
 		return;
 	s->is_open = false;
-	struct err why = ERR_INIT;
-	if (put_mark(s, SESSION_MARK_VOID, &why) != 0)
-		log_debug("session.abort", "void mark: %s, continuing", why.msg);
+	if (session_put_mark(s, is_good ? SESSION_MARK_END : SESSION_MARK_VOID, &why) != 0)
+		log_debug("session.over", "last mark: %s, continuing", why.msg);
+}
+
+static void port_abort(void *self)
+{
+	session_over(self, false);
 }

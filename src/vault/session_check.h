@@ -5,6 +5,7 @@
 #ifndef VAULT_SESSION_CHECK_H
 #define VAULT_SESSION_CHECK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "vault/domain.h"
@@ -19,8 +20,12 @@ struct session_check {
 	const uint8_t *agent_id, *source_id; /* of the session */
 	const struct session_base *base;     /* what the snapshot must continue */
 	const struct id_set *own;            /* references of this agent's unpruned snapshots */
-	const struct id_set *puts;           /* records put in this session */
-	/* Is a record of own still in a pack?  1, 0 or an error. */
+	/* The snapshot is one of another store of this vault: signed and put into its chain long
+	 * ago, by a key that may be revoked since.  base and own are NULL; what was not put must be
+	 * stored. */
+	bool is_copy;
+	const struct id_set *puts; /* records put in this session */
+	/* Is a record in a pack that counts?  1, 0 or an error. */
 	int (*is_stored)(void *arg, const uint8_t id[32], struct err *err);
 	void *arg;
 };

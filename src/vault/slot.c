@@ -206,3 +206,66 @@ int slot_hfkv_open(const uint8_t *slot, size_t len, const uint8_t rk_sk[32], uin
 	secret_wipe(opened, sizeof(opened));
 	return rc;
 }
+
+/* ---- HFKP ---------------------------------------------------------------------------------- */
+
+#define KP_EPOCH_AT 24
+#define KP_CT_AT 28
+
+static const char kp_magic[4] = { 'H', 'F', 'K', 'P' };
+
+static void kp_key(const uint8_t *slot, const uint8_t k_vault[32], uint8_t key[AEAD_KEY_BYTES])
+{
+	hmac_kdf(k_vault, 32, slot + KV_VAULT_AT, 16, "hf1/kv-prev", slot + KP_EPOCH_AT, 4, key,
+		AEAD_KEY_BYTES);
+}
+
+int slot_hfkp_seal(const uint8_t vault_id[16], uint32_t kv_epoch, const uint8_t k_vault[32],
+	const uint8_t before[32], uint8_t out[SLOT_HFKP_BYTES], struct err *err)
+{
+	uint8_t slot[SLOT_HFKP_BYTES] = { 0 };
+	uint8_t key[AEAD_KEY_BYTES];
+	memcpy(slot, kp_magic, sizeof(kp_magic));
+	slot[4] = KV_SUITE;
+	slot[5] = KV_VERSION;
+	memcpy(slot + KV_VAULT_AT, vault_id, 16);
+	bytes_put32(slot + KP_EPOCH_AT, kv_epoch);
+	kp_key(slot, k_vault, key);
+	int rc = aead_seal(
+		AEAD_AES256GCM, key, NULL, slot, KP_CT_AT, before, 32, slot + KP_CT_AT, err);
+	secret_wipe(key, sizeof(key));
+	if (rc == 0)
+		memcpy(out, slot, sizeof(slot));
+	return rc;
+}
+
+uint32_t slot_hfkp_epoch(const uint8_t slot[SLOT_HFKP_BYTES])
+{
+	return memcmp(slot, kp_magic, sizeof(kp_magic)) == 0 ? bytes_get32(slot + KP_EPOCH_AT) : 0;
+}
+
+int slot_hfkp_open(const uint8_t *slot, size_t len, const uint8_t vault_id[16],
+	const uint8_t k_vault[32], uint8_t before[32], struct err *err)
+{
+	uint8_t key[AEAD_KEY_BYTES];
+	uint8_t opened[32];
+	if (len < 6 || memcmp(slot, kp_magic, sizeof(kp_magic)) != 0)
+		return err_set(err, ERR_CORRUPT, "not a slot of the vault key before");
+	if (slot[4] != KV_SUITE || slot[5] != KV_VERSION)
+		return err_set(err, ERR_UNSUPPORTED,
+			"slot of the vault key before of unknown suite %u or version %u", slot[4],
+			slot[5]);
+	if (len != SLOT_HFKP_BYTES || bytes_get16(slot + 6) != 0 ||
+		bytes_get32(slot + KP_EPOCH_AT) < 2)
+		return err_set(err, ERR_CORRUPT, "slot of the vault key before has a wrong form");
+	if (memcmp(slot + KV_VAULT_AT, vault_id, 16) != 0)
+		return err_set(err, ERR_AUTH, "slot of the vault key before of another vault");
+	kp_key(slot, k_vault, key);
+	int rc = aead_open(AEAD_AES256GCM, key, NULL, slot, KP_CT_AT, slot + KP_CT_AT,
+		SLOT_HFKP_BYTES - KP_CT_AT, opened, err);
+	secret_wipe(key, sizeof(key));
+	if (rc == 0)
+		memcpy(before, opened, sizeof(opened));
+	secret_wipe(opened, sizeof(opened));
+	return rc;
+}

@@ -1,6 +1,6 @@
 /*
- * slot: the two key slots (docs/FORMAT.md section 7): HFBG, the recovery key under a passphrase,
- * and HFKV, K_vault wrapped to the recovery key on the store.
+ * slot: the key slots (docs/FORMAT.md section 7): HFBG, the recovery key under a passphrase, HFKV,
+ * K_vault wrapped to the recovery key, and HFKP, the K_vault of the epoch before under the next.
  */
 #ifndef VAULT_SLOT_H
 #define VAULT_SLOT_H
@@ -12,6 +12,7 @@ struct err;
 
 #define SLOT_HFBG_BYTES 121
 #define SLOT_HFKV_BYTES 140
+#define SLOT_HFKP_BYTES 76
 #define SLOT_SCRYPT_LOG2N 17
 
 /* Seal ${rk_sk} under a passphrase with a fresh salt (or the given one) and 2^log2n, r 8, p 1. */
@@ -29,5 +30,17 @@ int slot_hfkv_seal(const uint8_t vault_id[16], uint32_t kv_epoch, const uint8_t 
  * -ERR_CORRUPT or -ERR_UNSUPPORTED. */
 int slot_hfkv_open(const uint8_t *slot, size_t len, const uint8_t rk_sk[32], uint8_t vault_id[16],
 	uint32_t *kv_epoch, uint8_t k_vault[32], struct err *err);
+
+/* The one HFKP slot that exists for these inputs: ${before} is the K_vault of epoch ${kv_epoch} -
+ * 1,
+ * ${k_vault} that of ${kv_epoch}, at least 2.  Return 0 or as aead_seal(). */
+int slot_hfkp_seal(const uint8_t vault_id[16], uint32_t kv_epoch, const uint8_t k_vault[32],
+	const uint8_t before[32], uint8_t out[SLOT_HFKP_BYTES], struct err *err);
+/* The epoch whose key opens it; 0 = no such slot. */
+uint32_t slot_hfkp_epoch(const uint8_t slot[SLOT_HFKP_BYTES]);
+/* Return 0, -ERR_AUTH (of another vault), -ERR_CORRUPT (also: not under this key) or
+ * -ERR_UNSUPPORTED. */
+int slot_hfkp_open(const uint8_t *slot, size_t len, const uint8_t vault_id[16],
+	const uint8_t k_vault[32], uint8_t before[32], struct err *err);
 
 #endif

@@ -120,13 +120,28 @@ static int compare(const void *a, const void *b)
 		return x->body.receipt_ns < y->body.receipt_ns ? -1 : 1;
 	if (x->record.seq != y->record.seq)
 		return x->record.seq < y->record.seq ? -1 : 1;
-	return memcmp(x->hash, y->hash, sizeof(x->hash));
+	int order = memcmp(x->hash, y->hash, sizeof(x->hash));
+	return order != 0 ? order : strcmp(x->object, y->object);
 }
 
 static bool is_same_source(const struct snapshot *a, const struct snapshot *b)
 {
 	return memcmp(a->record.agent_id, b->record.agent_id, sizeof(a->record.agent_id)) == 0 &&
 	       memcmp(a->record.source_id, b->record.source_id, sizeof(a->record.source_id)) == 0;
+}
+
+/* One snapshot may have two objects: when one could not be read for a while, or two copies brought
+ * it at once.  After the sort they stand together; the first stays. */
+static void drop_twins(struct snapshot_list *l)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < l->count; i++) {
+		if (kept > 0 && memcmp(l->at[kept - 1].hash, l->at[i].hash, 32) == 0)
+			snapshot_unseal_done(&l->at[i]);
+		else
+			l->at[kept++] = l->at[i];
+	}
+	l->count = kept;
 }
 
 static void mark_forks(struct snapshot_list *l)
@@ -185,6 +200,7 @@ int snapshot_list_all(struct vault *v, snapshot_bad_fn on_bad, void *arg, struct
 	}
 	if (l.list.count > 1)
 		qsort(l.list.at, l.list.count, sizeof(*l.list.at), compare);
+	drop_twins(&l.list);
 	mark_forks(&l.list);
 	*out = l.list;
 	return 0;

@@ -15,6 +15,7 @@
 #include "crypto/hpke.h"
 #include "crypto/secret.h"
 #include "store/store.h"
+#include "vault/epoch.h"
 #include "vault/header_loss.h"
 #include "vault/slot.h"
 #include "vault/vault_header.h"
@@ -90,6 +91,7 @@ void vault_keys_of_writer(const struct keyring_writer *w, struct vault_keys *out
 {
 	memcpy(out->vault_id, w->vault_id, sizeof(out->vault_id));
 	out->kv_epoch = w->kv_epoch;
+	out->older_count = 0;
 	memcpy(out->k_vault, w->k_vault, sizeof(out->k_vault));
 	out->has_officer = true;
 	memcpy(out->officer_pk, w->officer_pk, sizeof(out->officer_pk));
@@ -160,6 +162,20 @@ int vault_put_slot(struct store *store, const void *slot, size_t len, char name[
 	return store_put(store, name, slot, len, err);
 }
 
+int vault_put_header(struct vault *v, struct err *err)
+{
+	uint8_t raw[VAULT_HEADER_BYTES];
+	uint8_t hash[HASH_BYTES];
+	char hex[2 * HASH_BYTES + 1];
+	char name[VAULT_NAME_BYTES];
+	vault_header_encode(&v->head, v->key.k_vault, raw);
+	hash_sha256(raw, sizeof(raw), hash);
+	text_hex(hash, sizeof(hash), hex);
+	(void)snprintf(name, sizeof(name), "vh/%08x-%s", v->head.generation, hex); /* fits */
+	int rc = store_put(v->store, name, raw, sizeof(raw), err);
+	return rc != 0 ? rc : store_barrier(v->store, err);
+}
+
 int vault_add_recovery(struct vault *v, const void *slot, size_t len, struct err *err)
 {
 	char name[VAULT_NAME_BYTES];
@@ -179,7 +195,7 @@ struct slot_search {
 	struct err *err;
 };
 
-/* Keep the slot of the highest epoch that this recovery key opens. */
+/* Keep what this recovery key opens. */
 static int try_slot(void *arg, const char *name, uint64_t size)
 {
 	struct slot_search *s = arg;
@@ -203,14 +219,49 @@ static int try_slot(void *arg, const char *name, uint64_t size)
 			*s->err = why;
 		return vault_is_object_loss(rc) ? 0 : rc;
 	}
-	if (!s->found || epoch > s->keys->kv_epoch) {
+	if (s->keys->older_count < VAULT_MAX_EPOCHS) {
 		memcpy(s->keys->vault_id, vault_id, sizeof(vault_id));
-		memcpy(s->keys->k_vault, k_vault, sizeof(k_vault));
-		s->keys->kv_epoch = epoch;
+		memcpy(s->keys->older[s->keys->older_count].k_vault, k_vault, sizeof(k_vault));
+		s->keys->older[s->keys->older_count++].epoch = epoch;
 		s->found = true;
 	}
 	secret_wipe(k_vault, sizeof(k_vault));
 	return 0;
+}
+
+/* Is the key at ${i} the one that the newest header was made with? */
+static bool is_of_header(const struct vault_keys *keys, size_t i, const struct buf *header)
+{
+	struct vault_header h;
+	return vault_header_decode(header->data, header->len, &h, NULL) == 0 &&
+	       h.kv_epoch == keys->older[i].epoch &&
+	       vault_header_verify(header->data, header->len, keys->older[i].k_vault, NULL) == 0;
+}
+
+/* Of the keys in older take the one that counts; what is not older than it leads nowhere: a
+ * rotation that broke off left it. */
+static void choose_epoch(struct store *store, struct vault_keys *keys)
+{
+	struct newest newest = { .name = "" };
+	CLEANUP(buf_done) struct buf header = BUF_INIT(4096);
+	size_t best = 0;
+	size_t kept = 0;
+	bool is_found = false;
+	if (find_header(store, &newest, NULL) == 0 &&
+		vault_get_hashed(store, newest.name, &header, NULL) != 0)
+		buf_clear(&header);
+	for (size_t i = 0; i < keys->older_count && !is_found; i++) {
+		is_found = is_of_header(keys, i, &header);
+		if (is_found || keys->older[i].epoch > keys->older[best].epoch)
+			best = i;
+	}
+	keys->kv_epoch = keys->older[best].epoch;
+	memcpy(keys->k_vault, keys->older[best].k_vault, sizeof(keys->k_vault));
+	for (size_t i = 0; i < keys->older_count; i++) {
+		if (keys->older[i].epoch < keys->kv_epoch)
+			keys->older[kept++] = keys->older[i];
+	}
+	keys->older_count = kept;
 }
 
 int vault_keys_of_recovery(struct store *store, const uint8_t rk_sk[32], struct keyring_root *root,
@@ -239,6 +290,7 @@ int vault_keys_of_recovery(struct store *store, const uint8_t rk_sk[32], struct 
 	}
 	if (err != NULL)
 		err_clear(err); /* of a slot that was not needed */
+	choose_epoch(store, &keys);
 	keyring_root_derive(rk_sk, keys.vault_id, root);
 	keys.has_officer = true;
 	memcpy(keys.officer_pk, root->officer_pk, sizeof(keys.officer_pk));
@@ -263,11 +315,24 @@ static int load_header(struct vault *v, const struct vault_keys *keys, struct er
 		return err_wrap(err, "vault header '%s'", newest.name);
 	if (memcmp(header.vault_id, keys->vault_id, sizeof(header.vault_id)) != 0)
 		return err_set(err, ERR_AUTH, "these keys belong to another vault");
-	if (header.kv_epoch > keys->kv_epoch)
-		return err_set(err, ERR_AUTH, "the vault key was changed (epoch %u, ours is %u)",
+	if (header.kv_epoch > keys->kv_epoch) {
+		err_set(err, ERR_AUTH, "the vault key was changed (epoch %u, ours is %u)",
 			header.kv_epoch, keys->kv_epoch);
+		return err_hint(err,
+			"this host needs a new writer key: move the old one away, then "
+			"'holdfast key writer new'");
+	}
+	if (header.kv_epoch < keys->kv_epoch) {
+		err_set(err, ERR_ROLLBACK,
+			"the vault key is of epoch %u here, ours is of epoch %u: the store is "
+			"older",
+			header.kv_epoch, keys->kv_epoch);
+		return err_hint(err, "a replica is brought up to date with 'holdfast copy'; the "
+				     "recovery file opens it as it is");
+	}
 	rc = vault_header_verify(raw.data, raw.len, keys->k_vault, err);
 	v->ro_compat = header.ro_compat;
+	v->head = header;
 	return rc == 0 ? 0 : err_wrap(err, "vault header '%s'", newest.name);
 }
 
@@ -347,6 +412,9 @@ int vault_open(
 			*err = why;
 		return rc;
 	}
+	rc = epoch_load(store, keys, &v->key, err);
+	if (rc != 0)
+		return rc;
 	struct config_search search = {
 		.v = v, .officer_pk = keys->has_officer ? keys->officer_pk : NULL, .err = err
 	};
@@ -367,6 +435,7 @@ void vault_close(struct vault *v)
 	if (v == NULL)
 		return;
 	domain_done(&v->domain);
+	epoch_forget(&v->key);
 	secret_wipe(&v->key, sizeof(v->key));
 	free(v);
 }
@@ -400,7 +469,7 @@ static int fill_writer(const struct vault *v, const struct keyring_root *root,
 	memcpy(w->agent_id, root->agent_id, sizeof(w->agent_id));
 	w->kv_epoch = v->key.kv_epoch;
 	memcpy(w->k_vault, v->key.k_vault, sizeof(w->k_vault));
-	keyring_epoch_keys(root->k_dom, root->domain_id, VAULT_DATA_EPOCH, w->k_mle, w->k_cdc);
+	keyring_epoch_keys(root->k_dom, root->domain_id, v->key.kv_epoch, w->k_mle, w->k_cdc);
 	memcpy(w->rk_pk, root->rk_pk, sizeof(w->rk_pk));
 	memcpy(w->officer_pk, root->officer_pk, sizeof(w->officer_pk));
 	int rc = env_random(w->ik_seed, sizeof(w->ik_seed), err);

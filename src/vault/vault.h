@@ -30,11 +30,20 @@ int vault_is_there(struct store *store, bool *out, struct err *err);
  */
 int vault_peek_id(struct store *store, uint8_t out[16], struct err *err);
 
+#define VAULT_MAX_EPOCHS 64 /* of the vault key */
+
 /* What opens a vault. */
 struct vault_keys {
 	uint8_t vault_id[16];
 	uint32_t kv_epoch;
 	uint8_t k_vault[32];
+	/* Of earlier epochs, as far as they are known; what is missing the store's HFKP slots give.
+	 */
+	struct {
+		uint32_t epoch;
+		uint8_t k_vault[32];
+	} older[VAULT_MAX_EPOCHS];
+	size_t older_count;
 	bool has_officer; /* then configs must be signed by it */
 	uint8_t officer_pk[32];
 };
@@ -43,8 +52,9 @@ void vault_keys_of_writer(const struct keyring_writer *w, struct vault_keys *out
 
 /**
  * vault_keys_of_recovery(store, rk_sk, root, out, err):
- * Find the HFKV slot of the recovery key on the store, open it, and derive what stand-alone use
- * derives.  Return 0, -ERR_NOT_FOUND (no vault), -ERR_AUTH (no slot for this key) or -ERR_CORRUPT.
+ * Open the HFKV slots of the recovery key on the store, take the one of the epoch that the header
+ * tells (without a header: the newest), and derive what stand-alone use derives.  Return 0,
+ * -ERR_NOT_FOUND (no vault), -ERR_AUTH (no slot for this key) or -ERR_CORRUPT.
  */
 int vault_keys_of_recovery(struct store *store, const uint8_t rk_sk[32], struct keyring_root *root,
 	struct vault_keys *out, struct err *err);
@@ -55,8 +65,8 @@ int vault_keys_of_recovery(struct store *store, const uint8_t rk_sk[32], struct 
  * damaged config object is passed over here (verify names it); without any the vault opens with
  * vault_domain()->epoch 0, so that a stranger can still restore.  A vault whose header is damaged
  * or gone opens for reading when the keys open anything else of it; see vault_no_header(). Return
- * 0, -ERR_NOT_FOUND (no vault here), -ERR_AUTH (keys of another vault), -ERR_CORRUPT or
- * -ERR_UNSUPPORTED.
+ * 0, -ERR_NOT_FOUND (no vault here), -ERR_AUTH (keys of another vault, or of an epoch that is
+ * over), -ERR_ROLLBACK (the store knows an older epoch only), -ERR_CORRUPT or -ERR_UNSUPPORTED.
  */
 int vault_open(
 	struct store *store, const struct vault_keys *keys, struct vault **out, struct err *err);

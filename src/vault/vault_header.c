@@ -72,7 +72,7 @@ int vault_header_decode(const uint8_t *data, size_t len, struct vault_header *ou
 		return rc;
 	uint64_t incompat = bytes_get64(data + INCOMPAT_AT);
 	uint32_t suites = bytes_get32(data + SUITES_AT);
-	if (incompat != 0)
+	if ((incompat & ~(uint64_t)VAULT_HEADER_KNOWN) != 0)
 		return err_set(err, ERR_UNSUPPORTED, "vault needs features %016llx",
 			(unsigned long long)incompat);
 	if (bytes_get32(data + GENERATION_AT) == 0 || suites == 0)

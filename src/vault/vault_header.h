@@ -16,6 +16,12 @@ struct err;
 /* Bits of vault_header.suites: suite n is bit n. */
 enum vault_header_suite { VAULT_HEADER_SUITE_1 = 1 << 1, VAULT_HEADER_SUITE_2 = 1 << 2 };
 
+/* Bits of vault_header.incompat. */
+enum vault_header_incompat {
+	VAULT_HEADER_EPOCHS = 1 << 0, /* objects of several vault key epochs, HFKP slots */
+};
+#define VAULT_HEADER_KNOWN VAULT_HEADER_EPOCHS
+
 struct vault_header {
 	uint16_t major, minor;
 	uint32_t generation; /* from 1 */

@@ -7,7 +7,6 @@
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
-#include "codec/text.h"
 #include "crypto/hash.h"
 #include "crypto/hpke.h"
 #include "crypto/secret.h"
@@ -24,8 +23,6 @@
  * (2) No header before an HFKV slot for the recovery key is on the store and recomputes.
  */
 
-#define PROBE_NAME "tmp-probe"
-
 static int refuse_any(void *arg, const char *name, uint64_t size)
 {
 	(void)size; /* any object counts */
@@ -40,26 +37,25 @@ static int refuse_any(void *arg, const char *name, uint64_t size)
 
 static int find_probe(void *arg, const char *name, uint64_t size)
 {
-	if (strcmp(name, PROBE_NAME) == 0 && size == 8)
+	if (strcmp(name, VAULT_INIT_PROBE) == 0 && size == 8)
 		*(bool *)arg = true;
 	return 0;
 }
 
-/* Section 8: the store must give read-after-write for put, get and list. */
-static int probe(struct store *store, struct err *err)
+int vault_init_probe(struct store *store, struct err *err)
 {
 	static const char bytes[8] = "holdfast";
 	CLEANUP(buf_done) struct buf back = BUF_INIT(64);
 	bool is_listed = false;
-	int rc = store_put(store, PROBE_NAME, bytes, sizeof(bytes), err);
+	int rc = store_put(store, VAULT_INIT_PROBE, bytes, sizeof(bytes), err);
 	if (rc == 0)
 		rc = store_barrier(store, err);
 	if (rc == 0)
-		rc = store_get(store, PROBE_NAME, &back, err);
+		rc = store_get(store, VAULT_INIT_PROBE, &back, err);
 	if (rc == 0)
 		rc = store_list(store, "", find_probe, &is_listed, err);
 	if (rc == 0)
-		rc = store_remove(store, PROBE_NAME, err);
+		rc = store_remove(store, VAULT_INIT_PROBE, err);
 	if (rc != 0)
 		return err_wrap(err, "unable to use the store");
 	if (!is_listed || back.len != sizeof(bytes) || memcmp(back.data, bytes, sizeof(bytes)) != 0)
@@ -96,7 +92,7 @@ static int put_text(struct store *store, const char *name, const char *text, str
 	return rc != 0 ? rc : store_put(store, name, sealed.data, sealed.len, err);
 }
 
-static int put_texts(struct store *store, struct err *err)
+int vault_init_texts(struct store *store, struct err *err)
 {
 	int rc = put_text(store, "README.txt", store_text_readme, err);
 	return rc != 0 ? rc : put_text(store, "FORMAT.txt", store_text_format, err);
@@ -104,22 +100,13 @@ static int put_texts(struct store *store, struct err *err)
 
 static int put_header(struct vault *v, struct err *err)
 {
-	struct vault_header h = { .major = VAULT_HEADER_MAJOR,
+	v->head = (struct vault_header){ .major = VAULT_HEADER_MAJOR,
 		.minor = VAULT_HEADER_MINOR,
 		.generation = 1,
-		.suites = 1u << 1,
+		.suites = VAULT_HEADER_SUITE_1,
 		.kv_epoch = v->key.kv_epoch };
-	memcpy(h.vault_id, v->key.vault_id, sizeof(h.vault_id));
-	uint8_t raw[VAULT_HEADER_BYTES];
-	vault_header_encode(&h, v->key.k_vault, raw);
-	uint8_t hash[HASH_BYTES];
-	char hex[2 * HASH_BYTES + 1];
-	hash_sha256(raw, sizeof(raw), hash);
-	text_hex(hash, sizeof(hash), hex);
-	char name[VAULT_NAME_BYTES];
-	(void)snprintf(name, sizeof(name), "vh/%08x-%s", h.generation, hex); /* fits */
-	int rc = store_put(v->store, name, raw, sizeof(raw), err);
-	return rc != 0 ? rc : store_barrier(v->store, err);
+	memcpy(v->head.vault_id, v->key.vault_id, sizeof(v->head.vault_id));
+	return vault_put_header(v, err);
 }
 
 static int put_slots(struct vault *v, const struct vault_init_opts *opts,
@@ -145,7 +132,7 @@ static int put_slots(struct vault *v, const struct vault_init_opts *opts,
 static int fill(struct vault *v, const struct vault_init_opts *opts,
 	const struct keyring_root *root, struct vault_init_result *r, struct err *err)
 {
-	int rc = put_texts(v->store, err);
+	int rc = vault_init_texts(v->store, err);
 	if (rc == 0)
 		rc = put_slots(v, opts, root, r, err);
 	if (rc == 0 && opts->drill_group != NULL)
@@ -163,7 +150,7 @@ int vault_init(struct store *store, const struct vault_init_opts *opts,
 	if (rc == 0)
 		rc = store_list(store, "", refuse_any, &why, &why);
 	if (rc == 0)
-		rc = probe(store, &why);
+		rc = vault_init_probe(store, &why);
 	struct vault v = { .store = store };
 	struct keyring_root root = { .rk_sk = { 0 } };
 	struct vault_init_result r = { .writer = { .kv_epoch = 0 } };

@@ -14,6 +14,8 @@
 struct err;
 struct store;
 
+#define VAULT_INIT_PROBE "tmp-probe" /* the object that vault_init_probe() puts and takes away */
+
 struct vault_init_opts {
 	const void *pass; /* passphrase of the recovery file */
 	size_t pass_len;
@@ -36,5 +38,12 @@ struct vault_init_result {
  */
 int vault_init(struct store *store, const struct vault_init_opts *opts,
 	struct vault_init_result *out, struct err *err);
+
+/* Does the store give read-after-write for put, get and list (docs/FORMAT.md section 8)?  Return 0,
+ * -ERR_FAILED (it does not) or as the store; what was put for it is taken away again. */
+int vault_init_probe(struct store *store, struct err *err);
+
+/* Put README.txt and FORMAT.txt, or find them there as they are. */
+int vault_init_texts(struct store *store, struct err *err);
 
 #endif

@@ -6,18 +6,19 @@
 
 #include "base/err.h"
 #include "vault/vault.h"
+#include "vault/vault_header.h"
 
 struct buf;
 
 #define VAULT_NAME_BYTES 128
-#define VAULT_DATA_EPOCH 1 /* epoch of K_mle and K_cdc; rotation makes more */
 
 struct vault {
-	struct store *store; /* borrowed */
-	struct sealed_key key;
-	struct domain domain; /* epoch 0 = no config was readable */
-	struct err header;    /* why the header cannot be had; code 0 = it is whole */
-	uint64_t ro_compat;   /* of the header: a bit we do not know forbids writing */
+	struct store *store;      /* borrowed */
+	struct sealed_key key;    /* its older ones are owned: epoch.h */
+	struct vault_header head; /* as it was read, or put last */
+	struct domain domain;     /* epoch 0 = no config was readable */
+	struct err header;        /* why the header cannot be had; code 0 = it is whole */
+	uint64_t ro_compat;       /* of the header: a bit we do not know forbids writing */
 };
 
 /* May this version write to the vault?  Return 0, -ERR_UNSUPPORTED (the header asks for a newer
@@ -26,6 +27,9 @@ int vault_check_writable(const struct vault *v, struct err *err);
 
 /* Give the config in memory a new drill group; errors as vault_add_group(). */
 int vault_make_group(struct vault *v, const char *name, uint8_t dk_sk[32], struct err *err);
+
+/* Put v->head as the vault's header, durably. */
+int vault_put_header(struct vault *v, struct err *err);
 
 /* Put a key slot as ks/<hash>; its name goes to ${name}. */
 int vault_put_slot(struct store *store, const void *slot, size_t len, char name[VAULT_NAME_BYTES],

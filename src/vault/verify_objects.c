@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "codec/text.h"
 #include "crypto/hash.h"
+#include "crypto/secret.h"
 #include "store/store.h"
 #include "vault/collect_list.h"
 #include "vault/index.h"
@@ -45,18 +46,37 @@ static int check_header(
 	struct vault_header h;
 	unsigned generation;
 	int rc = vault_header_decode(object->data, object->len, &h, why);
+	const struct sealed_key *key = NULL;
 	if (rc == 0)
-		rc = vault_header_verify(object->data, object->len, v->vault->key.k_vault, why);
+		key = sealed_key_of(&v->vault->key, h.kv_epoch);
+	if (rc == 0 && key == NULL)
+		rc = err_set(why, ERR_AUTH, "a header of a vault key epoch that is not known");
+	if (rc == 0)
+		rc = vault_header_verify(object->data, object->len, key->k_vault, why);
 	if (rc == 0 && (sscanf(name, "vh/%8x-", &generation) != 1 || generation != h.generation))
 		rc = err_set(
 			why, ERR_CORRUPT, "the header's generation is not the one in its name");
 	return rc;
 }
 
+/* A slot that leads to the key of the epoch before. */
+static void check_link(struct verify *v, const char *name, const struct buf *object)
+{
+	uint8_t before[32];
+	const struct sealed_key *k = sealed_key_of(&v->vault->key, slot_hfkp_epoch(object->data));
+	if (k == NULL || slot_hfkp_open(object->data, object->len, k->vault_id, k->k_vault, before,
+				 NULL) != 0)
+		verify_warning(v, name, "a rotation that broke off left it: it leads to no key");
+	secret_wipe(before, sizeof(before));
+}
+
 static int check_slot(struct verify *v, const char *name, const struct buf *object, struct err *why)
 {
-	(void)v;
-	(void)name; /* the hash was checked; nothing else can be without the recovery key */
+	/* the hash was checked; the rest cannot be without the recovery key */
+	if (object->len == SLOT_HFKP_BYTES && slot_hfkp_epoch(object->data) != 0) {
+		check_link(v, name, object);
+		return 0;
+	}
 	bool is_known = (object->len == SLOT_HFKV_BYTES && memcmp(object->data, "HFKV", 4) == 0) ||
 			(object->len == SLOT_HFBG_BYTES && memcmp(object->data, "HFBG", 4) == 0);
 	return is_known ? 0 : err_set(why, ERR_UNSUPPORTED, "a key slot of an unknown kind");

@@ -367,6 +367,14 @@ class SealedKey:
     def __init__(self, vault_id, epoch, k_vault):
         self.vault_id, self.epoch, self.k_vault = vault_id, epoch, k_vault
         self.k_ss = k_ss(k_vault, vault_id, epoch)
+        self.older = None
+
+    def of(self, epoch, text):
+        key = self
+        while key is not None and key.epoch != epoch:
+            key = key.older
+        need(key is not None, text + ": epoch", WrongKey)
+        return key
 
 
 def padded(n):
@@ -390,7 +398,7 @@ def sealed_open(key, kind, data):
     need(data[5] == kind, "object: kind")
     need(data[6:8] == b"\0\0", "object: reserved")
     need(get32(data, 12) == len(data) - 64, "object: length")
-    need(get32(data, 8) == key.epoch, "object: epoch", WrongKey)
+    key = key.of(get32(data, 8), "object")
     k = kdf(key.k_vault, data[16:48], b"hf1/sealed", key.vault_id + bytes([kind]), 32)
     plain = aead_open(data[4], k, data[48:], data[:48], "object")
     n = get32(plain, 0)
@@ -417,7 +425,7 @@ def pack_open(key, data):
     """Return (class, [(id, suite, type, offset, record length)])."""
     need(len(data) >= 48 and data[-8:] == b"HFPACK01", "pack: magic")
     tail = data[-48:]
-    need(get32(tail, 32) == key.epoch, "pack: epoch", WrongKey)
+    key = key.of(get32(tail, 32), "pack")
     sealed_len = get32(tail, 36)
     need(72 <= sealed_len <= len(data) - 48 and len(data) <= 64 << 20, "pack: footer length")
     k = kdf(key.k_vault, tail[:32], b"hf1/pack-footer", key.vault_id, 32)
@@ -529,6 +537,25 @@ def hfkv_open(slot, rk_sk):
     return vault_id, epoch, k_vault
 
 
+def hfkp_key(vault_id, epoch, k_vault):
+    return kdf(k_vault, vault_id, b"hf1/kv-prev", u32(epoch), 32)
+
+
+def hfkp_seal(vault_id, epoch, k_vault, before):
+    head = b"HFKP\1\1\0\0" + vault_id + u32(epoch)
+    return head + aead(1, hfkp_key(vault_id, epoch, k_vault)).encrypt(ZERO_NONCE, before, head)
+
+
+def hfkp_open(slot, key):
+    """K_vault of the epoch before that of ${key}."""
+    need(slot[:4] == b"HFKP", "HFKP: magic")
+    need(slot[4:6] == b"\1\1", "HFKP: suite, version", Newer)
+    need(len(slot) == 76 and slot[6:8] == b"\0\0" and get32(slot, 24) >= 2, "HFKP: form")
+    need(slot[8:24] == key.vault_id and get32(slot, 24) == key.epoch, "HFKP: other key", WrongKey)
+    return aead_open(1, hfkp_key(key.vault_id, key.epoch, key.k_vault), slot[28:], slot[:28],
+                     "HFKP")
+
+
 HEADER = ">4sHHI16sQQQII"
 
 
@@ -547,7 +574,7 @@ def header_open(data, k_vault):
     h = dict(zip(names, struct.unpack(HEADER, data[:60])[1:]))
     key = kdf(k_vault, h["vault_id"], b"hf1/vh", u32(h["kv_epoch"]), 32)
     need(hmac.compare_digest(mac(key, data[:60]), data[60:]), "header: HMAC")
-    need(h["incompat"] == 0 and h["suites"] & 6, "header: features", Newer)
+    need(h["incompat"] & ~1 == 0 and h["suites"] & 6, "header: features", Newer)
     need(h["generation"] > 0, "header: generation")
     return h
 
@@ -778,19 +805,28 @@ class Vault:
         self.places = self._index()
 
     def _slot(self):
-        best = None
+        keys, links = {}, []
         for name in self.store.list("ks"):
             slot = self.store.get(name)
+            if slot[:4] == b"HFKP":
+                links.append(slot)
             if slot[:4] != b"HFKV":
                 continue
             try:
                 vault_id, epoch, k_vault = hfkv_open(slot, self.rk_sk)
             except WrongKey:
                 continue
-            if best is None or epoch > best.epoch:
-                best = SealedKey(vault_id, epoch, k_vault)
-        need(best is not None, "no key slot for this recovery key", WrongKey)
-        return best
+            keys[epoch] = SealedKey(vault_id, epoch, k_vault)
+        need(keys, "no key slot for this recovery key", WrongKey)
+        epoch = get32(self.store.get(max(self.store.list("vh"))), 56)  # its HMAC: _header()
+        need(epoch in keys, "no key slot of the header's epoch", WrongKey)
+        self.links = 0
+        for e in range(epoch, 1, -1):
+            keys[e].older = keys[e - 1]
+            for slot in links:  # the other way to the epoch before leads there too
+                if get32(slot, 24) == e and hfkp_open(slot, keys[e]) == keys[e - 1].k_vault:
+                    self.links += 1
+        return keys[epoch]
 
     def _header(self):
         names = sorted(self.store.list("vh"))

@@ -31,7 +31,7 @@ def order_parse(body):
     b = begin(body, b"HFPR", 0, "prune order")
     cause = b.number(1)
     need(b.take(2) == bytes(2), "prune order: reserved bytes")
-    need(cause in (1, 2), "prune order: cause", Newer)
+    need(cause in (1, 2, 3), "prune order: cause", Newer)
     out = {"cause": cause, "id": b.take(16), "wall_ns": i64(b)}
     for name in ("policy", "approval"):
         length = b.number(2)

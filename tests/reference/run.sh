@@ -56,6 +56,7 @@ python_reads() {
 		--recovery-file "$scratch/recovery" --passphrase-file "$scratch/pass" --tree
 }
 step "third backup" "$build/holdfast" backup --vault "$vault" --source s "$scratch/src"
+step "copy" "$build/holdfast" copy --vault "$vault" --to "$scratch/replica" --init latest --source s
 step "retention" "$build/holdfast" retention apply --vault "$vault" --keep-last 1 --min-keep 0s \
 	--approve test
 step "there are pruned records" test "$(count hs)" -eq 1
@@ -81,5 +82,11 @@ python_reads "a vault with dead packs"
 step "collection deletes" "$build/holdfast" gc --vault "$vault" --grace 0s
 step "nothing is dead" test "$(count dd)" -eq 0
 python_reads "a collected vault"
+step "rotation" "$build/holdfast" key rotate --vault "$vault" --recovery-file "$scratch/recovery"
+step "backup in the new epoch" "$build/holdfast" backup --vault "$vault" --source s "$scratch/src"
+python_reads "a vault of two epochs"
+step "copy of it" "$build/holdfast" copy --vault "$vault" --to "$scratch/replica" --all
+vault=$scratch/replica
+python_reads "a replica with links of a chain"
 echo "reference: $passed passed, $failed failed"
 [ $failed -eq 0 ]

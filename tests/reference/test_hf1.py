@@ -113,6 +113,10 @@ class KnownAnswers(unittest.TestCase):
         self.known(kv[60:92], "c9466d4f7d421a9a9e3850c61dfbf880287366fa237ea9f6b69d0dee2a00f97b")
         self.known(hf1.sha(kv), "e25537ffde6ae65554f9a59c626efb8955c9aed980ea27f2f1d1335006913412")
         self.assertEqual(hf1.hfkv_open(kv, RK_SK), (VAULT_ID, 1, K_VAULT))
+        before = bytes(range(32))
+        kp = hf1.hfkp_seal(VAULT_ID, 2, K_VAULT, before)
+        self.assertEqual(hf1.sha(kp).hex(), "58cc9f49df207b79a6609a91c9d8bfdd29ba245d005079ec92bdc8754950e7a1")
+        self.assertEqual(hf1.hfkp_open(kp, hf1.SealedKey(VAULT_ID, 2, K_VAULT)), before)
         bg = hf1.hfbg_seal(RK_SK, b"correct horse battery staple", 17, span(0, 32))
         self.known(bg[73:], "12c1ceb42832bc8cfbf7e8bf504742792d0c2e15a0994038f306d3aba875b18c"
                             "d8ae68cb5195c8fd9983c3c6c3d69310")

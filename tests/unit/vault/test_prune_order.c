@@ -125,7 +125,7 @@ Test(prune_order, a_newer_version_is_not_damage)
 	out.data[4] = 2;
 	cr_expect(eq(int, prune_order_decode(out.data, out.len, &o, &err), -ERR_UNSUPPORTED));
 	out.data[4] = 1;
-	out.data[5] = 3;
+	out.data[5] = 4;
 	cr_expect(eq(int, prune_order_decode(out.data, out.len, &o, &err), -ERR_UNSUPPORTED));
 	prune_order_done(&o);
 	buf_done(&out);

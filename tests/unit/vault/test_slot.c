@@ -5,6 +5,8 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "codec/text.h"
+#include "crypto/hash.h"
 #include "crypto/hpke.h"
 #include "lib/vault_kat.h"
 
@@ -110,6 +112,37 @@ Test(slot, hfkv_gives_the_known_answer)
 		"c9466d4f7d421a9a9e3850c61dfbf880287366fa237ea9f6b69d0dee2a00f97b"));
 	cr_expect(eq(str, (char *)vault_kat_sha(slot, sizeof(slot)),
 		"e25537ffde6ae65554f9a59c626efb8955c9aed980ea27f2f1d1335006913412"));
+}
+
+Test(slot, hfkp_gives_the_known_answer_and_opens_under_the_next_key_only)
+{
+	static const char sum[] =
+		"58cc9f49df207b79a6609a91c9d8bfdd29ba245d005079ec92bdc8754950e7a1";
+	uint8_t slot[SLOT_HFKP_BYTES], before[32], k[32], hash[HASH_BYTES];
+	char hex[2 * HASH_BYTES + 1];
+	for (uint8_t i = 0; i < 32; i++)
+		before[i] = i;
+	cr_assert(eq(int, slot_hfkp_seal(kat.vault_id, 2, kat.k_vault, before, slot, &err), 0));
+	hash_sha256(slot, sizeof(slot), hash);
+	text_hex(hash, sizeof(hash), hex);
+	cr_expect(eq(str, hex, (char *)(uintptr_t)sum));
+	cr_expect(eq(u32, slot_hfkp_epoch(slot), 2));
+	cr_assert(
+		eq(int, slot_hfkp_open(slot, sizeof(slot), kat.vault_id, kat.k_vault, k, &err), 0));
+	cr_expect(eq(int, memcmp(k, before, sizeof(k)), 0));
+	cr_expect(eq(int, slot_hfkp_open(slot, sizeof(slot), kat.vault_id, before, k, &err),
+		-ERR_CORRUPT));
+	cr_expect(eq(int, slot_hfkp_open(slot, sizeof(slot), kat.k_vault, kat.k_vault, k, &err),
+		-ERR_AUTH));
+	for (size_t i = 0; i < 8 * sizeof(slot); i++) {
+		slot[i / 8] ^= (uint8_t)(1u << (i % 8));
+		cr_expect(ne(int,
+				  slot_hfkp_open(
+					  slot, sizeof(slot), kat.vault_id, kat.k_vault, k, &err),
+				  0),
+			"bit %zu", i);
+		slot[i / 8] ^= (uint8_t)(1u << (i % 8));
+	}
 }
 
 Test(slot, hfkv_opens_for_its_recovery_key_only)

@@ -98,7 +98,7 @@ Test(vault_header, what_is_newer_is_unsupported_and_what_cannot_be_is_corrupt)
 	h.major = 2;
 	cr_expect(eq(int, decode_changed(h), -ERR_UNSUPPORTED));
 	h = header;
-	h.incompat = 1;
+	h.incompat = 2;
 	cr_expect(eq(int, decode_changed(h), -ERR_UNSUPPORTED));
 	h = header;
 	h.suites = 8;

@@ -1,0 +1,273 @@
+#include "vault/copy.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "vault/copy_chain.h"
+#include "vault/fetch.h"
+#include "vault/hold.h"
+#include "vault/id_set.h"
+#include "vault/port.h"
+#include "vault/prune.h"
+#include "vault/record.h"
+#include "vault/session.h"
+#include "vault/session_copy.h"
+#include "vault/snapshot.h"
+#include "vault/vault_internal.h"
+
+/*
+ * INVARIANTS
+ * (1) A record goes over only after its bytes hash to its ID, and what a session of the replica
+ *     checks of any snapshot it checks of this one.
+ * (2) What is wrong with a snapshot at the source end ends that snapshot; what is wrong with the
+ *     replica ends the run.
+ */
+
+struct copy {
+	struct vault *from, *to; /* borrowed */
+	const struct copy_opts *opts;
+	struct fetch *fetch;     /* owned; of the source end */
+	struct session *session; /* owned; of the replica */
+	struct copy_chain *chain;
+	struct snapshot_list from_list, to_list;
+	struct id_set *live; /* owned; snapshots that the replica lists */
+	struct copy_result *r;
+	uint64_t done, total; /* references, for progress */
+	bool is_replicas;     /* the error at hand is the replica's */
+};
+
+static void tell(
+	struct copy *c, enum copy_event what, const struct snapshot *s, const struct err *why)
+{
+	if (c->opts->on_event != NULL)
+		c->opts->on_event(c->opts->arg, what, s, why);
+}
+
+static void bad_object(void *arg, const char *object, const struct err *why)
+{
+	struct copy *c = arg;
+	(void)object; /* the text names it */
+	c->r->failed++;
+	tell(c, COPY_UNREADABLE, NULL, why);
+}
+
+static int step(struct copy *c, struct err *err)
+{
+	c->done++;
+	hold_beat(c->opts->hold);
+	if (c->opts->on_progress != NULL)
+		c->opts->on_progress(c->opts->arg, c->done, c->total, c->r->bytes);
+	if (c->opts->is_stopped != NULL && c->opts->is_stopped(c->opts->arg))
+		return err_set(err, ERR_INTERRUPTED, "the copy was stopped");
+	return 0;
+}
+
+struct taking {
+	struct copy *c;
+	struct snaprec_refs *refs; /* the list, as it was cut */
+};
+
+static int send(struct copy *c, const uint8_t id[32], struct err *err)
+{
+	CLEANUP(buf_done) struct buf cr = BUF_INIT(RECORD_MAX_BYTES);
+	const struct port *port = session_port(c->session);
+	int rc = fetch_record(c->fetch, id, &cr, err);
+	if (rc != 0)
+		return rc;
+	rc = port->put(port->self, cr.data, cr.len, err);
+	c->is_replicas = rc != 0;
+	if (rc == 0) {
+		c->r->records++;
+		c->r->bytes += cr.len;
+	}
+	return rc;
+}
+
+static int take_ref(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
+{
+	struct taking *t = arg;
+	int rc = step(t->c, err);
+	if (rc == 0)
+		rc = snaprec_refs_add(t->refs, id, cr_len, err);
+	if (rc != 0)
+		return rc;
+	int has = session_copy_has(t->c->session, id, err);
+	t->c->is_replicas = has < 0;
+	return has != 0 ? (has < 0 ? has : 0) : send(t->c, id, err);
+}
+
+static int commit(struct copy *c, const struct snapshot *s, struct snaprec_refs *refs,
+	const struct buf *envelopes, struct err *err)
+{
+	const size_t head = 32 + 2; /* snap_hash, count */
+	uint64_t count;
+	uint8_t refs_root[32];
+	struct port_commit pc = {
+		.record = s->body.record, .label = s->body.label, .label_len = s->body.label_len
+	};
+	if (envelopes->len < head)
+		return err_set(err, ERR_CORRUPT, "the snapshot's envelopes are cut short");
+	pc.envelopes = envelopes->data + head;
+	pc.envelope_count = bytes_get16(envelopes->data + 32);
+	if (envelopes->len - head != pc.envelope_count * SNAPREC_ENVELOPE_BYTES)
+		return err_set(err, ERR_CORRUPT, "the snapshot's envelopes have a wrong length");
+	int rc = snaprec_refs_finish(refs, &pc.segments, &pc.segments_len, &count, refs_root, err);
+	if (rc != 0)
+		return rc;
+	rc = session_copy_commit(c->session, &pc, s, err);
+	c->is_replicas = rc != 0 && rc != -ERR_CORRUPT;
+	return rc;
+}
+
+static int bring(struct copy *c, const struct snapshot *s, struct err *err)
+{
+	CLEANUP(buf_done) struct buf envelopes = BUF_INIT(SEALED_MAX_BYTES);
+	struct taking t = { .c = c };
+	const struct port *port = session_port(c->session);
+	int rc = snapshot_envelopes(c->from, s, &envelopes, err);
+	if (rc == 0)
+		rc = snaprec_refs_new(&t.refs, err);
+	if (rc != 0)
+		return rc;
+	rc = session_copy_begin(c->session, s, err);
+	c->is_replicas = rc != 0;
+	if (rc == 0)
+		rc = snapshot_refs(c->from, s, take_ref, &t, err);
+	if (rc == 0) {
+		rc = copy_chain_reach(c->chain, s, err);
+		c->is_replicas = rc != 0;
+	}
+	if (rc == 0)
+		rc = commit(c, s, t.refs, &envelopes, err);
+	if (rc == 0)
+		rc = copy_chain_add(c->chain, s, err);
+	else if (!c->is_replicas)
+		(void)session_copy_keep(c->session, NULL); /* lost: only sent again */
+	port->abort(port->self);
+	snaprec_refs_free(t.refs);
+	return rc;
+}
+
+/* A session that collection gave up left it there, void: it makes way for itself. */
+static int clear_void(struct copy *c, const struct snapshot *s, struct err *err)
+{
+	static const struct prune_opts opts = { .cause = PRUNE_ORDER_VOID };
+	for (size_t i = 0; i < c->to_list.count; i++) {
+		const struct snapshot *x = &c->to_list.at[i];
+		if (x->fate == SNAPSHOT_VOID && memcmp(x->hash, s->hash, sizeof(x->hash)) == 0)
+			return prune_snapshots(c->to, &opts, &x, 1, err);
+	}
+	return 0;
+}
+
+/* One that is wanted.  Invariant 2. */
+static int consider(struct copy *c, const struct snapshot *s, bool is_named, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int rc = 0;
+	uint64_t end = c->done + s->record.ref_count;
+	if (id_set_find(c->live, s->hash) > 0) {
+		c->r->there++;
+		tell(c, COPY_THERE, s, NULL);
+		return 0;
+	}
+	if (!is_named && copy_chain_is_pruned(c->chain, s->hash)) {
+		c->r->pruned++;
+		tell(c, COPY_PRUNED, s, NULL);
+		return 0;
+	}
+	c->is_replicas = false;
+	if (copy_chain_is_forked(c->chain, s))
+		rc = err_set(&why, ERR_FORK,
+			"the copy has another snapshot number %llu of this source: both vaults "
+			"were backed up to",
+			(unsigned long long)s->record.seq);
+	else
+		rc = clear_void(c, s, &why);
+	if (rc != 0 && rc != -ERR_FORK)
+		c->is_replicas = true;
+	if (rc == 0)
+		rc = bring(c, s, &why);
+	c->done = end;
+	if (rc == 0) {
+		c->r->snapshots++;
+		c->r->references += s->record.ref_count;
+		tell(c, COPY_BROUGHT, s, NULL);
+		return 0;
+	}
+	if (rc == -ERR_EXISTS) {
+		c->r->there++;
+		tell(c, COPY_THERE, s, NULL);
+		return 0;
+	}
+	if (!c->is_replicas && (vault_is_object_loss(rc) || rc == -ERR_FORK)) {
+		c->r->failed++;
+		tell(c, COPY_FAILED, s, &why);
+		return 0;
+	}
+	if (err != NULL)
+		*err = why;
+	return rc;
+}
+
+static int load(struct copy *c, struct err *err)
+{
+	int rc = snapshot_list_all(c->from, bad_object, c, &c->from_list, err);
+	if (rc == 0)
+		rc = snapshot_list_all(c->to, bad_object, c, &c->to_list, err);
+	if (rc == 0)
+		rc = copy_chain_new(c->from, c->to, &c->from_list, &c->to_list, &c->chain, err);
+	if (rc == 0)
+		rc = id_set_new(&c->live, err);
+	for (size_t i = 0; rc == 0 && i < c->to_list.count; i++) {
+		if (c->to_list.at[i].fate == SNAPSHOT_LIVE)
+			rc = id_set_add(c->live, c->to_list.at[i].hash, 1, NULL, err);
+	}
+	if (rc == 0)
+		rc = fetch_new(c->from, &c->fetch, err);
+	const struct session_opts opts = { .bad_packs = c->opts->bad_packs };
+	return rc != 0 ? rc : session_new(c->to, &opts, &c->session, err);
+}
+
+static int run(struct copy *c, struct err *err)
+{
+	int rc = load(c, err);
+	for (int pass = 0; rc == 0 && pass < 2; pass++) { /* count, then carry */
+		for (size_t i = 0; rc == 0 && i < c->from_list.count; i++) {
+			const struct snapshot *s = &c->from_list.at[i];
+			int wanted =
+				s->fate != SNAPSHOT_LIVE ? 0 : c->opts->is_wanted(c->opts->arg, s);
+			if (wanted == 0)
+				continue;
+			if (pass == 1)
+				rc = consider(c, s, wanted == 2, err);
+			else if (id_set_find(c->live, s->hash) == 0)
+				c->total += s->record.ref_count;
+		}
+	}
+	return rc;
+}
+
+int copy_run(struct vault *from, struct vault *to, const struct copy_opts *opts,
+	struct copy_result *out, struct err *err)
+{
+	struct copy c = { .from = from, .to = to, .opts = opts, .r = out };
+	memset(out, 0, sizeof(*out));
+	int rc = vault_check_writable(to, err);
+	if (rc == 0 && vault_domain(to)->epoch < vault_domain(from)->epoch)
+		rc = err_set(err, ERR_ROLLBACK, "the copy's config is older than the vault's");
+	if (rc == 0)
+		rc = run(&c, err);
+	if (c.chain != NULL)
+		out->kept = copy_chain_kept(c.chain);
+	session_free(c.session);
+	fetch_free(c.fetch);
+	copy_chain_free(c.chain);
+	id_set_free(c.live);
+	snapshot_list_done(&c.from_list);
+	snapshot_list_done(&c.to_list);
+	return rc;
+}
