@@ -7,7 +7,7 @@ MAKEFLAGS += --no-builtin-rules
 # ---- the one package list (Debian 12); tests/setup.sh installs what is missing --------------
 PACKAGES_BUILD := gcc libc6-dev pkg-config libssl-dev libzstd-dev libconfig-dev libjansson-dev \
 	libarchive-dev libpq-dev libxml2-dev libseccomp-dev libevent-dev \
-	libcurl4-openssl-dev libsqlite3-dev libfuse3-dev tzdata
+	libcurl4-openssl-dev libsqlite3-dev libfuse3-dev libisal-dev tzdata
 PACKAGES_DEMO := postgresql-15 bubblewrap
 PACKAGES_TEST := libcriterion-dev clang-format clang-tidy cppcheck shellcheck python3 \
 	python3-cryptography python3-jsonschema acl attr libcap2-bin e2fsprogs zstd util-linux \
@@ -20,7 +20,7 @@ V ?= release
 BUILD := build/$(V)
 CC ?= gcc
 PKGS := libcrypto libssl libzstd libconfig jansson libarchive libxml-2.0 libseccomp \
-	libevent_core libevent_openssl libevent_pthreads libcurl sqlite3 fuse3
+	libevent_core libevent_openssl libevent_pthreads libcurl sqlite3 fuse3 libisal
 # asked only when something is compiled, so that `make setup` works before they are installed
 # libpq is loaded when it is used (src/db/libpq.c): its headers only
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) libpq 2>/dev/null | sed 's/-I/-isystem /g')

@@ -74,6 +74,23 @@ static void remember(struct run *r, const struct access *a)
 			"holdfast: %s, continuing without a memory of damaged packs", why.msg);
 }
 
+/* Whether parity brings a damaged object back. */
+static void on_repair(void *arg, const char *object, bool is_repairable)
+{
+	struct run *r = arg;
+	struct console *c = &r->cli->console;
+	if (c->is_json) {
+		(void)console_object(c, "verify", "repair",
+			json_pack("{s:s, s:b}", "object", object, "from_parity",
+				(int)is_repairable)); /* counted in the summary anyway */
+		return;
+	}
+	progress_clear(&c->progress);
+	console_print(c, "      ");
+	console_print_name(c, object, strlen(object));
+	console_print(c, ": repairable from parity: %s\n", is_repairable ? "yes" : "no");
+}
+
 static void on_progress(void *arg, uint64_t done, uint64_t total)
 {
 	struct run *r = arg;
@@ -132,13 +149,15 @@ static int sum_up(struct run *r, const struct verify_result *v, bool has_data, s
 	drivers_waiting(r->cli, &waiting, &waiting_bytes);
 	tell_waiting(r, waiting, waiting_bytes);
 	if (c->is_json) {
-		json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-			"data", (int)has_data, "objects", (json_int_t)v->objects, "packs",
+		json_t *o = json_pack(
+			"{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "data",
+			(int)has_data, "objects", (json_int_t)v->objects, "packs",
 			(json_int_t)v->packs, "records", (json_int_t)v->records, "snapshots",
 			(json_int_t)v->snapshots, "files", (json_int_t)v->files, "bytes",
 			(json_int_t)v->bytes, "problems", (json_int_t)v->problems, "warnings",
 			(json_int_t)v->warnings, "tmp_files", (json_int_t)waiting, "tmp_bytes",
-			(json_int_t)waiting_bytes);
+			(json_int_t)waiting_bytes, "parity_objects", (json_int_t)v->parity_objects,
+			"repairable", (json_int_t)v->repairable);
 		if (console_object(c, "verify", "summary", o) != 0)
 			return err_set(err, ERR_NOMEM, "out of memory");
 	} else {
@@ -163,9 +182,10 @@ static int sum_up(struct run *r, const struct verify_result *v, bool has_data, s
 		return err_hint(err, r->is_rolled_back
 					     ? "find out who replaced or cut the store; "
 					       "restore from another copy meanwhile"
-					     : "keep the store as it is, and back up the "
-					       "sources again from this host: what damaged "
-					       "packs held is stored anew");
+					     : "'holdfast repair' brings back what parity or "
+					       "a copy of the store (--from) can and names "
+					       "what is lost; a backup from this host stores "
+					       "anew what damaged packs held");
 	}
 	if (v->warnings > 0)
 		r->cli->status = EXIT_STATUS_WARNINGS;
@@ -179,6 +199,7 @@ static int verify(struct cli *cli, struct access *a, struct err *err)
 	struct verify_opts opts = { .sk = a->has_content ? a->content_sk : NULL,
 		.arg = &r,
 		.on_finding = on_finding,
+		.on_repair = on_repair,
 		.on_progress = on_progress,
 		.is_stopped = stop_is_asked };
 	int rc = verify_run(a->vault, &opts, &result, err);

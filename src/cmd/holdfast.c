@@ -27,8 +27,10 @@
 #include "cmd/cmd_ls.h"
 #include "cmd/cmd_mount.h"
 #include "cmd/cmd_officer.h"
+#include "cmd/cmd_parity.h"
 #include "cmd/cmd_people.h"
 #include "cmd/cmd_plan.h"
+#include "cmd/cmd_repair.h"
 #include "cmd/cmd_report.h"
 #include "cmd/cmd_restore.h"
 #include "cmd/cmd_retention.h"
@@ -51,6 +53,8 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_dump_verb,
 	&cmd_mount_verb,
 	&cmd_verify_verb,
+	&cmd_parity_verb,
+	&cmd_repair_verb,
 	&cmd_retention_preview_verb,
 	&cmd_retention_apply_verb,
 	&cmd_gc_verb,

@@ -8,6 +8,7 @@
 #include "vault/collect_mark.h"
 #include "vault/fetch.h"
 #include "vault/id_set.h"
+#include "vault/parity_cover.h"
 #include "vault/vault_internal.h"
 
 /*
@@ -380,6 +381,8 @@ int collect_end_delete(struct collect *c, struct err *err)
 			continue;
 		}
 		if (!is_marked)
+			rc = parity_cover_tend(c->v, err); /* nothing goes that parity needs */
+		if (rc == 0 && !is_marked)
 			rc = collect_mark_run(c->v, &c->view, c->opts->bad_packs, &m, err);
 		is_marked = is_marked || rc == 0;
 		if (rc == 0)

@@ -16,7 +16,7 @@
  */
 
 static const char *const classes[VAULT_INFO_CLASSES] = { "pk", "ix", "rf", "ev", "sn", "hs", "pr",
-	"se", "gc", "dd", "cf", "ks", "vh", "lg", "pa", "text", "other" };
+	"se", "gc", "dd", "cf", "ks", "vh", "lg", "pa", "wb", "qr", "text", "other" };
 
 struct counting {
 	struct vault_info *out;

@@ -368,6 +368,8 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 	struct names names = { .err = err };
 	int rc = id_set_new(&v.good, err);
 	if (rc == 0)
+		rc = id_set_new(&v.told, err);
+	if (rc == 0)
 		rc = collect_view_look(vault, &v.lists, pass_over, NULL, err);
 	if (rc == 0)
 		rc = store_list(vault_store(vault), "", keep_name, &names, err);
@@ -380,11 +382,18 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 	buf_done(&v.object);
 	if (rc == 0)
 		rc = check_snapshots(&v, err);
+	if (rc == 0)
+		rc = verify_parity_tell(&v, err);
 	if (rc == 0 && v.is_short)
 		rc = err_set(err, ERR_NOMEM, "out of memory: not everything was verified");
 	names_done(&names);
 	collect_view_done(&v.lists);
 	id_set_free(v.good);
+	id_set_free(v.told);
+	free(v.damaged);
+	if (v.missing != NULL)
+		missing_done(v.missing);
+	free(v.missing);
 	if (rc == 0)
 		*out = result;
 	return rc;

@@ -23,6 +23,9 @@ struct verify_opts {
 	const uint8_t *sk; /* recovery or drill key: verify content too; NULL = keyless */
 	void *arg;
 	void (*on_finding)(void *arg, const struct verify_finding *f);
+	/* OPTIONAL: at the end, of each damaged object that parity may cover: does it bring the
+	 * object back whole? */
+	void (*on_repair)(void *arg, const char *object, bool is_repairable);
 	/* OPTIONAL progress: bytes checked of bytes in all. */
 	void (*on_progress)(void *arg, uint64_t done, uint64_t total);
 	/* OPTIONAL: return true to stop early (-ERR_INTERRUPTED). */
@@ -32,6 +35,8 @@ struct verify_opts {
 struct verify_result {
 	uint64_t objects, packs, records, snapshots, files, bytes;
 	uint64_t problems, warnings;
+	uint64_t parity_objects;
+	uint64_t repairable; /* damaged objects that parity brings back; with on_repair */
 };
 
 /* Findings are reported as they come; the run goes on.  Return 0 when it could run to the end

@@ -5,9 +5,11 @@
 #define VAULT_VERIFY_INTERNAL_H
 
 #include "base/buf.h"
+#include "store/store.h"
 #include "vault/collect_view.h"
 #include "vault/fetch.h"
 #include "vault/id_set.h"
+#include "vault/missing.h"
 #include "vault/snapshot.h"
 #include "vault/verify.h"
 
@@ -16,11 +18,15 @@ struct verify {
 	const struct verify_opts *opts;
 	struct verify_result *result;
 	struct collect_view lists; /* of collection, at the begin */
-	struct id_set *good;  /* records whose bytes hash to their ID in a whole pack that is not
-			       * dead, with length */
-	uint64_t done, total; /* bytes, for progress */
-	struct buf object;    /* the one being checked; its memory serves the next */
-	bool is_short;        /* something could not be looked at for lack of memory */
+	struct id_set *good;     /* records whose bytes hash to their ID in a whole pack that is not
+				  * dead, with length */
+	uint64_t done, total;    /* bytes, for progress */
+	struct buf object;       /* the one being checked; its memory serves the next */
+	bool is_short;           /* something could not be looked at for lack of memory */
+	struct missing *missing; /* owned; when a parity object asked for it */
+	struct id_set *told;     /* owned; SHA-256 of names of lost members that were told */
+	char (*damaged)[STORE_MAX_NAME_BYTES + 1]; /* owned; what parity may bring back */
+	size_t damaged_count;
 };
 
 /* Tell a problem (or a warning) of an object and count it.  Lack of memory is no problem of the
@@ -32,6 +38,14 @@ int verify_step(struct verify *v, uint64_t bytes, struct err *err);
 
 /* Check one object by its name; findings are told.  Return 0, or what stops the run. */
 int verify_objects_one(struct verify *v, const char *name, uint64_t size, struct err *err);
+
+/* Check a parity object whose hash is right: trailer, stripes, and that its members are there. */
+int verify_parity_object(
+	struct verify *v, const char *name, const struct buf *object, struct err *why);
+/* Keep the name of a damaged object for verify_parity_tell(). */
+void verify_parity_note(struct verify *v, const char *name);
+/* Say of each damaged object whether parity brings it back. */
+int verify_parity_tell(struct verify *v, struct err *err);
 
 /* Walk a snapshot's tree and compare every file's digest.  ${seen}: contents compared before. */
 int verify_content_snapshot(struct verify *v, struct fetch *f, const struct snapshot *s,

@@ -17,6 +17,7 @@
 #include "vault/pack.h"
 #include "vault/prune_order.h"
 #include "vault/record.h"
+#include "vault/repair_back.h"
 #include "vault/session_mark.h"
 #include "vault/slot.h"
 #include "vault/store_text.h"
@@ -342,10 +343,11 @@ static const struct {
 	{ "gc/", true, check_list },
 	{ "dd/", true, check_list },
 	{ "se/", false, check_mark },
+	{ PARITY_PREFIX, true, verify_parity_object },
 };
 
 /* Classes of later versions: their bytes still hash to their names. */
-static const char *const later[] = { "lg/", "iv/", "pa/" };
+static const char *const later[] = { "lg/", "iv/" };
 
 static bool has_prefix(const char *name, const char *prefix)
 {
@@ -378,8 +380,10 @@ static void check_class(struct verify *v, const char *name, const struct buf *ob
 		int rc = classes[i].is_hashed ? check_hash(name, object, &why) : 0;
 		if (rc == 0)
 			rc = classes[i].check(v, name, object, &why);
-		if (rc != 0)
+		if (rc != 0) {
 			verify_problem(v, name, &why);
+			verify_parity_note(v, name);
+		}
 		return;
 	}
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
@@ -387,6 +391,12 @@ static void check_class(struct verify *v, const char *name, const struct buf *ob
 			verify_warning(v, name, "made by a newer version; only seen, not checked");
 			return;
 		}
+	}
+	if (has_prefix(name, REPAIR_BACK_QUARANTINE))
+		return; /* damaged bytes, kept on purpose */
+	if (has_prefix(name, REPAIR_BACK_LOG)) {
+		verify_warning(v, name, "a repair broke off here: 'holdfast repair' carries on");
+		return;
 	}
 	verify_warning(v, name, "no object of this format");
 }
@@ -399,6 +409,7 @@ int verify_objects_one(struct verify *v, const char *name, uint64_t size, struct
 	if (size > STORE_MAX_OBJECT_BYTES) {
 		err_set(&why, ERR_CORRUPT, "longer than any object of this format");
 		verify_problem(v, name, &why);
+		verify_parity_note(v, name);
 		return 0;
 	}
 	int rc = store_get(vault_store(v->vault), name, object, &why);
@@ -411,9 +422,10 @@ int verify_objects_one(struct verify *v, const char *name, uint64_t size, struct
 			*err = why;
 		return rc;
 	}
-	if (rc != 0)
+	if (rc != 0) {
 		verify_problem(v, name, &why);
-	else if (strcmp(name, "README.txt") == 0)
+		verify_parity_note(v, name);
+	} else if (strcmp(name, "README.txt") == 0)
 		check_text(v, name, object, store_text_readme);
 	else if (strcmp(name, "FORMAT.txt") == 0)
 		check_text(v, name, object, store_text_format);

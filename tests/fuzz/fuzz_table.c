@@ -19,6 +19,7 @@ extern const struct fuzz_target fuzz_keyfile;
 extern const struct fuzz_target fuzz_label;
 extern const struct fuzz_target fuzz_msg;
 extern const struct fuzz_target fuzz_pack;
+extern const struct fuzz_target fuzz_parity;
 extern const struct fuzz_target fuzz_plan;
 extern const struct fuzz_target fuzz_record;
 extern const struct fuzz_target fuzz_refs;
@@ -49,6 +50,7 @@ const struct fuzz_target *const fuzz_targets[] = {
 	&fuzz_label,
 	&fuzz_msg,
 	&fuzz_pack,
+	&fuzz_parity,
 	&fuzz_plan,
 	&fuzz_record,
 	&fuzz_refs,

@@ -49,6 +49,8 @@ rm "$scratch/src/noise.bin"
 step "second backup" "$build/holdfast" backup --vault "$vault" --source s "$scratch/src"
 step "python reads the whole vault" python3 "$here/hf1.py" open-store "$vault" \
 	--recovery-file "$scratch/recovery" --passphrase-file "$scratch/pass" --tree
+step "parity" "$build/holdfast" parity --vault "$vault" --rows 2
+step "python checks the parity" python3 "$here/hf1_parity.py" "$vault"
 # what retention and collection leave: an order's records, dead packs in their grace, a verdict
 count() { find "$vault/$1" -type f 2>/dev/null | wc -l; }
 python_reads() {
@@ -82,6 +84,8 @@ python_reads "a vault with dead packs"
 step "collection deletes" "$build/holdfast" gc --vault "$vault" --grace 0s
 step "nothing is dead" test "$(count dd)" -eq 0
 python_reads "a collected vault"
+step "parity after it" "$build/holdfast" parity --vault "$vault" --rows 2
+step "python checks that parity" python3 "$here/hf1_parity.py" "$vault"
 step "rotation" "$build/holdfast" key rotate --vault "$vault" --recovery-file "$scratch/recovery"
 step "backup in the new epoch" "$build/holdfast" backup --vault "$vault" --source s "$scratch/src"
 python_reads "a vault of two epochs"

@@ -9,6 +9,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import hf1  # noqa: E402
+import hf1_parity  # noqa: E402
 
 
 def span(first, n):
@@ -290,6 +291,25 @@ class WholeVault(unittest.TestCase):
         hf1.open_store(self.dir, RK_SK, False)
         os.remove(self.pack)
         self.assertRaises(hf1.Corrupt, hf1.open_store, self.dir, RK_SK, False)
+
+
+class Parity(unittest.TestCase):
+    def test_known_answers(self):
+        contents = [bytes((i * 7 + 3) & 255 for i in range(70000)),
+                    bytes((i * 13 + 5) & 255 for i in range(1000))]
+        names = ["pk/%s/%s" % (h[:2], h) for h in (hf1.sha(c).hex() for c in contents)]
+        members = list(zip(range(2), names, contents))
+        for row, want in enumerate((
+                "07eb1e0ba4bacb905a7284147179a848ee74eb8f981080ef52192c7de91f9243",
+                "2572b11388a96cb0c72971d93adc9c25eb1aaeaf8939a8050632eacb27d69576")):
+            data = hf1_parity.encode(row, 2, 0, members)
+            self.assertEqual(len(data), 70372)
+            self.assertEqual(hf1.sha(data).hex(), want)
+            self.assertEqual(hf1_parity.parse(data)[:2], (row, 2))
+            for at in (70000, 70010, 70100, 70371):
+                bad = bytearray(data)
+                bad[at] ^= 1
+                self.assertRaises(hf1_parity.Corrupt, hf1_parity.parse, bytes(bad))
 
 
 if __name__ == "__main__":
