@@ -198,7 +198,7 @@ lane-asan: ## unit tests and a smoke run under ASan and UBSan
 	@$(MAKE) --no-print-directory -j$$(nproc) V=asan all unit-programs
 	@$(MAKE) --no-print-directory V=asan unit build/asan/fuzz/fuzz_replay build/asan/tools/mallocs
 	@build/asan/fuzz/fuzz_replay tests/fuzz/corpus
-	@build/asan/tools/mallocs 53
+	@build/asan/tools/mallocs 101
 	@tests/e2e/smoke.sh build/asan
 
 .PHONY: unit-programs
@@ -242,7 +242,7 @@ $(BUILD)/model/model_explore: $(MODEL_SRC) $(wildcard tests/model/*.h)
 	@$(CC) -Itests $(CFLAGS_ALL) -o $@ $(MODEL_SRC) $(LDFLAGS_ALL)
 
 .PHONY: prove-malloc
-prove-malloc: ## every allocation of backup, restore and verify fails once
+prove-malloc: ## every allocation of backup, restore, verify, prune and collection fails once
 	@$(MAKE) --no-print-directory -j$$(nproc) V=asan build/asan/tools/mallocs
 	@build/asan/tools/mallocs
 .PHONY: prove-fuzz fuzz-programs
