@@ -189,14 +189,16 @@ bench-mount: all ## a mounted file beside its restored copy (BENCH_MIB=512)
 .PHONY: bench-agents
 bench-agents: all ## the controller under 100 polling agents (BENCH_AGENTS, BENCH_S)
 	@tests/bench/agents.sh $(BUILD)
-lane-reference: all tools $(BUILD)/model/model_explore ## the independent reader, known answers, model
+lane-reference: all tools $(BUILD)/model/model_explore ## the independent reader, known answers, model, proof
 	@$(BUILD)/model/model_explore --quick
+	@$(MAKE) --no-print-directory -j$$(nproc) prove-programs
+	@tests/prove/run.sh $(BUILD) --quick
 	@tests/reference/run.sh $(BUILD)
 lane-asan: ## unit tests and a smoke run under ASan and UBSan
 	@$(MAKE) --no-print-directory -j$$(nproc) V=asan all unit-programs
 	@$(MAKE) --no-print-directory V=asan unit build/asan/fuzz/fuzz_replay build/asan/tools/mallocs
 	@build/asan/fuzz/fuzz_replay tests/fuzz/corpus
-	@build/asan/tools/mallocs 53
+	@build/asan/tools/mallocs 101
 	@tests/e2e/smoke.sh build/asan
 
 .PHONY: unit-programs
@@ -220,6 +222,16 @@ $(BUILD)/tools/%: tests/tools/%.c $(TEST_HELPER_OBJ) $(LIB)
 		$(LDFLAGS_ALL) $(PKG_LIBS) -lpthread -lm
 
 # ---- the proof: longer than the tests -----------------------------------------------------------
+PROVE_PARTS_ALL := bits power faults kill9 forged programs hostile
+PROVE_PROGRAMS := $(PROVE_PARTS_ALL:%=$(BUILD)/prove/%)
+.PHONY: prove prove-quick prove-programs $(PROVE_PARTS_ALL:%=prove-%)
+prove-programs: $(PROVE_PROGRAMS)
+prove: $(PROVE_PROGRAMS) ## the whole proof in slices, goes on where it was (PROVE_S, PROVE_TOTAL_S, SEED)
+	@tests/prove/run.sh $(BUILD)
+prove-quick: $(PROVE_PROGRAMS) ## the part of it that is in `make test`
+	@tests/prove/run.sh $(BUILD) --quick
+$(PROVE_PARTS_ALL:%=prove-%): prove-%: $(BUILD)/prove/%
+	@PROVE_PARTS=$* tests/prove/run.sh $(BUILD)
 MODEL_SRC := $(sort $(wildcard tests/model/*.c))
 .PHONY: prove-model
 prove-model: $(BUILD)/model/model_explore ## every state of sessions and collection (docs/MODEL.md)
@@ -230,7 +242,7 @@ $(BUILD)/model/model_explore: $(MODEL_SRC) $(wildcard tests/model/*.h)
 	@$(CC) -Itests $(CFLAGS_ALL) -o $@ $(MODEL_SRC) $(LDFLAGS_ALL)
 
 .PHONY: prove-malloc
-prove-malloc: ## every allocation of backup, restore and verify fails once
+prove-malloc: ## every allocation of backup, restore, verify, prune and collection fails once
 	@$(MAKE) --no-print-directory -j$$(nproc) V=asan build/asan/tools/mallocs
 	@build/asan/tools/mallocs
 .PHONY: prove-fuzz fuzz-programs

@@ -11,6 +11,7 @@
 #include "store/store.h"
 #include "vault/index.h"
 #include "vault/prune.h"
+#include "vault/slot.h"
 #include "vault/vault_internal.h"
 #include "vault/verify_internal.h"
 
@@ -357,6 +358,34 @@ static int check_snapshots(struct verify *v, struct err *err)
 	return rc;
 }
 
+/* Every recovery key of the config has its key slot (docs/FORMAT.md section 7).  The slot is the
+ * one that exists for these inputs, so that its name is known without the recovery key. */
+static void check_slots(struct verify *v)
+{
+	const struct domain *d = vault_domain(v->vault);
+	const struct sealed_key *key = vault_sealed_key(v->vault);
+	for (size_t i = 0; d->epoch != 0 && i < d->recovery_count; i++) {
+		struct err why = ERR_INIT;
+		uint8_t slot[SLOT_HFKV_BYTES];
+		uint8_t hash[HASH_BYTES];
+		char name[3 + 2 * HASH_BYTES + 1] = "ks/";
+		uint64_t size;
+		int rc = slot_hfkv_seal(
+			key->vault_id, key->kv_epoch, key->k_vault, d->recovery_pk[i], slot, &why);
+		if (rc == 0) {
+			hash_sha256(slot, sizeof(slot), hash);
+			text_hex(hash, sizeof(hash), name + 3);
+			rc = store_stat(vault_store(v->vault), name, &size, &why);
+		}
+		if (rc == -ERR_NOT_FOUND)
+			err_set(&why, ERR_NOT_FOUND,
+				"the key slot is missing with which a recovery key opens the "
+				"vault");
+		if (rc != 0)
+			verify_problem(v, name, &why);
+	}
+}
+
 int verify_run(struct vault *vault, const struct verify_opts *opts, struct verify_result *out,
 	struct err *err)
 {
@@ -380,6 +409,8 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 	if (rc == 0)
 		rc = check_objects(&v, &names, err);
 	buf_done(&v.object);
+	if (rc == 0)
+		check_slots(&v);
 	if (rc == 0)
 		rc = check_snapshots(&v, err);
 	if (rc == 0)

@@ -16,6 +16,7 @@
 
 static char dir[PATH_MAX];
 static struct env_ops fake;
+static const struct env_ops *below; /* what was in place before */
 static char log_text[SCRATCH_LOG_BYTES + 1];
 static size_t log_len;
 static struct {
@@ -85,61 +86,66 @@ static bool breaks(char letter, bool is_change)
 
 static int64_t fake_now_ns(void)
 {
-	return env_real()->now_ns() + ahead_ns;
+	return below->now_ns() + ahead_ns;
 }
 
 static int fake_openat(int at, const char *path, int flags, mode_t mode)
 {
 	bool is_broken = breaks('o', (flags & O_CREAT) != 0);
-	return is_broken ? -1 : env_real()->openat(at, path, flags, mode);
+	return is_broken ? -1 : below->openat(at, path, flags, mode);
 }
 
 static ssize_t fake_write(int fd, const void *data, size_t len)
 {
 	if (breaks('w', true)) {
+		if (rule.error == EINTR)
+			return -1; /* before anything was taken */
 		/* a disk that fills up takes a part first */
-		(void)!env_real()->write(fd, data, len / 2);
+		size_t part = rule.error == 0 ? len - len / 2 : len / 2;
+		ssize_t taken = below->write(fd, data, part);
 		errno = rule.error;
-		return -1;
+		return rule.error == 0 ? taken : -1;
 	}
-	return env_real()->write(fd, data, len);
+	return below->write(fd, data, len);
 }
 
 static int fake_fdatasync(int fd)
 {
-	return breaks('d', true) ? -1 : env_real()->fdatasync(fd);
+	return breaks('d', true) ? -1 : below->fdatasync(fd);
 }
 
 static int fake_fsync(int fd)
 {
-	return breaks('f', true) ? -1 : env_real()->fsync(fd);
+	return breaks('f', true) ? -1 : below->fsync(fd);
 }
 
 static int fake_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
 {
-	return breaks('l', true) ? -1 : env_real()->linkat(from_dir, from, to_dir, to, flags);
+	return breaks('l', true) ? -1 : below->linkat(from_dir, from, to_dir, to, flags);
 }
 
 static int fake_renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
-	return breaks('r', true) ? -1 : env_real()->renameat(from_dir, from, to_dir, to);
+	return breaks('r', true) ? -1 : below->renameat(from_dir, from, to_dir, to);
 }
 
 static int fake_unlinkat(int at, const char *path, int flags)
 {
-	return breaks('u', true) ? -1 : env_real()->unlinkat(at, path, flags);
+	return breaks('u', true) ? -1 : below->unlinkat(at, path, flags);
 }
 
 static int fake_mkdirat(int at, const char *path, mode_t mode)
 {
-	return breaks('m', true) ? -1 : env_real()->mkdirat(at, path, mode);
+	return breaks('m', true) ? -1 : below->mkdirat(at, path, mode);
 }
 
 void store_scratch_watch(void)
 {
 	log_len = 0;
 	log_text[0] = '\0';
-	fake = *env_real();
+	const struct env_ops *before = env_swap(NULL);
+	below = before == &fake ? below : before;
+	fake = *below;
 	fake.now_ns = fake_now_ns;
 	fake.openat = fake_openat;
 	fake.write = fake_write;

@@ -105,7 +105,7 @@ void vault_fixture_noise(uint8_t *out, size_t len, uint64_t seed)
 	}
 }
 
-static int open_by_recovery(
+int vault_fixture_open(
 	struct store *store, const uint8_t rk_sk[32], struct vault **out, struct err *err)
 {
 	struct keyring_root root;
@@ -196,6 +196,17 @@ static const char *compare_tree(
 	return why;
 }
 
+const char *vault_fixture_compare(struct vault *vault, struct fetch *fetch,
+	const struct snapshot *snap, const uint8_t rk_sk[32], const struct fake_file *files,
+	size_t count)
+{
+	struct err err = ERR_INIT;
+	struct snapshot_opened opened;
+	if (snapshot_open(vault, fetch, snap, rk_sk, &opened, &err) != 0)
+		return "the snapshot does not open";
+	return compare_tree(fetch, &opened.root, files, count);
+}
+
 const char *vault_fixture_differs(struct store *store, const uint8_t rk_sk[32], size_t nth,
 	const struct fake_file *files, size_t count)
 {
@@ -203,19 +214,16 @@ const char *vault_fixture_differs(struct store *store, const uint8_t rk_sk[32], 
 	struct vault *vault = NULL;
 	struct fetch *fetch = NULL;
 	struct snapshot_list list = { .at = NULL };
-	struct snapshot_opened opened;
 	const char *why = NULL;
-	if (open_by_recovery(store, rk_sk, &vault, &err) != 0)
+	if (vault_fixture_open(store, rk_sk, &vault, &err) != 0)
 		return "the vault does not open";
 	if (fetch_new(vault, &fetch, &err) != 0 ||
 		snapshot_list(vault, NULL, NULL, &list, &err) != 0)
 		why = "no snapshots";
 	else if (nth >= list.count)
 		why = "too few snapshots";
-	else if (snapshot_open(vault, fetch, &list.at[nth], rk_sk, &opened, &err) != 0)
-		why = "the snapshot does not open";
 	else
-		why = compare_tree(fetch, &opened.root, files, count);
+		why = vault_fixture_compare(vault, fetch, &list.at[nth], rk_sk, files, count);
 	snapshot_list_done(&list);
 	fetch_free(fetch);
 	vault_close(vault);
@@ -228,7 +236,7 @@ int vault_fixture_snapshots(struct store *store, const uint8_t rk_sk[32])
 	struct vault *vault = NULL;
 	struct snapshot_list list = { .at = NULL };
 	int count = -1;
-	if (open_by_recovery(store, rk_sk, &vault, &err) != 0)
+	if (vault_fixture_open(store, rk_sk, &vault, &err) != 0)
 		return -1;
 	if (snapshot_list(vault, NULL, NULL, &list, &err) == 0)
 		count = (int)list.count;
@@ -250,7 +258,7 @@ int vault_fixture_problems(struct store *store, const uint8_t rk_sk[32])
 	struct vault *vault = NULL;
 	struct verify_opts opts = { .sk = rk_sk, .on_finding = print_finding };
 	struct verify_result result;
-	int rc = open_by_recovery(store, rk_sk, &vault, &err);
+	int rc = vault_fixture_open(store, rk_sk, &vault, &err);
 	if (rc == 0)
 		rc = verify_run(vault, &opts, &result, &err);
 	vault_close(vault);

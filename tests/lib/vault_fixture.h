@@ -13,6 +13,9 @@
 #include "vault/vault.h"
 #include "vault/vault_init.h"
 
+struct fetch;
+struct snapshot;
+
 #define VAULT_FIXTURE_PASS "correct horse"
 #define VAULT_FIXTURE_LOG2N 4
 
@@ -48,6 +51,15 @@ int vault_fixture_run(struct vault_fixture *f, struct backup_opts *opts,
  */
 const char *vault_fixture_differs(struct store *store, const uint8_t rk_sk[32], size_t nth,
 	const struct fake_file *files, size_t count);
+
+/* Open the vault in ${store} with nothing but the recovery key. */
+int vault_fixture_open(
+	struct store *store, const uint8_t rk_sk[32], struct vault **out, struct err *err);
+
+/* Compare one snapshot of an opened vault with the table.  Return as vault_fixture_differs(). */
+const char *vault_fixture_compare(struct vault *vault, struct fetch *fetch,
+	const struct snapshot *snap, const uint8_t rk_sk[32], const struct fake_file *files,
+	size_t count);
 
 /* The number of snapshots in a store, by the recovery key alone; -1 when it cannot be opened. */
 int vault_fixture_snapshots(struct store *store, const uint8_t rk_sk[32]);

@@ -1,5 +1,5 @@
 /*
- * mallocs: every allocation of backup, restore and verify fails once.
+ * mallocs: every allocation of backup, restore, verify, prune and collection fails once.
  * `mallocs [EVERY]`: in each scenario the n-th allocation of our own code and of jansson fails, for
  * every n (or every EVERY-th, another residue in each scenario), each in a process of its own.
  * What is asked: no crash; an error with a code and a text, or a result that is true; the vault
@@ -23,7 +23,9 @@
 #include "restore/restore_run.h"
 #include "restore/restore_writer.h"
 #include "tests/lib/vault_fixture.h"
+#include "vault/collect.h"
 #include "vault/fetch.h"
+#include "vault/prune.h"
 #include "vault/snapshot.h"
 #include "vault/verify.h"
 
@@ -253,6 +255,54 @@ static const char *verify(struct err *err, int *rc)
 	return NULL;
 }
 
+/* All but the newest snapshot are taken out. */
+static int run_prune(struct err *err)
+{
+	static const struct prune_opts opts = { .cause = PRUNE_ORDER_RETENTION };
+	struct snapshot_list list = { .count = 0 };
+	int rc = prune_resume(f.vault, NULL, err);
+	if (rc == 0)
+		rc = snapshot_list(f.vault, NULL, NULL, &list, err);
+	if (rc == 0 && list.count > 1) {
+		const struct snapshot *oldest = &list.at[0];
+		rc = prune_snapshots(f.vault, &opts, &oldest, 1, err);
+	}
+	snapshot_list_done(&list);
+	return rc;
+}
+
+/* The newest snapshot is day 2, whole, and so is the vault. */
+static const char *newest_is_whole(void)
+{
+	int count = vault_fixture_snapshots(f.store, f.rk_sk);
+	if (count < 1 || vault_fixture_differs(
+				 f.store, f.rk_sk, (size_t)count - 1, day2, COUNT(day2)) != NULL)
+		return "the newest snapshot is damaged";
+	return vault_fixture_problems(f.store, f.rk_sk) == 0 ? NULL : "the vault does not verify";
+}
+
+static const char *prune(struct err *err, int *rc)
+{
+	*rc = run_prune(err);
+	atomic_store(&left, -1);
+	if (*rc == 0 && vault_fixture_snapshots(f.store, f.rk_sk) != 1)
+		return "pruned, and it is still there";
+	return newest_is_whole();
+}
+
+static const char *collect(struct err *err, int *rc)
+{
+	struct collect_sights sights = { .count = 0 };
+	struct collect_opts opts = { .repack_bytes = COLLECT_REPACK_BYTES, .sights = &sights };
+	struct collect_result result = { .packs = 0 };
+	*rc = collect_run(f.vault, &opts, &result, err);
+	atomic_store(&left, -1);
+	collect_sights_done(&sights);
+	if (*rc == 0 && (result.deleted == 0 || result.missing_records > 0))
+		return "nothing was collected, and nothing says so";
+	return newest_is_whole();
+}
+
 /* ---- one process for each allocation -------------------------------------------------------- */
 
 static const struct scenario {
@@ -264,6 +314,8 @@ static const struct scenario {
 	{ "next backup", next_backup, false },
 	{ "restore", restore, false },
 	{ "verify", verify, false },
+	{ "prune", prune, false },
+	{ "collect", collect, false },
 };
 
 static long *shared_seen;
@@ -323,6 +375,7 @@ static void run_scenario(const struct scenario *s, long every, long *passed, lon
 int main(int argc, char **argv)
 {
 	long every = argc > 1 ? strtol(argv[1], NULL, 10) : 1, passed = 0, failed = 0;
+	int rc = 0;
 	struct backup_result made;
 	struct fake_source source;
 	struct err err = ERR_INIT;
@@ -341,6 +394,10 @@ int main(int argc, char **argv)
 			if (vault_fixture_run(&f, &opts, &source.source, &made, &err) != 0)
 				return 2;
 		}
+		if (scenarios[i].run == prune && backup_of(day2, COUNT(day2), &err, &rc) != NULL)
+			return 2;
+		if (scenarios[i].run == collect && run_prune(&err) != 0)
+			return 2;
 		run_scenario(&scenarios[i], every, &passed, &failed);
 		fflush(stdout);
 	}

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "tests/lib/vault_fixture.h"
+#include "vault/slot.h"
 #include "vault/verify.h"
 
 static struct vault_fixture f;
@@ -132,6 +133,29 @@ Test(verify, every_missing_object_that_a_snapshot_needs_is_noticed)
 		cr_expect(eq(int, keyless(&seen), 0));
 		cr_expect(gt(int, seen.problems, 0), "%s is gone and nobody noticed", name);
 		cr_assert(eq(int, store_put(f.store, name, b.data, b.len, &err), 0));
+		cr_assert(eq(int, store_barrier(f.store, &err), 0));
+	}
+}
+
+/* The vault restores from its recovery key only while the slot is there. */
+Test(verify, a_missing_key_slot_is_noticed_without_the_recovery_key)
+{
+	struct err err = ERR_INIT;
+	struct names n = { .count = 0 };
+	cr_assert(eq(int, store_list(f.store, "ks/", keep, &n, &err), 0));
+	cr_assert(eq(sz, n.count, 2));
+	for (size_t i = 0; i < n.count; i++) {
+		struct seen seen;
+		CLEANUP(buf_done) struct buf b = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+		bool is_needed = n.sizes[i] == SLOT_HFKV_BYTES; /* the other is for a passphrase */
+		cr_assert(eq(int, store_get(f.store, n.at[i], &b, &err), 0));
+		cr_assert(eq(int, store_remove(f.store, n.at[i], &err), 0));
+		cr_assert(eq(int, store_barrier(f.store, &err), 0));
+		cr_expect(eq(int, keyless(&seen), 0));
+		cr_expect(eq(int, seen.problems, is_needed));
+		if (is_needed)
+			cr_expect(eq(str, seen.object, n.at[i]));
+		cr_assert(eq(int, store_put(f.store, n.at[i], b.data, b.len, &err), 0));
 		cr_assert(eq(int, store_barrier(f.store, &err), 0));
 	}
 }
