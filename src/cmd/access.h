@@ -17,6 +17,7 @@
 struct cli;
 struct err;
 struct fetch;
+struct hold;
 struct store;
 struct vault;
 
@@ -41,6 +42,7 @@ struct access {
 	char group[KEYRING_GROUP_BYTES]; /* drill group of content_sk, or "" */
 	struct snapshot_list list;       /* access_snapshots() */
 	uint64_t damaged;                /* snapshot objects passed over */
+	struct hold *hold;               /* access_hold(); NULL: the store cannot be written to */
 	bool is_backup; /* set before access_snapshots(): objects that cannot be read may be what
 			 * is missing, the session decides.  A reader is not given an older
 			 * snapshot for the newest */
@@ -60,6 +62,15 @@ struct access {
 int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, struct access *out,
 	struct err *err);
 void access_done(struct access *a);
+
+/**
+ * access_hold(cli, a):
+ * Where the store can be written to, hold collection back until access_done(); before
+ * access_snapshots().  Where it cannot, that is logged: then its grace protects the reader.
+ */
+void access_hold(struct cli *cli, struct access *a);
+/* A sign of life, for every step. */
+void access_beat(const struct access *a);
 
 /**
  * access_snapshots(cli, a, err):

@@ -16,6 +16,7 @@
 
 struct run {
 	struct cli *cli;
+	const struct access *access;
 	uint64_t done, total;
 	bool is_rolled_back;
 	uint8_t (*bad)[32]; /* packs found damaged; owned */
@@ -80,6 +81,7 @@ static void on_progress(void *arg, uint64_t done, uint64_t total)
 	struct run *r = arg;
 	struct console *c = &r->cli->console;
 	r->done++;
+	access_beat(r->access);
 	if (!progress_is_due(&c->progress))
 		return;
 	struct progress_state s = {
@@ -175,7 +177,7 @@ static int sum_up(struct run *r, const struct verify_result *v, bool has_data, s
 
 static int verify(struct cli *cli, struct access *a, struct err *err)
 {
-	struct run r = { .cli = cli };
+	struct run r = { .cli = cli, .access = a };
 	struct verify_result result = { .objects = 0 };
 	struct verify_opts opts = { .sk = a->has_content ? a->content_sk : NULL,
 		.arg = &r,
@@ -198,6 +200,7 @@ static int run(struct cli *cli, struct err *err)
 	int rc = access_open(cli, has_data ? ACCESS_CONTENT : ACCESS_LIST, DRIVERS_READ, &a, err);
 	if (rc == 0) {
 		a.has_content = has_data; /* a recovery file that only opened the vault */
+		access_hold(cli, &a);
 		rc = verify(cli, &a, err);
 	}
 	access_done(&a);

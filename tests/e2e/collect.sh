@@ -113,6 +113,40 @@ json 0 gc "$HF" gc --vault "$V" --grace 0s --fence-after 1s --wait 20s
 holds "and given up" 'o["fenced"] == 1 and o["waits"] == 0 and o["deleted"] > 0'
 expect 0 "verify" "$HF" verify --data --vault "$V"
 
+# ---- readers: what they are at is not taken away under them
+head -c 3000000 /dev/urandom >"$S/f" # more than a pipe holds
+expect 0 "a backup that goes" "$HF" backup --vault "$V" --source line3 "$S"
+cp "$S/f" "$SCRATCH/going"
+gone=$("$HF" snapshot list --vault "$V" --json | python3 -c '
+import json, sys
+print(json.load(sys.stdin)["snapshots"][-1]["id"])')
+mkfifo "$SCRATCH/dump"
+"$HF" dump --vault "$V" "$gone" "$S/f" >"$SCRATCH/dump" 2>"$SCRATCH/dump.err" &
+dump=$!
+exec 8<"$SCRATCH/dump"
+for _ in $(seq 100); do # it stands in front of a full pipe
+	json 0 vault-info "$HF" vault info --vault "$V"
+	[ "$(field 'o["restores"]')" = 1 ] && break
+	sleep 0.1
+done
+holds "a dump is a reader" 'o["restores"] == 1'
+head -c 1000000 <&8 >"$SCRATCH/dumped" # it has begun to read
+head -c 1000 /dev/urandom >"$S/f"
+expect 0 "a backup that stays" "$HF" backup --vault "$V" --source line3 "$S"
+expect 0 "apply" "$HF" retention apply --vault "$V" --keep-last 1 --min-keep 0s --approve x
+json 0 gc "$HF" gc --vault "$V" --grace 0s
+holds "collection waits for the dump" 'o["waits"] == 1 and o["deleted"] == 0'
+cat <&8 >>"$SCRATCH/dumped"
+exec 8<&-
+wait $dump
+is "the dump ends well" 0 $?
+expect 0 "what was dumped is whole" cmp "$SCRATCH/going" "$SCRATCH/dumped"
+json 0 gc "$HF" gc --vault "$V" --grace 0s
+holds "then it goes on" 'o["waits"] == 0 and o["deleted_bytes"] > 3000000'
+marks=$(files_below "$V/se")
+expect 0 "verify" "$HF" verify --vault "$V"
+is "a verify marks its begin and its end" $((marks + 2)) "$(files_below "$V/se")"
+
 # ---- backups beside collections that are killed
 pids=()
 for n in 1 2; do
