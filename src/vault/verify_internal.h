@@ -33,6 +33,9 @@ int verify_step(struct verify *v, uint64_t bytes, struct err *err);
 /* Check one object by its name; findings are told.  Return 0, or what stops the run. */
 int verify_objects_one(struct verify *v, const char *name, uint64_t size, struct err *err);
 
+/* The same for a pack that is left for another time: there, and its footer opens. */
+int verify_objects_left(struct verify *v, const char *name, uint64_t size, struct err *err);
+
 /* Walk a snapshot's tree and compare every file's digest.  ${seen}: contents compared before. */
 int verify_content_snapshot(struct verify *v, struct fetch *f, const struct snapshot *s,
 	struct id_set *seen, struct err *err);

@@ -204,5 +204,15 @@ holds "nothing is left" 'o["waits"] == 0 and o["condemned"] == 0 and o["dead"] =
 json 0 vault-info "$HF" vault info --vault "$V"
 holds "little waste is left" 'o["waste_bytes"] * 2 <= o["live_bytes"]'
 expect 0 "verify --data at the very end" "$HF" verify --data --vault "$V"
+json 0 verify "$HF" verify --vault "$V" --older-than 1h
+holds "what was read a moment ago is left" 'o["packs"] == 0 and o["left_packs"] > 1 and o["problems"] == 0'
+json 0 verify "$HF" verify --vault "$V" --sample 1
+holds "a sample of one pack" 'o["packs"] == 1 and o["left_packs"] > 0'
+json 0 verify "$HF" verify --data --vault "$V" --older-than 1h
+holds "contents, too" 'o["left_snapshots"] == o["snapshots"] and o["files"] == 0'
+json 0 verify "$HF" verify --vault "$V"
+holds "without a rule all are read" 'o["left_packs"] == 0'
+expect 2 "a bad part" "$HF" verify --vault "$V" --sample 101
+expect 2 "two budgets" "$HF" verify --vault "$V" --sample 10 --budget 1MiB
 echo "collect: $(wc -l <"$SCRATCH/kills") kills"
 finish
