@@ -107,6 +107,16 @@ void verify_ages_set(struct verify_ages *a, const uint8_t id[32], int64_t second
 	e->is_seen = true;
 }
 
+int verify_ages_damaged(const struct verify_ages *a, struct id_set *out, struct err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < a->count; i++) {
+		if (a->at[i].second == VERIFY_AGES_DAMAGED)
+			rc = id_set_add(out, a->at[i].id, 1, NULL, err);
+	}
+	return rc;
+}
+
 static int parse_line(struct verify_ages *a, const char *line)
 {
 	char hex[65];

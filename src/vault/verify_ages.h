@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct err;
+struct id_set;
 struct verify_ages;
 
 #define VERIFY_AGES_MAX 1000000 /* more are not remembered: they are read again */
@@ -26,6 +27,9 @@ void verify_ages_free(struct verify_ages *a);
 int64_t verify_ages_get(struct verify_ages *a, const uint8_t id[32]);
 /* Without memory for it, it counts as never read. */
 void verify_ages_set(struct verify_ages *a, const uint8_t id[32], int64_t second);
+
+/* Add what was found damaged, each with length 1.  Return 0 or -ERR_NOMEM. */
+int verify_ages_damaged(const struct verify_ages *a, struct id_set *out, struct err *err);
 
 /* Read the file at ${path}; none is an empty memory.  Return 0, -ERR_CORRUPT or -ERR_IO. */
 int verify_ages_load(struct verify_ages *a, const char *path, struct err *err);
