@@ -69,7 +69,7 @@ static int add(struct verify_ages *a, const uint8_t id[32], int64_t second, bool
 {
 	if (a->count == VERIFY_AGES_MAX)
 		return 0;
-	if (a->count == a->cap) {
+	if (a->at == NULL || a->count == a->cap) {
 		size_t cap = a->cap == 0 ? 256 : a->cap * 2;
 		struct entry *grown = reallocarray(a->at, cap, sizeof(*grown));
 		if (grown == NULL)
