@@ -85,6 +85,7 @@ typedef int (*access_work_fn)(struct cli *cli, struct access *a, void *arg, stru
 /**
  * access_read(cli, need, work, arg, err):
  * The whole way of a verb that reads: open the vault to read, list its snapshots, ${work}, close.
+ * Who reads content holds collection back meanwhile, but for a --dry-run.
  * When ${work} did well and anything was warned about, the exit status says so.  Return as
  * access_open(), access_snapshots() and ${work}.
  */
