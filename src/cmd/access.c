@@ -21,6 +21,7 @@
 #include "crypto/secret.h"
 #include "store/store.h"
 #include "vault/fetch.h"
+#include "vault/hold.h"
 #include "vault/slot.h"
 #include "vault/vault.h"
 
@@ -319,11 +320,28 @@ int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, 
 
 void access_done(struct access *a)
 {
+	hold_end(a->hold); /* its marks need the vault's keys */
 	fetch_free(a->fetch);
 	snapshot_list_done(&a->list);
 	vault_close(a->vault);
 	store_free(a->store);
 	secret_wipe(a, sizeof(*a));
+}
+
+void access_hold(struct cli *cli, struct access *a)
+{
+	struct err why = ERR_INIT;
+	struct store *store = NULL;
+	int rc = drivers_open(cli, DRIVERS_WRITE, &store, &why);
+	if (rc == 0)
+		rc = hold_begin(a->vault, store, NULL, &a->hold, &why);
+	if (rc != 0)
+		log_info("access.hold", "%s, continuing without holding collection", why.msg);
+}
+
+void access_beat(const struct access *a)
+{
+	hold_beat(a->hold);
 }
 
 struct bad {
@@ -379,6 +397,8 @@ int access_read(
 {
 	struct access a = ACCESS_INIT;
 	int rc = access_open(cli, need, DRIVERS_READ, &a, err);
+	if (rc == 0 && need == ACCESS_CONTENT && !cli_is_set(cli, "dry-run"))
+		access_hold(cli, &a);
 	if (rc == 0)
 		rc = access_snapshots(cli, &a, err);
 	if (rc == 0)

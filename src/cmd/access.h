@@ -17,6 +17,7 @@
 struct cli;
 struct err;
 struct fetch;
+struct hold;
 struct store;
 struct vault;
 
@@ -41,6 +42,7 @@ struct access {
 	char group[KEYRING_GROUP_BYTES]; /* drill group of content_sk, or "" */
 	struct snapshot_list list;       /* access_snapshots() */
 	uint64_t damaged;                /* snapshot objects passed over */
+	struct hold *hold;               /* access_hold(); NULL: the store cannot be written to */
 	bool is_backup; /* set before access_snapshots(): objects that cannot be read may be what
 			 * is missing, the session decides.  A reader is not given an older
 			 * snapshot for the newest */
@@ -62,6 +64,15 @@ int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, 
 void access_done(struct access *a);
 
 /**
+ * access_hold(cli, a):
+ * Where the store can be written to, hold collection back until access_done(); before
+ * access_snapshots().  Where it cannot, that is logged: then its grace protects the reader.
+ */
+void access_hold(struct cli *cli, struct access *a);
+/* A sign of life, for every step. */
+void access_beat(const struct access *a);
+
+/**
  * access_snapshots(cli, a, err):
  * Read a->list and compare it with this host's memory, which is then brought up to date.
  * Damaged snapshot objects are warned about and counted.  Return 0 or -ERR_ROLLBACK.
@@ -74,6 +85,7 @@ typedef int (*access_work_fn)(struct cli *cli, struct access *a, void *arg, stru
 /**
  * access_read(cli, need, work, arg, err):
  * The whole way of a verb that reads: open the vault to read, list its snapshots, ${work}, close.
+ * Who reads content holds collection back meanwhile, but for a --dry-run.
  * When ${work} did well and anything was warned about, the exit status says so.  Return as
  * access_open(), access_snapshots() and ${work}.
  */

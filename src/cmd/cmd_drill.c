@@ -46,9 +46,10 @@ DEFINE_CLEANUP(struct report *, report_free)
 
 struct job {
 	struct cli *cli;
-	struct plan *plan;     /* owned */
-	struct report *report; /* owned */
-	uint8_t seed[32];      /* signs */
+	const struct access *access; /* once the drill is carried out */
+	struct plan *plan;           /* owned */
+	struct report *report;       /* owned */
+	uint8_t seed[32];            /* signs */
 	const char *reports;
 	struct report_shelf_paths paths;
 };
@@ -116,6 +117,13 @@ static void on_tell(void *arg, const char *text)
 	console_note(&j->cli->console, "%s", text);
 }
 
+static bool is_stopped(void *arg)
+{
+	const struct job *j = arg;
+	access_beat(j->access);
+	return stop_is_asked(NULL);
+}
+
 static int carry_out(struct job *j, struct access *a, int64_t declared_ns, struct err *err)
 {
 	const struct cli *cli = j->cli;
@@ -136,8 +144,9 @@ static int carry_out(struct job *j, struct access *a, int64_t declared_ns, struc
 		.trigger = trigger_values[cli_number(cli, "trigger", 0)],
 		.declared_ns = declared_ns,
 		.on_tell = on_tell,
-		.is_stopped = stop_is_asked,
+		.is_stopped = is_stopped,
 		.arg = j };
+	j->access = a;
 	j->report = report_new();
 	if (j->report == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
@@ -159,7 +168,10 @@ static int open_vault(struct job *j, struct access *a, struct err *err)
 	int rc = load_key(j, err);
 	if (rc == 0)
 		rc = access_open(j->cli, ACCESS_CONTENT, DRIVERS_READ, a, err);
-	return rc == 0 ? access_snapshots(j->cli, a, err) : rc;
+	if (rc != 0)
+		return rc;
+	access_hold(j->cli, a);
+	return access_snapshots(j->cli, a, err);
 }
 
 /* Plan, keys and vault.  A plan with errors is told whole before anything else that is wrong. */

@@ -41,6 +41,7 @@ static int write_out(void *arg, const void *data, size_t len, struct err *err)
 		return err_sys(err, ERR_IO, "unable to write to standard output");
 	}
 	d->bytes += len;
+	access_beat(d->access);
 	return 0;
 }
 

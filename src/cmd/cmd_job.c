@@ -248,7 +248,9 @@ static int run_schedule(struct cli *cli, struct err *err)
 		const char *what = remote_text(d, "source");
 		console_print(&cli->console, "%-38s %-20s %s %s%s\n", remote_text(d, "local"),
 			remote_text(d, "schedule"), remote_text(d, "agent"),
-			what[0] == '\0' ? remote_text(d, "plan") : what,
+			what[0] != '\0'                     ? what
+			: remote_text(d, "plan")[0] != '\0' ? remote_text(d, "plan")
+							    : remote_text(d, "task"),
 			json_is_true(json_object_get(d, "paused")) ? "  PAUSED" : "");
 	}
 	if (cli->console.is_json)

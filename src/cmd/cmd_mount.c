@@ -67,8 +67,15 @@ static int tell_unmounted(struct cli *cli, struct mount_snaps *snaps, struct err
 	return 0;
 }
 
-static int serve(struct cli *cli, struct mount_snaps *snaps, const struct snapshot *only,
-	size_t snapshots, struct err *err)
+/* Asked for once a minute at least: an idle mount gives signs of life as well. */
+static bool is_stopped(void *arg)
+{
+	access_beat(arg);
+	return stop_is_asked(NULL);
+}
+
+static int serve(struct cli *cli, struct access *a, struct mount_snaps *snaps,
+	const struct snapshot *only, struct err *err)
 {
 	struct mount_ops_opts ops_opts = { .snaps = snaps,
 		.snapshot = only != NULL ? only->hash : NULL,
@@ -83,9 +90,9 @@ static int serve(struct cli *cli, struct mount_snaps *snaps, const struct snapsh
 	if (rc == 0)
 		rc = mount_fuse_new(ops, &fuse_opts, &fuse, err);
 	if (rc == 0)
-		rc = tell_mounted(cli, cli->args[0], snapshots, err);
+		rc = tell_mounted(cli, cli->args[0], a->list.count, err);
 	if (rc == 0)
-		rc = mount_fuse_run(fuse, stop_is_asked, NULL, err);
+		rc = mount_fuse_run(fuse, is_stopped, a, err);
 	return rc;
 }
 
@@ -107,8 +114,7 @@ static int mount_vault(struct cli *cli, struct access *a, void *arg, struct err 
 	if (rc == 0)
 		rc = mount_snaps_new(&opts, &snaps, err);
 	if (rc == 0)
-		rc = serve(
-			cli, snaps, cli_is_set(cli, "snapshot") ? only : NULL, a->list.count, err);
+		rc = serve(cli, a, snaps, cli_is_set(cli, "snapshot") ? only : NULL, err);
 	return rc != 0 ? rc : tell_unmounted(cli, snaps, err);
 }
 

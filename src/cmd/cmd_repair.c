@@ -208,7 +208,7 @@ static void remember(struct job *j)
 	struct err why = ERR_INIT;
 	if (j->access.vault == NULL)
 		return;
-	int rc = paths_dir(PATHS_STATE, j->access.vault_id, dir, &why);
+	int rc = access_memory_dir(j->cli, j->access.vault_id, dir, &why);
 	if (rc == 0)
 		rc = bad_packs_store(dir, (const uint8_t(*)[32])j->bad, j->bad_count, &why);
 	if (rc != 0)

@@ -21,7 +21,6 @@
 #include "restore/restore_writer.h"
 #include "vault/entry.h"
 #include "vault/fetch.h"
-#include "vault/hold.h"
 
 #define NOTES_SHOWN 20 /* of one kind; more are only counted */
 
@@ -56,7 +55,6 @@ struct job {
 	struct restore_run_result result;
 	struct restore_stats stats;
 	size_t missing;
-	struct hold *hold; /* NULL: the store cannot be written to */
 	int64_t start_ns;
 };
 
@@ -102,7 +100,7 @@ static void on_progress(void *arg, const struct restore_run_progress *p)
 {
 	struct job *j = arg;
 	struct console *c = &j->cli->console;
-	hold_beat(j->hold);
+	access_beat(j->access);
 	if (!progress_is_due(&c->progress))
 		return;
 	uint64_t total = j->paths == NULL && j->include == NULL && j->exclude == NULL
@@ -294,20 +292,6 @@ static int tell(struct job *j, struct err *err)
 	return 0;
 }
 
-/* Where the store can be written to, hold collection back meanwhile. */
-static void hold(struct job *j)
-{
-	struct err why = ERR_INIT;
-	struct store *store = NULL;
-	if (cli_is_set(j->cli, "dry-run"))
-		return;
-	int rc = drivers_open(j->cli, DRIVERS_WRITE, &store, &why);
-	if (rc == 0)
-		rc = hold_begin(j->access->vault, store, j->view.snapshot->hash, &j->hold, &why);
-	if (rc != 0)
-		log_info("restore.hold", "%s, continuing without holding collection", why.msg);
-}
-
 static int restore(struct job *j, struct err *err)
 {
 	int rc = add_paths(j, err);
@@ -317,10 +301,8 @@ static int restore(struct job *j, struct err *err)
 		rc = filter_options_include(j->cli, &j->include, err);
 	if (rc == 0)
 		rc = view_open(j->cli, j->access, j->cli->args[0], &j->view, err);
-	if (rc == 0) {
-		hold(j);
+	if (rc == 0)
 		rc = give_back(j, err);
-	}
 	if (rc == 0)
 		rc = check_paths(j, err);
 	if (rc == 0)
@@ -337,7 +319,6 @@ static int restore(struct job *j, struct err *err)
 
 static void job_done(struct job *j)
 {
-	hold_end(j->hold);
 	for (size_t i = 0; j->keys != NULL && i + 1 < j->cli->arg_count; i++)
 		buf_done(&j->keys[i]);
 	free(j->keys);

@@ -25,6 +25,7 @@
 #include "cmd/cmd_job.h"
 #include "cmd/cmd_key.h"
 #include "cmd/cmd_ls.h"
+#include "cmd/cmd_maintenance.h"
 #include "cmd/cmd_mount.h"
 #include "cmd/cmd_officer.h"
 #include "cmd/cmd_parity.h"
@@ -87,6 +88,8 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_job_show_verb,
 	&cmd_job_cancel_verb,
 	&cmd_job_schedule_verb,
+	&cmd_maintenance_run_verb,
+	&cmd_maintenance_preview_verb,
 	&cmd_people_new_verb,
 	&cmd_people_list_verb,
 	&cmd_people_revoke_verb,

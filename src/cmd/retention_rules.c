@@ -93,14 +93,7 @@ int retention_rules_judge(const struct cli *cli, struct retention_rules *r,
 		if (source != NULL && strcmp(source, s->label.source) != 0)
 			continue;
 		r->at[r->count++] = i;
-		memcpy(item->source, s->record.agent_id, 16);
-		memcpy(item->source + 16, s->record.source_id, 16);
-		item->seq = s->record.seq;
-		item->receipt_ns = s->body.receipt_ns;
-		item->is_partial = (s->record.flags & SNAPREC_PARTIAL) != 0;
-		item->is_held = s->is_forked || !s->is_signer_known;
-		item->tags = s->label.tags;
-		item->tag_count = s->label.tag_count;
+		snapshot_retention(s, item);
 	}
 	if (source != NULL && r->count == 0)
 		return err_set(err, ERR_NOT_FOUND, "there is no snapshot of source '%s'", source);
@@ -118,24 +111,12 @@ void retention_rules_done(struct retention_rules *r)
 void retention_rules_guards(
 	const struct retention_rules *r, const struct snapshot_list *list, char out[512])
 {
-	const struct retention_verdict *v = &r->verdict;
 	const char *source = "";
-	int len = 0;
-	out[0] = '\0';
 	for (size_t i = 0; i < r->count; i++) {
-		if (memcmp(r->items[i].source, v->share_source, 32) == 0)
+		if (memcmp(r->items[i].source, r->verdict.share_source, 32) == 0)
 			source = list->at[r->at[i]].label.source;
 	}
-	if ((v->guards & RETENTION_GUARD_SHARE) != 0)
-		len += snprintf(
-			out, 200, "%u %% of source '%.100s' would go", v->share_percent, source);
-	if ((v->guards & RETENTION_GUARD_CLOCK) != 0)
-		len += snprintf(out + len, 150,
-			"%sthe clock is more than 36 hours after the newest snapshot",
-			len > 0 ? "; " : "");
-	if ((v->guards & RETENTION_GUARD_FUTURE) != 0)
-		(void)snprintf(out + len, 150, "%sa snapshot was received after now by the clock",
-			len > 0 ? "; " : ""); /* fits: 200 + 2 * 150 */
+	retention_guards_text(&r->verdict, source, out);
 }
 
 void retention_rules_show(

@@ -101,8 +101,8 @@ int retention_rules_judge(const struct cli *cli, struct retention_rules *r,
 void retention_rules_done(struct retention_rules *r);
 
 /* What asks for an approval, as one text; "" when nothing does. */
-void retention_rules_guards(
-	const struct retention_rules *r, const struct snapshot_list *list, char out[512]);
+void retention_rules_guards(const struct retention_rules *r, const struct snapshot_list *list,
+	char out[RETENTION_GUARDS_BYTES]);
 /* Every snapshot with what becomes of it and why, as text. */
 void retention_rules_show(
 	const struct retention_rules *r, const struct snapshot_list *list, struct console *c);

@@ -302,3 +302,24 @@ int catalog_job_get_mark(struct db *db, const char *schedule, int64_t *due_ms, s
 	db_rows_done(r);
 	return rc < 0 ? rc : 0;
 }
+
+int catalog_job_parse_states(const char *word, uint32_t *out, struct err *err)
+{
+	*out = 0;
+	if (word == NULL)
+		return 0;
+	for (int s = JOB_WAITING; s <= JOB_CANCELED; s++) {
+		if (strcmp(word, catalog_job_state_name((enum catalog_job_state)s)) == 0)
+			*out = 1u << s;
+	}
+	if (*out != 0)
+		return 0;
+	char all[160] = "";
+	for (int s = JOB_WAITING; s <= JOB_CANCELED; s++) {
+		size_t len = strlen(all);
+		(void)snprintf(all + len, sizeof(all) - len, "%s%s", len > 0 ? ", " : "",
+			catalog_job_state_name((enum catalog_job_state)s)); /* fits */
+	}
+	(void)err_set(err, ERR_USAGE, "'%s' is no state of a job", word);
+	return err_hint(err, "the states are %s", all);
+}

@@ -28,6 +28,9 @@ enum catalog_job_state {
 	JOB_CANCELED,
 };
 const char *catalog_job_state_name(enum catalog_job_state s);
+/* The bit (1 << state) of a state's name; NULL = 0, all.  Return 0 or -ERR_USAGE, with every name.
+ */
+int catalog_job_parse_states(const char *word, uint32_t *out, struct err *err);
 /* Whether nothing more will happen to it. */
 bool catalog_job_is_over(enum catalog_job_state s);
 

@@ -78,6 +78,12 @@ int catalog_snapshot_each(struct db *db, const char *source, int64_t limit,
 	return rc;
 }
 
+int catalog_snapshot_remove(struct db *db, const uint8_t hash[32], struct err *err)
+{
+	return db_run(
+		db, "DELETE FROM snapshot WHERE hash = $1", DB_ARGS(db_bytes(hash, 32)), NULL, err);
+}
+
 int catalog_snapshot_clear(struct db *db, struct err *err)
 {
 	return db_run(db, "DELETE FROM snapshot", DB_NO_ARGS, NULL, err);

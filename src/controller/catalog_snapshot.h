@@ -27,6 +27,8 @@ int catalog_snapshot_add(struct db *db, const struct catalog_snapshot *s, struct
 /* Newest first; ${source} NULL = all; ${limit} 0 = all. */
 int catalog_snapshot_each(struct db *db, const char *source, int64_t limit,
 	int (*fn)(void *arg, const struct catalog_snapshot *s), void *arg, struct err *err);
+/* Forget one; none of that hash is success. */
+int catalog_snapshot_remove(struct db *db, const uint8_t hash[32], struct err *err);
 /* Forget all: before a rebuild. */
 int catalog_snapshot_clear(struct db *db, struct err *err);
 

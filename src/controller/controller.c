@@ -29,6 +29,7 @@
 #include "controller/drill_desk.h"
 #include "controller/fleet.h"
 #include "controller/gateway.h"
+#include "controller/maintenance.h"
 #include "controller/schedule.h"
 #include "crypto/secret.h"
 #include "db/db.h"
@@ -39,9 +40,9 @@
 /*
  * INVARIANTS
  * (1) Nothing is listened on before catalog, config and vault were found good.
- * (2) At the end: no new requests, then the gateway (its answers still find their requests), then
- *     what waits, then the servers, then the catalog.
- * (3) Ticks are asked for by one timer, set to the earliest time any room named.
+ * (2) At the end: no new requests, then maintenance and gateway (their answers still find
+ * requests), then what waits, then the servers, then the catalog. (3) Ticks are asked for by one
+ * timer, set to the earliest time any room named.
  */
 
 #define CONTROLLER_AGENT_BODY (((size_t)16 << 20) + 65536)
@@ -67,6 +68,7 @@ struct controller {
 	struct dispatch *dispatch;
 	struct schedule *schedule;
 	struct gateway *gateway;
+	struct maintenance *maintenance;
 	struct drill_desk *desk;
 	struct agent_routes *routes;
 	struct http_server *agents, *people;
@@ -127,6 +129,11 @@ static void on_end(void *arg, const struct catalog_job *j)
 	struct controller *c = arg;
 	gateway_end_job(c->gateway, j->id);
 	controller_kick(c);
+}
+
+static void on_maintenance_end(void *arg)
+{
+	controller_kick(arg);
 }
 
 static void alarm_now(struct controller *c, const char *object, const char *text)
@@ -278,6 +285,7 @@ static void tick(void *arg)
 	next = earlier(next, schedule_tick(c->schedule, now));
 	next = earlier(next, dispatch_tick(c->dispatch, now));
 	next = earlier(next, gateway_tick(c->gateway, now));
+	next = earlier(next, maintenance_tick(c->maintenance, now));
 	next = earlier(next, agent_routes_tick(c->routes, now));
 	if (c->cert_until_s - now / 1000 < CONTROLLER_CERT_LEFT_S)
 		renew_cert(c);
@@ -319,6 +327,7 @@ static void on_reload(void *arg)
 	}
 	if (rc == 0) {
 		schedule_set_conf(c->schedule, conf);
+		maintenance_set_conf(c->maintenance, conf);
 		dispatch_set_max_running(c->dispatch, conf->max_running);
 		if (c->conf != c->first)
 			controller_conf_free(c->conf);
@@ -460,6 +469,15 @@ static int open_rooms(struct controller *c, struct err *err)
 		.arg = c };
 	if (rc == 0)
 		rc = schedule_new(&schedule, c->conf, &c->schedule, err);
+	const struct maintenance_opts maintenance = { .loop = c->loop,
+		.db = c->db,
+		.dispatch = c->dispatch,
+		.vault = c->vault,
+		.state = c->conf->state,
+		.on_end = on_maintenance_end,
+		.arg = c };
+	if (rc == 0)
+		rc = maintenance_new(&maintenance, c->conf, &c->maintenance, err);
 	const struct agent_routes_opts routes = { .loop = c->loop,
 		.db = c->db,
 		.fleet = c->fleet,
@@ -626,6 +644,7 @@ void controller_free(struct controller *c)
 		http_server_pause(c->agents);
 	if (c->people != NULL)
 		http_server_pause(c->people);
+	maintenance_free(c->maintenance);
 	gateway_free(c->gateway); /* invariant 2 */
 	agent_routes_free(c->routes);
 	loop_timer_free(c->timer);
@@ -668,6 +687,11 @@ struct schedule *controller_schedule(struct controller *c)
 struct drill_desk *controller_desk(struct controller *c)
 {
 	return c->desk;
+}
+
+struct maintenance *controller_maintenance(struct controller *c)
+{
+	return c->maintenance;
 }
 
 const struct controller_conf *controller_configuration(const struct controller *c)

@@ -18,6 +18,7 @@ struct dispatch;
 struct drill_desk;
 struct err;
 struct fleet;
+struct maintenance;
 struct http_request;
 struct schedule;
 struct snapshot;
@@ -52,6 +53,7 @@ struct fleet *controller_fleet(struct controller *c);
 struct dispatch *controller_dispatch(struct controller *c);
 struct schedule *controller_schedule(struct controller *c);
 struct drill_desk *controller_desk(struct controller *c);
+struct maintenance *controller_maintenance(struct controller *c);
 const struct controller_conf *controller_configuration(const struct controller *c);
 const char *controller_version(const struct controller *c);
 /* The ports that are listened on, for who asked for any. */

@@ -16,11 +16,12 @@
 #include "msg/msg_enrol.h"
 #include "msg/msg_enrol_token.h"
 #include "plans/calendar.h"
+#include "vault/collect.h"
 
 /*
  * INVARIANTS
- * (1) A configuration that was returned has no schedule twice, each has exactly one of source and
- *     plan and a calendar that parsed.
+ * (1) A configuration that was returned has no schedule twice, each has exactly one of source, plan
+ *     and task and a calendar that parsed; an agent if it is not a task.
  */
 
 #define CONF_SCHEDULES_MAX 1000
@@ -31,6 +32,7 @@
 #define SECOND_NS INT64_C(1000000000)
 
 static const char *const catch_ups[] = { "once", "skip", NULL };
+static const char *const tasks[] = { "retention", "collect", "scrub", NULL };
 
 static const struct conf_option schedule_options[] = {
 	{ .key = "name",
@@ -40,14 +42,29 @@ static const struct conf_option schedule_options[] = {
 		.help = "what the schedule is called; its memory goes by the name" },
 	{ .key = "agent",
 		.type = CONF_STRING,
-		.is_required = true,
 		.max = MSG_NAME_BYTES - 1,
-		.help = "the agent that does it" },
+		.help = "the agent that does it; a task has none" },
 	{ .key = "source",
 		.type = CONF_STRING,
 		.max = MSG_NAME_BYTES - 1,
 		.help = "back up this source of the agent" },
 	{ .key = "plan", .type = CONF_STRING, .help = "drill this continuity plan" },
+	{ .key = "task",
+		.type = CONF_WORD,
+		.words = tasks,
+		.help = "what the controller does with the vault: retention, collect or scrub" },
+	{ .key = "grace",
+		.type = CONF_DURATION,
+		.help = "collect: how long dead objects stay before they are deleted; 7d" },
+	{ .key = "older_than",
+		.type = CONF_DURATION,
+		.help = "scrub: leave packs that were read within that time; 30d" },
+	{ .key = "sample",
+		.type = CONF_INT,
+		.min = 1,
+		.max = 100,
+		.help = "scrub: read at most so many percent, what was not read for longest "
+			"first" },
 	{ .key = "at",
 		.type = CONF_STRING,
 		.is_required = true,
@@ -117,6 +134,11 @@ static const struct conf_option options[] = {
 		.max = CONF_SCHEDULES_MAX,
 		.members = schedule_options,
 		.help = "what runs when" },
+	{ .key = "retention",
+		.type = CONF_GROUPS,
+		.max = RETENTION_CONF_MAX,
+		.members = retention_conf_options,
+		.help = "which snapshots the task retention keeps" },
 	{ .key = NULL },
 };
 
@@ -188,6 +210,40 @@ static void warn_over(
 			"\"%s\" is over: it is never due again", s->at);
 }
 
+/* What a schedule orders, and what only goes with it. */
+static void take_verb(
+	const struct conf_node *g, struct controller_schedule *s, struct conf_problems *p)
+{
+	static const enum msg_verb verbs[] = { MSG_VERB_RETENTION, MSG_VERB_COLLECT,
+		MSG_VERB_SCRUB };
+	static const struct {
+		const char *key;
+		enum msg_verb verb;
+	} only[] = { { "grace", MSG_VERB_COLLECT }, { "older_than", MSG_VERB_SCRUB },
+		{ "sample", MSG_VERB_SCRUB } };
+	const bool has_task = conf_has(g, "task");
+	s->verb = s->source != NULL ? MSG_VERB_BACKUP : MSG_VERB_DRILL;
+	if (has_task)
+		s->verb = verbs[conf_number(g, "task", 0)];
+	if ((s->source != NULL) + conf_has(g, "plan") + has_task != 1)
+		conf_problems_add(p, CONF_ERROR, s->line,
+			"a schedule has one of 'source' (a backup), 'plan' (a drill) and 'task' "
+			"(retention, collect, scrub)");
+	else if (has_task != (s->agent == NULL))
+		conf_problems_add(p, CONF_ERROR, s->line,
+			has_task ? "a task is the controller's: it has no 'agent'"
+				 : "a backup or a drill needs an 'agent'");
+	for (size_t i = 0; i < sizeof(only) / sizeof(only[0]); i++) {
+		if (conf_has(g, only[i].key) && s->verb != only[i].verb)
+			conf_problems_add(p, CONF_ERROR, conf_line(g, only[i].key),
+				"'%s' goes with the task %s only", only[i].key,
+				msg_work_verb_name(only[i].verb));
+	}
+	s->grace_ns = conf_number(g, "grace", COLLECT_GRACE_NS);
+	s->older_than_ns = conf_number(g, "older_than", CONTROLLER_CONF_SCRUB_NS);
+	s->sample_percent = conf_number(g, "sample", 0);
+}
+
 static int take_schedule(struct loaded *l, const char *file, size_t i, const struct conf_node *g,
 	struct conf_problems *p, struct err *err)
 {
@@ -207,9 +263,7 @@ static int take_schedule(struct loaded *l, const char *file, size_t i, const str
 	check_name(g, "name", p);
 	check_name(g, "agent", p);
 	check_name(g, "source", p);
-	if ((s->source != NULL) == conf_has(g, "plan"))
-		conf_problems_add(p, CONF_ERROR, s->line,
-			"a schedule has either 'source' (a backup) or 'plan' (a drill)");
+	take_verb(g, s, p);
 	if (conf_has(g, "plan")) {
 		l->plans[i] = absolute(file, conf_text(g, "plan"));
 		if (l->plans[i] == NULL)
@@ -242,6 +296,20 @@ static int take_schedules(
 		rc = take_schedule(l, file, l->c.schedule_count,
 			conf_item(root, "schedules", l->c.schedule_count), p, err);
 	l->c.schedules = l->schedules;
+	return rc;
+}
+
+static int take_retention(struct loaded *l, struct conf_problems *p, struct err *err)
+{
+	const struct conf_node *root = conf_root(l->conf);
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < conf_count(root, "retention"); i++)
+		rc = retention_conf_take(conf_item(root, "retention", i), &l->c.retention, p, err);
+	for (size_t i = 0; rc == 0 && i < l->c.schedule_count; i++) {
+		if (l->schedules[i].verb == MSG_VERB_RETENTION && l->c.retention.count == 0)
+			conf_problems_add(p, CONF_ERROR, l->schedules[i].line,
+				"the task retention needs rules: give 'retention'");
+	}
 	return rc;
 }
 
@@ -298,7 +366,8 @@ static int take(struct loaded *l, const char *file, struct conf_problems *p, str
 	if (l->hosts == NULL || (l->vault == NULL && conf_has(root, "vault")) || l->state == NULL ||
 		l->keys == NULL || l->agents_address == NULL || l->people_address == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	return take_schedules(l, file, p, err);
+	int rc = take_schedules(l, file, p, err);
+	return rc != 0 ? rc : take_retention(l, p, err);
 }
 
 void controller_conf_free(struct controller_conf *c)
@@ -310,6 +379,7 @@ void controller_conf_free(struct controller_conf *c)
 		calendar_free(l->schedules[i].calendar);
 		free(l->plans[i]);
 	}
+	retention_conf_done(&l->c.retention);
 	free(l->schedules);
 	free(l->plans);
 	free(l->hosts);

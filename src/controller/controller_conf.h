@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "controller/retention_conf.h"
+#include "msg/msg_work.h"
+
 struct calendar;
 struct conf_problems;
 struct err;
@@ -18,11 +21,17 @@ enum controller_catch_up {
 	CATCH_UP_SKIP, /* it is recorded as missed */
 };
 
+#define CONTROLLER_CONF_SCRUB_NS (INT64_C(30) * 86400 * 1000000000)
+
 struct controller_schedule {
 	const char *name;
-	const char *agent;         /* name */
-	const char *source;        /* backup; NULL = a drill */
-	const char *plan;          /* drill: absolute path of a plan; NULL = a backup */
+	enum msg_verb verb;     /* what it orders */
+	const char *agent;      /* name; NULL = the controller itself: retention, collect, scrub */
+	const char *source;     /* backup; else NULL */
+	const char *plan;       /* drill: absolute path of a plan; else NULL */
+	int64_t grace_ns;       /* collect: as collect_opts */
+	int64_t older_than_ns;  /* scrub: what was read within is left */
+	int64_t sample_percent; /* scrub: part of the packs at most; 0 = all */
 	struct calendar *calendar; /* owned by the configuration */
 	const char *at;            /* as written */
 	enum controller_catch_up catch_up;
@@ -49,6 +58,7 @@ struct controller_conf {
 	int64_t body_memory; /* bytes of requests of agents in memory at once */
 	const struct controller_schedule *schedules;
 	size_t schedule_count;
+	struct retention_conf_list retention; /* its rules */
 };
 
 /* Relative paths are taken from the file's directory.  Return as conf_load(). */

@@ -87,9 +87,15 @@ static void say(char *out, size_t size, const char *text)
 	(void)snprintf(out, size, "%.*s", (int)size - 1, text); /* a reason may be cut */
 }
 
+/* The controller does it itself. */
+static bool is_own(const struct catalog_job *j)
+{
+	return j->verb != MSG_VERB_BACKUP && j->verb != MSG_VERB_DRILL;
+}
+
 static const char *name_of(const struct catalog_job *j)
 {
-	return j->verb == MSG_VERB_DRILL ? "drill" : j->source;
+	return j->verb == MSG_VERB_BACKUP ? j->source : msg_work_verb_name(j->verb);
 }
 
 static bool is_committed(const struct catalog_job *j)
@@ -231,7 +237,9 @@ static int check_alone(struct dispatch *d, const struct catalog_job *j, struct e
 							 : strcmp(o->source, j->source) == 0;
 		if (is_same) {
 			(void)err_set(err, ERR_EXISTS, "job %s of the same %s is %s", o->id,
-				j->verb == MSG_VERB_DRILL ? "plan" : "source",
+				j->verb == MSG_VERB_DRILL ? "plan"
+				: is_own(j)               ? "task"
+							  : "source",
 				catalog_job_state_name(o->state));
 			return err_hint(err, "wait for it, or cancel it");
 		}
@@ -242,8 +250,11 @@ static int check_alone(struct dispatch *d, const struct catalog_job *j, struct e
 static int take(struct dispatch *d, struct catalog_job *j, struct err *err)
 {
 	uint8_t id[16];
-	if (j->verb == MSG_VERB_BACKUP ? j->source[0] == '\0' : j->verb != MSG_VERB_DRILL)
-		return err_set(err, ERR_USAGE, "a job is a backup of a source, or a drill");
+	if (j->verb == MSG_VERB_BACKUP && j->source[0] == '\0')
+		return err_set(err, ERR_USAGE, "a backup is of a source");
+	if (is_own(j) != (memcmp(j->agent_id, DISPATCH_OWN_ID, 16) == 0))
+		return err_set(err, ERR_USAGE, "a %s is %s", msg_work_verb_name(j->verb),
+			is_own(j) ? "no job for an agent" : "a job for an agent");
 	if (j->retries < 0 || j->retry_after_ms < 0)
 		return err_set(err, ERR_USAGE, "retries and their wait are not below 0");
 	int rc = check_alone(d, j, err);
@@ -496,7 +507,7 @@ static int judge(struct dispatch *d, struct catalog_job *j, bool is_made, struct
 				"the agent reports a snapshot, but none was committed", err);
 		bool is_clean = code == ERR_OK && r->warnings == 0;
 		return finish(d, j, is_clean ? JOB_DONE : JOB_WARNINGS,
-			is_clean                      ? (j->attempt == 1 ? j->reason : "")
+			is_clean && !is_own(j)        ? (j->attempt == 1 ? j->reason : "")
 			: r->first_warning[0] != '\0' ? r->first_warning
 						      : r->error.msg,
 			err);
@@ -542,7 +553,9 @@ int dispatch_hello(struct dispatch *d, const uint8_t agent_id[16], struct err *e
 	CLEANUP(jobs_done) struct jobs l = { NULL, 0, 0 };
 	int rc = jobs_read(d, 1u << JOB_RUNNING, agent_id, &l, err);
 	for (size_t i = 0; rc == 0 && i < l.count; i++)
-		rc = lose(d, &l.at[i], "the agent began anew", err);
+		rc = lose(d, &l.at[i],
+			is_own(&l.at[i]) ? "the controller began anew" : "the agent began anew",
+			err);
 	return rc;
 }
 
@@ -623,8 +636,10 @@ static int look_at_waiting(struct dispatch *d, struct catalog_job *j, int64_t no
 			j->reason);
 	else
 		say(text, sizeof(text),
-			"it did not begin in time: the agent did not ask for work, "
-			"or as many jobs as may run at once were running");
+			is_own(j) ? "it did not begin in time: another task of the controller, or "
+				    "as many jobs as may run at once were running"
+				  : "it did not begin in time: the agent did not ask for work, "
+				    "or as many jobs as may run at once were running");
 	say(j->reason, sizeof(j->reason), text);
 	(void)snprintf(text, sizeof(text), "%s %s: %s", name_of(j),
 		catalog_job_state_name(j->state), j->reason);

@@ -16,6 +16,10 @@ struct db;
 struct dispatch;
 struct err;
 
+/* The agent of jobs that the controller does itself (retention, collect, scrub): no agent has it.
+ */
+#define DISPATCH_OWN_ID ((const uint8_t[16]){ 0 })
+
 struct dispatch_opts {
 	struct db *db; /* borrowed */
 	int64_t max_running;

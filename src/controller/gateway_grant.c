@@ -12,6 +12,7 @@
 #include "msg/msg_vault.h"
 #include "store/store.h"
 #include "vault/fetch.h"
+#include "vault/hold.h"
 #include "vault/id_set.h"
 #include "vault/sealed.h"
 #include "vault/snapshot.h"
@@ -34,6 +35,7 @@ struct point {
 struct gateway_grant {
 	struct store *store; /* owned, as all here */
 	struct vault *vault;
+	struct hold *hold; /* NULL: the store cannot be written to */
 	struct fetch *fetch;
 	struct snapshot_list list;
 	struct id_set *allowed;
@@ -87,6 +89,19 @@ static int choose(struct gateway_grant *g, size_t i, int64_t at_ms, struct err *
 	return snapshot_refs(g->vault, p->snapshot, add_allowed, g->allowed, err);
 }
 
+/* Collection waits for the drill; where the store cannot be written to, its grace protects it. */
+static void hold(struct gateway_grant *g, const struct gateway_vault *v)
+{
+	struct err why = ERR_INIT;
+	struct store *store = NULL;
+	int rc = v->open_store(v->arg, false, &store, &why);
+	if (rc == 0)
+		rc = hold_begin(g->vault, store, NULL, &g->hold, &why);
+	if (rc != 0)
+		log_info(
+			"gateway_grant.hold", "%s, continuing without holding collection", why.msg);
+}
+
 int gateway_grant_new(
 	const struct gateway_grant_opts *o, struct gateway_grant **out, struct err *err)
 {
@@ -106,8 +121,10 @@ int gateway_grant_new(
 			return err_set(err, ERR_NOMEM, "out of memory");
 	}
 	int rc = gateway_vault_open_at_work(o->vault, true, &g->store, &g->vault, err);
-	if (rc == 0)
+	if (rc == 0) {
+		hold(g, o->vault); /* before the list */
 		rc = fetch_new(g->vault, &g->fetch, err);
+	}
 	if (rc == 0)
 		rc = snapshot_list(g->vault, on_bad, NULL, &g->list, err);
 	mark_shut_out(&g->list, o->shut_out, o->shut_out_count);
@@ -127,6 +144,7 @@ void gateway_grant_free(struct gateway_grant *g)
 		return;
 	snapshot_list_done(&g->list);
 	id_set_free(g->allowed);
+	hold_end(g->hold);
 	fetch_free(g->fetch);
 	vault_close(g->vault);
 	store_free(g->store);
@@ -180,6 +198,7 @@ int gateway_grant_records(
 	struct gateway_grant *g, const uint8_t *ids, size_t len, struct buf *out, struct err *err)
 {
 	const size_t begin = out->len, count = len / 32;
+	hold_beat(g->hold);
 	if (count == 0 || len % 32 != 0 || count > MSG_READ_IDS)
 		return err_set(err, ERR_CORRUPT, "%zu bytes are not 1 to %d record ids", len,
 			MSG_READ_IDS);

@@ -99,7 +99,7 @@ static void fill_job(
 	const int64_t splay = splay_of(c);
 	const int64_t next = calendar_next(c->calendar, due_ms);
 	due_ms += splay;
-	j->verb = c->source != NULL ? MSG_VERB_BACKUP : MSG_VERB_DRILL;
+	j->verb = c->verb;
 	(void)snprintf(j->source, sizeof(j->source), "%s", c->source == NULL ? "" : c->source);
 	(void)snprintf(j->schedule, sizeof(j->schedule), "%s", c->name); /* names: both fit */
 	j->due_ms = due_ms;
@@ -164,7 +164,12 @@ static int check_source(struct schedule *s, const struct controller_schedule *c,
 static int prepare(struct schedule *s, const struct controller_schedule *c, struct catalog_job *j,
 	struct err *err)
 {
-	CLEANUP(cleanup_free_p) struct catalog_agent *a = calloc(1, sizeof(*a));
+	CLEANUP(cleanup_free_p) struct catalog_agent *a = NULL;
+	if (c->agent == NULL) {
+		memcpy(j->agent_id, DISPATCH_OWN_ID, 16);
+		return 0;
+	}
+	a = calloc(1, sizeof(*a));
 	if (a == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	int rc = catalog_agent_find(s->o.db, c->agent, a, err);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/statvfs.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -539,13 +540,15 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-/* Wait until a thread ended or somebody asks to stop; ${mask} is the signal mask meanwhile. */
+/* Wait until a thread ended or somebody asks to stop, which is looked at once a minute at least;
+ * ${mask} is the signal mask meanwhile. */
 static void wait_end(
 	struct mount_fuse *m, const sigset_t *mask, bool (*is_stopped)(void *arg), void *arg)
 {
+	static const struct timespec minute = { .tv_sec = 60 };
 	struct pollfd fd = { .fd = m->wake, .events = POLLIN };
 	while (!is_stopped(arg)) {
-		if (ppoll(&fd, 1, NULL, mask) > 0)
+		if (ppoll(&fd, 1, &minute, mask) > 0)
 			break;
 	}
 }

@@ -29,7 +29,8 @@ int mount_fuse_new(struct mount_ops *ops, const struct mount_fuse_opts *opts,
 	struct mount_fuse **out, struct err *err);
 
 /* Answer until somebody unmounts or ${is_stopped} is true, which is asked after every signal that
- * this thread gets; a signal to be noticed must have a handler.  Return 0 or -ERR_NOMEM. */
+ * this thread gets and once a minute; a signal to be noticed must have a handler.  Return 0 or
+ * -ERR_NOMEM. */
 int mount_fuse_run(struct mount_fuse *m, bool (*is_stopped)(void *arg), void *arg, struct err *err);
 
 /* Unmount, unless somebody did, and free. */

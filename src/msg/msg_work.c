@@ -26,6 +26,12 @@ const char *msg_work_verb_name(enum msg_verb verb)
 		return "backup";
 	case MSG_VERB_DRILL:
 		return "drill";
+	case MSG_VERB_RETENTION:
+		return "retention";
+	case MSG_VERB_COLLECT:
+		return "collect";
+	case MSG_VERB_SCRUB:
+		return "scrub";
 	}
 	return "?";
 }

@@ -55,7 +55,14 @@ struct msg_poll {
 int msg_work_poll_encode(const struct msg_poll *m, struct buf *out, struct err *err);
 int msg_work_poll_decode(const void *data, size_t len, struct msg_poll *out, struct err *err);
 
-enum msg_verb { MSG_VERB_BACKUP = 1, MSG_VERB_DRILL };
+/* The first two are what agents are ordered; the others are a controller's own and in no order. */
+enum msg_verb {
+	MSG_VERB_BACKUP = 1,
+	MSG_VERB_DRILL,
+	MSG_VERB_RETENTION,
+	MSG_VERB_COLLECT,
+	MSG_VERB_SCRUB,
+};
 const char *msg_work_verb_name(enum msg_verb verb);
 
 struct msg_order {

@@ -27,6 +27,8 @@ struct store {
 	const struct store_driver *driver;
 	void *self; /* owned */
 	struct store_opts opts;
+	bool (*is_stopped)(void *arg); /* or NULL */
+	void *stop_arg;
 };
 
 static void real_sleep_ms(unsigned ms)
@@ -59,6 +61,19 @@ void store_free(struct store *s)
 		return;
 	s->driver->free(s->self);
 	free(s);
+}
+
+void store_stop_when(struct store *s, bool (*is_stopped)(void *arg), void *arg)
+{
+	s->is_stopped = is_stopped;
+	s->stop_arg = arg;
+}
+
+static int check_stop(const struct store *s, struct err *err)
+{
+	if (s->is_stopped == NULL || !s->is_stopped(s->stop_arg))
+		return 0;
+	return err_set(err, ERR_INTERRUPTED, "it was stopped");
 }
 
 unsigned store_features(const struct store *s)
@@ -130,9 +145,9 @@ static int refuse_name(const char *what, const char *name, struct err *err)
 	return err_set(err, ERR_USAGE, "'%s' is not an object %s", shown, what);
 }
 
-static int check_name(const char *name, struct err *err)
+static int check_name(const struct store *s, const char *name, struct err *err)
 {
-	return store_is_valid_name(name) ? 0 : refuse_name("name", name, err);
+	return store_is_valid_name(name) ? check_stop(s, err) : refuse_name("name", name, err);
 }
 
 static int check_writable(
@@ -184,7 +199,7 @@ static bool can_retry(const struct store *s, int rc, unsigned tried, struct err 
 
 int store_put(struct store *s, const char *name, const void *data, size_t len, struct err *err)
 {
-	int rc = check_name(name, err);
+	int rc = check_name(s, name, err);
 	if (rc == 0)
 		rc = check_writable(s, "write", name, err);
 	if (rc != 0)
@@ -199,7 +214,7 @@ int store_put(struct store *s, const char *name, const void *data, size_t len, s
 
 int store_get(struct store *s, const char *name, struct buf *out, struct err *err)
 {
-	int rc = check_name(name, err);
+	int rc = check_name(s, name, err);
 	if (rc != 0)
 		return rc;
 	size_t before = out->len;
@@ -216,7 +231,7 @@ int store_get(struct store *s, const char *name, struct buf *out, struct err *er
 int store_get_range(struct store *s, const char *name, uint64_t offset, size_t len, struct buf *out,
 	struct err *err)
 {
-	int rc = check_name(name, err);
+	int rc = check_name(s, name, err);
 	if (rc != 0)
 		return rc;
 	if (len > STORE_MAX_OBJECT_BYTES || offset > UINT64_MAX - len || len > out->max - out->len)
@@ -255,6 +270,8 @@ int store_list(struct store *s, const char *prefix, store_list_fn fn, void *arg,
 		prefix = "";
 	if (!is_valid_prefix(prefix))
 		return refuse_name("prefix", prefix, err);
+	if (check_stop(s, err) != 0)
+		return -ERR_INTERRUPTED;
 	for (unsigned tried = 0;; tried++) {
 		struct listing l = { .fn = fn, .arg = arg };
 		int rc = s->driver->list(s->self, prefix, deliver, &l, err);
@@ -271,7 +288,7 @@ int store_list(struct store *s, const char *prefix, store_list_fn fn, void *arg,
 
 int store_stat(struct store *s, const char *name, uint64_t *size, struct err *err)
 {
-	int rc = check_name(name, err);
+	int rc = check_name(s, name, err);
 	if (rc != 0)
 		return rc;
 	for (unsigned tried = 0;; tried++) {
@@ -289,7 +306,7 @@ int store_stat(struct store *s, const char *name, uint64_t *size, struct err *er
 
 int store_remove(struct store *s, const char *name, struct err *err)
 {
-	int rc = check_name(name, err);
+	int rc = check_name(s, name, err);
 	if (rc == 0)
 		rc = check_writable(s, "remove", name, err);
 	if (rc != 0)
@@ -302,7 +319,10 @@ int store_barrier(struct store *s, struct err *err)
 {
 	if (s->driver->barrier == NULL || s->opts.is_read_only)
 		return 0; /* nothing can be staged */
-	int rc = s->driver->barrier(s->self, err);
+	int rc = check_stop(s, err);
+	if (rc != 0)
+		return rc;
+	rc = s->driver->barrier(s->self, err);
 	if (rc != 0) {
 		if (err != NULL && err->code == 0)
 			err->code = -rc;

@@ -76,6 +76,11 @@ int store_new(const struct store_driver *driver, void *take_self, const struct s
 	struct store **out, struct err *err);
 void store_free(struct store *s);
 
+/* From now on ask ${is_stopped} before each operation: when it is true the operation is not begun
+ * and fails with -ERR_INTERRUPTED, so that whatever works on the store ends at its next step, as by
+ * a crash between two.  It is called on the store's thread. */
+void store_stop_when(struct store *s, bool (*is_stopped)(void *arg), void *arg);
+
 unsigned store_features(const struct store *s);
 const char *store_driver_name(const struct store *s);
 bool store_is_read_only(const struct store *s);

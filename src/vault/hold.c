@@ -12,7 +12,7 @@
 
 /*
  * INVARIANTS
- * (1) A mark that cannot be put ends no restore: then the grace of collection is what protects it.
+ * (1) A mark that cannot be put ends no reader: then the grace of collection is what protects it.
  */
 
 #define BEAT_NS (INT64_C(600) * 1000000000)
@@ -40,7 +40,8 @@ int hold_begin(struct vault *v, struct store *take_store, const uint8_t snap_has
 	}
 	h->vault = v;
 	h->store = take_store;
-	memcpy(h->mark.base, snap_hash, sizeof(h->mark.base));
+	if (snap_hash != NULL)
+		memcpy(h->mark.base, snap_hash, sizeof(h->mark.base));
 	int rc = vault_check_writable(v, err);
 	if (rc == 0)
 		rc = env_random(h->mark.session, sizeof(h->mark.session), err);

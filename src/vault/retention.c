@@ -1,5 +1,6 @@
 #include "vault/retention.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -275,4 +276,21 @@ int retention_format(const struct retention_policy *p, struct buf *out, struct e
 		out->len--;
 	}
 	return rc;
+}
+
+void retention_guards_text(
+	const struct retention_verdict *v, const char *source, char out[RETENTION_GUARDS_BYTES])
+{
+	int len = 0;
+	out[0] = '\0';
+	if ((v->guards & RETENTION_GUARD_SHARE) != 0)
+		len += snprintf(
+			out, 200, "%u %% of source '%.100s' would go", v->share_percent, source);
+	if ((v->guards & RETENTION_GUARD_CLOCK) != 0)
+		len += snprintf(out + len, 150,
+			"%sthe clock is more than 36 hours after the newest snapshot",
+			len > 0 ? "; " : "");
+	if ((v->guards & RETENTION_GUARD_FUTURE) != 0)
+		(void)snprintf(out + len, 150, "%sa snapshot was received after now by the clock",
+			len > 0 ? "; " : ""); /* fits: 200 + 2 * 150 */
 }

@@ -90,6 +90,12 @@ struct retention_verdict {
 int retention_decide(const struct retention_policy *p, struct retention_item *items, size_t count,
 	int64_t now_ns, struct retention_verdict *out, struct err *err);
 
+#define RETENTION_GUARDS_BYTES 512
+/* What asks for an approval, as one text; "" when nothing does.  ${source}: the name of
+ * share_source, or "". */
+void retention_guards_text(
+	const struct retention_verdict *v, const char *source, char out[RETENTION_GUARDS_BYTES]);
+
 /* The word for one bit of why: "daily", "min-keep". */
 const char *retention_why_word(unsigned bit);
 

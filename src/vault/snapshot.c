@@ -15,6 +15,7 @@
 #include "vault/fetch.h"
 #include "vault/id_set.h"
 #include "vault/prune.h"
+#include "vault/retention.h"
 #include "vault/snapshot_unseal.h"
 #include "vault/vault_internal.h"
 
@@ -478,4 +479,16 @@ int snapshot_refs_new(struct vault *v, const struct snapshot *snap, struct id_se
 			"the snapshot lists %llu references, %llu were signed",
 			(unsigned long long)total, (unsigned long long)snap->record.ref_count);
 	return 0;
+}
+
+void snapshot_retention(const struct snapshot *s, struct retention_item *out)
+{
+	*out = (struct retention_item){ .seq = s->record.seq,
+		.receipt_ns = s->body.receipt_ns,
+		.is_partial = (s->record.flags & SNAPREC_PARTIAL) != 0,
+		.is_held = s->is_forked || !s->is_signer_known,
+		.tags = s->label.tags,
+		.tag_count = s->label.tag_count };
+	memcpy(out->source, s->record.agent_id, 16);
+	memcpy(out->source + 16, s->record.source_id, 16);
 }

@@ -60,6 +60,10 @@ int snapshot_list_all(struct vault *v, snapshot_bad_fn on_bad, void *arg, struct
 	struct err *err);
 void snapshot_list_done(struct snapshot_list *l);
 
+/* What retention goes by, of one snapshot; tags are borrowed from it. */
+struct retention_item;
+void snapshot_retention(const struct snapshot *s, struct retention_item *out);
+
 /**
  * snapshot_is_of(s, source):
  * True if ${source} is the name of its source, or WHOSE/NAME with NAME that name and WHOSE its host

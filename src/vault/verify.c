@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/env.h"
 #include "base/err.h"
 #include "codec/text.h"
 #include "crypto/hash.h"
@@ -13,6 +14,7 @@
 #include "vault/prune.h"
 #include "vault/slot.h"
 #include "vault/vault_internal.h"
+#include "vault/verify_ages.h"
 #include "vault/verify_internal.h"
 
 /*
@@ -90,17 +92,79 @@ static void names_done(struct names *n)
 	free(n->sizes);
 }
 
+static int64_t now_s(void)
+{
+	return env_now_ns() / 1000000000;
+}
+
+/* The hash in the name of a pack; -1 for another object. */
+static int pack_hash(const char *name, uint8_t hash[HASH_BYTES])
+{
+	const char *end = strrchr(name, '/');
+	return strncmp(name, "pk/", 3) != 0 || strlen(end + 1) != 2 * HASH_BYTES
+		       ? -1
+		       : text_unhex(end + 1, HASH_BYTES, hash);
+}
+
+/* Which packs are left for another time; *${out} is owned, one for each name. */
+static int choose(struct verify *v, const struct names *n, bool **out, struct err *err)
+{
+	const struct verify_opts *o = v->opts;
+	CLEANUP(cleanup_free_p) uint8_t(*ids)[HASH_BYTES] = calloc(n->count + 1, sizeof(*ids));
+	CLEANUP(cleanup_free_p)
+	struct verify_ages_item *items = calloc(n->count + 1, sizeof(*items));
+	CLEANUP(cleanup_free_p) size_t *at = calloc(n->count + 1, sizeof(*at));
+	bool *left = calloc(n->count + 1, sizeof(*left));
+	uint64_t total = 0;
+	size_t count = 0;
+	*out = left;
+	if (ids == NULL || items == NULL || at == NULL || left == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (size_t i = 0; i < n->count; i++) {
+		if (pack_hash(n->at[i], ids[count]) != 0)
+			continue;
+		items[count] = (struct verify_ages_item){ .id = ids[count], .size = n->sizes[i] };
+		at[count++] = i;
+		total += n->sizes[i];
+	}
+	uint64_t budget = o->budget_bytes;
+	if (o->budget_percent > 0)
+		budget = total / 100 * o->budget_percent + 1;
+	int rc = verify_ages_choose(
+		o->ages, items, count, o->older_than_ns / 1000000000, budget, now_s(), err);
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		left[at[i]] = items[i].is_left;
+	return rc;
+}
+
+/* Read it and remember how it was found. */
+static int check_one(struct verify *v, const char *name, uint64_t size, struct err *err)
+{
+	uint8_t hash[HASH_BYTES];
+	const uint64_t before = v->result->problems;
+	const uint64_t packs = v->result->packs;
+	int rc = verify_objects_one(v, name, size, err);
+	if (rc != 0 || v->opts->ages == NULL || pack_hash(name, hash) != 0)
+		return rc;
+	if (v->result->problems > before)
+		verify_ages_set(v->opts->ages, hash, VERIFY_AGES_DAMAGED);
+	else if (v->result->packs > packs && !v->is_short)
+		verify_ages_set(v->opts->ages, hash, now_s());
+	return rc;
+}
+
 static int check_objects(struct verify *v, const struct names *n, struct err *err)
 {
-	for (size_t i = 0; i < n->count; i++) {
+	CLEANUP(cleanup_free_p) bool *left = NULL;
+	int rc = v->opts->ages == NULL ? 0 : choose(v, n, &left, err);
+	for (size_t i = 0; rc == 0 && i < n->count; i++) {
 		v->result->objects++;
-		int rc = verify_objects_one(v, n->at[i], n->sizes[i], err);
+		rc = left != NULL && left[i] ? verify_objects_left(v, n->at[i], n->sizes[i], err)
+					     : check_one(v, n->at[i], n->sizes[i], err);
 		if (rc == 0)
 			rc = verify_step(v, n->sizes[i], err);
-		if (rc != 0)
-			return rc;
 	}
-	return 0;
+	return rc;
 }
 
 /* The links of all chains: snapshots that are there, and records of pruned ones. */
@@ -327,6 +391,27 @@ static int check_live(struct verify *v, const struct snapshot *s, struct err *er
 	return rc < 0 ? rc : 0;
 }
 
+/* Everything in it opened and compared, unless that was done lately. */
+static int check_content(struct verify *v, struct fetch *f, const struct snapshot *s,
+	struct id_set *seen, struct err *err)
+{
+	struct verify_ages *ages = v->opts->ages;
+	const uint64_t before = v->result->problems;
+	int64_t at = ages == NULL ? VERIFY_AGES_NEVER : verify_ages_get(ages, s->hash);
+	if (v->opts->sk == NULL)
+		return 0;
+	if (at > VERIFY_AGES_NEVER && at <= now_s() &&
+		now_s() - at < v->opts->older_than_ns / 1000000000) {
+		v->result->left_snapshots++;
+		return 0;
+	}
+	int rc = verify_content_snapshot(v, f, s, seen, err);
+	if (rc == 0 && ages != NULL && !v->is_short)
+		verify_ages_set(ages, s->hash,
+			v->result->problems > before ? VERIFY_AGES_DAMAGED : now_s());
+	return rc;
+}
+
 static int check_snapshots(struct verify *v, struct err *err)
 {
 	struct snapshot_list list = { .at = NULL };
@@ -348,8 +433,8 @@ static int check_snapshots(struct verify *v, struct err *err)
 			continue;
 		v->result->snapshots++;
 		rc = check_live(v, &list.at[i], err);
-		if (rc == 0 && v->opts->sk != NULL)
-			rc = verify_content_snapshot(v, fetch, &list.at[i], seen, err);
+		if (rc == 0)
+			rc = check_content(v, fetch, &list.at[i], seen, err);
 	}
 	fetch_free(fetch);
 	id_set_free(seen);

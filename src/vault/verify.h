@@ -12,6 +12,7 @@
 
 struct err;
 struct vault;
+struct verify_ages;
 
 struct verify_finding {
 	bool is_warning; /* true: odd, nothing lost */
@@ -30,6 +31,15 @@ struct verify_opts {
 	void (*on_progress)(void *arg, uint64_t done, uint64_t total);
 	/* OPTIONAL: return true to stop early (-ERR_INTERRUPTED). */
 	bool (*is_stopped)(void *arg);
+	/* OPTIONAL: when packs and contents were read last; kept up to date, also by a run that is
+	 * broken off.  With the next three a pack may be left for another time
+	 * (verify_ages_choose): then it must be there with a footer that opens, and its records
+	 * count as good. */
+	struct verify_ages *ages;
+	int64_t older_than_ns;   /* leave what was read within; contents of snapshots, too; 0 = none
+				  */
+	uint64_t budget_bytes;   /* of packs to be read; 0 = no limit */
+	unsigned budget_percent; /* the same as a part of all packs, 1 to 100; 0 = no limit */
 };
 
 struct verify_result {
@@ -37,6 +47,8 @@ struct verify_result {
 	uint64_t problems, warnings;
 	uint64_t parity_objects;
 	uint64_t repairable; /* damaged objects that parity brings back; with on_repair */
+	uint64_t left_packs, left_bytes; /* whose bytes were not read this time */
+	uint64_t left_snapshots;         /* whose content was not */
 };
 
 /* Findings are reported as they come; the run goes on.  Return 0 when it could run to the end

@@ -46,6 +46,8 @@ int verify_parity_object(
 void verify_parity_note(struct verify *v, const char *name);
 /* Say of each damaged object whether parity brings it back. */
 int verify_parity_tell(struct verify *v, struct err *err);
+/* The same for a pack that is left for another time: there, and its footer opens. */
+int verify_objects_left(struct verify *v, const char *name, uint64_t size, struct err *err);
 
 /* Walk a snapshot's tree and compare every file's digest.  ${seen}: contents compared before. */
 int verify_content_snapshot(struct verify *v, struct fetch *f, const struct snapshot *s,

@@ -13,6 +13,7 @@
 #include "crypto/secret.h"
 #include "store/store.h"
 #include "vault/collect_list.h"
+#include "vault/fetch.h"
 #include "vault/index.h"
 #include "vault/pack.h"
 #include "vault/prune_order.h"
@@ -432,4 +433,31 @@ int verify_objects_one(struct verify *v, const char *name, uint64_t size, struct
 	else
 		check_class(v, name, object);
 	return 0;
+}
+
+int verify_objects_left(struct verify *v, const char *name, uint64_t size, struct err *err)
+{
+	uint8_t hash[HASH_BYTES];
+	struct fetch_footer footer = { .at = NULL };
+	struct err why = ERR_INIT;
+	uint64_t still;
+	int rc = text_unhex(strrchr(name, '/') + 1, sizeof(hash), hash); /* a pack's name */
+	if (rc == 0)
+		rc = fetch_footer(v->vault, hash, size, &footer, &why);
+	if (rc == -ERR_NOT_FOUND &&
+		store_stat(vault_store(v->vault), name, &still, NULL) == -ERR_NOT_FOUND)
+		return 0; /* as above */
+	bool is_dead = collect_view_is_dead(&v->lists, COLLECT_LIST_PACK, hash);
+	for (size_t i = 0; rc == 0 && !is_dead && i < footer.count; i++)
+		rc = id_set_add(v->good, footer.at[i].id, footer.at[i].cr_len, NULL, &why);
+	v->result->left_packs++;
+	v->result->left_bytes += size;
+	fetch_footer_done(&footer);
+	if (rc != 0 && rc != -ERR_NOMEM && vault_is_object_loss(rc)) {
+		verify_problem(v, name, &why);
+		return 0;
+	}
+	if (rc != 0 && err != NULL)
+		*err = why;
+	return rc;
 }

@@ -27,6 +27,7 @@
 #include "msg/msg_error.h"
 #include "net/http_server.h"
 #include "vault/domain.h"
+#include "web/api_maintenance.h"
 #include "web/api_show.h"
 
 /*
@@ -34,7 +35,7 @@
  * (1) The token is checked before the path: who has none learns nothing of what there is.
  * (2) A route changes something only by POST, needs at least operator for it, and leaves an audit
  *     record whatever came of it.
- * (3) Every request is answered exactly once, before its route returns.
+ * (3) Every request is answered exactly once, before its route returns; a preview later.
  */
 
 #define API_ANSWER_MAX ((size_t)32 << 20)
@@ -114,8 +115,9 @@ static int wrap_list(const char *key, struct listing *l, int rc, json_t **out, s
 static void agent_name(struct db *db, const uint8_t id[16], char out[MSG_NAME_BYTES])
 {
 	CLEANUP(cleanup_free_p) struct catalog_agent *a = calloc(1, sizeof(*a));
-	out[0] = '\0';
-	if (a != NULL && catalog_agent_get(db, id, a, NULL) == 0)
+	const bool is_own = memcmp(id, DISPATCH_OWN_ID, 16) == 0;
+	(void)snprintf(out, MSG_NAME_BYTES, "%s", is_own ? "controller" : "");
+	if (!is_own && a != NULL && catalog_agent_get(db, id, a, NULL) == 0)
 		(void)snprintf(out, MSG_NAME_BYTES, "%s", a->name); /* same size */
 }
 
@@ -286,34 +288,13 @@ static int add_job(void *arg, const struct catalog_job *j)
 	return json_array_append_new(l->list, api_show_job(j, name)) == 0 ? 0 : -ERR_NOMEM;
 }
 
-static int job_states(const char *word, uint32_t *out, struct err *err)
-{
-	*out = 0;
-	if (word == NULL)
-		return 0;
-	for (int s = JOB_WAITING; s <= JOB_CANCELED; s++) {
-		if (strcmp(word, catalog_job_state_name((enum catalog_job_state)s)) == 0)
-			*out = 1u << s;
-	}
-	if (*out != 0)
-		return 0;
-	char all[160] = "";
-	for (int s = JOB_WAITING; s <= JOB_CANCELED; s++) {
-		size_t len = strlen(all);
-		(void)snprintf(all + len, sizeof(all) - len, "%s%s", len > 0 ? ", " : "",
-			catalog_job_state_name((enum catalog_job_state)s)); /* fits */
-	}
-	(void)err_set(err, ERR_USAGE, "'%s' is no state of a job", word);
-	return err_hint(err, "the states are %s", all);
-}
-
 static int get_jobs(struct request *r, json_t **out, struct err *err)
 {
 	struct listing l = { .r = r, .list = json_array() };
 	struct catalog_job_query query = { .source = http_request_query(r->q, "source"),
 		.schedule = http_request_query(r->q, "schedule"),
 		.limit = query_number(r->q, "limit", 50, API_LIMIT) };
-	int rc = job_states(http_request_query(r->q, "state"), &query.states, err);
+	int rc = catalog_job_parse_states(http_request_query(r->q, "state"), &query.states, err);
 	if (rc == 0)
 		rc = catalog_job_each(r->db, &query, add_job, &l, err);
 	return wrap_list("jobs", &l, rc, out, err);
@@ -431,6 +412,28 @@ static int post_cancel(struct request *r, json_t **out, struct err *err)
 	int rc = dispatch_cancel(controller_dispatch(r->c), r->parts[1], r->who.name, err);
 	controller_kick(r->c);
 	return rc != 0 ? rc : show_job(r, r->parts[1], out, err);
+}
+
+/* ---- maintenance ---- */
+
+static int post_maintenance(struct request *r, json_t **out, struct err *err)
+{
+	char job[MSG_ID_HEX];
+	if (json_object_get(r->body, "approve") != NULL &&
+		!people_may(r->who.role, PEOPLE_APPROVER))
+		return err_set(err, ERR_AUTH, "an approval needs the role %s; token '%s' has %s",
+			people_role_name(PEOPLE_APPROVER), r->who.name,
+			people_role_name(r->who.role));
+	int rc = api_maintenance_order(r->c, r->who.name, r->body, job, err);
+	return rc != 0 ? rc : show_job(r, job, out, err);
+}
+
+static int get_preview(struct request *r, json_t **out, struct err *err)
+{
+	(void)out; /* answered later */
+	int rc = api_maintenance_preview(r->c, r->q, err);
+	r->is_answered = rc == 0;
+	return rc;
 }
 
 /* ---- drills ---- */
@@ -643,6 +646,8 @@ static const struct route {
 	{ HTTP_POST, { "jobs" }, PEOPLE_OPERATOR, "job.run", post_job },
 	{ HTTP_GET, { "jobs", "*" }, PEOPLE_VIEWER, NULL, get_job },
 	{ HTTP_POST, { "jobs", "*", "cancel" }, PEOPLE_OPERATOR, "job.cancel", post_cancel },
+	{ HTTP_POST, { "maintenance" }, PEOPLE_OPERATOR, "maintenance.run", post_maintenance },
+	{ HTTP_GET, { "maintenance", "preview" }, PEOPLE_VIEWER, NULL, get_preview },
 	{ HTTP_GET, { "schedules" }, PEOPLE_VIEWER, NULL, get_schedules },
 	{ HTTP_GET, { "drills" }, PEOPLE_VIEWER, NULL, get_reports },
 	{ HTTP_POST, { "drills" }, PEOPLE_OPERATOR, "drill.run", post_drill },

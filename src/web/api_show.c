@@ -232,9 +232,11 @@ json_t *api_show_due(const struct schedule_due *d)
 	char text[CALENDAR_TEXT_BYTES];
 	json_t *o = json_object();
 	set_text(o, "schedule", d->schedule->name);
-	set_text(o, "agent", d->schedule->agent);
+	set_text(o, "agent", d->schedule->agent == NULL ? "controller" : d->schedule->agent);
 	set_text(o, "source", d->schedule->source == NULL ? "" : d->schedule->source);
 	set_text(o, "plan", d->schedule->plan == NULL ? "" : d->schedule->plan);
+	if (d->schedule->agent == NULL)
+		set_text(o, "task", msg_work_verb_name(d->schedule->verb));
 	set_text(o, "at", d->schedule->at);
 	set_time(o, "due", d->due_ms);
 	set_text(o, "local", calendar_format(d->schedule->calendar, d->due_ms, text));

@@ -113,6 +113,40 @@ json 0 gc "$HF" gc --vault "$V" --grace 0s --fence-after 1s --wait 20s
 holds "and given up" 'o["fenced"] == 1 and o["waits"] == 0 and o["deleted"] > 0'
 expect 0 "verify" "$HF" verify --data --vault "$V"
 
+# ---- readers: what they are at is not taken away under them
+head -c 3000000 /dev/urandom >"$S/f" # more than a pipe holds
+expect 0 "a backup that goes" "$HF" backup --vault "$V" --source line3 "$S"
+cp "$S/f" "$SCRATCH/going"
+gone=$("$HF" snapshot list --vault "$V" --json | python3 -c '
+import json, sys
+print(json.load(sys.stdin)["snapshots"][-1]["id"])')
+mkfifo "$SCRATCH/dump"
+"$HF" dump --vault "$V" "$gone" "$S/f" >"$SCRATCH/dump" 2>"$SCRATCH/dump.err" &
+dump=$!
+exec 8<"$SCRATCH/dump"
+for _ in $(seq 100); do # it stands in front of a full pipe
+	json 0 vault-info "$HF" vault info --vault "$V"
+	[ "$(field 'o["restores"]')" = 1 ] && break
+	sleep 0.1
+done
+holds "a dump is a reader" 'o["restores"] == 1'
+head -c 1000000 <&8 >"$SCRATCH/dumped" # it has begun to read
+head -c 1000 /dev/urandom >"$S/f"
+expect 0 "a backup that stays" "$HF" backup --vault "$V" --source line3 "$S"
+expect 0 "apply" "$HF" retention apply --vault "$V" --keep-last 1 --min-keep 0s --approve x
+json 0 gc "$HF" gc --vault "$V" --grace 0s
+holds "collection waits for the dump" 'o["waits"] == 1 and o["deleted"] == 0'
+cat <&8 >>"$SCRATCH/dumped"
+exec 8<&-
+wait $dump
+is "the dump ends well" 0 $?
+expect 0 "what was dumped is whole" cmp "$SCRATCH/going" "$SCRATCH/dumped"
+json 0 gc "$HF" gc --vault "$V" --grace 0s
+holds "then it goes on" 'o["waits"] == 0 and o["deleted_bytes"] > 3000000'
+marks=$(files_below "$V/se")
+expect 0 "verify" "$HF" verify --vault "$V"
+is "a verify marks its begin and its end" $((marks + 2)) "$(files_below "$V/se")"
+
 # ---- backups beside collections that are killed
 pids=()
 for n in 1 2; do
@@ -170,5 +204,15 @@ holds "nothing is left" 'o["waits"] == 0 and o["condemned"] == 0 and o["dead"] =
 json 0 vault-info "$HF" vault info --vault "$V"
 holds "little waste is left" 'o["waste_bytes"] * 2 <= o["live_bytes"]'
 expect 0 "verify --data at the very end" "$HF" verify --data --vault "$V"
+json 0 verify "$HF" verify --vault "$V" --older-than 1h
+holds "what was read a moment ago is left" 'o["packs"] == 0 and o["left_packs"] > 1 and o["problems"] == 0'
+json 0 verify "$HF" verify --vault "$V" --sample 1
+holds "a sample of one pack" 'o["packs"] == 1 and o["left_packs"] > 0'
+json 0 verify "$HF" verify --data --vault "$V" --older-than 1h
+holds "contents, too" 'o["left_snapshots"] == o["snapshots"] and o["files"] == 0'
+json 0 verify "$HF" verify --vault "$V"
+holds "without a rule all are read" 'o["left_packs"] == 0'
+expect 2 "a bad part" "$HF" verify --vault "$V" --sample 101
+expect 2 "two budgets" "$HF" verify --vault "$V" --sample 10 --budget 1MiB
 echo "collect: $(wc -l <"$SCRATCH/kills") kills"
 finish

@@ -94,6 +94,8 @@ expect 0 "backup of it" "$HF" backup --source nasty --no-recheck "$SCRATCH/nasty
 cp -a /usr/lib/python3 "$SCRATCH/lib"
 expect 0 "backup of programs" "$HF" backup --source "lib/a %" --no-recheck "$SCRATCH/lib"
 mounts "mount"
+readers() { "$HF" vault info --json 2>/dev/null | grep -o '"restores":[0-9]*'; }
+if [ "$(readers)" = '"restores":1' ]; then ok; else not_ok "a mount holds collection back: $(readers)"; fi
 expect 0 "nasty tree is equal" \
 	"$TOOLS/treecmp" "$SCRATCH/nasty" "$M/sources/nasty/latest$SCRATCH/nasty"
 expect 0 "a source with a blank, a slash and a percent sign" \
@@ -121,6 +123,7 @@ expect 0 "and its files" \
 expect 0 "readers at a time" "$CHECK" readers "$IMAGE" "$M/sources/image/latest$IMAGE"
 kill -INT "$MOUNTER"
 ended 0 "SIGINT"
+if [ "$(readers)" = '"restores":0' ]; then ok; else not_ok "until it ends: $(readers)"; fi
 if OUT=$(python3 "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" mount/mounted mount/summary \
 	<"$SCRATCH/mount.out"); then ok; else not_ok "JSON fits its schema" "$OUT"; fi
 

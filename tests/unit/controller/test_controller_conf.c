@@ -147,14 +147,14 @@ Test(controller_conf, everything_wrong_is_told_at_once_with_its_line)
 	says("max_running");
 	says(":6: error: unable to use 'max_connections'");
 	says(":6: error: unable to use 'body_memory'");
-	says(":8: error: a schedule has either 'source'");
+	says(":8: error: a schedule has one of 'source'");
 	says(":9: error: calendar expression \"Mno 06:00\", character 1");
 	says("did you mean Mon?");
-	says(":9: error: a schedule has either");
+	says(":9: error: a schedule has one of");
 	says(":11: error: the schedule 'a' is there twice, first in line 8");
 	says(":12: error: there is no time zone 'Europe/Berln'");
 	says("did you mean Europe/Berlin?");
-	says("agent");
+	says(":13: error: a backup or a drill needs an 'agent'");
 	says("did you mean daily?");
 	says(":14: error");
 	says("cannot share port 7444");
@@ -183,4 +183,22 @@ Test(controller_conf, a_file_that_is_not_there_is_not_found)
 {
 	cr_expect(eq(int, controller_conf_load("/nonexistent/c.conf", &conf, &problems, &err),
 		-ERR_NOT_FOUND));
+}
+
+Test(controller_conf, the_controllers_own_tasks_have_no_agent_and_rules)
+{
+	cr_assert(eq(int,
+		load(HEAD "retention = ( { keep_daily = 7; } );\n"
+			  "schedules = ( { name = \"a\"; task = \"retention\"; at = \"daily\"; },\n"
+			  "{ name = \"b\"; task = \"collect\"; grace = \"2d\"; at = \"daily\"; },\n"
+			  "{ name = \"c\"; task = \"scrub\"; older_than = \"1d\"; sample = 5;\n"
+			  "at = \"daily\"; } );\n"),
+		0));
+	cr_assert(eq(sz, conf->schedule_count, 3));
+	cr_expect(eq(sz, conf->retention.count, 1));
+	cr_expect(eq(int, (int)conf->schedules[0].verb, MSG_VERB_RETENTION));
+	cr_expect(eq(ptr, (void *)conf->schedules[0].agent, NULL));
+	cr_expect(eq(i64, conf->schedules[1].grace_ns, 2 * INT64_C(86400) * 1000000000));
+	cr_expect(eq(i64, conf->schedules[2].older_than_ns, INT64_C(86400) * 1000000000));
+	cr_expect(eq(i64, conf->schedules[2].sample_percent, 5));
 }

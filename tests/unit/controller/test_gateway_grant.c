@@ -11,10 +11,14 @@
 #include "crypto/ed25519.h"
 #include "crypto/hash.h"
 #include "msg/msg_vault.h"
+#include "store/store.h"
 #include "tests/lib/gateway_fixture.h"
+#include "vault/collect_sessions.h"
+#include "vault/collect_view.h"
 #include "vault/domain.h"
 #include "vault/keyring.h"
 #include "vault/snapshot_body.h"
+#include "vault/vault.h"
 
 static struct gateway_fixture f;
 
@@ -220,4 +224,34 @@ Test(gateway_grant, of_two_agents_with_a_source_the_one_that_is_shut_out_does_no
 	cr_expect(eq(int, memcmp(first, got, 32), 0), "though that of the other is newer");
 	cr_assert(eq(int, try_grant(ids[0], 2, got, &err), 0), "%s", err.msg);
 	cr_expect(eq(int, memcmp(second, got, 32), 0), "of those shut out, the newest");
+}
+
+static size_t open_readers(void)
+{
+	struct err err = ERR_INIT;
+	struct store *store = NULL;
+	struct vault *vault = NULL;
+	struct collect_sessions s;
+	const struct collect_view none = { .count = 0 };
+	size_t open = 0;
+	cr_assert(eq(int, gateway_vault_open(&f.vault, true, &store, &vault, &err), 0));
+	cr_assert(eq(int, collect_sessions_load(vault, &s, &err), 0), "%s", err.msg);
+	for (size_t i = 0; i < s.count; i++)
+		open += s.at[i].is_restore && collect_sessions_is_open(&s.at[i], &none);
+	collect_sessions_done(&s);
+	vault_close(vault);
+	store_free(store);
+	return open;
+}
+
+Test(gateway_grant, holds_collection_back_until_it_ends)
+{
+	struct backup_result a;
+	const char *const one[] = { "ours" };
+	back_up("ours", ours, COUNT(ours), &a);
+	cr_assert(eq(sz, open_readers(), 0));
+	struct gateway_grant *g = grant(one, 1, INT64_MAX);
+	cr_expect(eq(sz, open_readers(), 1));
+	gateway_grant_free(g);
+	cr_expect(eq(sz, open_readers(), 0));
 }

@@ -85,9 +85,12 @@ static void add_agent(enum catalog_agent_state state)
 static void plan_one(size_t i, const char *name, const char *at)
 {
 	calendar_free(list[i].calendar);
-	list[i] = (struct controller_schedule){
-		.name = name, .agent = "line3", .source = name, .at = at, .retries = 2
-	};
+	list[i] = (struct controller_schedule){ .verb = MSG_VERB_BACKUP,
+		.name = name,
+		.agent = "line3",
+		.source = name,
+		.at = at,
+		.retries = 2 };
 	cr_assert(eq(int, calendar_parse(at, "Europe/Berlin", &list[i].calendar, &err), 0), "%s",
 		err.msg);
 	if (conf.schedule_count < i + 1)
@@ -417,6 +420,7 @@ Test(schedule, a_drill_is_prepared_or_told_why_not)
 	plan_one(0, "drill", "02:30");
 	list[0].source = NULL;
 	list[0].plan = "/etc/holdfast/line3.plan";
+	list[0].verb = MSG_VERB_DRILL;
 	list[0].start_within_ms = 20 * MINUTE;
 	(void)schedule_tick(s, now);
 	now = ms("2026-11-27T01:30:00Z");

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "store/fault/store_fault.h"
 #include "store/mem/store_mem.h"
@@ -183,4 +184,48 @@ Test(store, features_and_name_are_the_drivers)
 	cr_expect(eq(str, (char *)store_driver_name(s), "fault"));
 	cr_expect(eq(int, store_is_read_only(s), 0));
 	store_free(NULL);
+}
+
+static bool is_stopped_now;
+
+static bool ask_stop(void *arg)
+{
+	++*(int *)arg;
+	return is_stopped_now;
+}
+
+static int count_names(void *arg, const char *name, uint64_t size)
+{
+	(void)name;
+	(void)size;
+	++*(int *)arg;
+	return 0;
+}
+
+Test(store, begins_no_operation_once_it_is_told_to_stop)
+{
+	err_clear(&err);
+	struct store_mem *mem = NULL;
+	struct store *mine = NULL;
+	CLEANUP(buf_done) struct buf out = BUF_INIT(100);
+	int asked = 0, names = 0;
+	uint64_t size;
+	cr_assert(eq(int, store_mem_new(&mem, &err), 0));
+	cr_assert(eq(int, store_new(&store_mem_driver, mem, NULL, &mine, &err), 0));
+	store_stop_when(mine, ask_stop, &asked);
+	cr_assert(eq(int, store_put(mine, "a/b", "x", 1, &err), 0));
+	cr_assert(eq(int, store_barrier(mine, &err), 0));
+	cr_expect(eq(int, asked, 2));
+	is_stopped_now = true;
+	cr_expect(eq(int, store_put(mine, "a/c", "x", 1, &err), -ERR_INTERRUPTED));
+	cr_expect(eq(int, store_get(mine, "a/b", &out, NULL), -ERR_INTERRUPTED));
+	cr_expect(eq(int, store_get_range(mine, "a/b", 0, 1, &out, NULL), -ERR_INTERRUPTED));
+	cr_expect(eq(int, store_stat(mine, "a/b", &size, NULL), -ERR_INTERRUPTED));
+	cr_expect(eq(int, store_remove(mine, "a/b", NULL), -ERR_INTERRUPTED));
+	cr_expect(eq(int, store_barrier(mine, NULL), -ERR_INTERRUPTED));
+	cr_expect(eq(int, store_list(mine, "a/", count_names, &names, NULL), -ERR_INTERRUPTED));
+	is_stopped_now = false;
+	cr_expect(eq(int, store_list(mine, "a/", count_names, &names, NULL), 0));
+	cr_expect(eq(int, names, 1));
+	store_free(mine);
 }

@@ -9,6 +9,7 @@
 #include "tests/lib/vault_fixture.h"
 #include "vault/slot.h"
 #include "vault/verify.h"
+#include "vault/verify_ages.h"
 
 static struct vault_fixture f;
 static uint8_t big[700000];
@@ -244,4 +245,89 @@ Test(verify, a_header_that_grew_past_its_kind_is_damage)
 	cr_expect(eq(int, vault_no_header(v)->code, ERR_CORRUPT));
 	vault_close(v);
 	cr_expect(eq(int, vault_fixture_problems(f.store, f.rk_sk), 1));
+}
+
+/* ---- a part of it -------------------------------------------------------------------------- */
+
+static int steps_left;
+
+static bool stop_soon(void *arg)
+{
+	(void)arg;
+	return steps_left >= 0 && steps_left-- == 0;
+}
+
+static struct verify_result part(struct verify_ages *ages, int64_t older_than_ns, int stop_after,
+	int want_rc, struct seen *seen)
+{
+	struct err err = ERR_INIT;
+	struct verify_result r = { .objects = 0 };
+	struct verify_opts opts = { .arg = seen,
+		.on_finding = on_finding,
+		.is_stopped = stop_soon,
+		.ages = ages,
+		.older_than_ns = older_than_ns,
+		.sk = f.rk_sk };
+	memset(seen, 0, sizeof(*seen));
+	steps_left = stop_after;
+	cr_assert(eq(int, verify_run(f.vault, &opts, &r, &err), want_rc), "%s", err.msg);
+	return r;
+}
+
+#define DAY_NS (INT64_C(86400) * 1000000000)
+
+Test(verify, a_run_that_was_stopped_goes_on_with_what_it_had_not_read)
+{
+	struct err err = ERR_INIT;
+	struct verify_ages *ages = NULL;
+	struct seen seen;
+	uint64_t read = 0;
+	cr_assert(eq(int, verify_ages_new(&ages, &err), 0));
+	struct verify_result all = part(NULL, 0, -1, 0, &seen);
+	cr_assert(eq(u64, all.packs, 2));
+	int stop = 0;
+	for (; stop < 100; stop++) { /* a step further each time */
+		struct verify_result r = { .packs = 0 };
+		struct verify_opts opts = {
+			.is_stopped = stop_soon, .ages = ages, .older_than_ns = DAY_NS
+		};
+		steps_left = stop;
+		if (verify_run(f.vault, &opts, &r, &err) == 0) {
+			read = r.packs;
+			break;
+		}
+		cr_assert(eq(int, (int)err.code, ERR_INTERRUPTED));
+		err_clear(&err);
+	}
+	cr_expect(lt(int, stop, 100));
+	cr_expect(eq(u64, read, 0)); /* the runs before had read both */
+	struct verify_result r = part(ages, DAY_NS, -1, 0, &seen);
+	cr_expect(eq(u64, r.left_packs, 2));
+	cr_expect(eq(u64, r.records, 0));
+	cr_expect(eq(u64, r.files, 2)); /* contents were not opened yet */
+	cr_expect(eq(u64, r.problems, 0));
+	r = part(ages, DAY_NS, -1, 0, &seen);
+	cr_expect(eq(u64, r.files, 0));
+	cr_expect(eq(u64, r.left_snapshots, 1));
+	verify_ages_free(ages);
+}
+
+Test(verify, a_pack_that_is_left_must_be_there_and_damage_is_read_again)
+{
+	struct err err = ERR_INIT;
+	struct verify_ages *ages = NULL;
+	struct seen seen;
+	struct names n = { .count = 0 };
+	cr_assert(eq(int, verify_ages_new(&ages, &err), 0));
+	(void)part(ages, 0, -1, 0, &seen);
+	cr_assert(eq(int, store_list(f.store, "pk/", keep, &n, &err), 0));
+	cr_assert(eq(int, store_mem_flip(f.mem, n.at[0], 999, &err), 0));
+	cr_expect(eq(u64, part(ages, DAY_NS, -1, 0, &seen).problems, 0)); /* nobody looked */
+	cr_expect(ge(u64, part(ages, 0, -1, 0, &seen).problems, 1));
+	cr_expect(ge(u64, part(ages, DAY_NS, -1, 0, &seen).problems, 1));
+	cr_assert(eq(int, store_mem_flip(f.mem, n.at[0], 999, &err), 0));
+	cr_expect(eq(u64, part(ages, DAY_NS, -1, 0, &seen).problems, 0));
+	cr_assert(eq(int, store_remove(f.store, n.at[1], &err), 0));
+	cr_expect(ge(u64, part(ages, DAY_NS, -1, 0, &seen).problems, 1)); /* gone is seen */
+	verify_ages_free(ages);
 }
