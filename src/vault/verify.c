@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/spill.h"
 #include "codec/text.h"
 #include "crypto/hash.h"
 #include "store/store.h"
@@ -20,10 +21,16 @@
  * (2) "good" holds a record only when its pack hashes to its name and the record to its ID.
  */
 
+/* The names of all objects, in memory that may lie in a file: there is one for each pack. */
+struct name {
+	uint64_t size;
+	uint64_t at; /* in text */
+};
+
 struct names {
-	char **at;
-	uint64_t *sizes;
-	size_t count, cap;
+	struct spill names; /* struct name */
+	struct spill text;  /* each with its NUL */
+	size_t count, len;
 	uint64_t bytes;
 	struct err *err;
 };
@@ -61,41 +68,34 @@ int verify_step(struct verify *v, uint64_t bytes, struct err *err)
 static int keep_name(void *arg, const char *name, uint64_t size)
 {
 	struct names *n = arg;
-	if (n->count == n->cap) {
-		size_t cap = n->cap == 0 ? 1024 : n->cap * 2;
-		char **at = reallocarray(n->at, cap, sizeof(*at));
-		if (at != NULL)
-			n->at = at;
-		uint64_t *sizes = reallocarray(n->sizes, cap, sizeof(*sizes));
-		if (sizes != NULL)
-			n->sizes = sizes;
-		if (at == NULL || sizes == NULL)
-			return err_set(n->err, ERR_NOMEM, "out of memory");
-		n->cap = cap;
-	}
-	n->at[n->count] = strdup(name);
-	if (n->at[n->count] == NULL)
-		return err_set(n->err, ERR_NOMEM, "out of memory");
-	n->sizes[n->count++] = size;
+	size_t len = strlen(name) + 1;
+	int rc = spill_reserve(&n->names, (n->count + 1) * sizeof(struct name), n->err);
+	if (rc == 0)
+		rc = spill_reserve(&n->text, n->len + len, n->err);
+	if (rc != 0)
+		return rc;
+	((struct name *)n->names.at)[n->count++] = (struct name){ .size = size, .at = n->len };
+	memcpy((char *)n->text.at + n->len, name, len);
+	n->len += len;
 	n->bytes += size;
 	return 0;
 }
 
 static void names_done(struct names *n)
 {
-	for (size_t i = 0; i < n->count; i++)
-		free(n->at[i]);
-	free(n->at);
-	free(n->sizes);
+	spill_done(&n->names);
+	spill_done(&n->text);
 }
 
 static int check_objects(struct verify *v, const struct names *n, struct err *err)
 {
 	for (size_t i = 0; i < n->count; i++) {
+		const struct name *name = (const struct name *)n->names.at + i;
 		v->result->objects++;
-		int rc = verify_objects_one(v, n->at[i], n->sizes[i], err);
+		int rc =
+			verify_objects_one(v, (const char *)n->text.at + name->at, name->size, err);
 		if (rc == 0)
-			rc = verify_step(v, n->sizes[i], err);
+			rc = verify_step(v, name->size, err);
 		if (rc != 0)
 			return rc;
 	}
@@ -224,7 +224,7 @@ static int check_ref(void *arg, const uint8_t id[32], uint32_t cr_len, struct er
 	(void)err; /* a missing record is counted, the walk goes on */
 	struct refs_check *c = arg;
 	memcpy(c->last, id, sizeof(c->last));
-	if (id_set_find(c->v->good, id) != cr_len) {
+	if (id_marks_find(c->v->good, id) != cr_len) {
 		if (c->missing++ == 0)
 			memcpy(c->first_missing, id, sizeof(c->first_missing));
 	}
@@ -331,7 +331,6 @@ static int check_snapshots(struct verify *v, struct err *err)
 	struct snapshot_list list = { .at = NULL };
 	struct links links = { .at = NULL };
 	struct id_set *seen = NULL;
-	struct fetch *fetch = NULL;
 	int rc = snapshot_list_all(v->vault, bad_snapshot, v, &list, err);
 	if (rc == 0)
 		rc = load_links(v, &list, &links, err);
@@ -339,8 +338,6 @@ static int check_snapshots(struct verify *v, struct err *err)
 		verify_warning(v, "cf/", "no readable config: signers cannot be checked");
 	if (rc == 0)
 		rc = id_set_new(&seen, err);
-	if (rc == 0)
-		rc = fetch_new(v->vault, &fetch, err);
 	for (size_t i = 0; rc == 0 && i < list.count; i++) {
 		check_chain(v, &links, &list.at[i]);
 		if (list.at[i].fate != SNAPSHOT_LIVE)
@@ -348,13 +345,28 @@ static int check_snapshots(struct verify *v, struct err *err)
 		v->result->snapshots++;
 		rc = check_live(v, &list.at[i], err);
 		if (rc == 0 && v->opts->sk != NULL)
-			rc = verify_content_snapshot(v, fetch, &list.at[i], seen, err);
+			rc = verify_content_snapshot(v, &list.at[i], seen, err);
 	}
-	fetch_free(fetch);
 	id_set_free(seen);
 	free(links.at);
 	snapshot_list_done(&list);
 	return rc;
+}
+
+/* The index gives the records their numbers, and is believed in nothing; without one (it cannot be
+ * read, which is told of its objects) they are kept by their IDs, in ${none}. */
+static int begin_good(struct verify *v, struct index **none, struct err *err)
+{
+	struct index *index = NULL;
+	struct err why = ERR_INIT;
+	int rc = fetch_new(v->vault, &v->fetch, err);
+	if (rc != 0)
+		return rc;
+	if (fetch_index(v->fetch, &index, &why) != 0) {
+		rc = index_new(none, err);
+		index = *none;
+	}
+	return rc != 0 ? rc : id_marks_new(index, &v->good, err);
 }
 
 int verify_run(struct vault *vault, const struct verify_opts *opts, struct verify_result *out,
@@ -366,7 +378,8 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 		.result = &result,
 		.object = BUF_INIT(STORE_MAX_OBJECT_BYTES) };
 	struct names names = { .err = err };
-	int rc = id_set_new(&v.good, err);
+	struct index *none = NULL;
+	int rc = begin_good(&v, &none, err);
 	if (rc == 0)
 		rc = id_set_new(&v.told, err);
 	if (rc == 0)
@@ -388,12 +401,14 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 		rc = err_set(err, ERR_NOMEM, "out of memory: not everything was verified");
 	names_done(&names);
 	collect_view_done(&v.lists);
-	id_set_free(v.good);
 	id_set_free(v.told);
 	free(v.damaged);
 	if (v.missing != NULL)
 		missing_done(v.missing);
 	free(v.missing);
+	id_marks_free(v.good);
+	fetch_free(v.fetch);
+	index_free(none);
 	if (rc == 0)
 		*out = result;
 	return rc;

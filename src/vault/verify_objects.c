@@ -239,7 +239,7 @@ static int add_good(struct verify *v, const struct buf *found, struct err *why)
 	int rc = 0;
 	for (size_t at = 0; rc == 0 && at < found->len; at += FOUND_BYTES) {
 		const uint8_t *id = found->data + at;
-		rc = id_set_add(v->good, id, bytes_get32(id + HASH_BYTES), NULL, why);
+		rc = id_marks_add(v->good, id, bytes_get32(id + HASH_BYTES), why);
 	}
 	return rc;
 }
