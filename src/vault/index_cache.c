@@ -170,7 +170,7 @@ static bool is_whole(const struct vault *v, int fd, const uint8_t *header, uint6
 static bool match_segments(struct loading *l, const uint8_t *hashes, uint64_t count)
 {
 	for (uint64_t i = 0; i < count; i++) {
-		struct segment key;
+		struct segment key = { .is_known = false };
 		memcpy(key.hash, hashes + i * HASH_BYTES, sizeof(key.hash));
 		struct segment *s = l->count == 0 ? NULL
 						  : bsearch(&key, l->segments, l->count,
