@@ -172,6 +172,9 @@ $(BUILD)/prove/%: tests/prove/%.c $(TEST_HELPER_OBJ) $(LIB)
 	@echo "  PROVE $@"
 	@$(CC) $(CPPFLAGS_ALL) -Itests $(CFLAGS_ALL) -o $@ $< $(TEST_HELPER_OBJ) $(LIB) \
 		$(LDFLAGS_ALL) $(PKG_LIBS) -lpthread -lm
+.PHONY: prove-scale
+prove-scale: all tools $(BUILD)/bench/meter $(BUILD)/prove/scale_index ## 1,000,000 files, 1 TiB with holes, 10,000,000 records within 96 MiB (SCALE_FILES, SCALE_TIB, SCALE_RECORDS, SCALE_MIB)
+	@tests/prove/scale.sh $(BUILD)
 .PHONY: prove-sanitizers
 prove-sanitizers: setup-demo ## controller and agents with real traffic under TSan and ASan (CHAOS_ROUNDS, SEED, KEEP)
 	@$(MAKE) --no-print-directory -j$$(nproc) V=tsan all tools

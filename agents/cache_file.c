@@ -155,10 +155,16 @@ int cache_file_get(struct cache_file *c, uint64_t i, struct file_cache_key *key,
 	return i >= cache_file_count(c) ? 0 : file_cache_index_get(c->index, i, key, at);
 }
 
+uint64_t cache_file_left(const struct cache_file *c, uint64_t at)
+{
+	bool is_inside =
+		c->index != NULL && at >= FILE_CACHE_HEADER_BYTES && at <= c->last.index_at;
+	return is_inside ? c->last.index_at - at : 0;
+}
+
 bool cache_file_has(const struct cache_file *c, uint64_t at, uint64_t len)
 {
-	return c->index != NULL && at >= FILE_CACHE_HEADER_BYTES && at <= c->last.index_at &&
-	       len <= c->last.index_at - at;
+	return len > 0 && len <= cache_file_left(c, at);
 }
 
 int cache_file_read(const struct cache_file *c, uint64_t at, void *out, size_t len)

@@ -41,6 +41,8 @@ int cache_file_find(struct cache_file *c, const struct file_cache_key *key, uint
 /* Key and place of the record ${i} of cache_file_count(), by ascending keys.  Return 1, or 0: not
  * to be read. */
 int cache_file_get(struct cache_file *c, uint64_t i, struct file_cache_key *key, uint64_t *at);
+/* How many bytes of records there are from ${at} on; 0 when it is outside of them. */
+uint64_t cache_file_left(const struct cache_file *c, uint64_t at);
 /* Whether ${len} bytes at ${at} lie among the records. */
 bool cache_file_has(const struct cache_file *c, uint64_t at, uint64_t len);
 /* Read them.  Return 1, or 0: not there, or not to be read. */

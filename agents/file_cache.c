@@ -1,6 +1,7 @@
 #include "agents/file_cache.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "agents/cache_file.h"
 #include "agents/file_cache_form.h"
@@ -15,6 +16,7 @@
  *     found.
  */
 
+#define WINDOW_BYTES ((size_t)32 << 10)
 #define RACY_S 2 /* coarsest clock of a file system that we meet (FAT) */
 
 struct file_cache {
@@ -22,6 +24,11 @@ struct file_cache {
 	struct cache_file *file; /* owned */
 	int64_t started_s;       /* when this backup began */
 	struct buf record;       /* read or made last */
+	/* What was read last of the file: records are written in the order in which files are
+	 * met, so that the next ones mostly lie behind the one asked for. */
+	uint8_t *window; /* owned, WINDOW_BYTES */
+	uint64_t window_at;
+	size_t window_len;
 };
 
 int file_cache_open(const char *path, const uint8_t k_fp[32], const uint8_t *base,
@@ -32,6 +39,11 @@ int file_cache_open(const char *path, const uint8_t k_fp[32], const uint8_t *bas
 		return err_set(err, ERR_NOMEM, "out of memory");
 	c->started_s = env_now_ns() / 1000000000;
 	c->record = (struct buf)BUF_INIT(FILE_CACHE_MAX_RECORD_BYTES);
+	c->window = malloc(WINDOW_BYTES);
+	if (c->window == NULL) {
+		free(c);
+		return err_set(err, ERR_NOMEM, "out of memory");
+	}
 	file_cache_form_keys(k_fp, &c->keys);
 	const struct cache_file_opts opts = {
 		.path = path, .keys = &c->keys, .base = base, .is_synced = true
@@ -51,17 +63,38 @@ void file_cache_free(struct file_cache *c)
 		return;
 	cache_file_free(c->file);
 	buf_wipe(&c->record);
+	explicit_bzero(c->window, WINDOW_BYTES);
+	free(c->window);
 	secret_wipe(&c->keys, sizeof(c->keys));
 	free(c);
 }
 
 /* ---- find ------------------------------------------------------------------------------------ */
 
+/* As cache_file_read(), by way of the window when it fits in. */
+static int read_bytes(struct file_cache *c, uint64_t at, void *out, size_t len)
+{
+	uint64_t left = cache_file_left(c->file, at);
+	if (len > WINDOW_BYTES || len > left)
+		return cache_file_read(c->file, at, out, len);
+	if (at < c->window_at || at - c->window_at > c->window_len ||
+		len > c->window_len - (size_t)(at - c->window_at)) {
+		size_t want = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
+		c->window_len = 0;
+		if (cache_file_read(c->file, at, c->window, want) == 0)
+			return cache_file_read(c->file, at, out, len); /* what lies behind is bad */
+		c->window_at = at;
+		c->window_len = want;
+	}
+	memcpy(out, c->window + (at - c->window_at), len);
+	return 1;
+}
+
 /* Read the record at ${at} into c->record.  Return 1, 0: nothing of use there, or -ERR_NOMEM. */
 static int read_record(struct file_cache *c, uint64_t at, struct err *err)
 {
 	uint8_t head[FILE_CACHE_RECORD_HEAD_BYTES];
-	if (cache_file_read(c->file, at, head, sizeof(head)) == 0)
+	if (read_bytes(c, at, head, sizeof(head)) == 0)
 		return 0;
 	uint64_t len = file_cache_form_record_len(head);
 	if (len == 0 || !cache_file_has(c->file, at, len))
@@ -70,7 +103,7 @@ static int read_record(struct file_cache *c, uint64_t at, struct err *err)
 	int rc = buf_reserve(&c->record, (size_t)len, err);
 	if (rc != 0)
 		return rc;
-	if (cache_file_read(c->file, at, c->record.data, (size_t)len) == 0)
+	if (read_bytes(c, at, c->record.data, (size_t)len) == 0)
 		return 0;
 	c->record.len = (size_t)len;
 	return 1;

@@ -35,6 +35,7 @@ struct visit {
 	struct statx sx;
 	int fd;            /* owned */
 	bool is_path_only; /* fd is O_PATH */
+	bool is_told_file; /* its directory says that it is a regular file */
 	struct fs_info *fs;
 };
 
@@ -203,6 +204,29 @@ static bool open_visit(struct files *f, struct visit *v)
 	return true;
 }
 
+/* Open a name at once that its directory says is a regular file: its descriptor tells the rest, and
+ * saves asking by name.  False: it is something else by now, or cannot be opened; look closer. */
+static bool open_told_file(const struct files *f, struct visit *v)
+{
+	if (!v->is_told_file || path_filter_is_excluded(f->opts.filter, (const char *)f->path.data,
+					f->path.len, false))
+		return false;
+	v->fd = gentle_open_file(v->dirfd, v->name);
+	if (v->fd >= 0 && file_meta_stat(v->fd, &v->sx) == 0 && S_ISREG(v->sx.stx_mode))
+		return true;
+	close_visit(v);
+	v->fd = -1;
+	return false;
+}
+
+/* Look at what it is and open it, if it is wanted. */
+static bool is_opened(struct files *f, struct visit *v)
+{
+	if (open_told_file(f, v))
+		return is_wanted(f, v);
+	return look(f, v) && is_wanted(f, v) && open_visit(f, v);
+}
+
 /* ---- entries --------------------------------------------------------------------------------- */
 
 int files_walk_fill(struct files *f, int fd, bool is_path_only, const struct statx *sx,
@@ -342,9 +366,7 @@ static int visit(struct files *f, struct visit *v, struct err *err)
 		lose(f, "the path is longer than a backup can hold, not kept");
 		return 0;
 	}
-	if (!look(f, v) || !is_wanted(f, v))
-		return 0;
-	rc = open_visit(f, v) ? visit_open(f, v, err) : 0;
+	rc = is_opened(f, v) ? visit_open(f, v, err) : 0;
 	close_visit(v);
 	return rc;
 }
@@ -408,7 +430,8 @@ int files_walk_next(struct files *f, struct err *err)
 			dir_stack_pop(f->stack);
 		} else if (top->is_listed) {
 			struct visit v = { .how = HOW_BELOW,
-				.name = name_list_at(&top->names, top->next) };
+				.name = name_list_at(&top->names, top->next),
+				.is_told_file = name_list_is_file(&top->names, top->next) };
 			top->next++;
 			rc = visit(f, &v, err);
 		} else if (f->root_at == root_list_count(f->opts.roots)) {

@@ -10,7 +10,8 @@
 
 /*
  * INVARIANTS
- * (1) at[i] < len for every i < count, and a NUL follows every name inside len.
+ * (1) 0 < at[i] < len for every i < count; the byte before a name is its type, and a NUL follows it
+ *     inside len.
  * (2) After name_list_read() the names ascend strictly: a file system that gives a name twice does
  *     not give it twice here.
  */
@@ -47,14 +48,15 @@ static int grow(struct name_list *l, size_t more, struct err *err)
 	return 0;
 }
 
-static int add(struct name_list *l, const char *name, struct err *err)
+static int add(struct name_list *l, const char *name, unsigned char type, struct err *err)
 {
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return 0;
 	size_t size = strlen(name) + 1;
-	int rc = grow(l, size, err);
+	int rc = grow(l, size + 1, err);
 	if (rc != 0)
 		return rc;
+	l->data[l->len++] = (char)type;
 	memcpy(l->data + l->len, name, size);
 	l->at[l->count++] = (uint32_t)l->len;
 	l->len += size;
@@ -94,7 +96,7 @@ static int read_all(struct name_list *l, int fd, struct err *err)
 		for (size_t at = 0; at < (size_t)n;) {
 			/* malloc() and the kernel align every record for the struct */
 			const struct dirent64 *d = (const void *)(block + at);
-			int rc = add(l, d->d_name, err);
+			int rc = add(l, d->d_name, d->d_type, err);
 			if (rc != 0)
 				return rc;
 			at += d->d_reclen;
@@ -112,6 +114,11 @@ int name_list_read(struct name_list *l, int fd, struct err *err)
 const char *name_list_at(const struct name_list *l, size_t i)
 {
 	return l->data + l->at[i];
+}
+
+bool name_list_is_file(const struct name_list *l, size_t i)
+{
+	return l->data[l->at[i] - 1] == DT_REG;
 }
 
 static size_t find(const struct name_list *l, const char *name)

@@ -13,7 +13,7 @@ struct err;
 #define NAME_LIST_MAX_BYTES (1u << 30) /* all names of one directory, with their final NULs */
 
 struct name_list {
-	char *data; /* owned; names one after the other */
+	char *data; /* owned; names one after the other, each behind the byte of its type */
 	size_t len, cap;
 	uint32_t *at; /* owned; where each name begins */
 	size_t count, at_cap;
@@ -32,6 +32,10 @@ int name_list_read(struct name_list *l, int fd, struct err *err);
 
 /* The name at ${i} < count; borrowed until done. */
 const char *name_list_at(const struct name_list *l, size_t i);
+
+/* Did the directory say that it is a regular file?  That may be otherwise by now, and a file system
+ * need not say it. */
+bool name_list_is_file(const struct name_list *l, size_t i);
 
 bool name_list_has(const struct name_list *l, const char *name);
 

@@ -293,6 +293,15 @@ static int explain_missing(struct access *a, struct err *err)
 	return -ERR_NOT_FOUND;
 }
 
+/* The index is kept on this host; one that can keep nothing reads it from the store each time. */
+static int use_cache(struct access *a, struct err *err)
+{
+	char dir[PATH_MAX];
+	if (paths_dir(PATHS_CACHE, a->vault_id, dir, NULL) != 0 || paths_make(dir, NULL) != 0)
+		return 0;
+	return vault_set_cache(a->vault, dir, err);
+}
+
 int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, struct access *out,
 	struct err *err)
 {
@@ -310,6 +319,8 @@ int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, 
 		console_warn(&cli->console, NULL, 0,
 			"the vault header is lost, continuing without it: %s",
 			vault_no_header(out->vault)->msg);
+	if (rc == 0)
+		rc = use_cache(out, err);
 	if (rc == 0 && out->has_content)
 		rc = fetch_new(out->vault, &out->fetch, err);
 	secret_wipe(&keys, sizeof(keys));

@@ -28,11 +28,13 @@ static int tell_json(struct console *c, const char *id, const struct vault_info 
 					(json_int_t)v->classes[i].objects, "bytes",
 					(json_int_t)v->classes[i].bytes)); /* NULL: seen below */
 	}
-	json_t *o = json_pack("{s:s, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "vault_id", id,
-		"objects", (json_int_t)v->objects, "bytes", (json_int_t)v->bytes, "classes",
-		classes, "snapshots", (json_int_t)v->snapshots, "sources", (json_int_t)v->sources,
-		"pruned", (json_int_t)v->pruned, "voided", (json_int_t)v->voided, "records",
-		(json_int_t)v->records, "index_memory", (json_int_t)v->index_memory);
+	json_t *o = json_pack("{s:s, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"vault_id", id, "objects", (json_int_t)v->objects, "bytes", (json_int_t)v->bytes,
+		"classes", classes, "snapshots", (json_int_t)v->snapshots, "sources",
+		(json_int_t)v->sources, "pruned", (json_int_t)v->pruned, "voided",
+		(json_int_t)v->voided, "records", (json_int_t)v->records, "index_memory",
+		(json_int_t)v->index_memory, "index_mapped", (json_int_t)v->index_mapped,
+		"index_segments", (json_int_t)v->index_segments);
 	json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
 				 "s:o}",
 		"packs", (json_int_t)v->packs, "pack_bytes", (json_int_t)v->pack_bytes,
@@ -74,9 +76,10 @@ static void tell_text(struct console *c, const char *id, const struct vault_info
 		(unsigned long long)v->packs, human_size(a, v->pack_bytes),
 		human_size(b, v->live_bytes));
 	console_print(c, "%s not\n", human_size(a, v->waste_bytes));
-	console_print(c, "%-14s %llu records, %.1f bytes of memory each\n", "index",
-		(unsigned long long)v->records,
+	console_print(c, "%-14s %llu records in %llu segments, %.1f bytes of memory each, ",
+		"index", (unsigned long long)v->records, (unsigned long long)v->index_segments,
 		v->records == 0 ? 0.0 : (double)v->index_memory / (double)v->records);
+	console_print(c, "%s of it mapped\n", human_size(a, v->index_mapped));
 	console_print(c, "%-14s %llu backups and %llu restores open, %llu given up\n", "sessions",
 		(unsigned long long)v->sessions, (unsigned long long)v->restores,
 		(unsigned long long)v->fenced);

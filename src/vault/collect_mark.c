@@ -152,6 +152,8 @@ int collect_mark_run(struct vault *v, const struct collect_view *view,
 		rc = fetch_footers(m.fetch, err);
 	if (rc == 0)
 		rc = fetch_index(m.fetch, &m.index, err);
+	if (rc == 0) /* the places of an ID stand together then */
+		rc = index_compact(m.index, err);
 	if (rc == 0)
 		rc = store_list(v->store, "pk/", note_pack, &l, err);
 	if (rc == 0) {

@@ -8,10 +8,10 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "codec/text.h"
 #include "crypto/hash.h"
 #include "store/store.h"
+#include "vault/index_cache.h"
 #include "vault/record_reader.h"
 #include "vault/vault_internal.h"
 
@@ -33,7 +33,6 @@ struct fetch {
 };
 
 DEFINE_CLEANUP(struct fetch *, fetch_free)
-DEFINE_CLEANUP(struct index *, index_free)
 
 static int store_get_record(void *self, const uint8_t id[32], struct buf *cr, struct err *err)
 {
@@ -80,44 +79,12 @@ void fetch_free(struct fetch *f)
 	free(f);
 }
 
-struct loading {
-	struct fetch *f;
-	struct index *index;
-	struct err *err;
-};
-
-static int load_segment(void *arg, const char *name, uint64_t size)
-{
-	(void)size; /* bounded by the store */
-	struct loading *l = arg;
-	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
-	struct err why = ERR_INIT;
-	int rc = vault_get_sealed(l->f->vault, SEALED_INDEX, name, &body, &why);
-	if (rc == 0)
-		rc = index_add_segment(l->index, body.data, body.len, &why);
-	if (vault_is_object_loss(rc) && rc != -ERR_UNSUPPORTED) {
-		log_debug("fetch.index", "segment=%s error=%s, continuing", name, why.msg);
-		return 0; /* rebuildable: the packs' own footers say the same */
-	}
-	if (rc != 0 && l->err != NULL)
-		*l->err = why;
-	return rc;
-}
-
 int fetch_index(struct fetch *f, struct index **out, struct err *err)
 {
 	if (f->index == NULL) {
-		CLEANUP(index_free_p) struct index *index = NULL;
-		int rc = index_new(&index, err);
+		int rc = index_cache_load(f->vault, &f->index, err);
 		if (rc != 0)
 			return rc;
-		struct loading loading = { .f = f, .index = index, .err = err };
-		rc = store_list(f->vault->store, "ix/", load_segment, &loading, err);
-		if (rc == 0)
-			rc = index_settle(index, err);
-		if (rc != 0)
-			return err_wrap(err, "unable to load the index");
-		f->index = TAKE(index);
 	}
 	*out = f->index;
 	return 0;
@@ -191,9 +158,14 @@ static int add_footer(struct fetch *f, const uint8_t hash[32], uint64_t size, st
 	return vault_is_object_loss(rc) ? 0 : rc;
 }
 
+struct scanning {
+	struct fetch *f;
+	struct err *err;
+};
+
 static int scan_pack(void *arg, const char *name, uint64_t size)
 {
-	struct loading *l = arg;
+	struct scanning *l = arg;
 	uint8_t hash[HASH_BYTES];
 	size_t len = strlen(name);
 	if (len < 64 || text_unhex(name + len - 64, sizeof(hash), hash) != 0 ||
@@ -208,7 +180,7 @@ int fetch_footers(struct fetch *f, struct err *err)
 	int rc = fetch_index(f, &index, err);
 	if (rc != 0 || f->has_footers)
 		return rc;
-	struct loading l = { .f = f, .err = err };
+	struct scanning l = { .f = f, .err = err };
 	rc = store_list(f->vault->store, "pk/", scan_pack, &l, err);
 	if (rc == 0)
 		rc = index_settle(f->index, err);

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/spill.h"
 
 /*
  * INVARIANTS
@@ -20,19 +21,22 @@ struct id_slot {
 };
 
 struct id_set {
-	struct id_slot *slots;
+	struct id_slot *slots; /* in block */
+	struct spill block;    /* owned */
 	size_t cap, count;
 };
 
 int id_set_new(struct id_set **out, struct err *err)
 {
 	struct id_set *s = calloc(1, sizeof(*s));
-	if (s != NULL)
-		s->slots = calloc(ID_SET_FIRST, sizeof(*s->slots));
-	if (s == NULL || s->slots == NULL) {
-		free(s);
+	if (s == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
+	int rc = spill_reserve(&s->block, ID_SET_FIRST * sizeof(*s->slots), err);
+	if (rc != 0) {
+		free(s);
+		return rc;
 	}
+	s->slots = s->block.at;
 	s->cap = ID_SET_FIRST;
 	*out = s;
 	return 0;
@@ -42,7 +46,7 @@ void id_set_free(struct id_set *s)
 {
 	if (s == NULL)
 		return;
-	free(s->slots);
+	spill_done(&s->block);
 	free(s);
 }
 
@@ -58,14 +62,17 @@ static struct id_slot *slot_of(struct id_slot *slots, size_t cap, const uint8_t 
 static int grow(struct id_set *s, struct err *err)
 {
 	size_t cap = s->cap * 2;
-	struct id_slot *slots = calloc(cap, sizeof(*slots));
-	if (slots == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
+	struct spill block = { .at = NULL };
+	int rc = spill_reserve(&block, cap * sizeof(*s->slots), err);
+	if (rc != 0)
+		return rc;
+	struct id_slot *slots = block.at;
 	for (size_t i = 0; i < s->cap; i++) {
 		if (s->slots[i].len != 0)
 			*slot_of(slots, cap, s->slots[i].id) = s->slots[i];
 	}
-	free(s->slots);
+	spill_done(&s->block);
+	s->block = block;
 	s->slots = slots;
 	s->cap = cap;
 	return 0;

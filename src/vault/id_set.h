@@ -1,6 +1,6 @@
 /*
- * id_set: record IDs with their lengths, in memory: open addressing on the ID's own bytes, which
- * are a hash already.
+ * id_set: record IDs with their lengths, in memory (a large set in a file without a name, see
+ * base/spill): open addressing on the ID's own bytes, which are a hash already.
  */
 #ifndef VAULT_ID_SET_H
 #define VAULT_ID_SET_H

@@ -1,6 +1,5 @@
 #include "vault/id_table.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -17,7 +16,7 @@
 
 void id_table_done(struct id_table *s)
 {
-	free(s->slots);
+	spill_done(&s->block);
 	*s = (struct id_table){ .slots = NULL };
 }
 
@@ -54,15 +53,16 @@ static int grow(struct id_table *s, struct id_table_array array, struct err *err
 {
 	struct id_table bigger = { .size = s->size == 0 ? FIRST_SLOTS : s->size * 2,
 		.count = s->count };
-	bigger.slots = calloc(bigger.size, sizeof(*bigger.slots));
-	if (bigger.slots == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory for %zu ids", bigger.size / 2);
+	int rc = spill_reserve(&bigger.block, bigger.size * sizeof(*bigger.slots), err);
+	if (rc != 0)
+		return rc;
+	bigger.slots = bigger.block.at;
 	for (size_t i = 0; i < s->size; i++) {
 		if (s->slots[i] != 0)
 			bigger.slots[slot_of(&bigger, array, id_at(array, s->slots[i] - 1))] =
 				s->slots[i];
 	}
-	free(s->slots);
+	spill_done(&s->block);
 	*s = bigger;
 	return 0;
 }

@@ -9,13 +9,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/spill.h"
+
 struct err;
 
 #define ID_TABLE_NONE SIZE_MAX
 
 struct id_table {
-	uint32_t *slots; /* owned; ordinal + 1, 0 = free */
-	size_t size;     /* slots; 0 or a power of two */
+	uint32_t *slots;    /* in block; ordinal + 1, 0 = free */
+	struct spill block; /* owned */
+	size_t size;        /* slots; 0 or a power of two */
 	size_t count;
 };
 

@@ -2,22 +2,26 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/spill.h"
 #include "crypto/aead.h"
 #include "vault/id_table.h"
+#include "vault/index_internal.h"
 #include "vault/record.h"
 
 /*
  * INVARIANTS
- * (1) entries[0 .. settled) is sorted by (id, pack, offset) without two equal places; what was
- *     added since lies behind, in any order.
+ * (1) base[0 .. base_count) and each run of own[0 .. settled) is sorted by (id, pack, offset); what
+ *     was added since lies behind, in any order.  After index_settle() no place is there twice.
  * (2) Every entry's pack is a number of packs[], and lies within that pack.
  * (3) No pack name is there twice; pack_ids finds every one.
  * (4) A segment is checked whole before its first entry is added.
+ * (5) An ordinal below index_freeze() names the same place until the index ends.
  */
 
 /* docs/FORMAT.md section 6 */
@@ -27,34 +31,48 @@
 #define SEGMENT_ENTRY_BYTES 48
 #define SEGMENT_MAX_PACKS INDEX_SEGMENT_MAX
 #define INDEX_MAX_ENTRIES ((size_t)1 << 28)
+#define INDEX_MAX_RUNS 64
+#define RUN_RATIO 4
 #define MIN_RECORD_BYTES (RECORD_HEADER_BYTES + RECORD_INNER_BYTES + RECORD_TAG_BYTES)
 
 static const char magic[4] = { 'H', 'F', 'I', 'X' };
 
-struct entry_place {
-	uint8_t id[32];
-	uint32_t pack;
-	uint32_t offset;
-	uint32_t cr_len;
-	uint8_t suite, type;
-};
-
-struct index_pack {
-	uint8_t name[32];
-	uint32_t len;
+/* A run of places in ascending order. */
+struct run {
+	const struct index_entry *at;
+	size_t count;
+	size_t first; /* the ordinal of at[0] */
 };
 
 struct index {
-	struct entry_place *entries; /* owned */
-	size_t count, room, settled;
-	struct index_pack *packs; /* owned */
-	size_t pack_count, pack_room;
+	const struct index_entry *base; /* in map; a run of its own */
+	size_t base_count, base_packs;
+	void *map; /* owned: the cache file; NULL = none */
+	size_t map_bytes;
+	struct spill own; /* struct index_entry */
+	size_t count, settled;
+	size_t runs[INDEX_MAX_RUNS]; /* where each run of own begins */
+	size_t run_count;
+	size_t frozen;      /* of own: what lies before stays where it is */
+	bool has_twins;     /* a place may be there twice */
+	struct spill packs; /* struct index_pack */
+	size_t pack_count;
 	struct id_table pack_ids;
 };
 
+static struct index_entry *own_entries(const struct index *x)
+{
+	return x->own.at;
+}
+
+static const struct index_pack *packs_of(const struct index *x)
+{
+	return x->packs.at;
+}
+
 static struct id_table_array pack_names(const struct index *x)
 {
-	return (struct id_table_array){ (const uint8_t *)x->packs, sizeof(*x->packs) };
+	return (struct id_table_array){ x->packs.at, sizeof(struct index_pack) };
 }
 
 int index_new(struct index **out, struct err *err)
@@ -66,36 +84,35 @@ int index_new(struct index **out, struct err *err)
 	return 0;
 }
 
+static void unmap(struct index *x)
+{
+	if (x->map != NULL)
+		(void)munmap(x->map, x->map_bytes); /* ours: cannot fail */
+	x->map = NULL;
+	x->map_bytes = 0;
+	x->base = NULL;
+	x->base_count = 0;
+}
+
 void index_free(struct index *x)
 {
 	if (x == NULL)
 		return;
-	free(x->entries);
-	free(x->packs);
+	unmap(x);
+	spill_done(&x->own);
+	spill_done(&x->packs);
 	id_table_done(&x->pack_ids);
 	free(x);
 }
 
 /* ---- adding --------------------------------------------------------------------------------- */
 
-/* Make room for ${more} entries; grows by a half, so that many small adds stay cheap. */
 static int reserve_entries(struct index *x, size_t more, struct err *err)
 {
-	size_t need = x->count + more;
-	if (need <= x->room)
-		return 0;
-	if (need > INDEX_MAX_ENTRIES)
+	if (x->base_count + x->count + more > INDEX_MAX_ENTRIES)
 		return err_set(
 			err, ERR_LIMIT, "more than %zu records in the index", INDEX_MAX_ENTRIES);
-	size_t room = x->room + x->room / 2;
-	if (room < need)
-		room = need;
-	struct entry_place *entries = realloc(x->entries, room * sizeof(*entries));
-	if (entries == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory for an index of %zu records", room);
-	x->entries = entries;
-	x->room = room;
-	return 0;
+	return spill_reserve(&x->own, (x->count + more) * sizeof(struct index_entry), err);
 }
 
 /* Store the number of pack ${name}, which is noted when it is new. */
@@ -104,23 +121,20 @@ static int intern_pack(
 {
 	size_t at = id_table_find(&x->pack_ids, pack_names(x), name);
 	if (at != ID_TABLE_NONE) {
-		if (x->packs[at].len != len)
+		uint32_t known = bytes_get32(packs_of(x)[at].len);
+		if (known != len)
 			return err_set(err, ERR_CORRUPT, "one pack with two lengths, %u and %u",
-				x->packs[at].len, len);
+				known, len);
 		*number = (uint32_t)at;
 		return 0;
 	}
-	if (x->pack_count == x->pack_room) {
-		size_t room = x->pack_room == 0 ? 64 : x->pack_room * 2;
-		struct index_pack *packs = realloc(x->packs, room * sizeof(*packs));
-		if (packs == NULL)
-			return err_set(err, ERR_NOMEM, "out of memory for %zu packs", room);
-		x->packs = packs;
-		x->pack_room = room;
-	}
-	memcpy(x->packs[x->pack_count].name, name, 32);
-	x->packs[x->pack_count].len = len;
-	int rc = id_table_add(&x->pack_ids, pack_names(x), x->pack_count, err);
+	int rc = spill_reserve(&x->packs, (x->pack_count + 1) * sizeof(struct index_pack), err);
+	if (rc != 0)
+		return rc;
+	struct index_pack *p = (struct index_pack *)x->packs.at + x->pack_count;
+	memcpy(p->name, name, sizeof(p->name));
+	bytes_put32(p->len, len);
+	rc = id_table_add(&x->pack_ids, pack_names(x), x->pack_count, err);
 	if (rc == 0)
 		*number = (uint32_t)x->pack_count++;
 	return rc;
@@ -134,7 +148,7 @@ static int check_place(uint8_t suite, uint8_t type, uint32_t offset, uint32_t cr
 			err, ERR_UNSUPPORTED, "index has a record of unknown suite %u", suite);
 	if (type < RECORD_DATA || type > RECORD_ATTR)
 		return err_set(err, ERR_UNSUPPORTED, "index has a record of unknown type %u", type);
-	if (cr_len < MIN_RECORD_BYTES || cr_len > RECORD_MAX_BYTES ||
+	if (pack_len > PACK_MAX_BYTES || cr_len < MIN_RECORD_BYTES || cr_len > RECORD_MAX_BYTES ||
 		(uint64_t)offset + cr_len - RECORD_HEADER_BYTES > pack_len)
 		return err_set(err, ERR_CORRUPT, "index has a record outside its pack");
 	return 0;
@@ -155,13 +169,11 @@ int index_add_pack(struct index *x, const uint8_t name[32], uint32_t pack_len,
 	if (rc != 0)
 		return rc;
 	for (size_t i = 0; i < count; i++) {
-		struct entry_place *entry = &x->entries[x->count++];
-		*entry = (struct entry_place){ .pack = number,
-			.offset = places[i].offset,
+		const struct index_place place = { .offset = places[i].offset,
 			.cr_len = places[i].cr_len,
 			.suite = places[i].suite,
 			.type = places[i].type };
-		memcpy(entry->id, places[i].id, sizeof(entry->id));
+		index_entry_put(own_entries(x) + x->count++, places[i].id, number, &place);
 	}
 	return 0;
 }
@@ -250,96 +262,64 @@ int index_add_segment(struct index *x, const uint8_t *body, size_t len, struct e
 	}
 	for (uint32_t i = 0; i < s.count; i++) {
 		const uint8_t *in = s.entries + (size_t)i * SEGMENT_ENTRY_BYTES;
-		struct entry_place *entry = &x->entries[x->count++];
-		memcpy(entry->id, in, sizeof(entry->id));
-		entry->pack = numbers[bytes_get32(in + 32)];
-		entry->offset = bytes_get32(in + 36);
-		entry->cr_len = bytes_get32(in + 40);
-		entry->suite = in[44];
-		entry->type = in[45];
+		const struct index_place place = { .offset = bytes_get32(in + 36),
+			.cr_len = bytes_get32(in + 40),
+			.suite = in[44],
+			.type = in[45] };
+		index_entry_put(
+			own_entries(x) + x->count++, in, numbers[bytes_get32(in + 32)], &place);
 	}
 	return 0;
 }
 
 /* ---- sorting and finding -------------------------------------------------------------------- */
 
-static int compare_places(const void *left, const void *right)
+static int compare_entries(const void *left, const void *right)
 {
-	const struct entry_place *a = left;
-	const struct entry_place *b = right;
-	int order = memcmp(a->id, b->id, sizeof(a->id));
-	if (order != 0)
-		return order;
-	if (a->pack != b->pack)
-		return a->pack < b->pack ? -1 : 1;
-	return (a->offset > b->offset) - (a->offset < b->offset);
+	return index_entry_compare(left, right);
 }
 
-/* Merge the sorted tail behind ${settled} into the sorted front, from the back. */
-static int merge_tail(struct index *x, struct err *err)
+/* Run ${r} of x: the cache file first, if there is one, then those of our own. */
+static bool get_run(const struct index *x, size_t r, struct run *out)
 {
-	size_t tail_count = x->count - x->settled;
-	CLEANUP(cleanup_free_p) struct entry_place *tail = malloc(tail_count * sizeof(*tail));
-	if (tail == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory for %zu records", tail_count);
-	memcpy(tail, x->entries + x->settled, tail_count * sizeof(*tail));
-	size_t front = x->settled;
-	size_t to = x->count;
-	while (tail_count > 0) {
-		if (front > 0 && compare_places(&x->entries[front - 1], &tail[tail_count - 1]) > 0)
-			x->entries[--to] = x->entries[--front];
-		else
-			x->entries[--to] = tail[--tail_count];
+	if (x->base_count > 0) {
+		if (r == 0) {
+			*out = (struct run){ .at = x->base, .count = x->base_count };
+			return true;
+		}
+		r--;
 	}
-	return 0;
-}
-
-int index_settle(struct index *x, struct err *err)
-{
-	if (x->settled == x->count)
-		return 0;
-	qsort(x->entries + x->settled, x->count - x->settled, sizeof(*x->entries), compare_places);
-	if (x->settled > 0) {
-		int rc = merge_tail(x, err);
-		if (rc != 0)
-			return rc;
-	}
-	/* a place may be told by two segments: keep it once */
-	size_t kept = 0;
-	for (size_t i = 0; i < x->count; i++) {
-		if (kept > 0 && compare_places(&x->entries[kept - 1], &x->entries[i]) == 0)
-			continue;
-		if (kept != i)
-			x->entries[kept] = x->entries[i];
-		kept++;
-	}
-	x->count = kept;
-	x->settled = kept;
-	return 0;
+	if (r >= x->run_count)
+		return false;
+	size_t end = r + 1 < x->run_count ? x->runs[r + 1] : x->settled;
+	*out = (struct run){ .at = own_entries(x) + x->runs[r],
+		.count = end - x->runs[r],
+		.first = x->base_count + x->runs[r] };
+	return true;
 }
 
 /*
- * The first settled entry whose ID is not below ${id}.  IDs are hash values, so the place is
+ * The first entry of a run whose ID is not below ${id}.  IDs are hash values, so the place is
  * guessed from the ID's first bytes and the search widens from there: few steps when they are
  * spread as hashes are, and never more than twice a binary search.
  */
-static size_t lower_bound(const struct index *x, const uint8_t id[32])
+static size_t lower_bound(const struct run *r, const uint8_t id[32])
 {
-	if (x->settled == 0)
+	if (r->count == 0)
 		return 0;
-	size_t guess = (size_t)(((unsigned __int128)bytes_get64(id) * x->settled) >> 64);
+	size_t guess = (size_t)(((unsigned __int128)bytes_get64(id) * r->count) >> 64);
 	size_t low = guess;
 	size_t high = guess;
 	size_t step = 8;
 	/* entries below low are below id; entries from high on are not */
-	if (memcmp(x->entries[guess].id, id, 32) < 0) {
-		while (high < x->settled && memcmp(x->entries[high].id, id, 32) < 0) {
+	if (memcmp(r->at[guess].id, id, 32) < 0) {
+		while (high < r->count && memcmp(r->at[high].id, id, 32) < 0) {
 			low = high + 1;
-			high = x->settled - high > step ? high + step : x->settled;
+			high = r->count - high > step ? high + step : r->count;
 			step *= 2;
 		}
 	} else {
-		while (low > 0 && memcmp(x->entries[low - 1].id, id, 32) >= 0) {
+		while (low > 0 && memcmp(r->at[low - 1].id, id, 32) >= 0) {
 			high = low - 1;
 			low = high > step ? high - step : 0;
 			step *= 2;
@@ -347,7 +327,7 @@ static size_t lower_bound(const struct index *x, const uint8_t id[32])
 	}
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (memcmp(x->entries[middle].id, id, 32) < 0)
+		if (memcmp(r->at[middle].id, id, 32) < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -355,51 +335,163 @@ static size_t lower_bound(const struct index *x, const uint8_t id[32])
 	return low;
 }
 
+/* Is the very place in a run already? */
+static bool has_place(const struct index *x, const struct index_entry *e)
+{
+	struct run r;
+	for (size_t n = 0; get_run(x, n, &r); n++) {
+		for (size_t i = lower_bound(&r, e->id);
+			i < r.count && memcmp(r.at[i].id, e->id, 32) == 0; i++) {
+			if (index_entry_compare(&r.at[i], e) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Merge the last two runs, from the back. */
+static int merge_last(struct index *x, struct err *err)
+{
+	CLEANUP(spill_done) struct spill copy = { .at = NULL };
+	struct index_entry *entries = own_entries(x);
+	size_t begin = x->runs[x->run_count - 2];
+	size_t front = x->runs[x->run_count - 1];
+	size_t tail_count = x->settled - front;
+	int rc = spill_reserve(&copy, tail_count * sizeof(*entries), err);
+	if (rc != 0)
+		return rc;
+	struct index_entry *tail = copy.at;
+	memcpy(tail, entries + front, tail_count * sizeof(*tail));
+	size_t to = x->settled;
+	while (tail_count > 0) {
+		bool is_front = front > begin &&
+				index_entry_compare(&entries[front - 1], &tail[tail_count - 1]) > 0;
+		entries[--to] = is_front ? entries[--front] : tail[--tail_count];
+	}
+	x->run_count--;
+	return 0;
+}
+
+/* Sort what lies behind the runs, keep each place once, and what the runs do not have. */
+static void sort_tail(struct index *x, bool is_exact)
+{
+	struct index_entry *tail = own_entries(x) + x->settled;
+	size_t count = x->count - x->settled;
+	bool is_sorted = true;
+	for (size_t i = 1; i < count && is_sorted; i++)
+		is_sorted = index_entry_compare(&tail[i - 1], &tail[i]) < 0;
+	if (!is_sorted)
+		qsort(tail, count, sizeof(*tail), compare_entries);
+	size_t kept = 0;
+	for (size_t i = 0; i < count; i++) {
+		if ((kept > 0 && index_entry_compare(&tail[kept - 1], &tail[i]) == 0) ||
+			(is_exact && has_place(x, &tail[i])))
+			continue;
+		if (kept != i)
+			tail[kept] = tail[i];
+		kept++;
+	}
+	x->count = x->settled + kept;
+}
+
+/* The tail becomes a run; runs grow by RUN_RATIO at least from the last to the first, so that there
+ * are few, and each place is moved a few times only, however many packs are added. */
+static int add_run(struct index *x, bool is_exact, struct err *err)
+{
+	if (x->settled == x->count)
+		return 0;
+	if (x->run_count == INDEX_MAX_RUNS)
+		return err_set(err, ERR_LIMIT, "more than %d runs in the index", INDEX_MAX_RUNS);
+	sort_tail(x, is_exact);
+	if (x->settled == x->count)
+		return 0;
+	x->runs[x->run_count++] = x->settled;
+	x->settled = x->count;
+	while (x->run_count > 1) {
+		size_t last = x->runs[x->run_count - 1];
+		size_t before = x->runs[x->run_count - 2];
+		if (before < x->frozen || (last - before) / RUN_RATIO >= x->settled - last)
+			break;
+		int rc = merge_last(x, err);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+int index_settle(struct index *x, struct err *err)
+{
+	return add_run(x, true, err);
+}
+
+int index_stack(struct index *x, struct err *err)
+{
+	x->has_twins = true;
+	return add_run(x, false, err);
+}
+
+size_t index_freeze(struct index *x)
+{
+	x->frozen = x->settled;
+	return x->base_count + x->settled;
+}
+
 bool index_find(const struct index *x, const uint8_t id[32], size_t nth, struct index_place *out)
 {
-	size_t first = lower_bound(x, id);
-	if (nth >= x->settled - first)
-		return false;
-	const struct entry_place *entry = &x->entries[first + nth];
-	if (memcmp(entry->id, id, 32) != 0)
-		return false;
-	*out = (struct index_place){ .pack = x->packs[entry->pack].name,
-		.pack_len = x->packs[entry->pack].len,
-		.offset = entry->offset,
-		.cr_len = entry->cr_len,
-		.suite = entry->suite,
-		.type = entry->type };
-	return true;
+	struct run r;
+	for (size_t n = 0; get_run(x, n, &r); n++) {
+		for (size_t i = lower_bound(&r, id); i < r.count && memcmp(r.at[i].id, id, 32) == 0;
+			i++) {
+			const uint8_t *same;
+			size_t pack;
+			if (nth-- > 0)
+				continue;
+			index_at(x, r.first + i, out, &same, &pack);
+			return true;
+		}
+	}
+	return false;
 }
 
 size_t index_ordinal(const struct index *x, const uint8_t id[32])
 {
-	size_t first = lower_bound(x, id);
-	return first < x->settled && memcmp(x->entries[first].id, id, 32) == 0 ? first : INDEX_NONE;
+	struct run r;
+	for (size_t n = 0; get_run(x, n, &r); n++) {
+		size_t i = lower_bound(&r, id);
+		if (i < r.count && memcmp(r.at[i].id, id, 32) == 0)
+			return r.first + i;
+	}
+	return INDEX_NONE;
 }
 
 void index_at(const struct index *x, size_t ordinal, struct index_place *out, const uint8_t **id,
 	size_t *pack)
 {
-	const struct entry_place *entry = &x->entries[ordinal];
-	*out = (struct index_place){ .pack = x->packs[entry->pack].name,
-		.pack_len = x->packs[entry->pack].len,
-		.offset = entry->offset,
-		.cr_len = entry->cr_len,
-		.suite = entry->suite,
-		.type = entry->type };
+	const struct index_entry *entry = ordinal < x->base_count
+						  ? &x->base[ordinal]
+						  : own_entries(x) + (ordinal - x->base_count);
+	size_t number = bytes_get32(entry->pack);
+	index_entry_get(entry, out);
+	out->pack = packs_of(x)[number].name;
+	out->pack_len = bytes_get32(packs_of(x)[number].len);
 	*id = entry->id;
-	*pack = entry->pack;
+	*pack = number;
 }
 
 bool index_has_pack(const struct index *x, const uint8_t name[32])
 {
-	return id_table_find(&x->pack_ids, pack_names(x), name) != ID_TABLE_NONE;
+	return index_pack_number(x, name) != INDEX_NONE;
+}
+
+size_t index_pack_number(const struct index *x, const uint8_t name[32])
+{
+	size_t at = id_table_find(&x->pack_ids, pack_names(x), name);
+	return at == ID_TABLE_NONE ? INDEX_NONE : at;
 }
 
 size_t index_entry_count(const struct index *x)
 {
-	return x->count;
+	return x->base_count + x->count;
 }
 
 size_t index_pack_count(const struct index *x)
@@ -409,37 +501,144 @@ size_t index_pack_count(const struct index *x)
 
 size_t index_memory(const struct index *x)
 {
-	return sizeof(*x) + x->room * sizeof(*x->entries) + x->pack_room * sizeof(*x->packs) +
+	return sizeof(*x) + x->base_count * sizeof(*x->base) + x->own.bytes + x->packs.bytes +
 	       x->pack_ids.size * sizeof(*x->pack_ids.slots);
+}
+
+size_t index_mapped(const struct index *x)
+{
+	return x->base_count * sizeof(*x->base) + (spill_is_file(&x->own) ? x->own.bytes : 0) +
+	       (spill_is_file(&x->packs) ? x->packs.bytes : 0);
 }
 
 const uint8_t *index_pack_at(const struct index *x, size_t i, uint32_t *pack_len)
 {
-	*pack_len = x->packs[i].len;
-	return x->packs[i].name;
+	*pack_len = bytes_get32(packs_of(x)[i].len);
+	return packs_of(x)[i].name;
+}
+
+/* ---- all of it in order --------------------------------------------------------------------- */
+
+struct walk {
+	struct run runs[INDEX_MAX_RUNS + 1];
+	size_t count;
+};
+
+static void walk_begin(const struct index *x, bool has_base, struct walk *w)
+{
+	w->count = 0;
+	for (size_t n = !has_base && x->base_count > 0; get_run(x, n, &w->runs[w->count]); n++)
+		w->count++;
+}
+
+/* The next place of all runs, or NULL. */
+static const struct index_entry *walk_next(struct walk *w)
+{
+	struct run *least = NULL;
+	for (size_t i = 0; i < w->count; i++) {
+		struct run *r = &w->runs[i];
+		if (r->count > 0 && (least == NULL || index_entry_compare(r->at, least->at) < 0))
+			least = r;
+	}
+	if (least == NULL)
+		return NULL;
+	least->count--;
+	return least->at++;
+}
+
+int index_compact(struct index *x, struct err *err)
+{
+	struct walk w;
+	struct spill all = { .at = NULL };
+	size_t count = 0;
+	if (x->settled != x->count || x->frozen > 0)
+		return err_set(err, ERR_FAILED, "unable to compact an index that is in use");
+	if (!x->has_twins && (x->base_count > 0) + x->run_count <= 1)
+		return 0;
+	int rc = spill_reserve(&all, (x->base_count + x->count) * sizeof(struct index_entry), err);
+	if (rc != 0)
+		return rc;
+	struct index_entry *to = all.at;
+	walk_begin(x, true, &w);
+	for (const struct index_entry *e; (e = walk_next(&w)) != NULL;) {
+		if (count == 0 || index_entry_compare(&to[count - 1], e) != 0)
+			to[count++] = *e;
+	}
+	unmap(x);
+	spill_done(&x->own);
+	x->own = all;
+	x->count = count;
+	x->settled = count;
+	x->runs[0] = 0;
+	x->run_count = 1;
+	x->base_packs = 0;
+	x->has_twins = false;
+	return 0;
+}
+
+void index_raw(const struct index *x, struct index_parts *out)
+{
+	*out = (struct index_parts){ .entries = x->own.at,
+		.count = x->count,
+		.packs = x->packs.at,
+		.pack_count = x->pack_count };
+}
+
+int index_adopt(struct index *x, void *map, size_t map_bytes, const struct index_parts *parts,
+	struct err *err)
+{
+	int rc = spill_reserve(&x->packs, (parts->pack_count + 1) * sizeof(struct index_pack), err);
+	for (size_t i = 0; rc == 0 && i < parts->pack_count; i++) {
+		((struct index_pack *)x->packs.at)[i] = parts->packs[i];
+		rc = id_table_add(&x->pack_ids, pack_names(x), i, err);
+	}
+	if (rc != 0)
+		return rc;
+	x->pack_count = parts->pack_count;
+	x->base_packs = parts->pack_count;
+	x->base = parts->entries;
+	x->base_count = parts->count;
+	x->map = map;
+	x->map_bytes = map_bytes;
+	return 0;
 }
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-static void put_entry(uint8_t *at, const struct entry_place *entry, size_t first_pack)
+static void put_entry(uint8_t *at, const struct index_entry *entry, size_t first_pack)
 {
+	struct index_place p;
+	index_entry_get(entry, &p);
 	memcpy(at, entry->id, 32);
-	bytes_put32(at + 32, entry->pack - (uint32_t)first_pack);
-	bytes_put32(at + 36, entry->offset);
-	bytes_put32(at + 40, entry->cr_len);
-	at[44] = entry->suite;
-	at[45] = entry->type;
+	bytes_put32(at + 32, bytes_get32(entry->pack) - (uint32_t)first_pack);
+	bytes_put32(at + 36, p.offset);
+	bytes_put32(at + 40, p.cr_len);
+	at[44] = p.suite;
+	at[45] = p.type;
 	bytes_put16(at + 46, 0);
+}
+
+/* Walk the places of the packs from ${first_pack} on. */
+static const struct index_entry *next_from(struct walk *w, size_t first_pack)
+{
+	const struct index_entry *e;
+	do
+		e = walk_next(w);
+	while (e != NULL && bytes_get32(e->pack) < first_pack);
+	return e;
 }
 
 int index_encode(const struct index *x, size_t first_pack, struct buf *out, struct err *err)
 {
+	struct walk w;
+	bool has_base = first_pack < x->base_packs;
 	if (x->settled != x->count)
 		return err_set(err, ERR_FAILED, "unable to encode an index that is not settled");
 	size_t packs = first_pack < x->pack_count ? x->pack_count - first_pack : 0;
 	size_t count = 0;
-	for (size_t i = 0; i < x->count; i++)
-		count += x->entries[i].pack >= first_pack;
+	walk_begin(x, has_base, &w);
+	while (next_from(&w, first_pack) != NULL)
+		count++;
 	if (count > INDEX_SEGMENT_MAX || packs > SEGMENT_MAX_PACKS)
 		return err_set(
 			err, ERR_LIMIT, "%zu records do not fit into an index segment", count);
@@ -455,16 +654,14 @@ int index_encode(const struct index *x, size_t first_pack, struct buf *out, stru
 	bytes_put32(at + 12, (uint32_t)count);
 	at += SEGMENT_HEADER_BYTES;
 	for (size_t i = first_pack; i < x->pack_count; i++, at += SEGMENT_PACK_BYTES) {
-		memcpy(at, x->packs[i].name, 32);
-		bytes_put32(at + 32, x->packs[i].len);
+		memcpy(at, packs_of(x)[i].name, 32);
+		memcpy(at + 32, packs_of(x)[i].len, 4);
 		bytes_put32(at + 36, 0);
 	}
-	for (size_t i = 0; i < x->count; i++) {
-		if (x->entries[i].pack < first_pack)
-			continue;
-		put_entry(at, &x->entries[i], first_pack);
-		at += SEGMENT_ENTRY_BYTES;
-	}
+	walk_begin(x, has_base, &w);
+	for (const struct index_entry *e; (e = next_from(&w, first_pack)) != NULL;
+		at += SEGMENT_ENTRY_BYTES)
+		put_entry(at, e, first_pack);
 	out->len += total;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/spill.h"
 #include "codec/text.h"
 #include "store/store.h"
 #include "vault/collect_view.h"
@@ -130,7 +131,8 @@ static size_t choose(struct merging *m)
 /* The places of every pack, one pack behind the other: order[first[p] .. first[p + 1]) are the
  * ordinals of pack p. */
 struct by_pack {
-	size_t *first, *order; /* owned */
+	size_t *first;      /* owned */
+	struct spill order; /* uint32_t each: the index has fewer places than 2^28 */
 };
 
 static int sort_by_pack(const struct index *x, struct by_pack *out, struct err *err)
@@ -141,9 +143,12 @@ static int sort_by_pack(const struct index *x, struct by_pack *out, struct err *
 	const uint8_t *id;
 	size_t pack;
 	out->first = calloc(packs + 2, sizeof(*out->first));
-	out->order = calloc(count + 1, sizeof(*out->order));
-	if (out->first == NULL || out->order == NULL)
+	if (out->first == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
+	int rc = spill_reserve(&out->order, (count + 1) * sizeof(uint32_t), err);
+	if (rc != 0)
+		return rc;
+	uint32_t *order = out->order.at;
 	for (size_t i = 0; i < count; i++) {
 		index_at(x, i, &p, &id, &pack);
 		out->first[pack + 2]++;
@@ -152,7 +157,7 @@ static int sort_by_pack(const struct index *x, struct by_pack *out, struct err *
 		out->first[i] += out->first[i - 1];
 	for (size_t i = 0; i < count; i++) { /* first[pack + 1] walks to the begin of the next */
 		index_at(x, i, &p, &id, &pack);
-		out->order[out->first[pack + 1]++] = i;
+		order[out->first[pack + 1]++] = (uint32_t)i;
 	}
 	return 0;
 }
@@ -175,6 +180,7 @@ static int add_pack(const struct index *from, const struct by_pack *b, size_t nu
 	size_t count = b->first[number + 1] - b->first[number];
 	CLEANUP(cleanup_free_p) struct pack_place *places = calloc(count + 1, sizeof(*places));
 	uint32_t len;
+	const uint32_t *order = (const uint32_t *)b->order.at + b->first[number];
 	const uint8_t *name = index_pack_at(from, number, &len);
 	if (places == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
@@ -182,7 +188,7 @@ static int add_pack(const struct index *from, const struct by_pack *b, size_t nu
 		struct index_place p;
 		const uint8_t *id;
 		size_t pack;
-		index_at(from, b->order[b->first[number] + i], &p, &id, &pack);
+		index_at(from, order[i], &p, &id, &pack);
 		places[i] = (struct pack_place){
 			.suite = p.suite, .type = p.type, .offset = p.offset, .cr_len = p.cr_len
 		};
@@ -196,7 +202,7 @@ static int write_all(struct merging *m, struct index_merge_result *r, struct err
 {
 	struct by_pack b = { .first = NULL };
 	struct index *x = NULL;
-	int rc = index_settle(m->merged, err);
+	int rc = index_compact(m->merged, err);
 	if (rc == 0)
 		rc = sort_by_pack(m->merged, &b, err);
 	if (rc == 0)
@@ -223,7 +229,7 @@ static int write_all(struct merging *m, struct index_merge_result *r, struct err
 	}
 	index_free(x);
 	free(b.first);
-	free(b.order);
+	spill_done(&b.order);
 	return rc != 0 ? rc : store_barrier(m->v->store, err);
 }
 
@@ -234,6 +240,8 @@ static int replace(struct merging *m, struct index_merge_result *r, struct err *
 		if (!m->at[i].is_replaced)
 			continue;
 		rc = read_segment(m, m->at[i].name, m->merged, err);
+		if (rc == 0)
+			rc = index_stack(m->merged, err);
 		if (vault_is_object_loss(rc)) { /* went away, or contradicts another */
 			m->at[i].is_replaced = false;
 			rc = 0;

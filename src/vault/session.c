@@ -15,7 +15,9 @@
 #include "store/store.h"
 #include "vault/collect_view.h"
 #include "vault/fetch.h"
+#include "vault/id_marks.h"
 #include "vault/id_set.h"
+#include "vault/index_merge.h"
 #include "vault/pack.h"
 #include "vault/record.h"
 #include "vault/session_base.h"
@@ -44,8 +46,8 @@
 #define BARRIER_BYTES (1u << 30)
 #define BARRIER_NS (INT64_C(30) * 1000000000)
 #define HEARTBEAT_NS (INT64_C(600) * 1000000000)
-#define SEGMENT_FLUSH_ENTRIES 300000
-#define RF_MAX_BODY_BYTES (60u << 20)
+#define SEGMENT_FLUSH_ENTRIES INDEX_MERGE_SMALL_ENTRIES /* what needs no merging */
+#define RF_MAX_BODY_BYTES (16u << 20) /* what sealing takes is several times that */
 
 DEFINE_CLEANUP(struct session *, session_free)
 
@@ -89,7 +91,7 @@ void session_free(struct session *s)
 	port_abort(s);
 	session_base_forget(&s->sight);
 	collect_view_done(&s->lists);
-	id_set_free(s->own);
+	id_marks_free(s->own);
 	id_set_free(s->puts);
 	id_set_free(s->there);
 	pack_free(s->packs[0]);
@@ -241,7 +243,7 @@ int session_find_stored(void *arg, const uint8_t id[32], struct err *err)
 static int add_own(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
 {
 	struct session *s = arg;
-	return id_set_add(s->own, id, cr_len, NULL, err);
+	return id_marks_add(s->own, id, cr_len, err);
 }
 
 static int add_base(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
@@ -261,7 +263,7 @@ static int add_base(void *arg, const uint8_t id[32], uint32_t cr_len, struct err
 static int load_own(struct session *s, struct err *err)
 {
 	const struct snapshot_list *l = &s->sight.list;
-	int rc = id_set_new(&s->own, err);
+	int rc = id_marks_new(s->index, &s->own, err);
 	s->is_whole = s->base.snapshot != NULL;
 	for (size_t i = 0; rc == 0 && i < l->count; i++) {
 		struct err why = ERR_INIT;
@@ -357,7 +359,7 @@ static int port_has(
 			present[i] = 1;
 		else
 			present[i] =
-				id_set_find(s->own, ids[i]) > 0 && session_is_stored(s, ids[i]);
+				id_marks_find(s->own, ids[i]) > 0 && session_is_stored(s, ids[i]);
 	}
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "crypto/hash.h"
+#include "vault/id_marks.h"
 #include "vault/id_set.h"
 #include "vault/keyring.h"
 #include "vault/label.h"
@@ -67,7 +68,7 @@ static int check_ref(void *arg, const uint8_t id[32], uint32_t cr_len, struct er
 {
 	struct walk *w = arg;
 	uint32_t put = id_set_find(w->s->puts, id);
-	uint32_t own = put != 0 || w->s->is_copy ? 0 : id_set_find(w->s->own, id);
+	uint32_t own = put != 0 || w->s->is_copy ? 0 : id_marks_find(w->s->own, id);
 	memcpy(w->last, id, sizeof(w->last));
 	if (put == 0 && w->s->is_copy)
 		return check_copied(w->s, id, err);

@@ -12,6 +12,7 @@
 #include "vault/port.h"
 
 struct err;
+struct id_marks;
 struct id_set;
 struct session_base;
 
@@ -19,7 +20,7 @@ struct session_check {
 	const struct domain *domain;
 	const uint8_t *agent_id, *source_id; /* of the session */
 	const struct session_base *base;     /* what the snapshot must continue */
-	const struct id_set *own;            /* references of this agent's unpruned snapshots */
+	const struct id_marks *own;          /* references of this agent's unpruned snapshots */
 	/* The snapshot is one of another store of this vault: signed and put into its chain long
 	 * ago, by a key that may be revoked since.  base and own are NULL; what was not put must be
 	 * stored. */

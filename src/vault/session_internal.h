@@ -22,7 +22,7 @@ struct session {
 	struct session_opts opts;
 	struct session_base_sight sight; /* at begin */
 	struct session_mark mark;
-	struct id_set *own;   /* IDs of this agent's unpruned snapshots */
+	struct id_marks *own; /* IDs of this agent's unpruned snapshots */
 	struct id_set *puts;  /* IDs put in this session */
 	struct id_set *there; /* packs on the store or staged, with their lengths */
 	struct pack *packs[2];

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/spill.h"
 #include "crypto/hash.h"
 #include "vault/id_table.h"
 #include "vault/record.h"
@@ -29,7 +30,8 @@
 static const char magic[4] = { 'H', 'F', 'R', '1' };
 
 struct snaprec_refs {
-	struct buf body;
+	struct spill body;
+	size_t len;             /* of body */
 	struct buf segment_ids; /* 32 bytes each */
 	size_t open_at;         /* where the open segment begins */
 	size_t open_count;
@@ -42,7 +44,6 @@ int snaprec_refs_new(struct snaprec_refs **out, struct err *err)
 	struct snaprec_refs *r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	r->body.max = SNAPREC_REFS_MAX_BYTES;
 	r->segment_ids.max = (size_t)MAX_SEGMENTS * HASH_BYTES;
 	*out = r;
 	return 0;
@@ -52,7 +53,7 @@ void snaprec_refs_free(struct snaprec_refs *r)
 {
 	if (r == NULL)
 		return;
-	buf_done(&r->body);
+	spill_done(&r->body);
 	buf_done(&r->segment_ids);
 	id_table_done(&r->ids);
 	free(r);
@@ -72,20 +73,20 @@ static bool is_record_length(uint32_t cr_len)
 
 static struct id_table_array open_ids(const struct snaprec_refs *r)
 {
-	return (struct id_table_array){ r->body.data + r->open_at + SEGMENT_HEADER_BYTES,
+	return (struct id_table_array){ (uint8_t *)r->body.at + r->open_at + SEGMENT_HEADER_BYTES,
 		SEGMENT_ENTRY_BYTES };
 }
 
 static int close_segment(struct snaprec_refs *r, struct err *err)
 {
 	uint8_t id[HASH_BYTES];
-	uint8_t *segment = r->body.data + r->open_at;
+	uint8_t *segment = (uint8_t *)r->body.at + r->open_at;
 	bytes_put32(segment + 4, (uint32_t)r->open_count);
-	hash_sha256(segment, r->body.len - r->open_at, id);
+	hash_sha256(segment, r->len - r->open_at, id);
 	int rc = buf_add(&r->segment_ids, id, sizeof(id), err);
 	if (rc != 0)
 		return rc;
-	r->open_at = r->body.len;
+	r->open_at = r->len;
 	r->open_count = 0;
 	id_table_clear(&r->ids);
 	return 0;
@@ -94,7 +95,7 @@ static int close_segment(struct snaprec_refs *r, struct err *err)
 /* Append header (at the first entry of a segment) and entry, for which there is room. */
 static void append_entry(struct snaprec_refs *r, const uint8_t id[32], uint32_t cr_len)
 {
-	uint8_t *at = r->body.data + r->body.len;
+	uint8_t *at = (uint8_t *)r->body.at + r->len;
 	if (r->open_count == 0) {
 		memcpy(at, magic, sizeof(magic));
 		bytes_put32(at + 4, 0); /* set when it is closed */
@@ -102,7 +103,7 @@ static void append_entry(struct snaprec_refs *r, const uint8_t id[32], uint32_t 
 	}
 	memcpy(at, id, 32);
 	bytes_put32(at + 32, cr_len);
-	r->body.len = (size_t)(at + SEGMENT_ENTRY_BYTES - r->body.data);
+	r->len = (size_t)(at + SEGMENT_ENTRY_BYTES - (uint8_t *)r->body.at);
 }
 
 int snaprec_refs_add(struct snaprec_refs *r, const uint8_t id[32], uint32_t cr_len, struct err *err)
@@ -118,14 +119,18 @@ int snaprec_refs_add(struct snaprec_refs *r, const uint8_t id[32], uint32_t cr_l
 			return 0;
 		}
 	}
-	int rc = buf_reserve(&r->body, SEGMENT_HEADER_BYTES + SEGMENT_ENTRY_BYTES, err);
+	size_t most = r->len + SEGMENT_HEADER_BYTES + SEGMENT_ENTRY_BYTES;
+	if (most > SNAPREC_REFS_MAX_BYTES)
+		return err_set(err, ERR_LIMIT, "a reference list of more than %u bytes",
+			SNAPREC_REFS_MAX_BYTES);
+	int rc = spill_reserve(&r->body, most, err);
 	if (rc != 0)
 		return rc;
-	size_t len_before = r->body.len;
+	size_t len_before = r->len;
 	append_entry(r, id, cr_len);
 	rc = id_table_add(&r->ids, open_ids(r), r->open_count, err);
 	if (rc != 0) {
-		r->body.len = len_before;
+		r->len = len_before;
 		return rc;
 	}
 	r->open_count++;
@@ -143,8 +148,8 @@ int snaprec_refs_finish(struct snaprec_refs *r, const uint8_t **body, size_t *bo
 		return rc;
 	hash_merkle((const uint8_t(*)[HASH_BYTES])r->segment_ids.data,
 		r->segment_ids.len / HASH_BYTES, refs_root);
-	*body = r->body.data;
-	*body_len = r->body.len;
+	*body = r->body.at;
+	*body_len = r->len;
 	*count = r->count;
 	return 0;
 }

@@ -437,7 +437,18 @@ void vault_close(struct vault *v)
 	domain_done(&v->domain);
 	epoch_forget(&v->key);
 	secret_wipe(&v->key, sizeof(v->key));
+	free(v->cache_dir);
 	free(v);
+}
+
+int vault_set_cache(struct vault *v, const char *dir, struct err *err)
+{
+	char *copy = strdup(dir);
+	if (copy == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	free(v->cache_dir);
+	v->cache_dir = copy;
+	return 0;
 }
 
 struct store *vault_store(struct vault *v)

@@ -76,6 +76,10 @@ void vault_close(struct vault *v);
  * begin of a session and vault_add_*() answer -ERR_CORRUPT. */
 const struct err *vault_no_header(const struct vault *v);
 
+/* Keep the index in ${dir} (this vault's alone) from one run to the next: index_cache.h.  Return 0
+ * or -ERR_NOMEM. */
+int vault_set_cache(struct vault *v, const char *dir, struct err *err);
+
 struct store *vault_store(struct vault *v);
 const struct sealed_key *vault_sealed_key(const struct vault *v);
 const struct domain *vault_domain(const struct vault *v);

@@ -18,6 +18,8 @@
 static const char *const classes[VAULT_INFO_CLASSES] = { "pk", "ix", "rf", "ev", "sn", "hs", "pr",
 	"se", "gc", "dd", "cf", "ks", "vh", "lg", "pa", "wb", "qr", "text", "other" };
 
+#define CLASS_INDEX 1
+
 struct counting {
 	struct vault_info *out;
 };
@@ -75,6 +77,7 @@ static void count_packs(
 	}
 	out->records = index_entry_count(m->index);
 	out->index_memory = index_memory(m->index);
+	out->index_mapped = index_mapped(m->index);
 	out->unknown_packs = id_set_count(m->there) - known;
 	out->missing_records = id_set_count(m->strays);
 }
@@ -148,6 +151,7 @@ int vault_info_get(
 		count_snapshots(&m.list, &info);
 		count_packs(&m, &view, &info);
 		count_lists(&view, &info);
+		info.index_segments = info.classes[CLASS_INDEX].objects;
 		collect_mark_done(&m);
 		*out = info;
 	}

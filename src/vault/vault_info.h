@@ -25,7 +25,9 @@ struct vault_info {
 	uint64_t snapshots, sources; /* live ones */
 	uint64_t pruned, voided;     /* snapshots on their way out */
 	uint64_t records;            /* places in the index */
-	uint64_t index_memory;       /* bytes it takes in memory */
+	uint64_t index_memory;       /* bytes that the index takes in memory */
+	uint64_t index_mapped;       /* of these, mapped from files: the kernel may drop them */
+	uint64_t index_segments;     /* objects it is read from */
 	uint64_t packs, pack_bytes;  /* not dead */
 	uint64_t live_bytes;         /* of records that are needed, each once */
 	uint64_t waste_bytes;        /* of records that are not, in these packs */

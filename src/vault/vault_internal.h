@@ -19,6 +19,7 @@ struct vault {
 	struct domain domain;     /* epoch 0 = no config was readable */
 	struct err header;        /* why the header cannot be had; code 0 = it is whole */
 	uint64_t ro_compat;       /* of the header: a bit we do not know forbids writing */
+	char *cache_dir;          /* owned; NULL = nothing is kept on this host */
 };
 
 /* May this version write to the vault?  Return 0, -ERR_UNSUPPORTED (the header asks for a newer

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
+#include "base/spill.h"
 #include "codec/text.h"
 #include "crypto/hash.h"
 #include "store/store.h"
@@ -23,10 +24,16 @@
  * (2) "good" holds a record only when its pack hashes to its name and the record to its ID.
  */
 
+/* The names of all objects, in memory that may lie in a file: there is one for each pack. */
+struct name {
+	uint64_t size;
+	uint64_t at; /* in text */
+};
+
 struct names {
-	char **at;
-	uint64_t *sizes;
-	size_t count, cap;
+	struct spill names; /* struct name */
+	struct spill text;  /* each with its NUL */
+	size_t count, len;
 	uint64_t bytes;
 	struct err *err;
 };
@@ -64,32 +71,28 @@ int verify_step(struct verify *v, uint64_t bytes, struct err *err)
 static int keep_name(void *arg, const char *name, uint64_t size)
 {
 	struct names *n = arg;
-	if (n->count == n->cap) {
-		size_t cap = n->cap == 0 ? 1024 : n->cap * 2;
-		char **at = reallocarray(n->at, cap, sizeof(*at));
-		if (at != NULL)
-			n->at = at;
-		uint64_t *sizes = reallocarray(n->sizes, cap, sizeof(*sizes));
-		if (sizes != NULL)
-			n->sizes = sizes;
-		if (at == NULL || sizes == NULL)
-			return err_set(n->err, ERR_NOMEM, "out of memory");
-		n->cap = cap;
-	}
-	n->at[n->count] = strdup(name);
-	if (n->at[n->count] == NULL)
-		return err_set(n->err, ERR_NOMEM, "out of memory");
-	n->sizes[n->count++] = size;
+	size_t len = strlen(name) + 1;
+	int rc = spill_reserve(&n->names, (n->count + 1) * sizeof(struct name), n->err);
+	if (rc == 0)
+		rc = spill_reserve(&n->text, n->len + len, n->err);
+	if (rc != 0)
+		return rc;
+	((struct name *)n->names.at)[n->count++] = (struct name){ .size = size, .at = n->len };
+	memcpy((char *)n->text.at + n->len, name, len);
+	n->len += len;
 	n->bytes += size;
 	return 0;
 }
 
 static void names_done(struct names *n)
 {
-	for (size_t i = 0; i < n->count; i++)
-		free(n->at[i]);
-	free(n->at);
-	free(n->sizes);
+	spill_done(&n->names);
+	spill_done(&n->text);
+}
+
+static const char *name_at(const struct names *n, size_t i)
+{
+	return (const char *)n->text.at + ((const struct name *)n->names.at)[i].at;
 }
 
 static int64_t now_s(void)
@@ -121,11 +124,12 @@ static int choose(struct verify *v, const struct names *n, bool **out, struct er
 	if (ids == NULL || items == NULL || at == NULL || left == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	for (size_t i = 0; i < n->count; i++) {
-		if (pack_hash(n->at[i], ids[count]) != 0)
+		const uint64_t size = ((const struct name *)n->names.at)[i].size;
+		if (pack_hash(name_at(n, i), ids[count]) != 0)
 			continue;
-		items[count] = (struct verify_ages_item){ .id = ids[count], .size = n->sizes[i] };
+		items[count] = (struct verify_ages_item){ .id = ids[count], .size = size };
 		at[count++] = i;
-		total += n->sizes[i];
+		total += size;
 	}
 	uint64_t budget = o->budget_bytes;
 	if (o->budget_percent > 0)
@@ -158,11 +162,13 @@ static int check_objects(struct verify *v, const struct names *n, struct err *er
 	CLEANUP(cleanup_free_p) bool *left = NULL;
 	int rc = v->opts->ages == NULL ? 0 : choose(v, n, &left, err);
 	for (size_t i = 0; rc == 0 && i < n->count; i++) {
+		const char *name = name_at(n, i);
+		const uint64_t size = ((const struct name *)n->names.at)[i].size;
 		v->result->objects++;
-		rc = left != NULL && left[i] ? verify_objects_left(v, n->at[i], n->sizes[i], err)
-					     : check_one(v, n->at[i], n->sizes[i], err);
+		rc = left != NULL && left[i] ? verify_objects_left(v, name, size, err)
+					     : check_one(v, name, size, err);
 		if (rc == 0)
-			rc = verify_step(v, n->sizes[i], err);
+			rc = verify_step(v, size, err);
 	}
 	return rc;
 }
@@ -289,7 +295,7 @@ static int check_ref(void *arg, const uint8_t id[32], uint32_t cr_len, struct er
 	(void)err; /* a missing record is counted, the walk goes on */
 	struct refs_check *c = arg;
 	memcpy(c->last, id, sizeof(c->last));
-	if (id_set_find(c->v->good, id) != cr_len) {
+	if (id_marks_find(c->v->good, id) != cr_len) {
 		if (c->missing++ == 0)
 			memcpy(c->first_missing, id, sizeof(c->first_missing));
 	}
@@ -392,8 +398,8 @@ static int check_live(struct verify *v, const struct snapshot *s, struct err *er
 }
 
 /* Everything in it opened and compared, unless that was done lately. */
-static int check_content(struct verify *v, struct fetch *f, const struct snapshot *s,
-	struct id_set *seen, struct err *err)
+static int check_content(
+	struct verify *v, const struct snapshot *s, struct id_set *seen, struct err *err)
 {
 	struct verify_ages *ages = v->opts->ages;
 	const uint64_t before = v->result->problems;
@@ -405,7 +411,7 @@ static int check_content(struct verify *v, struct fetch *f, const struct snapsho
 		v->result->left_snapshots++;
 		return 0;
 	}
-	int rc = verify_content_snapshot(v, f, s, seen, err);
+	int rc = verify_content_snapshot(v, s, seen, err);
 	if (rc == 0 && ages != NULL && !v->is_short)
 		verify_ages_set(ages, s->hash,
 			v->result->problems > before ? VERIFY_AGES_DAMAGED : now_s());
@@ -417,7 +423,6 @@ static int check_snapshots(struct verify *v, struct err *err)
 	struct snapshot_list list = { .at = NULL };
 	struct links links = { .at = NULL };
 	struct id_set *seen = NULL;
-	struct fetch *fetch = NULL;
 	int rc = snapshot_list_all(v->vault, bad_snapshot, v, &list, err);
 	if (rc == 0)
 		rc = load_links(v, &list, &links, err);
@@ -425,8 +430,6 @@ static int check_snapshots(struct verify *v, struct err *err)
 		verify_warning(v, "cf/", "no readable config: signers cannot be checked");
 	if (rc == 0)
 		rc = id_set_new(&seen, err);
-	if (rc == 0)
-		rc = fetch_new(v->vault, &fetch, err);
 	for (size_t i = 0; rc == 0 && i < list.count; i++) {
 		check_chain(v, &links, &list.at[i]);
 		if (list.at[i].fate != SNAPSHOT_LIVE)
@@ -434,9 +437,8 @@ static int check_snapshots(struct verify *v, struct err *err)
 		v->result->snapshots++;
 		rc = check_live(v, &list.at[i], err);
 		if (rc == 0)
-			rc = check_content(v, fetch, &list.at[i], seen, err);
+			rc = check_content(v, &list.at[i], seen, err);
 	}
-	fetch_free(fetch);
 	id_set_free(seen);
 	free(links.at);
 	snapshot_list_done(&list);
@@ -471,6 +473,22 @@ static void check_slots(struct verify *v)
 	}
 }
 
+/* The index gives the records their numbers, and is believed in nothing; without one (it cannot be
+ * read, which is told of its objects) they are kept by their IDs, in ${none}. */
+static int begin_good(struct verify *v, struct index **none, struct err *err)
+{
+	struct index *index = NULL;
+	struct err why = ERR_INIT;
+	int rc = fetch_new(v->vault, &v->fetch, err);
+	if (rc != 0)
+		return rc;
+	if (fetch_index(v->fetch, &index, &why) != 0) {
+		rc = index_new(none, err);
+		index = *none;
+	}
+	return rc != 0 ? rc : id_marks_new(index, &v->good, err);
+}
+
 int verify_run(struct vault *vault, const struct verify_opts *opts, struct verify_result *out,
 	struct err *err)
 {
@@ -480,7 +498,8 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 		.result = &result,
 		.object = BUF_INIT(STORE_MAX_OBJECT_BYTES) };
 	struct names names = { .err = err };
-	int rc = id_set_new(&v.good, err);
+	struct index *none = NULL;
+	int rc = begin_good(&v, &none, err);
 	if (rc == 0)
 		rc = id_set_new(&v.told, err);
 	if (rc == 0)
@@ -504,12 +523,14 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 		rc = err_set(err, ERR_NOMEM, "out of memory: not everything was verified");
 	names_done(&names);
 	collect_view_done(&v.lists);
-	id_set_free(v.good);
 	id_set_free(v.told);
 	free(v.damaged);
 	if (v.missing != NULL)
 		missing_done(v.missing);
 	free(v.missing);
+	id_marks_free(v.good);
+	fetch_free(v.fetch);
+	index_free(none);
 	if (rc == 0)
 		*out = result;
 	return rc;

@@ -21,7 +21,7 @@
 struct content {
 	struct verify *v;
 	const struct snapshot *snapshot;
-	struct id_set *refs;   /* the snapshot's reference list */
+	struct id_marks *refs; /* the snapshot's reference list */
 	struct digest *digest; /* of the file at hand */
 	struct hash *shape;    /* over the extents, for invariant 1 */
 	struct extent_bytes bytes;
@@ -30,7 +30,7 @@ struct content {
 
 static int check_listed(struct content *c, const struct ref *ref, struct err *err)
 {
-	if (id_set_find(c->refs, ref->id) != ref->cr_len)
+	if (id_marks_find(c->refs, ref->id) != ref->cr_len)
 		return err_set(
 			err, ERR_CORRUPT, "it names a record that is not in the reference list");
 	return 0;
@@ -142,12 +142,14 @@ static int walk(struct content *c, struct tree_reader *reader, struct id_set *se
 
 static int add_ref(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
 {
-	return id_set_add(arg, id, cr_len, NULL, err);
+	return id_marks_add(arg, id, cr_len, err);
 }
 
-int verify_content_snapshot(struct verify *v, struct fetch *f, const struct snapshot *s,
-	struct id_set *seen, struct err *err)
+int verify_content_snapshot(
+	struct verify *v, const struct snapshot *s, struct id_set *seen, struct err *err)
 {
+	struct fetch *f = v->fetch;
+	struct index *index = NULL;
 	struct content c = { .v = v, .snapshot = s, .shape = hash_new() };
 	struct snapshot_opened opened;
 	struct tree_reader *reader = NULL;
@@ -156,7 +158,9 @@ int verify_content_snapshot(struct verify *v, struct fetch *f, const struct snap
 	int rc = c.shape == NULL ? err_set(&why, ERR_NOMEM, "out of memory")
 				 : digest_new(ENTRY_DIGEST_SHA256, &c.digest, &why);
 	if (rc == 0)
-		rc = id_set_new(&c.refs, &why);
+		rc = fetch_index(f, &index, &why);
+	if (rc == 0)
+		rc = id_marks_new(index, &c.refs, &why);
 	if (rc == 0)
 		rc = snapshot_refs(v->vault, s, add_ref, c.refs, &why);
 	if (rc == 0)
@@ -168,7 +172,7 @@ int verify_content_snapshot(struct verify *v, struct fetch *f, const struct snap
 		rc = walk(&c, reader, seen, &why);
 	}
 	tree_reader_free(reader);
-	id_set_free(c.refs);
+	id_marks_free(c.refs);
 	hash_free(c.shape);
 	extent_bytes_done(&c.bytes);
 	digest_free(c.digest);

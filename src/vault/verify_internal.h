@@ -8,6 +8,7 @@
 #include "store/store.h"
 #include "vault/collect_view.h"
 #include "vault/fetch.h"
+#include "vault/id_marks.h"
 #include "vault/id_set.h"
 #include "vault/missing.h"
 #include "vault/snapshot.h"
@@ -18,7 +19,8 @@ struct verify {
 	const struct verify_opts *opts;
 	struct verify_result *result;
 	struct collect_view lists; /* of collection, at the begin */
-	struct id_set *good;     /* records whose bytes hash to their ID in a whole pack that is not
+	struct fetch *fetch;       /* owned */
+	struct id_marks *good;   /* records whose bytes hash to their ID in a whole pack that is not
 				  * dead, with length */
 	uint64_t done, total;    /* bytes, for progress */
 	struct buf object;       /* the one being checked; its memory serves the next */
@@ -50,7 +52,7 @@ int verify_parity_tell(struct verify *v, struct err *err);
 int verify_objects_left(struct verify *v, const char *name, uint64_t size, struct err *err);
 
 /* Walk a snapshot's tree and compare every file's digest.  ${seen}: contents compared before. */
-int verify_content_snapshot(struct verify *v, struct fetch *f, const struct snapshot *s,
-	struct id_set *seen, struct err *err);
+int verify_content_snapshot(
+	struct verify *v, const struct snapshot *s, struct id_set *seen, struct err *err);
 
 #endif

@@ -240,7 +240,7 @@ static int add_good(struct verify *v, const struct buf *found, struct err *why)
 	int rc = 0;
 	for (size_t at = 0; rc == 0 && at < found->len; at += FOUND_BYTES) {
 		const uint8_t *id = found->data + at;
-		rc = id_set_add(v->good, id, bytes_get32(id + HASH_BYTES), NULL, why);
+		rc = id_marks_add(v->good, id, bytes_get32(id + HASH_BYTES), why);
 	}
 	return rc;
 }
@@ -449,7 +449,7 @@ int verify_objects_left(struct verify *v, const char *name, uint64_t size, struc
 		return 0; /* as above */
 	bool is_dead = collect_view_is_dead(&v->lists, COLLECT_LIST_PACK, hash);
 	for (size_t i = 0; rc == 0 && !is_dead && i < footer.count; i++)
-		rc = id_set_add(v->good, footer.at[i].id, footer.at[i].cr_len, NULL, &why);
+		rc = id_marks_add(v->good, footer.at[i].id, footer.at[i].cr_len, &why);
 	v->result->left_packs++;
 	v->result->left_bytes += size;
 	fetch_footer_done(&footer);
