@@ -368,6 +368,8 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 	struct names names = { .err = err };
 	int rc = id_set_new(&v.good, err);
 	if (rc == 0)
+		rc = aside_new(&v.aside, err);
+	if (rc == 0)
 		rc = collect_view_look(vault, &v.lists, pass_over, NULL, err);
 	if (rc == 0)
 		rc = store_list(vault_store(vault), "", keep_name, &names, err);
@@ -385,6 +387,7 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 	names_done(&names);
 	collect_view_done(&v.lists);
 	id_set_free(v.good);
+	aside_free(v.aside);
 	if (rc == 0)
 		*out = result;
 	return rc;

@@ -4,6 +4,7 @@
 #ifndef VAULT_VERIFY_INTERNAL_H
 #define VAULT_VERIFY_INTERNAL_H
 
+#include "base/aside.h"
 #include "base/buf.h"
 #include "vault/collect_view.h"
 #include "vault/fetch.h"
@@ -20,6 +21,7 @@ struct verify {
 			       * dead, with length */
 	uint64_t done, total; /* bytes, for progress */
 	struct buf object;    /* the one being checked; its memory serves the next */
+	struct aside *aside;  /* for what is hashed meanwhile */
 	bool is_short;        /* something could not be looked at for lack of memory */
 };
 
