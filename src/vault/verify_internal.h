@@ -6,6 +6,7 @@
 
 #include "base/aside.h"
 #include "base/buf.h"
+#include "vault/block_memo.h"
 #include "vault/collect_view.h"
 #include "vault/fetch.h"
 #include "vault/id_set.h"
@@ -21,8 +22,9 @@ struct verify {
 			       * dead, with length */
 	uint64_t done, total; /* bytes, for progress */
 	struct buf object;    /* the one being checked; its memory serves the next */
-	struct aside *aside;  /* for what is hashed meanwhile */
-	bool is_short;        /* something could not be looked at for lack of memory */
+	struct block_memo *blocks; /* of contents compared before */
+	struct aside *aside;       /* for what is hashed meanwhile */
+	bool is_short;             /* something could not be looked at for lack of memory */
 };
 
 /* Tell a problem (or a warning) of an object and count it.  Lack of memory is no problem of the
