@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/aside.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -19,7 +20,11 @@
  * (2) last is the key given last; an ancestor of a later key was given exactly when it is a prefix
  *     of last.
  * (3) A file whose content is not what the digest says never gets its name.
+ * (4) The bytes of an extent are hashed on another thread while this one writes them: the digest
+ *     is that thread's until aside_wait(), behind which nothing reads them any more.
  */
+
+#define ASIDE_MIN_BYTES 65536 /* below it waking a thread costs more than the hash */
 
 struct run {
 	const struct restore_run_opts *opts;
@@ -28,7 +33,13 @@ struct run {
 	struct tree_reader *ancestors;
 	struct buf last; /* invariant 2 */
 	struct extent_bytes bytes;
-	struct digest *digest;  /* of the file at hand */
+	struct digest *digest; /* of the file at hand */
+	struct aside *aside;
+	struct piece {
+		struct digest *digest;
+		const uint8_t *data;
+		size_t len;
+	} piece;                /* invariant 4 */
 	uint64_t offset;        /* in the file at hand */
 	bool is_writer_failure; /* the last content error came from the target */
 };
@@ -78,6 +89,26 @@ static void tell_problem(
 		r->opts->on_problem(r->opts->arg, key, len, why);
 }
 
+static void hash_piece(void *arg)
+{
+	const struct piece *p = arg;
+	digest_add(p->digest, p->data, p->len);
+}
+
+/* Into the digest and the file, both at once where it pays. */
+static int give_data(struct run *r, const uint8_t *data, size_t len, struct err *err)
+{
+	r->piece = (struct piece){ r->digest, data, len };
+	if (len >= ASIDE_MIN_BYTES)
+		aside_begin(r->aside, hash_piece, &r->piece);
+	else
+		hash_piece(&r->piece);
+	int rc = restore_writer_data(r->opts->writer, r->offset, data, len, err);
+	aside_wait(r->aside);
+	r->is_writer_failure = rc != 0;
+	return rc;
+}
+
 static int give_extent(void *arg, const struct extent *x, struct err *err)
 {
 	struct run *r = arg;
@@ -94,12 +125,9 @@ static int give_extent(void *arg, const struct extent *x, struct err *err)
 	rc = extent_bytes_get(&r->bytes, x, &data, err);
 	if (rc != 0)
 		return rc;
-	digest_add(r->digest, data, (size_t)x->length);
-	rc = restore_writer_data(r->opts->writer, r->offset, data, (size_t)x->length, err);
-	if (rc != 0) {
-		r->is_writer_failure = true;
+	rc = give_data(r, data, (size_t)x->length, err);
+	if (rc != 0)
 		return rc;
-	}
 	r->offset += x->length;
 	r->result->bytes += x->length;
 	tell_progress(r);
@@ -326,6 +354,8 @@ int restore_run_tree(
 	extent_bytes_init(&r.bytes, opts->source);
 	int rc = digest_new(ENTRY_DIGEST_SHA256, &r.digest, err);
 	if (rc == 0)
+		rc = aside_new(&r.aside, err);
+	if (rc == 0)
 		rc = tree_reader_new(opts->source, opts->top, &r.reader, err);
 	if (rc == 0)
 		rc = tree_reader_new(opts->source, opts->top, &r.ancestors, err);
@@ -339,6 +369,7 @@ int restore_run_tree(
 	tree_reader_free(r.ancestors);
 	tree_reader_free(r.reader);
 	extent_bytes_done(&r.bytes);
+	aside_free(r.aside);
 	digest_free(r.digest);
 	buf_done(&r.last);
 	return rc;

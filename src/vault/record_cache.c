@@ -119,12 +119,27 @@ static void idle_take(struct record_cache *c, struct slot *s)
 		c->oldest = s->newer;
 }
 
+/* Out of the spare ones; the order of the others stays. */
+static struct buf take_spare_at(struct record_cache *c, size_t i)
+{
+	const struct buf taken = c->spare[i];
+	c->spare_count--;
+	memmove(&c->spare[i], &c->spare[i + 1], (c->spare_count - i) * sizeof(c->spare[0]));
+	c->spare_bytes -= taken.cap;
+	return taken;
+}
+
+/* The oldest go first: they fitted nothing that was opened since. */
 static void keep_spare(struct record_cache *c, struct buf *raw)
 {
-	if (raw->cap == 0 || c->spare_count == MAX_SPARE ||
-		c->spare_bytes + raw->cap > c->max_bytes / 4) {
+	const size_t most = c->max_bytes / 4;
+	if (raw->cap == 0 || raw->cap > most) {
 		buf_wipe(raw);
 		return;
+	}
+	while (c->spare_count == MAX_SPARE || c->spare_bytes + raw->cap > most) {
+		struct buf oldest = take_spare_at(c, 0);
+		buf_wipe(&oldest);
 	}
 	c->spare_bytes += raw->cap;
 	buf_clear(raw);
@@ -134,17 +149,15 @@ static void keep_spare(struct record_cache *c, struct buf *raw)
 /* The spare memory that fits ${room} bytes best, if one does well. */
 static void take_spare(struct record_cache *c, size_t room, struct buf *out)
 {
-	struct buf *best = NULL;
+	size_t best = c->spare_count;
 	for (size_t i = 0; i < c->spare_count; i++) {
-		struct buf *b = &c->spare[i];
-		if (b->cap >= room && b->cap / 2 <= room && (best == NULL || b->cap < best->cap))
-			best = b;
+		const struct buf *b = &c->spare[i];
+		if (b->cap >= room && b->cap / 2 <= room &&
+			(best == c->spare_count || b->cap < c->spare[best].cap))
+			best = i;
 	}
-	if (best == NULL)
-		return;
-	*out = *best;
-	*best = c->spare[--c->spare_count];
-	c->spare_bytes -= out->cap;
+	if (best < c->spare_count)
+		*out = take_spare_at(c, best);
 }
 
 /* Out of its bucket and free; it is in no idle list. */

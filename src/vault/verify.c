@@ -503,6 +503,10 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 	if (rc == 0)
 		rc = id_set_new(&v.told, err);
 	if (rc == 0)
+		rc = aside_new(&v.aside, err);
+	if (rc == 0)
+		rc = block_memo_new(&v.blocks, err);
+	if (rc == 0)
 		rc = collect_view_look(vault, &v.lists, pass_over, NULL, err);
 	if (rc == 0)
 		rc = store_list(vault_store(vault), "", keep_name, &names, err);
@@ -531,6 +535,8 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 	id_marks_free(v.good);
 	fetch_free(v.fetch);
 	index_free(none);
+	aside_free(v.aside);
+	block_memo_free(v.blocks);
 	if (rc == 0)
 		*out = result;
 	return rc;

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -6,6 +7,7 @@
 #include "base/err.h"
 #include "base/escape.h"
 #include "crypto/hash.h"
+#include "vault/block_memo.h"
 #include "vault/digest.h"
 #include "vault/extent_bytes.h"
 #include "vault/tree_reader.h"
@@ -16,7 +18,14 @@
  * INVARIANTS
  * (1) A file's content is read once for each distinct (digest, extents), over all snapshots.
  * (2) Every ref that the tree or an extent names is in the snapshot's reference list.
+ * (3) Of a file whose digest is one of blocks, pieces holds what is read of the open block and not
+ *     given to the digest yet, piece_bytes long; the digest stands at a block's begin.  Only a
+ *     block of more than MAX_PIECES is given as it comes (is_direct).
+ * (4) A leaf is remembered when all pieces of its block were opened and checked in this run: a
+ *     later block of the same pieces has the same bytes.
  */
+
+#define MAX_PIECES 512
 
 struct content {
 	struct verify *v;
@@ -25,7 +34,12 @@ struct content {
 	struct digest *digest; /* of the file at hand */
 	struct hash *shape;    /* over the extents, for invariant 1 */
 	struct extent_bytes bytes;
-	uint64_t length; /* of the extents so far */
+	uint64_t length;       /* of the extents so far */
+	struct extent *pieces; /* owned; MAX_PIECES */
+	size_t piece_count;
+	uint64_t piece_bytes; /* of the open block, given or not */
+	bool is_direct;
+	bool is_in_blocks; /* the file at hand */
 };
 
 static int check_listed(struct content *c, const struct ref *ref, struct err *err)
@@ -54,23 +68,84 @@ static int shape_extent(void *arg, const struct extent *x, struct err *err)
 	return 0;
 }
 
-static int read_extent(void *arg, const struct extent *x, struct err *err)
+/* Into the digest: opened, or zeros. */
+static int give_piece(struct content *c, const struct extent *x, struct err *err)
 {
-	struct content *c = arg;
-	c->length += x->length;
 	if (x->is_hole) {
 		digest_add_zeros(c->digest, x->length);
 		return 0;
 	}
-	int rc = check_listed(c, &x->ref, err);
-	if (rc != 0)
-		return rc;
 	const uint8_t *data = NULL;
-	rc = extent_bytes_get(&c->bytes, x, &data, err);
+	int rc = extent_bytes_get(&c->bytes, x, &data, err);
 	if (rc != 0)
 		return rc;
 	digest_add(c->digest, data, (size_t)x->length);
 	return verify_step(c->v, 0, err);
+}
+
+static int give_pieces(struct content *c, struct err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < c->piece_count; i++)
+		rc = give_piece(c, &c->pieces[i], err);
+	c->piece_count = 0;
+	return rc;
+}
+
+/* A whole block: by its leaf if it is known, else by its bytes. */
+static int end_block(struct content *c, struct err *err)
+{
+	uint8_t key[HASH_BYTES];
+	const bool is_kept = !c->is_direct;
+	if (is_kept) {
+		block_memo_key(c->pieces, c->piece_count, key);
+		const uint8_t *leaf = block_memo_find(c->v->blocks, key);
+		if (leaf != NULL) {
+			digest_add_leaf(c->digest, leaf);
+			c->piece_count = 0;
+			return verify_step(c->v, 0, err);
+		}
+	}
+	int rc = give_pieces(c, err);
+	if (rc == 0 && is_kept)
+		block_memo_add(c->v->blocks, key, digest_last_leaf(c->digest));
+	return rc;
+}
+
+/* Cut the extent at the ends of blocks. */
+static int add_pieces(struct content *c, const struct extent *x, struct err *err)
+{
+	struct extent left = *x;
+	int rc = 0;
+	while (rc == 0 && left.length > 0) {
+		const uint64_t room = DIGEST_BLOCK_BYTES - c->piece_bytes;
+		const uint64_t n = left.length < room ? left.length : room;
+		if (c->piece_count == MAX_PIECES) {
+			c->is_direct = true;
+			rc = give_pieces(c, err);
+		}
+		c->pieces[c->piece_count] = left;
+		c->pieces[c->piece_count++].length = n;
+		c->piece_bytes += n;
+		left.offset += n;
+		left.length -= n;
+		if (rc == 0 && c->piece_bytes == DIGEST_BLOCK_BYTES) {
+			rc = end_block(c, err);
+			c->piece_bytes = 0;
+			c->is_direct = false;
+		}
+	}
+	return rc;
+}
+
+static int read_extent(void *arg, const struct extent *x, struct err *err)
+{
+	struct content *c = arg;
+	c->length += x->length;
+	int rc = x->is_hole ? 0 : check_listed(c, &x->ref, err);
+	if (rc != 0)
+		return rc;
+	return c->is_in_blocks ? add_pieces(c, x, err) : give_piece(c, x, err);
 }
 
 static int check_file(struct content *c, struct tree_reader *reader, const struct entry *e,
@@ -87,8 +162,14 @@ static int check_file(struct content *c, struct tree_reader *reader, const struc
 		return rc;
 	digest_begin(c->digest, e->digest_kind);
 	c->length = 0;
+	c->is_in_blocks = e->digest_kind == ENTRY_DIGEST_BLOCKS;
+	c->is_direct = false;
+	c->piece_count = 0;
+	c->piece_bytes = 0;
 	uint8_t digest[HASH_BYTES];
 	rc = tree_reader_extents(reader, e, read_extent, c, err);
+	if (rc == 0)
+		rc = give_pieces(c, err); /* of the last block */
 	int ended = digest_end(c->digest, digest, rc == 0 ? err : NULL);
 	if (rc == 0)
 		rc = ended;
@@ -157,6 +238,9 @@ int verify_content_snapshot(
 	extent_bytes_init(&c.bytes, fetch_source(f));
 	int rc = c.shape == NULL ? err_set(&why, ERR_NOMEM, "out of memory")
 				 : digest_new(ENTRY_DIGEST_SHA256, &c.digest, &why);
+	c.pieces = calloc(MAX_PIECES, sizeof(*c.pieces));
+	if (rc == 0 && c.pieces == NULL)
+		rc = err_set(&why, ERR_NOMEM, "out of memory");
 	if (rc == 0)
 		rc = fetch_index(f, &index, &why);
 	if (rc == 0)
@@ -176,6 +260,9 @@ int verify_content_snapshot(
 	hash_free(c.shape);
 	extent_bytes_done(&c.bytes);
 	digest_free(c.digest);
+	if (c.pieces != NULL)
+		explicit_bzero(c.pieces, MAX_PIECES * sizeof(*c.pieces));
+	free(c.pieces);
 	if (vault_is_object_loss(rc)) {
 		verify_problem(v, s->object, &why);
 		return 0;

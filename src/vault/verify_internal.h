@@ -4,8 +4,10 @@
 #ifndef VAULT_VERIFY_INTERNAL_H
 #define VAULT_VERIFY_INTERNAL_H
 
+#include "base/aside.h"
 #include "base/buf.h"
 #include "store/store.h"
+#include "vault/block_memo.h"
 #include "vault/collect_view.h"
 #include "vault/fetch.h"
 #include "vault/id_marks.h"
@@ -29,6 +31,8 @@ struct verify {
 	struct id_set *told;     /* owned; SHA-256 of names of lost members that were told */
 	char (*damaged)[STORE_MAX_NAME_BYTES + 1]; /* owned; what parity may bring back */
 	size_t damaged_count;
+	struct block_memo *blocks; /* of contents compared before */
+	struct aside *aside;       /* for what is hashed meanwhile */
 };
 
 /* Tell a problem (or a warning) of an object and count it.  Lack of memory is no problem of the

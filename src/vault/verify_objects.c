@@ -1,9 +1,8 @@
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/aside.h"
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
@@ -249,8 +248,6 @@ static int add_good(struct verify *v, const struct buf *found, struct err *why)
 struct name_check {
 	const char *name;
 	const struct buf *object;
-	pthread_t thread;
-	bool has_thread;
 	int rc;
 	struct err why;
 };
@@ -267,31 +264,10 @@ static int check_hash(const char *name, const struct buf *object, struct err *wh
 	return 0;
 }
 
-static void *run_name_check(void *arg)
+static void run_name_check(void *arg)
 {
 	struct name_check *n = arg;
 	n->rc = check_hash(n->name, n->object, &n->why);
-	return NULL;
-}
-
-static void begin_name_check(struct name_check *n)
-{
-	sigset_t all, before;
-	(void)sigfillset(&all);                          /* cannot fail, neither do the masks */
-	(void)pthread_sigmask(SIG_BLOCK, &all, &before); /* signals are for the others */
-	n->has_thread = pthread_create(&n->thread, NULL, run_name_check, n) == 0;
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
-static int end_name_check(struct name_check *n, struct err *why)
-{
-	if (n->has_thread)
-		(void)pthread_join(n->thread, NULL); /* it was started */
-	else
-		(void)run_name_check(n); /* its verdict is read below */
-	if (n->rc != 0)
-		*why = n->why;
-	return n->rc;
 }
 
 static int check_pack(struct verify *v, const char *name, const struct buf *object, struct err *why)
@@ -299,13 +275,16 @@ static int check_pack(struct verify *v, const char *name, const struct buf *obje
 	struct pack_check c = { .found = BUF_INIT(PACK_MAX_BYTES), .data = object->data };
 	struct name_check hashed = { .name = name, .object = object };
 	int class = 0;
-	begin_name_check(&hashed);
+	aside_begin(v->aside, run_name_check, &hashed);
 	struct err footer_why = ERR_INIT;
 	int footer_rc = pack_footer_open(vault_sealed_key(v->vault), object->data, object->len,
 		object->len, &class, check_place, &c, &footer_why);
 	const char *hex = strrchr(name, '/');
 	uint8_t hash[HASH_BYTES];
-	int rc = end_name_check(&hashed, why);
+	aside_wait(v->aside);
+	int rc = hashed.rc;
+	if (rc != 0)
+		*why = hashed.why;
 	if (rc == 0 && (hex == NULL || strlen(name) != 3 + 2 + 1 + 64 ||
 			       strncmp(name + 3, hex + 1, 2) != 0))
 		rc = err_set(why, ERR_CORRUPT, "the pack lies in the wrong folder");

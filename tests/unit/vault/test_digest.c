@@ -108,3 +108,35 @@ Test(digest, one_that_was_ended_serves_for_a_file_of_any_kind)
 	}
 	digest_free(again);
 }
+
+Test(digest, a_block_that_is_known_by_its_leaf_counts_as_its_bytes)
+{
+	struct err err = ERR_INIT;
+	const size_t len = 3 * DIGEST_BLOCK_BYTES + 99;
+	uint8_t *data = malloc(len);
+	uint8_t want[32], got[32], leaf[3][32];
+	struct digest *d = NULL;
+	cr_assert(data != NULL);
+	for (size_t i = 0; i < len; i++)
+		data[i] = (uint8_t)(i * i >> 7);
+	memset(data + DIGEST_BLOCK_BYTES, 0, DIGEST_BLOCK_BYTES);
+	by_definition(data, len, want);
+	cr_assert(eq(int, digest_new(ENTRY_DIGEST_BLOCKS, &d, &err), 0));
+	for (size_t i = 0; i < 3; i++) {
+		if (i == 1)
+			digest_add_zeros(d, DIGEST_BLOCK_BYTES);
+		else
+			digest_add(d, data + i * DIGEST_BLOCK_BYTES, DIGEST_BLOCK_BYTES);
+		memcpy(leaf[i], digest_last_leaf(d), 32);
+	}
+	digest_add(d, data + len - 99, 99);
+	cr_assert(eq(int, digest_end(d, got, &err), 0));
+	cr_expect(memcmp(got, want, 32) == 0);
+	digest_add_leaf(d, leaf[0]);
+	digest_add_leaf(d, leaf[1]);
+	digest_add(d, data + 2 * DIGEST_BLOCK_BYTES, DIGEST_BLOCK_BYTES + 99);
+	cr_assert(eq(int, digest_end(d, got, &err), 0));
+	cr_expect(memcmp(got, want, 32) == 0);
+	digest_free(d);
+	free(data);
+}

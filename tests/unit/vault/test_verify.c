@@ -333,3 +333,53 @@ Test(verify, a_pack_that_is_left_must_be_there_and_damage_is_read_again)
 	cr_expect(ge(u64, part(ages, DAY_NS, -1, 0, &seen).problems, 1)); /* gone is seen */
 	verify_ages_free(ages);
 }
+
+/* Verify all content; *${ranges}: how many pieces of packs were read for it. */
+static void with_data(struct verify_result *result, struct seen *seen, uint64_t *ranges)
+{
+	struct err err = ERR_INIT;
+	struct verify_opts opts = { .arg = seen, .on_finding = on_finding, .sk = f.rk_sk };
+	memset(seen, 0, sizeof(*seen));
+	store_fault_reset(f.fault);
+	cr_assert(eq(int, verify_run(f.vault, &opts, result, &err), 0), "%s", err.msg);
+	*ranges = store_fault_count(f.fault, STORE_FAULT_GET_RANGE);
+}
+
+Test(verify, what_two_versions_of_a_large_file_share_is_opened_once_and_missed_in_both)
+{
+	const size_t len = (17u << 20) + 12345, more = 2u << 20;
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	struct verify_result result;
+	struct seen seen;
+	struct names n = { .count = 0 };
+	uint64_t once, grown, twice;
+	uint8_t *data = malloc(len + more);
+	cr_assert(data != NULL);
+	vault_fixture_noise(data, len + more, 3);
+	memset(data + (3u << 20), 0, 2u << 20); /* a hole over the ends of blocks */
+	struct fake_file shard = {
+		.path = "shard", .kind = ENTRY_FILE, .data = data, .len = len, .mtime_s = 3
+	};
+	cr_assert(eq(int, vault_fixture_backup(&f, &shard, 1, &r, &err), 0), "%s", err.msg);
+	with_data(&result, &seen, &once);
+	cr_expect(eq(int, seen.problems, 0));
+	shard.len = len + more;
+	shard.mtime_s = 4;
+	cr_assert(eq(int, vault_fixture_backup(&f, &shard, 1, &r, &err), 0), "%s", err.msg);
+	with_data(&result, &seen, &twice);
+	cr_expect(eq(int, seen.problems, 0), "%s", seen.object);
+	cr_expect(eq(u64, result.files, COUNT(files) + 2)); /* each version has its own digest */
+	grown = twice - once;
+	cr_expect(lt(u64, grown, once / 2), "%d reads, then %d more", (int)once, (int)grown);
+
+	/* a record that both versions need: the pack, both reference lists, both files */
+	cr_assert(eq(int, store_list(f.store, "pk/", keep, &n, &err), 0));
+	size_t largest = 0;
+	for (size_t i = 1; i < n.count; i++)
+		largest = n.sizes[i] > n.sizes[largest] ? i : largest;
+	cr_assert(eq(int, store_mem_flip(f.mem, n.at[largest], 4u << 20, &err), 0));
+	with_data(&result, &seen, &twice);
+	cr_expect(eq(int, seen.problems, 5));
+	free(data);
+}
