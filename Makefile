@@ -194,7 +194,7 @@ bench-agents: all ## the controller under 100 polling agents (BENCH_AGENTS, BENC
 	@tests/bench/agents.sh $(BUILD)
 lane-reference: all tools $(BUILD)/model/model_explore ## the independent reader, known answers, model, proof
 	@$(BUILD)/model/model_explore --quick
-	@$(MAKE) --no-print-directory -j$$(nproc) prove-programs
+	@$(MAKE) --no-print-directory -j$$(nproc) prove-built
 	@tests/prove/run.sh $(BUILD) --quick
 	@tests/reference/run.sh $(BUILD)
 lane-asan: ## unit tests and a smoke run under ASan and UBSan
@@ -227,8 +227,8 @@ $(BUILD)/tools/%: tests/tools/%.c $(TEST_HELPER_OBJ) $(LIB)
 # ---- the proof: longer than the tests -----------------------------------------------------------
 PROVE_PARTS_ALL := bits power faults kill9 forged programs hostile
 PROVE_PROGRAMS := $(PROVE_PARTS_ALL:%=$(BUILD)/prove/%)
-.PHONY: prove prove-quick prove-programs $(PROVE_PARTS_ALL:%=prove-%)
-prove-programs: $(PROVE_PROGRAMS)
+.PHONY: prove prove-quick prove-built $(PROVE_PARTS_ALL:%=prove-%)
+prove-built: $(PROVE_PROGRAMS)
 prove: $(PROVE_PROGRAMS) ## the whole proof in slices, goes on where it was (PROVE_S, PROVE_TOTAL_S, SEED)
 	@tests/prove/run.sh $(BUILD)
 prove-quick: $(PROVE_PROGRAMS) ## the part of it that is in `make test`

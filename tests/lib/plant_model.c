@@ -207,6 +207,18 @@ int plant_model_backup(struct plant_model *p, struct err *err)
 	return 0;
 }
 
+/* What earlier orders took is taken now: a snapshot that is still listed stays until it is asked
+ * for again, whatever an order that a crash lost had said.  */
+static void forget_orders(struct plant_model *p, const struct snapshot_list *list)
+{
+	for (size_t k = 0; k < p->snap_count; k++) {
+		for (size_t i = 0; i < list->count; i++) {
+			if (memcmp(p->snaps[k].hash, list->at[i].hash, 32) == 0)
+				p->snaps[k].is_going = false;
+		}
+	}
+}
+
 /* The snapshots that nothing keeps: those of the model, and what failed backups left. */
 static int prune_list(
 	struct plant_model *p, const struct snapshot_list *list, size_t keep, struct err *err)
@@ -237,6 +249,7 @@ int plant_model_prune(struct plant_model *p, size_t keep, struct err *err)
 		rc = snapshot_list(p->f.vault, NULL, NULL, &list, err);
 	if (rc != 0)
 		return rc;
+	forget_orders(p, &list);
 	rc = prune_list(p, &list, keep, err);
 	snapshot_list_done(&list);
 	size_t left = 0;
