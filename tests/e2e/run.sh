@@ -21,10 +21,17 @@ for script in "$here"/*.sh; do
 	[[ " ${scripts[*]} " == *"/$(basename "$script") "* ]] && continue
 	scripts+=("$script")
 done
+# Scripts that make clusters by the dozen do it in memory where there is room: half of their CPU
+# was ext4 looking for inodes that were not just given back.
+shm=$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
+[ "${shm:-0}" -ge 4194304 ] && [ -w /dev/shm ] && export HOLDFAST_ROOMY_MEMORY=/dev/shm
 # shellcheck disable=SC2016 # the inner shell expands it
 printf '%s\0' "${scripts[@]}" | xargs -0 -r -P"$((2 * $(nproc)))" -n1 bash -c '
 	name=$(basename "$2")
 	begin=$(date +%s)
+	case $name in
+	demo.sh | drill.sh) export TMPDIR=${TMPDIR:-${HOLDFAST_ROOMY_MEMORY:-/tmp}} ;;
+	esac
 	"$2" "$1" >"$0/$name.out" 2>&1 </dev/null
 	echo "$? $(($(date +%s) - begin))" >"$0/$name.rc"' "$outs" "$build"
 for script in "${scripts[@]}"; do
