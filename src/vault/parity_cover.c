@@ -125,7 +125,7 @@ static int compare_groups(const void *left, const void *right)
 
 static bool is_of_group(const struct group *g, const struct parity *p)
 {
-	return g->parity != NULL && memcmp(g->parity->group, p->group, 32) == 0;
+	return memcmp(g->parity->group, p->group, 32) == 0;
 }
 
 static int find_groups(struct cover *c, struct err *err)
@@ -154,7 +154,7 @@ static bool is_whole(const struct cover *c, const struct group *g)
 {
 	bool is_needed = false;
 	const struct parity *p = g->parity;
-	if (p == NULL || p->rows != c->opts->rows || g->there != (1u << p->rows) - 1)
+	if (p->rows != c->opts->rows || g->there != (1u << p->rows) - 1)
 		return false;
 	for (size_t i = 0; i < p->count; i++) {
 		const struct object *o = find_object(c, p->at[i].name);
@@ -168,11 +168,12 @@ static bool is_whole(const struct cover *c, const struct group *g)
 /* What stays covers its members; the others' classes are known from their groups all the same. */
 static void mark_members(struct cover *c, const struct group *g, bool is_covered)
 {
-	for (size_t i = 0; i < g->parity->count; i++) {
-		struct object *o = find_object(c, g->parity->at[i].name);
+	const struct parity *p = g->parity;
+	for (size_t i = 0; i < p->count; i++) {
+		struct object *o = find_object(c, p->at[i].name);
 		if (o == NULL)
 			continue;
-		o->class = g->parity->class;
+		o->class = p->class;
 		o->has_class = true;
 		if (g->is_kept)
 			o->is_covered = is_covered;
