@@ -132,7 +132,7 @@ static const struct cli_option options[] = {
 const struct cli_verb cmd_vault_info_verb = {
 	.name = "vault info",
 	.arguments = "",
-	.summary = "tell what the vault holds: objects, needed and wasted bytes, the index, sessions",
+	.summary = "tell what the vault holds: objects, bytes needed and wasted, index, sessions",
 	.about = "Reads the lists of every snapshot, no content. What is not needed comes back "
 		 "with 'holdfast gc'.",
 	.json = "one object",

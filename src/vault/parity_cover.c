@@ -133,6 +133,7 @@ static int find_groups(struct cover *c, struct err *err)
 	c->groups = calloc(c->set.count + 1, sizeof(*c->groups));
 	if (c->groups == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
+	c->group_count = 0;
 	for (size_t i = 0; i < c->set.count; i++) {
 		const struct parity *p = &c->set.at[i].parity;
 		size_t g = 0;
