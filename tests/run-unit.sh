@@ -12,11 +12,18 @@ echo 'leak:libcriterion' >"$outs/lsan.supp"
 export LSAN_OPTIONS="suppressions=$outs/lsan.supp:print_suppressions=0"
 export UBSAN_OPTIONS="log_path=$logs/ubsan:print_stacktrace=1"
 passed=0 failed=0 programs=0
+# the longest begin first, so that none of them is left alone at the end
+long='/test_(drill|postgres|restore_writer|files_walk|demo_plant|copy|repair|db_sqlite)$'
+ordered=()
+for program in "$@"; do [[ $program =~ $long ]] && ordered+=("$program"); done
+for program in "$@"; do [[ $program =~ $long ]] || ordered+=("$program"); done
 # shellcheck disable=SC2016 # the inner shell expands it
-printf '%s\0' "$@" | xargs -0 -r -P"$(nproc)" -n1 bash -c '
+printf '%s\0' "${ordered[@]}" | xargs -0 -r -P"$(nproc)" -n1 bash -c '
 	name=$(tr / _ <<<"$1")
+	begin=$EPOCHREALTIME
 	"$1" --color=never -j1 >"$0/$name.out" 2>&1 </dev/null
-	echo $? >"$0/$name.rc"' "$outs"
+	echo $? >"$0/$name.rc"
+	echo "$(((${EPOCHREALTIME/./} - ${begin/./}) / 1000)) ms ${1##*/}" >"$0/$name.time"' "$outs"
 for program in "$@"; do
 	programs=$((programs + 1))
 	name=$(tr / _ <<<"$program")
@@ -38,5 +45,6 @@ if compgen -G "$logs/*" >/dev/null; then
 	failed=$((failed + 1))
 fi
 [ $programs -gt 0 ] || { echo "FAIL no test program given"; failed=1; }
+[ $programs -lt 20 ] || cat "$outs"/*.time | sort -rn | head -n 12 | sed 's/^/slow: /'
 echo "unit: $passed passed, $failed failed"
 [ $failed -eq 0 ]

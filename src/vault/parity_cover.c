@@ -487,11 +487,12 @@ int parity_cover_tend(struct vault *v, struct err *err)
 	rc = parity_cover_run(v, &opts, &r, err);
 	if (rc != 0)
 		return err_wrap(err, "parity could not be brought up to date");
-	if (r.held == 0)
+	if (r.held + r.damaged == 0)
 		return 0;
+	/* one in no group too: what is to be deleted may hold the same records */
 	err_set(err, ERR_CORRUPT,
-		"objects with parity are damaged or lost (groups: %llu), and what is to be deleted "
-		"may repair them",
-		(unsigned long long)r.held);
+		"objects are damaged or lost (%llu in no group, groups of others: %llu), and what "
+		"is to be deleted may repair them",
+		(unsigned long long)r.damaged, (unsigned long long)r.held);
 	return err_hint(err, "run 'holdfast repair' first; nothing was deleted");
 }

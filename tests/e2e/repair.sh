@@ -8,8 +8,8 @@ V=$SCRATCH/vault
 new_vault "$V"
 export HOLDFAST_VAULT=$V
 mkdir "$SCRATCH/src"
-head -c 900000 /dev/urandom >"$SCRATCH/src/shard 1.arc"
-head -c 900000 /dev/urandom >"$SCRATCH/src/shard 2.arc"
+head -c 1000000 /dev/urandom >"$SCRATCH/src/shard 1.arc"
+head -c 700000 /dev/urandom >"$SCRATCH/src/shard 2.arc"
 printf 'batch 1\n' >"$SCRATCH/src/1.evt"
 
 # rot FILE [OFFSET]: change one byte, in the middle or at OFFSET
@@ -145,11 +145,18 @@ expect 0 "equal" diff -r "$SCRATCH/src" "$SCRATCH/back$SCRATCH/src"
 # with collection: parity follows what goes, and is not let go of while it may be needed
 rm -rf "$V" && cp -a "$SCRATCH/copy" "$V"
 rm -rf "$SCRATCH/state"
-head -c 900000 /dev/urandom >"$SCRATCH/src/shard 1.arc"
+head -c 1000000 /dev/urandom >"$SCRATCH/src/shard 1.arc" # most of the first pack is waste now
 expect 0 "third backup" "$HF" backup --source a "$SCRATCH/src"
 expect 0 "parity of it" "$HF" parity --rows 2
 expect 0 "retention" "$HF" retention apply --keep-last 1 --min-keep 0s --approve test
 expect 0 "collection" "$HF" gc
+rm -rf "$SCRATCH/before" && cp -a "$V" "$SCRATCH/before"
+# the repacked pack, in no group yet: what it holds is in the one that goes
+rot "$(largest pk 3)" 100
+expect 14 "collection deletes nothing beside damage" "$HF" gc --grace 0s
+says "collection deletes nothing beside damage" "holdfast repair"
+rm -rf "$V" && cp -a "$SCRATCH/before" "$V"
+# the third backup's, in a group with the one that goes
 rot "$(largest pk 2)" 100
 expect 14 "collection deletes nothing beside damage" "$HF" gc --grace 0s
 says "collection deletes nothing beside damage" "holdfast repair"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Run every end-to-end script on the programs in BUILD (default build/release), two at a time for each
+# Run every end-to-end script on the programs in BUILD (default build/release), three at a time for each
 # processor, since they mostly wait; one line each, then the sum.  Scripts: everything beside this one but the
 # shared ones (lib.sh, netlib.sh) and smoke.sh.
 set -u
@@ -11,7 +11,7 @@ export HOLDFAST_SCHEMAS_SEEN=$outs/schemas
 passed=0 failed=0
 # the longest begin first, so that none of them is left alone at the end
 scripts=()
-for name in demo drill network_keys network network_verbs faults; do
+for name in demo network_chaos drill network_keys network network_verbs faults; do
 	scripts+=("$here/$name.sh")
 done
 for script in "$here"/*.sh; do
@@ -26,7 +26,7 @@ done
 shm=$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
 [ "${shm:-0}" -ge 4194304 ] && [ -w /dev/shm ] && export HOLDFAST_ROOMY_MEMORY=/dev/shm
 # shellcheck disable=SC2016 # the inner shell expands it
-printf '%s\0' "${scripts[@]}" | xargs -0 -r -P"$((2 * $(nproc)))" -n1 bash -c '
+printf '%s\0' "${scripts[@]}" | xargs -0 -r -P"$((3 * $(nproc)))" -n1 bash -c '
 	name=$(basename "$2")
 	begin=$(date +%s)
 	case $name in
