@@ -64,7 +64,8 @@ static int mark_all(struct vault *v, struct collect_mark *m, struct err *err)
 		if (rc != 0)
 			(void)err_wrap(err, "snapshot '%s'", s->object);
 	}
-	m->segments = id_set_count(seen);
+	if (rc == 0)
+		m->segments = id_set_count(seen);
 	id_set_free(seen);
 	return rc;
 }

@@ -64,9 +64,9 @@ expect 0 "SIGTERM is heard at once" until_true 5 is_ended
 wait "$line3"
 is "the agent ends" 0 $?
 
-# ---- SIGTERM in the middle of a transfer that would take a minute and a half
+# ---- SIGTERM in the middle of a transfer that would take half a minute
 cp "$SCRATCH/line3.conf" "$SCRATCH/line3.full"
-head -c 24000000 /dev/urandom >"$S/late.bin"
+head -c 9000000 /dev/urandom >"$S/late.bin"
 echo 'limits = { bytes_per_s = "256KiB"; };' >>"$SCRATCH/line3.conf"
 start_agent line3
 line3=$AGENT_PID
@@ -74,7 +74,7 @@ python3 "$NET_PY/ask.py" POST /api/v1/jobs '{"agent": "line3", "source": "plant"
 slow=$(grep -oE '"id": ?"[0-9a-f]{32}"' "$SCRATCH/slow" | head -n 1 | grep -oE '[0-9a-f]{32}')
 # shellcheck disable=SC2317 # until_true calls it
 is_sending() { "$HF" job show "$slow" --json | grep -qE '"sent_bytes": ?[1-9]'; }
-expect 0 "the transfer has begun" until_true 60 is_sending
+expect 0 "the transfer has begun" until_true 34 is_sending
 kill -TERM "$line3"
 expect 0 "SIGTERM is heard in a transfer" until_true 9 is_ended
 wait "$line3"
