@@ -3,23 +3,9 @@
 # that run, and after all of it everything that was acknowledged comes back whole.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-SCHEMA=$TREE/docs/schema
 V=$SCRATCH/vault
 ROUNDS=${COLLECT_ROUNDS:-16}
 
-json() { # json STATUS SCHEMA COMMAND...: its output fits the schema; kept in $SCRATCH/json
-	local status=$1 schema=$2 got
-	shift 2
-	"$@" --json >"$SCRATCH/json" 2>"$SCRATCH/json.err" </dev/null
-	got=$?
-	if [ $got -ne "$status" ]; then
-		not_ok "json $*: exit $got instead of $status" "$(cat "$SCRATCH/json.err")"
-	elif OUT=$(python3 "$TREE/tests/e2e/check_json.py" "$SCHEMA" "$schema" <"$SCRATCH/json" 2>&1); then
-		ok
-	else
-		not_ok "json $*" "$OUT"
-	fi
-}
 field() { # field EXPRESSION over o, the object of the last json
 	python3 -c '
 import json, sys

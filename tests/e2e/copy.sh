@@ -6,20 +6,6 @@
 V=$SCRATCH/vault
 R=$SCRATCH/replica
 
-json() { # json STATUS SCHEMA COMMAND...: its output fits the schema; kept in $SCRATCH/json
-	local status=$1 schema=$2 got
-	shift 2
-	"$@" --json >"$SCRATCH/json" 2>"$SCRATCH/json.err" </dev/null
-	got=$?
-	if [ $got -ne "$status" ]; then
-		not_ok "json $*: exit $got instead of $status" "$(cat "$SCRATCH/json.err")"
-	elif OUT=$(python3 "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" "$schema" \
-		<"$SCRATCH/json" 2>&1); then
-		ok
-	else
-		not_ok "json $*" "$OUT"
-	fi
-}
 holds() { # name EXPRESSION over o, the last object of the last json
 	local got
 	got=$(python3 -c '

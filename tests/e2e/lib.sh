@@ -66,3 +66,19 @@ take_shim() {
 	SHIM=$SHIMS/faultshim.so
 	cp "$TOOLS/faultshim.so" "$SHIM"
 }
+
+# json STATUS SCHEMA COMMAND...: each line it prints fits the schema; kept in $SCRATCH/json
+json() {
+	local status=$1 schema=$2 got
+	shift 2
+	"$@" --json >"$SCRATCH/json" 2>"$SCRATCH/json.err" </dev/null
+	got=$?
+	if [ $got -ne "$status" ]; then
+		not_ok "json $*: exit $got instead of $status" "$(cat "$SCRATCH/json.err")"
+	elif OUT=$(python3 "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" "$schema" \
+		<"$SCRATCH/json" 2>&1); then
+		ok
+	else
+		not_ok "json $*" "$OUT"
+	fi
+}

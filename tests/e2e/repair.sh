@@ -3,7 +3,6 @@
 # kill at any moment is carried on; what is lost is named, and healed by a backup from any host.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-SCHEMA=$TREE/docs/schema
 V=$SCRATCH/vault
 new_vault "$V"
 export HOLDFAST_VAULT=$V
@@ -25,19 +24,6 @@ with open(sys.argv[1], "r+b") as f:
     f.seek(at)
     f.write(bytes([b[0] ^ 0x10]))
 PY
-}
-json() { # json STATUS SCHEMA COMMAND...: each line fits the schema; kept in $SCRATCH/json
-	local status=$1 schema=$2 got
-	shift 2
-	"$@" --json >"$SCRATCH/json" 2>"$SCRATCH/json.err" </dev/null
-	got=$?
-	if [ $got -ne "$status" ]; then
-		not_ok "json $*: exit $got instead of $status" "$(cat "$SCRATCH/json.err")"
-	elif OUT=$(python3 "$TREE/tests/e2e/check_json.py" "$SCHEMA" "$schema" <"$SCRATCH/json" 2>&1); then
-		ok
-	else
-		not_ok "json $*" "$OUT"
-	fi
 }
 field() { # field EXPRESSION over o, the summary of the last json
 	python3 -c '

@@ -269,7 +269,7 @@ void drill_fixture_make(void)
 	(void)snprintf(dir, sizeof(dir), "%s/drill test XXXXXX", scratch_top());
 	must(mkdtemp(dir) == NULL, NULL, dir);
 	must(setenv(ENV_NAME, dir, 1), NULL, dir);
-	must(mkdir(place("work", path), 0700), NULL, path);
+	must(mkdir(place("drills", path), 0700), NULL, path);
 	must(mkdir(place("reports", path), 0700), NULL, path);
 	const struct store_local_opts create = { .create = true };
 	must(store_local_open(place("vault", path), &create, &store, &err), &err, path);
@@ -298,7 +298,7 @@ void drill_fixture_clear(void)
 {
 	char path[PATH_MAX];
 	int top = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	must(erase_tree_run(top, place("work", path) + 1, NULL, NULL), NULL, path);
+	must(erase_tree_run(top, place("drills", path) + 1, NULL, NULL), NULL, path);
 	must(mkdir(path, 0700), NULL, path);
 	(void)close(top);
 }
@@ -307,7 +307,7 @@ int drill_fixture_left(void)
 {
 	char path[PATH_MAX];
 	int count = -2; /* . and .. */
-	DIR *d = opendir(place("work", path));
+	DIR *d = opendir(place("drills", path));
 	must(d == NULL, NULL, path);
 	for (const struct dirent *de = readdir(d); de != NULL; de = readdir(d)) {
 		if (de->d_name[0] != '.')
@@ -344,7 +344,7 @@ int drill_fixture_run(
 	const struct drill_points points = drill_points_near_make(&near);
 	struct drill_opts o = { .plan = plan,
 		.points = &points,
-		.work = place("work", work),
+		.work = place("drills", work),
 		.reports = place("reports", reports),
 		.tool = "holdfast test",
 		.trigger = REPORT_TRIGGER_MANUAL };
