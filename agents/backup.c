@@ -50,6 +50,8 @@ struct run {
 	int64_t scan_start_ns;
 	struct backup_result result;
 	bool warned_cache;
+	bool is_reading;      /* a file, of which read_bytes - read_before are there */
+	uint64_t read_before; /* read_bytes when it began */
 };
 
 static void warn(struct run *r, const struct source_item *item, const char *why)
@@ -62,25 +64,30 @@ static void warn(struct run *r, const struct source_item *item, const char *why)
 	r->opts->on_warning(r->opts->arg, (const char *)path.data, path.len, why);
 }
 
-static bool is_stopped(void *arg)
-{
-	const struct run *r = arg;
-	return r->opts->is_stopped != NULL && r->opts->is_stopped(r->opts->arg);
-}
-
 static void tell_progress(struct run *r)
 {
 	struct uploader_stats sent = { .sealed_records = 0 };
+	uint64_t bytes = r->result.bytes;
 	if (r->opts->on_progress == NULL)
 		return;
 	if (r->uploader != NULL)
 		uploader_get_stats(r->uploader, &sent);
+	if (r->is_reading)
+		bytes += r->result.read_bytes - r->read_before;
 	struct backup_progress p = { .files = r->result.files,
 		.unchanged_files = r->result.unchanged_files,
-		.bytes = r->result.bytes,
+		.bytes = bytes,
 		.read_bytes = r->result.read_bytes,
 		.sent_bytes = sent.sent.sent_bytes };
 	r->opts->on_progress(r->opts->arg, &p);
+}
+
+/* Asked within a large file and while a batch is on its way, where minutes may pass. */
+static bool is_stopped(void *arg)
+{
+	struct run *r = arg;
+	tell_progress(r);
+	return r->opts->is_stopped != NULL && r->opts->is_stopped(r->opts->arg);
 }
 
 /* Give every entry that waits for nothing to the tree and to the next run's cache. */
@@ -217,7 +224,10 @@ static int find_content(
 			(*out)->size = item->entry.size;
 		return rc != 0 ? rc : 1;
 	}
+	r->is_reading = true;
+	r->read_before = r->result.read_bytes;
 	rc = backup_file_read(r->file, r->source, item, out, err);
+	r->is_reading = false;
 	if (rc == 0)
 		r->result.new_files--;
 	return rc;
@@ -231,7 +241,6 @@ static int queue_entry(
 	r->result.others += item->entry.kind != ENTRY_FILE && item->entry.kind != ENTRY_DIR;
 	if (content != NULL)
 		r->result.bytes += content->size;
-	tell_progress(r);
 	if (r->opts->is_dry_run)
 		return 0;
 	int rc = backup_queue_push(r->queue, item, content, err);
@@ -360,8 +369,8 @@ static int set_up(struct run *r, const uint8_t *base, struct err *err)
 		.k_mle = o->keys->k_mle,
 		.check = o->check,
 		.cache = r->chunks,
-		.is_stopped = o->is_stopped,
-		.arg = o->arg };
+		.is_stopped = is_stopped,
+		.arg = r };
 	rc = uploader_new(&up, &r->uploader, err);
 	if (rc != 0)
 		return rc;

@@ -25,6 +25,7 @@ static int make_label(const struct backup_commit *c, const struct backup_result 
 	l.files = result->files;
 	l.dirs = result->dirs;
 	l.others = result->others;
+	l.left_out = result->left_out;
 	uploader_get_stats(c->uploader, &stats);
 	l.new_bytes = stats.sent.sent_bytes;
 	return label_encode(&l, label, err);

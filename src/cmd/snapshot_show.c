@@ -43,11 +43,12 @@ json_t *snapshot_show_object(const struct snapshot *s)
 		"source", name_of(l->source), "host", name_of(l->host), "seq",
 		(json_int_t)s->record.seq, "time", time_of(s->body.receipt_ns), "paths",
 		list_of(l->paths, l->path_count));
-	json_t *more = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "tags",
+	json_t *more = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "tags",
 		list_of(l->tags, l->tag_count), "files", (json_int_t)l->files, "dirs",
 		(json_int_t)l->dirs, "others", (json_int_t)l->others, "bytes",
-		(json_int_t)s->record.raw_bytes, "new_bytes", (json_int_t)l->new_bytes, "forked",
-		(int)s->is_forked, "signer_known", (int)s->is_signer_known);
+		(json_int_t)s->record.raw_bytes, "new_bytes", (json_int_t)l->new_bytes, "left_out",
+		(json_int_t)l->left_out, "forked", (int)s->is_forked, "signer_known",
+		(int)s->is_signer_known);
 	if (o == NULL || more == NULL || json_object_update_new(o, more) != 0) {
 		json_decref(o);
 		return NULL;
@@ -158,6 +159,17 @@ static void print_text(struct console *c, const char *name, const char *text)
 	console_print(c, "\n");
 }
 
+/* One that repair or salvage made partial has no count. */
+static void print_partial(struct console *c, uint64_t left_out)
+{
+	char names[HUMAN_BYTES] = "";
+	if (left_out > 0)
+		(void)snprintf(names, sizeof(names), "%llu name%s, ", (unsigned long long)left_out,
+			left_out == 1 ? "" : "s"); /* fits */
+	console_print(c, "%-14s PARTIAL: %swhat the backup could not read is left out\n", "content",
+		names);
+}
+
 void snapshot_show_text(struct console *c, const struct snapshot *s)
 {
 	char when[HUMAN_BYTES];
@@ -180,8 +192,7 @@ void snapshot_show_text(struct console *c, const struct snapshot *s)
 		(unsigned long long)l->files, (unsigned long long)l->dirs,
 		(unsigned long long)l->others);
 	if ((r->flags & SNAPREC_PARTIAL) != 0)
-		console_print(c, "%-14s PARTIAL: the backup left out what it could not read\n",
-			"content");
+		print_partial(c, l->left_out);
 	console_print(c, "%-14s %s", "size", human_size(size, r->raw_bytes));
 	console_print(c, ", %s of it new in the vault\n", human_size(size, l->new_bytes));
 	console_print(c, "%-14s %llu\n", "references", (unsigned long long)r->ref_count);

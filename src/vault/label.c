@@ -15,10 +15,12 @@ enum label_tag {
 	LABEL_TAG_TAG = 4,  /* repeats */
 	LABEL_TAG_COUNTS = 5,
 	LABEL_TAG_TOOL = 6,
-	LABEL_TAG_KEEP = 128, /* from here on: unknown ones are skipped */
+	LABEL_TAG_LEFT_OUT = 7, /* absent = none */
+	LABEL_TAG_KEEP = 128,   /* from here on: unknown ones are skipped */
 };
 
 #define LABEL_COUNTS_BYTES 32
+#define LABEL_LEFT_OUT_BYTES 8
 
 static int add_text(struct buf *out, enum label_tag tag, const char *text, struct err *err)
 {
@@ -60,7 +62,12 @@ int label_encode(const struct label *l, struct buf *out, struct err *err)
 		rc = add_list(out, LABEL_TAG_TAG, l->tags, l->tag_count, err);
 	if (rc == 0)
 		rc = wire_add_tlv(out, LABEL_TAG_COUNTS, counts, sizeof(counts), err);
-	return rc != 0 ? rc : add_text(out, LABEL_TAG_TOOL, l->tool, err);
+	if (rc == 0)
+		rc = add_text(out, LABEL_TAG_TOOL, l->tool, err);
+	if (rc != 0 || l->left_out == 0)
+		return rc;
+	bytes_put64(counts, l->left_out);
+	return wire_add_tlv(out, LABEL_TAG_LEFT_OUT, counts, LABEL_LEFT_OUT_BYTES, err);
 }
 
 static int take_text(struct wire *value, char **out, struct err *err)
@@ -115,6 +122,13 @@ static int take_one(struct label *l, uint8_t tag, struct wire *value, struct err
 		return 0;
 	case LABEL_TAG_TOOL:
 		return take_text(value, &l->tool, err);
+	case LABEL_TAG_LEFT_OUT:
+		if (value->left == LABEL_LEFT_OUT_BYTES)
+			l->left_out = bytes_get64(value->p);
+		if (l->left_out == 0)
+			return err_set(err, ERR_CORRUPT,
+				"label: the count of names left out is 0 or no number");
+		return 0;
 	default:
 		if (tag >= LABEL_TAG_KEEP)
 			return 0;

@@ -24,6 +24,7 @@ struct label {
 	size_t tag_count;
 	uint64_t files, dirs, others; /* entries at capture */
 	uint64_t new_bytes;           /* record bytes this backup stored */
+	uint64_t left_out;            /* names that should be in it and are not */
 };
 
 /* Append the TLVs.  Return 0, -ERR_LIMIT or as buf_add(). */

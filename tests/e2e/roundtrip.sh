@@ -25,6 +25,7 @@ expect 3 "a given path that is not there" "$HF" backup --source lacking "$SCRATC
 	"$SCRATCH/not-there"
 expect 0 "that one is partial" "$HF" snapshot show latest --source lacking --json
 says "that one is partial" '"partial":true'
+says "and what it lacks is counted" '"left_out":1'
 expect 0 "verify" "$HF" verify
 expect 0 "verify --data" "$HF" verify --data
 

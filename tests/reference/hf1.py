@@ -749,6 +749,9 @@ def label_parse(data):
             need(len(value) == 32, "label: counts")
             out["counts"] = dict(zip(("files", "dirs", "others", "new_bytes"),
                                      struct.unpack(">QQQQ", value)))
+        elif tag == 7:
+            need(len(value) == 8 and any(value), "label: names left out")
+            out["left_out"] = struct.unpack(">Q", value)[0]
         elif tag in (1, 2, 6):
             name = {1: "source", 2: "host", 6: "tool"}[tag]
             out[name] = value.decode("utf-8", "backslashreplace")

@@ -25,7 +25,8 @@ Test(label, what_goes_in_comes_out)
 		.files = 1,
 		.dirs = 2,
 		.others = 3,
-		.new_bytes = UINT64_MAX };
+		.new_bytes = UINT64_MAX,
+		.left_out = 7 };
 	struct label out;
 	CLEANUP(buf_done) struct buf b = BUF_INIT(65536);
 	cr_assert(eq(int, label_encode(&in, &b, &err), 0), "%s", err.msg);
@@ -36,6 +37,7 @@ Test(label, what_goes_in_comes_out)
 	cr_expect(eq(str, out.paths[1], paths[1]));
 	cr_expect(eq(str, out.tags[0], tags[0]));
 	cr_expect(eq(u64, out.new_bytes, UINT64_MAX));
+	cr_expect(eq(u64, out.left_out, 7));
 	label_done(&out);
 }
 
