@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/child.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fdio.h"
@@ -321,8 +322,7 @@ static int quote_log(int log, off_t from, struct err *err)
 	(void)err_set(
 		err, ERR_FAILED, "unable to make a sandbox: %s", line == NULL ? text : line + 1);
 	if (strstr(text, "namespace") != NULL || strstr(text, "Operation not permitted") != NULL)
-		(void)err_hint(err, "this machine must allow unprivileged user namespaces "
-				    "(sysctl user.max_user_namespaces)");
+		(void)err_hint(err, CHILD_NAMESPACE_HINT);
 	return -ERR_FAILED;
 }
 

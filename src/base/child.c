@@ -173,8 +173,10 @@ static int check_opts(const struct child_opts *o, struct err *err)
 static int explain(const struct fault *f, const struct child_opts *o, struct err *err)
 {
 	errno = f->err_no;
-	if (f->stage == STAGE_NAMESPACE)
-		return err_sys(err, ERR_IO, "unable to make a user namespace for '%s'", o->argv[0]);
+	if (f->stage == STAGE_NAMESPACE) {
+		(void)err_sys(err, ERR_IO, "unable to make a user namespace for '%s'", o->argv[0]);
+		return err_hint(err, CHILD_NAMESPACE_HINT);
+	}
 	if (f->stage == STAGE_DIR)
 		return err_sys(err, ERR_IO, "unable to enter '%s'", o->dir);
 	enum err_code code = f->stage == STAGE_EXEC && errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;

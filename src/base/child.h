@@ -21,6 +21,11 @@ struct child;
 struct err;
 
 #define CHILD_KEEP_MAX 16
+/* What to do where the kernel makes no user namespace. */
+#define CHILD_NAMESPACE_HINT                                                                       \
+	"this machine must allow user namespaces (sysctl user.max_user_namespaces and "            \
+	"kernel.unprivileged_userns_clone); inside a chroot the kernel never does: enter the "     \
+	"directory with pivot_root instead, as systemd-nspawn does"
 
 /* What a standard stream is; a positive number is a descriptor of ours (borrowed). */
 enum child_stream {
