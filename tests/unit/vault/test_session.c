@@ -289,6 +289,7 @@ Test(session, records_of_a_pack_known_to_be_rotten_are_stored_anew)
 	struct backup_result r;
 	struct id_set *bad = NULL;
 	char cache[] = "/tmp/test-session.XXXXXX";
+	char chunks[sizeof(cache) + 8];
 	struct fake_source source;
 	struct backup_opts opts = { .source_name = "plant", .cache_path = cache };
 	int fd = mkstemp(cache);
@@ -318,6 +319,8 @@ Test(session, records_of_a_pack_known_to_be_rotten_are_stored_anew)
 	cr_expect(gt(u64, r.unchanged_files, 0));
 	id_set_free(bad);
 	(void)unlink(cache);
+	(void)snprintf(chunks, sizeof(chunks), "%s.chunks", cache);
+	(void)unlink(chunks);
 }
 
 /* A label that says nothing but the source's name, "plant". */
