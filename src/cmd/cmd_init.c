@@ -70,13 +70,20 @@ static int find_passphrase(
 						 : passphrase_get(cli, pass, err);
 }
 
-/* An init that broke off leaves objects without a header: say so. */
+/* An init that broke off leaves objects without a header: say so.  A vault that lost its header
+ * leaves them too, and snapshots: whoever is told to remove that loses everything. */
 static int explain_exists(struct store *store, struct err *err)
 {
-	bool is_there = false;
+	bool is_there = false, has_snapshot = false, has_pack = false;
 	uint64_t size;
 	if (vault_is_there(store, &is_there, NULL) != 0 || is_there)
 		return -ERR_EXISTS;
+	if (store_has_any(store, "sn/", &has_snapshot, NULL) != 0 ||
+		store_has_any(store, "pk/", &has_pack, NULL) != 0 || has_snapshot || has_pack) {
+		err_set(err, ERR_EXISTS, "there is a vault here whose header is lost");
+		return err_hint(err, "do not remove it: its snapshots can be restored; 'holdfast "
+				     "repair' brings the header back from parity or a copy");
+	}
 	if (store_stat(store, "README.txt", &size, NULL) != 0 &&
 		store_stat(store, "tmp-probe", &size, NULL) != 0)
 		return -ERR_EXISTS;

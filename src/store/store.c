@@ -286,6 +286,23 @@ int store_list(struct store *s, const char *prefix, store_list_fn fn, void *arg,
 	}
 }
 
+static int see_any(void *arg, const char *name, uint64_t size)
+{
+	(void)name;
+	(void)size; /* any will do */
+	*(bool *)arg = true;
+	return 1;
+}
+
+int store_has_any(struct store *s, const char *prefix, bool *out, struct err *err)
+{
+	bool is_there = false;
+	int rc = store_list(s, prefix, see_any, &is_there, err);
+	if (rc >= 0)
+		*out = is_there;
+	return rc < 0 ? rc : 0;
+}
+
 int store_stat(struct store *s, const char *name, uint64_t *size, struct err *err)
 {
 	int rc = check_name(s, name, err);

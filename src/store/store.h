@@ -98,6 +98,8 @@ int store_get(struct store *s, const char *name, struct buf *out, struct err *er
 int store_get_range(struct store *s, const char *name, uint64_t offset, size_t len, struct buf *out,
 	struct err *err);
 int store_list(struct store *s, const char *prefix, store_list_fn fn, void *arg, struct err *err);
+/* Is there an object whose name begins with ${prefix}?  Return as store_list(). */
+int store_has_any(struct store *s, const char *prefix, bool *out, struct err *err);
 int store_stat(struct store *s, const char *name, uint64_t *size, struct err *err);
 int store_remove(struct store *s, const char *name, struct err *err);
 int store_barrier(struct store *s, struct err *err);

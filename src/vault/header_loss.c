@@ -23,14 +23,6 @@ bool header_loss_is(int rc)
 	return rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND || rc == -ERR_IO;
 }
 
-static int see_any(void *arg, const char *name, uint64_t size)
-{
-	(void)name;
-	(void)size; /* any will do */
-	*(bool *)arg = true;
-	return 0;
-}
-
 struct id_search {
 	struct store *store;
 	uint8_t id[16];
@@ -55,7 +47,7 @@ int header_loss_id(struct store *store, uint8_t out[16], struct err *err)
 {
 	struct id_search s = { .store = store };
 	bool has_snapshot = false;
-	int rc = store_list(store, "sn/", see_any, &has_snapshot, err);
+	int rc = store_has_any(store, "sn/", &has_snapshot, err);
 	if (rc == 0 && has_snapshot)
 		rc = store_list(store, "ks/", see_slot, &s, err);
 	if (rc != 0)
@@ -85,7 +77,7 @@ int header_loss_prove(struct vault *v, struct err *err)
 {
 	struct proof p = { .v = v, .is_given = v->domain.epoch != 0 };
 	bool has_snapshot = false;
-	int rc = store_list(v->store, "sn/", see_any, &has_snapshot, err);
+	int rc = store_has_any(v->store, "sn/", &has_snapshot, err);
 	if (rc == 0 && has_snapshot && !p.is_given)
 		rc = store_list(v->store, "sn/", try_snapshot, &p, err);
 	if (rc != 0)

@@ -46,12 +46,49 @@ static int keep_newest(void *arg, const char *name, uint64_t size)
 
 int vault_is_there(struct store *store, bool *out, struct err *err)
 {
-	struct newest newest = { .name = "" };
-	int rc = store_list(store, HEADER_PREFIX, keep_newest, &newest, err);
-	if (rc != 0)
-		return rc;
-	*out = newest.name[0] != '\0';
+	return store_has_any(store, HEADER_PREFIX, out, err);
+}
+
+/* Headers of one vault only? */
+struct owner {
+	struct store *store;
+	uint8_t vault_id[16];
+	bool is_known;
+	char other[VAULT_NAME_BYTES]; /* the header of another vault */
+};
+
+static int look_at_owner(void *arg, const char *name, uint64_t size)
+{
+	(void)size; /* bounded by the buffer */
+	struct owner *o = arg;
+	CLEANUP(buf_done) struct buf raw = BUF_INIT(4096);
+	struct vault_header h;
+	if (vault_get_hashed(o->store, name, &raw, NULL) != 0 ||
+		vault_header_decode(raw.data, raw.len, &h, NULL) != 0)
+		return 0; /* damaged or newer: told where it counts */
+	if (!o->is_known)
+		memcpy(o->vault_id, h.vault_id, sizeof(o->vault_id));
+	else if (memcmp(o->vault_id, h.vault_id, sizeof(o->vault_id)) != 0)
+		(void)snprintf(o->other, sizeof(o->other), "%s", name); /* fits: it was listed */
+	o->is_known = true;
 	return 0;
+}
+
+/* Two vaults in one directory: whichever were taken, the other's objects would count as damage. */
+static int check_owner(struct store *store, const struct newest *newest, struct err *err)
+{
+	struct owner o = { .store = store };
+	int rc = look_at_owner(&o, newest->name, 0);
+	if (rc == 0 && o.is_known)
+		rc = store_list(store, HEADER_PREFIX, look_at_owner, &o, err);
+	if (rc != 0 || o.other[0] == '\0')
+		return rc;
+	err_set(err, ERR_CONFIG,
+		"the store holds two vaults: '%s' is the header of one, '%s' of another",
+		newest->name, o.other);
+	return err_hint(err,
+		"somebody put two directories into one: copy all of it elsewhere, keep one "
+		"header in each of the two, and see what 'holdfast verify' says of either");
 }
 
 static int find_header(struct store *store, struct newest *newest, struct err *err)
@@ -64,7 +101,7 @@ static int find_header(struct store *store, struct newest *newest, struct err *e
 		return err_hint(err, "check the path, and that its disk or share is mounted; or "
 				     "make a vault with 'holdfast init'");
 	}
-	return 0;
+	return check_owner(store, newest, err);
 }
 
 int vault_peek_id(struct store *store, uint8_t out[16], struct err *err)

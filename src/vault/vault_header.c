@@ -24,6 +24,9 @@
 #define EPOCH_AT 56
 #define HMAC_AT 60
 
+/* What to do about a header that we cannot read. */
+#define VAULT_HEADER_NEWER "a newer holdfast wrote it: install that one here; nothing was changed"
+
 static const char magic[4] = { 'H', 'F', 'V', 'H' };
 
 static void header_hmac(
@@ -56,9 +59,11 @@ static int check_form(const uint8_t *data, size_t len, struct err *err)
 {
 	if (len < GENERATION_AT || memcmp(data, magic, sizeof(magic)) != 0)
 		return err_set(err, ERR_CORRUPT, "not a vault header");
-	if (bytes_get16(data + 4) != VAULT_HEADER_MAJOR)
-		return err_set(err, ERR_UNSUPPORTED, "vault has format version %u, we know %d",
+	if (bytes_get16(data + 4) != VAULT_HEADER_MAJOR) {
+		err_set(err, ERR_UNSUPPORTED, "vault has format version %u, we know %d",
 			bytes_get16(data + 4), VAULT_HEADER_MAJOR);
+		return err_hint(err, VAULT_HEADER_NEWER);
+	}
 	if (len != VAULT_HEADER_BYTES)
 		return err_set(err, ERR_CORRUPT, "vault header is %zu bytes long, not %d", len,
 			VAULT_HEADER_BYTES);
@@ -72,9 +77,11 @@ int vault_header_decode(const uint8_t *data, size_t len, struct vault_header *ou
 		return rc;
 	uint64_t incompat = bytes_get64(data + INCOMPAT_AT);
 	uint32_t suites = bytes_get32(data + SUITES_AT);
-	if ((incompat & ~(uint64_t)VAULT_HEADER_KNOWN) != 0)
-		return err_set(err, ERR_UNSUPPORTED, "vault needs features %016llx",
+	if ((incompat & ~(uint64_t)VAULT_HEADER_KNOWN) != 0) {
+		err_set(err, ERR_UNSUPPORTED, "vault needs features %016llx",
 			(unsigned long long)incompat);
+		return err_hint(err, VAULT_HEADER_NEWER);
+	}
 	if (bytes_get32(data + GENERATION_AT) == 0 || suites == 0)
 		return err_set(err, ERR_CORRUPT, "vault header without a generation or a suite");
 	if ((suites & (VAULT_HEADER_SUITE_1 | VAULT_HEADER_SUITE_2)) == 0)

@@ -124,5 +124,21 @@ for how in rotten gone; do
 	says "backup, header $how" "hint: put the vh/ object back"
 	expect 14 "key drill new, header $how" "$HF" key drill new x --out "$SCRATCH/x"
 done
+expect 1 "init where the header is gone" "$HF" init --vault "$V"
+says "init where the header is gone" "do not remove it"
 cp "$SCRATCH/vh" "$vh"
+
+# two vaults in one directory: refused by all that reads or writes, and nothing is changed
+expect 0 "another vault" "$HF" init --vault "$SCRATCH/other" --recovery-file "$SCRATCH/other.key"
+cp "$SCRATCH"/other/vh/* "$V/vh/"
+find "$V" -type f | sort >"$SCRATCH/before"
+for verb in "snapshot list" "verify" "gc" "backup --source a $SCRATCH/src" "restore latest --to $SCRATCH/mixed"; do
+	# shellcheck disable=SC2086 # words on purpose
+	expect 2 "two vaults in one: $verb" "$HF" $verb
+	says "two vaults in one: $verb" "holds two vaults"
+done
+find "$V" -type f | sort >"$SCRATCH/after"
+expect 0 "two vaults in one: nothing changed" diff "$SCRATCH/before" "$SCRATCH/after"
+rm "$V/vh/$(basename "$SCRATCH"/other/vh/*)"
+expect 0 "and one again" "$HF" snapshot list
 finish

@@ -159,6 +159,19 @@ Test(store, an_answer_of_the_list_callback_is_no_failure_of_the_store)
 	cr_expect(eq(int, err.code, 0));
 }
 
+Test(store, whether_anything_is_below_a_prefix)
+{
+	bool is_there = false;
+	cr_expect(eq(int, store_has_any(s, "a/", &is_there, &err), 0));
+	cr_expect(is_there);
+	cr_expect(eq(int, store_has_any(s, "b/", &is_there, &err), 0));
+	cr_expect(not(is_there));
+	is_there = true;
+	store_fault_fail(fault, STORE_FAULT_LIST, 1, 100, ERR_IO);
+	cr_expect(eq(int, store_has_any(s, "a/", &is_there, &err), -ERR_IO));
+	cr_expect(is_there, "on failure as before");
+}
+
 Test(store, a_size_that_cannot_be_is_refused_before_the_driver_is_asked)
 {
 	struct buf got = BUF_INIT(64);
