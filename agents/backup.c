@@ -11,6 +11,7 @@
 #include "agents/chunk_cache.h"
 #include "agents/file_cache.h"
 #include "agents/link_map.h"
+#include "agents/rebundle.h"
 #include "agents/uploader.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -45,6 +46,8 @@ struct run {
 	struct link_map *links;
 	struct file_cache *cache;   /* NULL = none */
 	struct chunk_cache *chunks; /* NULL = none */
+	struct rebundle *rebundle;  /* NULL = none */
+	uint64_t bundled_bytes;     /* of this run's bundles */
 	struct tree_builder *builder;
 	uint64_t seq; /* of the snapshot to come */
 	int64_t scan_start_ns;
@@ -90,6 +93,20 @@ static bool is_stopped(void *arg)
 	return r->opts->is_stopped != NULL && r->opts->is_stopped(r->opts->arg);
 }
 
+/* For the next run; what cannot be remembered costs that one time, and nothing is lost. */
+static void remember(struct run *r, const struct source_item *item, const struct content *content,
+	uint32_t notes)
+{
+	struct err why = ERR_INIT;
+	int rc = notes == 0 ? file_cache_add(r->cache, item, content, &why) : 0;
+	if (rc == 0)
+		rc = rebundle_count(r->rebundle, content, &why);
+	if (rc != 0 && !r->warned_cache) {
+		r->warned_cache = true;
+		log_warn("backup.cache", "%s, continuing", why.msg);
+	}
+}
+
 /* Give every entry that waits for nothing to the tree and to the next run's cache. */
 static int drain(struct run *r, struct err *err)
 {
@@ -117,11 +134,8 @@ static int drain(struct run *r, struct err *err)
 				*err = why;
 			return rc;
 		}
-		if (content != NULL && r->cache != NULL && e.notes == 0 &&
-			file_cache_add(r->cache, item, content, &why) != 0 && !r->warned_cache) {
-			r->warned_cache = true; /* the next backup reads more; nothing is lost */
-			log_warn("backup.cache", "%s, continuing", why.msg);
-		}
+		if (content != NULL && r->cache != NULL)
+			remember(r, item, content, e.notes);
 		backup_queue_pop(r->queue);
 	}
 	return 0;
@@ -143,6 +157,7 @@ static int close_bundle(void *arg, struct err *err)
 			b->bytes.data, b->bytes.len, on_bundle, r, b->ordinal, err);
 		if (rc != 0)
 			return rc;
+		r->bundled_bytes += b->bytes.len;
 		bundle_clear(b);
 	}
 	return drain(r, err);
@@ -203,34 +218,45 @@ static int known_content(
 	return 1;
 }
 
+/* As backup_file_read(). */
+static int read_content(
+	struct run *r, struct source_item *item, struct content **out, struct err *err)
+{
+	r->is_reading = true;
+	r->read_before = r->result.read_bytes;
+	int rc = backup_file_read(r->file, r->source, item, out, err);
+	r->is_reading = false;
+	r->result.new_files += rc == 1;
+	return rc;
+}
+
 /* A regular file's content.  Return 1, 0 when the entry is left out, or an error. */
 static int find_content(
 	struct run *r, struct source_item *item, struct content **out, struct err *err)
 {
-	int rc = known_content(r, item, out, err);
+	CLEANUP(content_free_p) struct content *known = NULL;
+	int rc = known_content(r, item, &known, err);
 	if (rc < 0)
 		return rc;
-	if (rc == 1) {
-		r->result.unchanged_files++;
-		rc = r->opts->is_dry_run ? 0 : use_content(r, *out, err);
-		return rc != 0 ? rc : 1;
-	}
 	if (rc == 2)
 		return 0;
-	r->result.new_files++;
-	if (r->opts->is_dry_run) {
+	if (r->opts->is_dry_run && known == NULL) {
+		r->result.new_files++;
 		rc = content_new(out, err);
 		if (rc == 0)
 			(*out)->size = item->entry.size;
 		return rc != 0 ? rc : 1;
 	}
-	r->is_reading = true;
-	r->read_before = r->result.read_bytes;
-	rc = backup_file_read(r->file, r->source, item, out, err);
-	r->is_reading = false;
+	if (known == NULL || (!r->opts->is_dry_run && rebundle_is_due(r->rebundle, known))) {
+		rc = read_content(r, item, out, err);
+		if (rc != 0 || known == NULL) /* one that cannot be read stays as it was */
+			return rc;
+	}
+	r->result.unchanged_files++;
+	rc = r->opts->is_dry_run ? 0 : use_content(r, known, err);
 	if (rc == 0)
-		r->result.new_files--;
-	return rc;
+		*out = TAKE(known);
+	return rc != 0 ? rc : 1;
 }
 
 static int queue_entry(
@@ -323,13 +349,16 @@ static int scan(struct run *r, struct err *err)
 	return r->opts->is_dry_run ? 0 : settle(r, err);
 }
 
-static int open_chunks(struct run *r, const uint8_t *base, struct err *err)
+/* What lies beside the file cache. */
+static int open_beside(struct run *r, const uint8_t *base, struct err *err)
 {
-	char path[PATH_MAX];
-	int len = snprintf(path, sizeof(path), "%s.chunks", r->opts->cache_path);
-	if (len < 0 || (size_t)len >= sizeof(path))
-		return err_set(err, ERR_IO, "the name of the chunk cache is too long");
-	return chunk_cache_open(path, r->opts->keys->k_fp, base, &r->chunks, err);
+	char chunks[PATH_MAX], bundles[PATH_MAX];
+	const char *path = r->opts->cache_path;
+	if (snprintf(chunks, sizeof(chunks), "%s.chunks", path) >= PATH_MAX ||
+		snprintf(bundles, sizeof(bundles), "%s.bundles", path) >= PATH_MAX)
+		return err_set(err, ERR_IO, "the name of the cache is too long");
+	int rc = chunk_cache_open(chunks, r->opts->keys->k_fp, base, &r->chunks, err);
+	return rc != 0 ? rc : rebundle_open(bundles, &r->rebundle, err);
 }
 
 static int open_caches(struct run *r, const uint8_t *base, struct err *err)
@@ -339,7 +368,7 @@ static int open_caches(struct run *r, const uint8_t *base, struct err *err)
 	struct err why = ERR_INIT;
 	int rc = file_cache_open(r->opts->cache_path, r->opts->keys->k_fp, base, &r->cache, &why);
 	if (rc == 0 && !r->opts->is_dry_run)
-		rc = open_chunks(r, base, &why);
+		rc = open_beside(r, base, &why);
 	if (rc == 0)
 		return 0;
 	if (rc == -ERR_NOMEM) {
@@ -397,6 +426,7 @@ static void tear_down(struct run *r)
 	link_map_free(r->links);
 	file_cache_free(r->cache);
 	chunk_cache_free(r->chunks);
+	rebundle_free(r->rebundle);
 	bundle_done(&r->bundle);
 }
 
@@ -433,6 +463,8 @@ static int finish(struct run *r, const struct port_base *base, struct err *err)
 	if (r->cache != NULL && file_cache_commit(r->cache, r->result.snap_hash, &why) != 0)
 		log_warn("backup.cache", "%s, continuing: the next backup reads everything",
 			why.msg);
+	if (r->rebundle != NULL && rebundle_commit(r->rebundle, r->bundled_bytes, &why) != 0)
+		log_warn("backup.cache", "%s, continuing", why.msg);
 	if (uploader_keep_cache(r->uploader, r->result.snap_hash, &why) != 0)
 		log_warn("backup.cache",
 			"%s, continuing: the next backup seals everything that it reads", why.msg);

@@ -491,6 +491,61 @@ Test(backup, a_chunk_cache_of_another_snapshot_or_a_damaged_one_is_not_believed)
 	days_done(&d);
 }
 
+#define SMALL_FILES 60
+#define SMALL_BYTES 20000
+
+/* Files that share bundles; ${changed} of every ten get new bytes and a new time. */
+static void small_files(
+	struct fake_file *files, char names[][8], uint8_t *data, int day, int changed)
+{
+	for (int i = 0; i < SMALL_FILES; i++) {
+		if (day > 1 && i % 10 >= changed)
+			continue;
+		uint8_t *bytes = data + (size_t)i * SMALL_BYTES;
+		vault_fixture_noise(bytes, SMALL_BYTES, (unsigned)(day * 1000 + i));
+		(void)snprintf(names[i], sizeof(names[i]), "f%02d", i);
+		files[i] = (struct fake_file){ .path = names[i],
+			.kind = ENTRY_FILE,
+			.data = bytes,
+			.len = SMALL_BYTES,
+			.mtime_s = day };
+	}
+}
+
+Test(backup, what_is_left_of_wasteful_bundles_is_bundled_anew)
+{
+	static struct fake_file files[SMALL_FILES];
+	static char names[SMALL_FILES][8];
+	static uint8_t data[SMALL_FILES * SMALL_BYTES];
+	const uint64_t left = SMALL_FILES / 5 * SMALL_BYTES;
+	struct days d;
+	struct backup_result r;
+	days_init(&d);
+	for (int day = 1; day <= 5; day++) {
+		struct err err = ERR_INIT;
+		struct fake_source source;
+		struct backup_opts opts = { .source_name = "plant", .cache_path = d.cache };
+		if (day <= 2)
+			small_files(files, names, data, day, 8);
+		files[9].is_unreadable = day == 3; /* it did not change: it stays as it was */
+		fake_source_init(&source, files, SMALL_FILES);
+		cr_assert(eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s",
+			err.msg);
+		files[9].is_unreadable = false;
+		cr_expect(eq(u64, r.left_out, 0));
+		expect_equal((size_t)day - 1, files, SMALL_FILES);
+		if (day == 2) /* what changed, and nothing else yet */
+			cr_expect(eq(u64, r.read_bytes, SMALL_FILES * SMALL_BYTES - left));
+		if (day == 3) { /* what did not, but for the one that cannot be read */
+			cr_expect(eq(u64, r.read_bytes, left - SMALL_BYTES));
+			cr_expect(eq(u64, r.unchanged_files, SMALL_FILES - left / SMALL_BYTES + 1));
+		}
+		if (day == 5)
+			cr_expect(eq(u64, r.read_bytes, 0), "and then there is peace");
+	}
+	days_done(&d);
+}
+
 Test(backup, a_dry_run_opens_nothing_and_writes_nothing)
 {
 	static const uint8_t data[] = "x";
