@@ -1,5 +1,6 @@
 #include "vault/pack.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,17 +13,23 @@
 #include "crypto/hash.h"
 #include "crypto/hmac.h"
 #include "crypto/secret.h"
+#include "store/store.h"
+#include "vault/fetch.h"
 #include "vault/id_table.h"
 #include "vault/record.h"
 
 /*
  * INVARIANTS
- * (1) places[i].offset is the sum of the stripped lengths before it; their sum is body.len.
+ * (1) places[i].offset is the sum of the stripped lengths before it; their sum is body_len.
  * (2) No ID is in a pack twice; ids finds every place.
  * (3) pack_size() never passes PACK_MAX_BYTES.  A pack that could not be finished is as before: the
  *     footer is written behind body.len.
  * (4) A footer is checked as a whole before the first callback.
+ * (5) Without a store body holds the whole body.  With one it holds the end of it, at most
+ *     PIECE_BYTES; what is before went into draft and sum, in order.
  */
+
+#define PIECE_BYTES ((size_t)256 << 10)
 
 /* docs/FORMAT.md section 6 */
 #define FOOTER_HEADER_BYTES 16
@@ -41,6 +48,10 @@ static const char tail_magic[8] = { 'H', 'F', 'P', 'A', 'C', 'K', '0', '1' };
 struct pack {
 	enum pack_class class;
 	struct buf body;
+	size_t body_len;
+	struct store *store;       /* borrowed; NULL = in memory */
+	struct store_draft *draft; /* owned; NULL until the first piece is written */
+	struct hash *sum;          /* owned, of one on a store */
 	struct pack_place *places; /* owned */
 	size_t count;
 	size_t room; /* places allocated */
@@ -71,10 +82,27 @@ int pack_new(enum pack_class class, struct pack **out, struct err *err)
 	return 0;
 }
 
+int pack_new_on(struct store *store, enum pack_class class, struct pack **out, struct err *err)
+{
+	struct hash *sum = hash_new();
+	if (sum == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	int rc = pack_new(class, out, err);
+	if (rc != 0) {
+		hash_free(sum);
+		return rc;
+	}
+	(*out)->store = store;
+	(*out)->sum = sum;
+	return 0;
+}
+
 void pack_free(struct pack *p)
 {
 	if (p == NULL)
 		return;
+	store_draft_free(p->draft);
+	hash_free(p->sum);
 	buf_done(&p->body);
 	free(p->places);
 	id_table_done(&p->ids);
@@ -94,6 +122,40 @@ static int grow_places(struct pack *p, struct err *err)
 	return 0;
 }
 
+/* To the store. */
+static int write_out(struct pack *p, const uint8_t *data, size_t len, struct err *err)
+{
+	int rc = p->draft == NULL ? store_draft_new(p->store, &p->draft, err) : 0;
+	if (rc == 0)
+		rc = store_draft_add(p->draft, data, len, err);
+	if (rc == 0)
+		hash_add(p->sum, data, len);
+	return rc;
+}
+
+/* Room for ${len} bytes more.  In memory the body grows no further and costs only what is written
+ * to; on a store a long record passes it by. */
+static int reserve_body(struct pack *p, size_t len, struct err *err)
+{
+	if (p->store != NULL)
+		return buf_reserve(&p->body, p->body.cap == 0 ? PIECE_BYTES : 0, err);
+	int rc = 0;
+	if (p->body.cap == 0)
+		rc = buf_reserve(&p->body, PACK_TARGET_BYTES + PACK_TARGET_BYTES / 8, err);
+	return rc != 0 ? rc : buf_reserve(&p->body, len, err);
+}
+
+static int add_body(struct pack *p, const uint8_t *data, size_t len, struct err *err)
+{
+	if (p->store != NULL && p->body.len + len > PIECE_BYTES) {
+		int rc = p->body.len > 0 ? write_out(p, p->body.data, p->body.len, err) : 0;
+		buf_clear(&p->body);
+		if (rc != 0 || len > PIECE_BYTES)
+			return rc != 0 ? rc : write_out(p, data, len, err);
+	}
+	return buf_add(&p->body, data, len, err);
+}
+
 int pack_add(struct pack *p, const uint8_t id[32], const void *cr, size_t cr_len, struct err *err)
 {
 	uint32_t said_len;
@@ -108,34 +170,34 @@ int pack_add(struct pack *p, const uint8_t id[32], const void *cr, size_t cr_len
 		return err_set(err, ERR_EXISTS, "record is in the pack already");
 	const size_t stripped = cr_len - RECORD_HEADER_BYTES;
 	if (p->count >= PACK_MAX_RECORDS ||
-		pack_size(p->body.len + stripped, p->count + 1) > PACK_MAX_BYTES)
+		pack_size(p->body_len + stripped, p->count + 1) > PACK_MAX_BYTES)
 		return err_set(err, ERR_LIMIT, "record does not fit into the pack");
 
 	rc = grow_places(p, err);
-	if (rc == 0 && p->body.cap == 0) /* grows no further and costs only what is written to */
-		rc = buf_reserve(&p->body, PACK_TARGET_BYTES + PACK_TARGET_BYTES / 8, err);
 	if (rc == 0)
-		rc = buf_reserve(&p->body, stripped, err);
+		rc = reserve_body(p, stripped, err);
 	if (rc != 0)
 		return rc;
 	struct pack_place *place = &p->places[p->count];
 	memcpy(place->id, id, sizeof(place->id));
 	place->suite = (uint8_t)suite;
 	place->type = (uint8_t)type;
-	place->offset = (uint32_t)p->body.len;
+	place->offset = (uint32_t)p->body_len;
 	place->cr_len = (uint32_t)cr_len;
 	rc = id_table_add(&p->ids, ids_of(p->places), p->count, err);
 	if (rc != 0)
 		return rc;
-	memcpy(p->body.data + p->body.len, (const uint8_t *)cr + RECORD_HEADER_BYTES, stripped);
-	p->body.len += stripped;
+	rc = add_body(p, (const uint8_t *)cr + RECORD_HEADER_BYTES, stripped, err);
+	if (rc != 0)
+		return rc;
+	p->body_len += stripped;
 	p->count++;
 	return 0;
 }
 
 size_t pack_bytes(const struct pack *p)
 {
-	return p->body.len;
+	return p->body_len;
 }
 
 size_t pack_count(const struct pack *p)
@@ -146,22 +208,6 @@ size_t pack_count(const struct pack *p)
 const struct pack_place *pack_at(const struct pack *p, size_t i)
 {
 	return &p->places[i];
-}
-
-int pack_find(const struct pack *p, const uint8_t id[32], struct buf *cr, struct err *err)
-{
-	size_t i = id_table_find(&p->ids, ids_of(p->places), id);
-	if (i == ID_TABLE_NONE)
-		return 0;
-	const struct pack_place *place = &p->places[i];
-	int rc = buf_reserve(cr, place->cr_len, err);
-	if (rc != 0)
-		return rc;
-	record_header(place->suite, place->type, place->cr_len, cr->data + cr->len);
-	memcpy(cr->data + cr->len + RECORD_HEADER_BYTES, p->body.data + place->offset,
-		place->cr_len - RECORD_HEADER_BYTES);
-	cr->len += place->cr_len;
-	return 1;
 }
 
 static void footer_key(
@@ -179,7 +225,7 @@ static void write_footer(const struct pack *p, uint8_t *footer, size_t len)
 	footer[4] = FOOTER_VERSION;
 	footer[5] = (uint8_t)p->class;
 	bytes_put32(footer + 8, (uint32_t)p->count);
-	bytes_put32(footer + 12, (uint32_t)p->body.len);
+	bytes_put32(footer + 12, (uint32_t)p->body_len);
 	for (size_t i = 0; i < p->count; i++) {
 		uint8_t *entry = footer + FOOTER_HEADER_BYTES + i * FOOTER_ENTRY_BYTES;
 		memcpy(entry, p->places[i].id, 32);
@@ -210,23 +256,23 @@ static int hand_over(struct pack *p, size_t total, struct buf *out, struct err *
 	return rc;
 }
 
-int pack_finish(struct pack *p, const struct sealed_key *k, const uint8_t *random, struct buf *out,
-	uint8_t name[32], struct err *err)
+/* Write footer and tail behind body.len, which stays; *${end}: where they end. */
+static int seal_footer(struct pack *p, const struct sealed_key *k, const uint8_t *random,
+	size_t *end, struct err *err)
 {
 	if (p->count == 0)
 		return err_set(err, ERR_FAILED, "unable to finish a pack without records");
 	uint8_t fresh[RANDOM_BYTES];
 	int rc = random == NULL ? env_random(fresh, sizeof(fresh), err) : 0;
-	const size_t total = pack_size(p->body.len, p->count);
+	const size_t added = pack_size(p->body_len, p->count) - p->body_len;
 	if (rc == 0)
-		rc = buf_reserve(&p->body, total - p->body.len, err);
+		rc = buf_reserve(&p->body, added, err);
 	if (rc != 0)
 		return rc;
 
-	uint8_t *start = p->body.data;
-	uint8_t *footer = start + p->body.len;
-	uint8_t *tail = start + total - PACK_TAIL_BYTES;
-	const size_t plain_len = total - p->body.len - AEAD_TAG_BYTES - PACK_TAIL_BYTES;
+	uint8_t *footer = p->body.data + p->body.len;
+	uint8_t *tail = footer + added - PACK_TAIL_BYTES;
+	const size_t plain_len = added - AEAD_TAG_BYTES - PACK_TAIL_BYTES;
 	write_footer(p, footer, plain_len);
 
 	const struct hmac_part parts[] = { { "P", 1 },
@@ -240,15 +286,53 @@ int pack_finish(struct pack *p, const struct sealed_key *k, const uint8_t *rando
 	rc = aead_seal(
 		AEAD_AES256GCM, key, NULL, tail, PACK_TAIL_BYTES, footer, plain_len, footer, err);
 	secret_wipe(key, sizeof(key));
-	if (rc != 0)
-		return rc;
+	if (rc == 0)
+		*end = p->body.len + added;
+	return rc;
+}
 
-	hash_sha256(start, total, name);
-	rc = hand_over(p, total, out, err);
-	if (rc != 0)
-		return rc;
+static void begin_anew(struct pack *p)
+{
+	p->body_len = 0;
 	p->count = 0;
 	id_table_clear(&p->ids);
+}
+
+int pack_finish(struct pack *p, const struct sealed_key *k, const uint8_t *random, struct buf *out,
+	uint8_t name[32], struct err *err)
+{
+	assert(p->store == NULL);
+	size_t total = 0;
+	int rc = seal_footer(p, k, random, &total, err);
+	if (rc != 0)
+		return rc;
+	hash_sha256(p->body.data, total, name);
+	rc = hand_over(p, total, out, err);
+	if (rc == 0)
+		begin_anew(p);
+	return rc;
+}
+
+int pack_put(struct pack *p, const struct sealed_key *k, uint8_t hash[32], uint32_t *len,
+	struct err *err)
+{
+	assert(p->store != NULL);
+	char name[FETCH_PACK_NAME_BYTES];
+	size_t end = 0;
+	const size_t total = p->count > 0 ? pack_size(p->body_len, p->count) : 0;
+	int rc = seal_footer(p, k, NULL, &end, err);
+	if (rc == 0)
+		rc = write_out(p, p->body.data, end, err);
+	if (rc != 0)
+		return rc;
+	buf_clear(&p->body);
+	hash_end(p->sum, hash);
+	fetch_pack_name(hash, name);
+	rc = store_draft_put(TAKE(p->draft), name, err);
+	if (rc != 0)
+		return rc;
+	*len = (uint32_t)total;
+	begin_anew(p);
 	return 0;
 }
 

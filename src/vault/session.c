@@ -77,7 +77,7 @@ int session_new(
 		.abort = port_abort };
 	int rc = fetch_new(vault, &s->fetch, err);
 	for (int i = 0; rc == 0 && i < 2; i++)
-		rc = pack_new((enum pack_class)i, &s->packs[i], err);
+		rc = pack_new_on(vault->store, (enum pack_class)i, &s->packs[i], err);
 	if (rc != 0)
 		return rc;
 	*out = TAKE(s);
@@ -376,25 +376,20 @@ static int flush_pack(struct session *s, enum pack_class class, struct err *err)
 	for (size_t i = 0; i < count; i++)
 		places[i] = *pack_at(p, i);
 
-	CLEANUP(buf_done) struct buf object = BUF_INIT(PACK_MAX_BYTES);
 	uint8_t hash[HASH_BYTES];
-	char name[FETCH_PACK_NAME_BYTES];
-	int rc = pack_finish(p, &s->vault->key, NULL, &object, hash, err);
-	if (rc != 0)
-		return rc;
-	fetch_pack_name(hash, name);
-	rc = store_put(s->vault->store, name, object.data, object.len, err);
+	uint32_t len = 0;
+	int rc = pack_put(p, &s->vault->key, hash, &len, err);
 	if (rc == 0)
-		rc = index_add_pack(s->index, hash, (uint32_t)object.len, places, count, err);
+		rc = index_add_pack(s->index, hash, len, places, count, err);
 	if (rc == 0)
 		rc = index_settle(s->index, err);
 	if (rc == 0)
-		rc = id_set_add(s->there, hash, (uint32_t)object.len, NULL, err);
+		rc = id_set_add(s->there, hash, len, NULL, err);
 	if (rc != 0)
 		return rc;
 	s->stats.packs++;
 	s->segment_entries += count;
-	s->unsynced_bytes += object.len;
+	s->unsynced_bytes += len;
 	if (s->segment_entries >= SEGMENT_FLUSH_ENTRIES)
 		rc = flush_index(s, err);
 	if (rc == 0 && (s->unsynced_bytes >= BARRIER_BYTES ||

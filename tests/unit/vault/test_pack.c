@@ -10,6 +10,9 @@
 #include "crypto/aead.h"
 #include "crypto/hmac.h"
 #include "lib/vault_kat.h"
+#include "store/mem/store_mem.h"
+#include "store/store.h"
+#include "vault/fetch.h"
 #include "vault/record.h"
 
 #define ROOT_BYTES VAULT_KAT_ROOT_LEN
@@ -130,24 +133,15 @@ Test(pack, footer_tells_where_each_record_lies)
 	cr_expect(memcmp(again, root, ROOT_BYTES) == 0);
 }
 
-Test(pack, open_pack_gives_records_back_and_a_finished_one_is_empty)
+Test(pack, a_finished_pack_is_empty_and_usable_again)
 {
-	CLEANUP(buf_done) struct buf cr = BUF_INIT(1000);
-	cr_expect(eq(int, pack_find(pack, chunk_id, &cr, &err), 0));
 	cr_assert(eq(int, pack_add(pack, root_id, root, sizeof(root), &err), 0));
 	cr_assert(eq(int, pack_add(pack, chunk_id, chunk, sizeof(chunk), &err), 0));
 	cr_expect(eq(sz, pack_count(pack), 2));
 	cr_expect(eq(sz, pack_bytes(pack), 136 + 40));
 	cr_expect(eq(u32, pack_at(pack, 1)->offset, 136));
-	cr_expect(eq(int, pack_find(pack, chunk_id, &cr, &err), 1));
-	cr_assert(eq(sz, cr.len, sizeof(chunk)));
-	cr_expect(memcmp(cr.data, chunk, sizeof(chunk)) == 0);
-	struct buf small = BUF_INIT(10);
-	cr_expect(eq(int, pack_find(pack, chunk_id, &small, &err), -ERR_LIMIT));
-
 	cr_assert(eq(int, pack_finish(pack, &kat.key, NULL, &object, name, &err), 0));
 	cr_expect(eq(sz, pack_count(pack) + pack_bytes(pack), 0));
-	cr_expect(eq(int, pack_find(pack, chunk_id, &cr, &err), 0));
 	cr_expect(eq(int, pack_finish(pack, &kat.key, NULL, &object, name, &err), -ERR_FAILED));
 	cr_expect(eq(int, pack_add(pack, chunk_id, chunk, sizeof(chunk), &err), 0));
 }
@@ -162,6 +156,59 @@ Test(pack, broken_headers_and_repeated_records_are_not_taken)
 	cr_expect(eq(int, pack_add(pack, root_id, root, sizeof(root), &err), -ERR_CORRUPT));
 	cr_expect(eq(sz, pack_count(pack), 1));
 	cr_expect(eq(sz, pack_bytes(pack), 40));
+}
+
+Test(pack, one_on_a_store_puts_the_object_that_one_in_memory_makes)
+{
+	struct store_mem *mem = NULL;
+	struct store *store = NULL;
+	struct pack *on = NULL;
+	struct buf got = BUF_INIT(PACK_MAX_BYTES);
+	const uint32_t lens[] = { 40, 300000, 100, 262144 + 12, 262144 + 13, 1u << 20, 77777, 40 };
+	cr_assert(eq(int, store_mem_new(&mem, &err), 0));
+	cr_assert(eq(int, store_new(&store_mem_driver, mem, NULL, &store, &err), 0));
+	cr_assert(eq(int, pack_new_on(store, PACK_DATA, &on, &err), 0));
+	uint8_t *cr = malloc(1u << 20);
+	cr_assert(cr != NULL);
+	for (int round = 0; round < 2; round++) { /* the second: it is usable again */
+		size_t body = 0;
+		for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+			memset(cr, (int)(i + 3), lens[i]);
+			record_header(1, RECORD_DATA, lens[i], cr);
+			uint8_t id[32] = { (uint8_t)i, (uint8_t)round };
+			cr_assert(eq(int, pack_add(pack, id, cr, lens[i], &err), 0));
+			cr_assert(eq(int, pack_add(on, id, cr, lens[i], &err), 0));
+			cr_expect(eq(int, pack_add(on, id, cr, lens[i], &err), -ERR_EXISTS));
+			body += lens[i] - 12;
+		}
+		cr_expect(eq(sz, pack_bytes(on), body));
+		uint8_t hash[32];
+		uint32_t len = 0;
+		char object_name[FETCH_PACK_NAME_BYTES];
+		buf_clear(&object);
+		cr_assert(eq(int, pack_finish(pack, &kat.key, NULL, &object, name, &err), 0));
+		cr_assert(eq(int, pack_put(on, &kat.key, hash, &len, &err), 0), "%s", err.msg);
+		cr_expect(eq(int, pack_put(on, &kat.key, hash, &len, &err), -ERR_FAILED));
+		cr_assert(eq(int, store_barrier(store, &err), 0));
+		fetch_pack_name(hash, object_name);
+		buf_clear(&got);
+		cr_assert(eq(int, store_get(store, object_name, &got, &err), 0), "%s", err.msg);
+		cr_assert(eq(sz, got.len, object.len));
+		cr_expect(eq(u32, len, (uint32_t)got.len));
+		cr_expect(eq(str, (char *)vault_kat_sha(got.data, got.len),
+			(char *)vault_kat_hex(hash, 32)));
+		/* the footers differ by their random bytes */
+		cr_expect(memcmp(got.data, object.data, body) == 0);
+		struct seen a, b;
+		cr_assert(eq(int, open_tail(got.data, got.len, &a), 0), "%s", err.msg);
+		cr_assert(eq(int, open_tail(object.data, object.len, &b), 0), "%s", err.msg);
+		cr_expect(eq(sz, a.count, sizeof(lens) / sizeof(lens[0])));
+		cr_expect(memcmp(a.at, b.at, sizeof(a.at)) == 0);
+	}
+	pack_free(on);
+	store_free(store);
+	buf_done(&got);
+	free(cr);
 }
 
 Test(pack, takes_no_more_than_a_pack_may_hold)
