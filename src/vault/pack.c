@@ -1,6 +1,5 @@
 #include "vault/pack.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,11 +21,10 @@
  * INVARIANTS
  * (1) places[i].offset is the sum of the stripped lengths before it; their sum is body_len.
  * (2) No ID is in a pack twice; ids finds every place.
- * (3) pack_size() never passes PACK_MAX_BYTES.  A pack that could not be finished is as before: the
- *     footer is written behind body.len.
+ * (3) pack_size() never passes PACK_MAX_BYTES.
  * (4) A footer is checked as a whole before the first callback.
- * (5) Without a store body holds the whole body.  With one it holds the end of it, at most
- *     PIECE_BYTES; what is before went into draft and sum, in order.
+ * (5) end holds the end of the body, at most PIECE_BYTES; what is before went into draft and sum,
+ *     in order.
  */
 
 #define PIECE_BYTES ((size_t)256 << 10)
@@ -47,11 +45,11 @@ static const char tail_magic[8] = { 'H', 'F', 'P', 'A', 'C', 'K', '0', '1' };
 
 struct pack {
 	enum pack_class class;
-	struct buf body;
-	size_t body_len;
-	struct store *store;       /* borrowed; NULL = in memory */
+	struct store *store;       /* borrowed */
 	struct store_draft *draft; /* owned; NULL until the first piece is written */
-	struct hash *sum;          /* owned, of one on a store */
+	struct hash *sum;          /* owned */
+	struct buf end;
+	size_t body_len;
 	struct pack_place *places; /* owned */
 	size_t count;
 	size_t room; /* places allocated */
@@ -71,29 +69,20 @@ static struct id_table_array ids_of(const struct pack_place *places)
 		sizeof(*places) };
 }
 
-int pack_new(enum pack_class class, struct pack **out, struct err *err)
+DEFINE_CLEANUP(struct pack *, pack_free)
+
+int pack_new(struct store *store, enum pack_class class, struct pack **out, struct err *err)
 {
-	struct pack *p = calloc(1, sizeof(*p));
+	CLEANUP(pack_free_p) struct pack *p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	p->class = class;
-	p->body.max = PACK_MAX_BYTES;
-	*out = p;
-	return 0;
-}
-
-int pack_new_on(struct store *store, enum pack_class class, struct pack **out, struct err *err)
-{
-	struct hash *sum = hash_new();
-	if (sum == NULL)
+	p->store = store;
+	p->end = (struct buf)BUF_INIT(PACK_MAX_BYTES);
+	p->sum = hash_new();
+	if (p->sum == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	int rc = pack_new(class, out, err);
-	if (rc != 0) {
-		hash_free(sum);
-		return rc;
-	}
-	(*out)->store = store;
-	(*out)->sum = sum;
+	*out = TAKE(p);
 	return 0;
 }
 
@@ -103,7 +92,7 @@ void pack_free(struct pack *p)
 		return;
 	store_draft_free(p->draft);
 	hash_free(p->sum);
-	buf_done(&p->body);
+	buf_done(&p->end);
 	free(p->places);
 	id_table_done(&p->ids);
 	free(p);
@@ -133,27 +122,16 @@ static int write_out(struct pack *p, const uint8_t *data, size_t len, struct err
 	return rc;
 }
 
-/* Room for ${len} bytes more.  In memory the body grows no further and costs only what is written
- * to; on a store a long record passes it by. */
-static int reserve_body(struct pack *p, size_t len, struct err *err)
-{
-	if (p->store != NULL)
-		return buf_reserve(&p->body, p->body.cap == 0 ? PIECE_BYTES : 0, err);
-	int rc = 0;
-	if (p->body.cap == 0)
-		rc = buf_reserve(&p->body, PACK_TARGET_BYTES + PACK_TARGET_BYTES / 8, err);
-	return rc != 0 ? rc : buf_reserve(&p->body, len, err);
-}
-
+/* What does not fit behind the end sends it away; a long piece passes it by. */
 static int add_body(struct pack *p, const uint8_t *data, size_t len, struct err *err)
 {
-	if (p->store != NULL && p->body.len + len > PIECE_BYTES) {
-		int rc = p->body.len > 0 ? write_out(p, p->body.data, p->body.len, err) : 0;
-		buf_clear(&p->body);
+	if (p->end.len + len > PIECE_BYTES) {
+		int rc = p->end.len > 0 ? write_out(p, p->end.data, p->end.len, err) : 0;
+		buf_clear(&p->end);
 		if (rc != 0 || len > PIECE_BYTES)
 			return rc != 0 ? rc : write_out(p, data, len, err);
 	}
-	return buf_add(&p->body, data, len, err);
+	return buf_add(&p->end, data, len, err);
 }
 
 int pack_add(struct pack *p, const uint8_t id[32], const void *cr, size_t cr_len, struct err *err)
@@ -175,7 +153,7 @@ int pack_add(struct pack *p, const uint8_t id[32], const void *cr, size_t cr_len
 
 	rc = grow_places(p, err);
 	if (rc == 0)
-		rc = reserve_body(p, stripped, err);
+		rc = buf_reserve(&p->end, p->end.cap == 0 ? PIECE_BYTES : 0, err);
 	if (rc != 0)
 		return rc;
 	struct pack_place *place = &p->places[p->count];
@@ -205,11 +183,6 @@ size_t pack_count(const struct pack *p)
 	return p->count;
 }
 
-const struct pack_place *pack_at(const struct pack *p, size_t i)
-{
-	return &p->places[i];
-}
-
 static void footer_key(
 	const struct sealed_key *k, const uint8_t salt[32], uint8_t out[AEAD_KEY_BYTES])
 {
@@ -235,42 +208,19 @@ static void write_footer(const struct pack *p, uint8_t *footer, size_t len)
 	}
 }
 
-/* The first ${total} bytes behind body.data are the object: it changes hands without a copy where
- * it can, a pack is long.  The body is empty afterwards. */
-static int hand_over(struct pack *p, size_t total, struct buf *out, struct err *err)
+/* Write footer and tail behind the end of the body. */
+static int seal_footer(
+	struct pack *p, const struct sealed_key *k, const uint8_t *random, struct err *err)
 {
-	if (total > out->max)
-		return err_set(
-			err, ERR_LIMIT, "%zu bytes would pass the limit of %zu", total, out->max);
-	if (out->len == 0) {
-		const struct buf empty = { .data = out->data, .cap = out->cap, .max = p->body.max };
-		*out = (struct buf){
-			.data = p->body.data, .len = total, .cap = p->body.cap, .max = out->max
-		};
-		p->body = empty;
-		return 0;
-	}
-	int rc = buf_add(out, p->body.data, total, err);
-	if (rc == 0)
-		buf_clear(&p->body);
-	return rc;
-}
-
-/* Write footer and tail behind body.len, which stays; *${end}: where they end. */
-static int seal_footer(struct pack *p, const struct sealed_key *k, const uint8_t *random,
-	size_t *end, struct err *err)
-{
-	if (p->count == 0)
-		return err_set(err, ERR_FAILED, "unable to finish a pack without records");
 	uint8_t fresh[RANDOM_BYTES];
 	int rc = random == NULL ? env_random(fresh, sizeof(fresh), err) : 0;
 	const size_t added = pack_size(p->body_len, p->count) - p->body_len;
 	if (rc == 0)
-		rc = buf_reserve(&p->body, added, err);
+		rc = buf_reserve(&p->end, added, err);
 	if (rc != 0)
 		return rc;
 
-	uint8_t *footer = p->body.data + p->body.len;
+	uint8_t *footer = p->end.data + p->end.len;
 	uint8_t *tail = footer + added - PACK_TAIL_BYTES;
 	const size_t plain_len = added - AEAD_TAG_BYTES - PACK_TAIL_BYTES;
 	write_footer(p, footer, plain_len);
@@ -287,52 +237,34 @@ static int seal_footer(struct pack *p, const struct sealed_key *k, const uint8_t
 		AEAD_AES256GCM, key, NULL, tail, PACK_TAIL_BYTES, footer, plain_len, footer, err);
 	secret_wipe(key, sizeof(key));
 	if (rc == 0)
-		*end = p->body.len + added;
+		p->end.len += added;
 	return rc;
 }
 
-static void begin_anew(struct pack *p)
+int pack_put(struct pack *p, const struct sealed_key *k, const uint8_t *random,
+	struct pack_made *made, struct err *err)
 {
-	p->body_len = 0;
-	p->count = 0;
-	id_table_clear(&p->ids);
-}
-
-int pack_finish(struct pack *p, const struct sealed_key *k, const uint8_t *random, struct buf *out,
-	uint8_t name[32], struct err *err)
-{
-	assert(p->store == NULL);
-	size_t total = 0;
-	int rc = seal_footer(p, k, random, &total, err);
-	if (rc != 0)
-		return rc;
-	hash_sha256(p->body.data, total, name);
-	rc = hand_over(p, total, out, err);
-	if (rc == 0)
-		begin_anew(p);
-	return rc;
-}
-
-int pack_put(struct pack *p, const struct sealed_key *k, uint8_t hash[32], uint32_t *len,
-	struct err *err)
-{
-	assert(p->store != NULL);
 	char name[FETCH_PACK_NAME_BYTES];
-	size_t end = 0;
-	const size_t total = p->count > 0 ? pack_size(p->body_len, p->count) : 0;
-	int rc = seal_footer(p, k, NULL, &end, err);
+	if (p->count == 0)
+		return err_set(err, ERR_FAILED, "unable to put a pack without records");
+	struct pack_made m = { .len = (uint32_t)pack_size(p->body_len, p->count),
+		.places = p->places,
+		.count = p->count };
+	int rc = seal_footer(p, k, random, err);
 	if (rc == 0)
-		rc = write_out(p, p->body.data, end, err);
+		rc = write_out(p, p->end.data, p->end.len, err);
 	if (rc != 0)
 		return rc;
-	buf_clear(&p->body);
-	hash_end(p->sum, hash);
-	fetch_pack_name(hash, name);
+	hash_end(p->sum, m.hash);
+	fetch_pack_name(m.hash, name);
 	rc = store_draft_put(TAKE(p->draft), name, err);
 	if (rc != 0)
 		return rc;
-	*len = (uint32_t)total;
-	begin_anew(p);
+	buf_clear(&p->end);
+	p->body_len = 0;
+	p->count = 0;
+	id_table_clear(&p->ids);
+	*made = m;
 	return 0;
 }
 
