@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
 #include "base/escape.h"
@@ -22,6 +23,13 @@
 #define STORE_RETRY_MAX_MS 5000u
 #define STORE_RESERVED "tmp"
 #define STORE_SHOWN_BYTES 256
+
+struct store_draft {
+	struct store *store; /* borrowed */
+	void *inner;         /* owned, the driver's; NULL: whole holds the bytes */
+	struct buf whole;
+	size_t len;
+};
 
 struct store {
 	const struct store_driver *driver;
@@ -210,6 +218,68 @@ int store_put(struct store *s, const char *name, const void *data, size_t len, s
 			STORE_MAX_OBJECT_BYTES);
 	rc = s->driver->put(s->self, name, len == 0 ? "" : data, len, err);
 	return rc == 0 ? 0 : fail(rc, "write", name, err);
+}
+
+int store_draft_new(struct store *s, struct store_draft **out, struct err *err)
+{
+	int rc = check_writable(s, "write", "in pieces", err);
+	if (rc != 0)
+		return rc;
+	struct store_draft *d = calloc(1, sizeof(*d));
+	if (d == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	d->store = s;
+	d->whole = (struct buf)BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	if (s->driver->draft_new != NULL)
+		rc = s->driver->draft_new(s->self, &d->inner, err);
+	if (rc != 0) {
+		free(d);
+		return fail(rc, "begin", "in pieces", err);
+	}
+	*out = d;
+	return 0;
+}
+
+int store_draft_add(struct store_draft *d, const void *data, size_t len, struct err *err)
+{
+	const struct store *s = d->store;
+	if (len > STORE_MAX_OBJECT_BYTES - d->len)
+		return err_set(err, ERR_LIMIT, "unable to write an object of more than %u bytes",
+			STORE_MAX_OBJECT_BYTES);
+	int rc = 0;
+	if (len > 0)
+		rc = d->inner != NULL ? s->driver->draft_add(s->self, d->inner, data, len, err)
+				      : buf_add(&d->whole, data, len, err);
+	if (rc != 0)
+		return fail(rc, "write", "in pieces", err);
+	d->len += len;
+	return 0;
+}
+
+int store_draft_put(struct store_draft *take_draft, const char *name, struct err *err)
+{
+	struct store_draft *d = take_draft;
+	struct store *s = d->store;
+	int rc = d->inner != NULL ? check_name(s, name, err) : 0;
+	if (rc == 0 && d->inner != NULL) {
+		rc = s->driver->draft_put(s->self, TAKE(d->inner), name, err);
+		if (rc != 0)
+			(void)fail(rc, "write", name, err);
+	} else if (rc == 0) {
+		rc = store_put(s, name, d->whole.data, d->whole.len, err);
+	}
+	store_draft_free(d);
+	return rc;
+}
+
+void store_draft_free(struct store_draft *d)
+{
+	if (d == NULL)
+		return;
+	if (d->inner != NULL)
+		d->store->driver->draft_free(d->store->self, d->inner);
+	buf_done(&d->whole);
+	free(d);
 }
 
 int store_get(struct store *s, const char *name, struct buf *out, struct err *err)

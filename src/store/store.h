@@ -54,6 +54,12 @@ struct store_driver {
 	/* OPTIONAL.  Everything put before is durable and visible when this returns 0.  After a
 	 * failure none of the objects staged since the last barrier may become visible later. */
 	int (*barrier)(void *self, struct err *err);
+	/* OPTIONAL, all four or none: an object in pieces, as store_draft_*(); a driver without
+	 * them gets the whole by put.  draft_put takes ${take_draft}, also on failure. */
+	int (*draft_new)(void *self, void **draft, struct err *err);
+	int (*draft_add)(void *self, void *draft, const void *data, size_t len, struct err *err);
+	int (*draft_put)(void *self, void *take_draft, const char *name, struct err *err);
+	void (*draft_free)(void *self, void *draft);
 	/* End the driver; staged objects vanish. */
 	void (*free)(void *self);
 };
@@ -103,5 +109,21 @@ int store_has_any(struct store *s, const char *prefix, bool *out, struct err *er
 int store_stat(struct store *s, const char *name, uint64_t *size, struct err *err);
 int store_remove(struct store *s, const char *name, struct err *err);
 int store_barrier(struct store *s, struct err *err);
+
+/*
+ * An object that is written in pieces, before its name is known: it is the hash of its bytes.
+ * Where the driver can, the pieces lie on the store and not in memory.  Until it is put it is no
+ * object: nobody sees it, and nothing of it is left when it is freed.  ${s} is borrowed until then.
+ */
+struct store_draft;
+
+int store_draft_new(struct store *s, struct store_draft **out, struct err *err);
+/* Return 0, -ERR_LIMIT (STORE_MAX_OBJECT_BYTES in all) or as store_put(); after a failure only free
+ * is left. */
+int store_draft_add(struct store_draft *d, const void *data, size_t len, struct err *err);
+/* As store_put() of all that was added; ${take_draft} is gone, also on failure. */
+int store_draft_put(struct store_draft *take_draft, const char *name, struct err *err);
+/* Drop it.  NULL is fine. */
+void store_draft_free(struct store_draft *d);
 
 #endif

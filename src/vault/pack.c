@@ -12,17 +12,22 @@
 #include "crypto/hash.h"
 #include "crypto/hmac.h"
 #include "crypto/secret.h"
+#include "store/store.h"
+#include "vault/fetch.h"
 #include "vault/id_table.h"
 #include "vault/record.h"
 
 /*
  * INVARIANTS
- * (1) places[i].offset is the sum of the stripped lengths before it; their sum is body.len.
+ * (1) places[i].offset is the sum of the stripped lengths before it; their sum is body_len.
  * (2) No ID is in a pack twice; ids finds every place.
- * (3) pack_size() never passes PACK_MAX_BYTES.  A pack that could not be finished is as before: the
- *     footer is written behind body.len.
+ * (3) pack_size() never passes PACK_MAX_BYTES.
  * (4) A footer is checked as a whole before the first callback.
+ * (5) end holds the end of the body, at most PIECE_BYTES; what is before went into draft and sum,
+ *     in order.
  */
+
+#define PIECE_BYTES ((size_t)256 << 10)
 
 /* docs/FORMAT.md section 6 */
 #define FOOTER_HEADER_BYTES 16
@@ -40,7 +45,11 @@ static const char tail_magic[8] = { 'H', 'F', 'P', 'A', 'C', 'K', '0', '1' };
 
 struct pack {
 	enum pack_class class;
-	struct buf body;
+	struct store *store;       /* borrowed */
+	struct store_draft *draft; /* owned; NULL until the first piece is written */
+	struct hash *sum;          /* owned */
+	struct buf end;
+	size_t body_len;
 	struct pack_place *places; /* owned */
 	size_t count;
 	size_t room; /* places allocated */
@@ -60,14 +69,20 @@ static struct id_table_array ids_of(const struct pack_place *places)
 		sizeof(*places) };
 }
 
-int pack_new(enum pack_class class, struct pack **out, struct err *err)
+DEFINE_CLEANUP(struct pack *, pack_free)
+
+int pack_new(struct store *store, enum pack_class class, struct pack **out, struct err *err)
 {
-	struct pack *p = calloc(1, sizeof(*p));
+	CLEANUP(pack_free_p) struct pack *p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	p->class = class;
-	p->body.max = PACK_MAX_BYTES;
-	*out = p;
+	p->store = store;
+	p->end = (struct buf)BUF_INIT(PACK_MAX_BYTES);
+	p->sum = hash_new();
+	if (p->sum == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	*out = TAKE(p);
 	return 0;
 }
 
@@ -75,7 +90,9 @@ void pack_free(struct pack *p)
 {
 	if (p == NULL)
 		return;
-	buf_done(&p->body);
+	store_draft_free(p->draft);
+	hash_free(p->sum);
+	buf_done(&p->end);
 	free(p->places);
 	id_table_done(&p->ids);
 	free(p);
@@ -94,6 +111,29 @@ static int grow_places(struct pack *p, struct err *err)
 	return 0;
 }
 
+/* To the store. */
+static int write_out(struct pack *p, const uint8_t *data, size_t len, struct err *err)
+{
+	int rc = p->draft == NULL ? store_draft_new(p->store, &p->draft, err) : 0;
+	if (rc == 0)
+		rc = store_draft_add(p->draft, data, len, err);
+	if (rc == 0)
+		hash_add(p->sum, data, len);
+	return rc;
+}
+
+/* What does not fit behind the end sends it away; a long piece passes it by. */
+static int add_body(struct pack *p, const uint8_t *data, size_t len, struct err *err)
+{
+	if (p->end.len + len > PIECE_BYTES) {
+		int rc = p->end.len > 0 ? write_out(p, p->end.data, p->end.len, err) : 0;
+		buf_clear(&p->end);
+		if (rc != 0 || len > PIECE_BYTES)
+			return rc != 0 ? rc : write_out(p, data, len, err);
+	}
+	return buf_add(&p->end, data, len, err);
+}
+
 int pack_add(struct pack *p, const uint8_t id[32], const void *cr, size_t cr_len, struct err *err)
 {
 	uint32_t said_len;
@@ -108,60 +148,39 @@ int pack_add(struct pack *p, const uint8_t id[32], const void *cr, size_t cr_len
 		return err_set(err, ERR_EXISTS, "record is in the pack already");
 	const size_t stripped = cr_len - RECORD_HEADER_BYTES;
 	if (p->count >= PACK_MAX_RECORDS ||
-		pack_size(p->body.len + stripped, p->count + 1) > PACK_MAX_BYTES)
+		pack_size(p->body_len + stripped, p->count + 1) > PACK_MAX_BYTES)
 		return err_set(err, ERR_LIMIT, "record does not fit into the pack");
 
 	rc = grow_places(p, err);
-	if (rc == 0 && p->body.cap == 0) /* grows no further and costs only what is written to */
-		rc = buf_reserve(&p->body, PACK_TARGET_BYTES + PACK_TARGET_BYTES / 8, err);
 	if (rc == 0)
-		rc = buf_reserve(&p->body, stripped, err);
+		rc = buf_reserve(&p->end, p->end.cap == 0 ? PIECE_BYTES : 0, err);
 	if (rc != 0)
 		return rc;
 	struct pack_place *place = &p->places[p->count];
 	memcpy(place->id, id, sizeof(place->id));
 	place->suite = (uint8_t)suite;
 	place->type = (uint8_t)type;
-	place->offset = (uint32_t)p->body.len;
+	place->offset = (uint32_t)p->body_len;
 	place->cr_len = (uint32_t)cr_len;
 	rc = id_table_add(&p->ids, ids_of(p->places), p->count, err);
 	if (rc != 0)
 		return rc;
-	memcpy(p->body.data + p->body.len, (const uint8_t *)cr + RECORD_HEADER_BYTES, stripped);
-	p->body.len += stripped;
+	rc = add_body(p, (const uint8_t *)cr + RECORD_HEADER_BYTES, stripped, err);
+	if (rc != 0)
+		return rc;
+	p->body_len += stripped;
 	p->count++;
 	return 0;
 }
 
 size_t pack_bytes(const struct pack *p)
 {
-	return p->body.len;
+	return p->body_len;
 }
 
 size_t pack_count(const struct pack *p)
 {
 	return p->count;
-}
-
-const struct pack_place *pack_at(const struct pack *p, size_t i)
-{
-	return &p->places[i];
-}
-
-int pack_find(const struct pack *p, const uint8_t id[32], struct buf *cr, struct err *err)
-{
-	size_t i = id_table_find(&p->ids, ids_of(p->places), id);
-	if (i == ID_TABLE_NONE)
-		return 0;
-	const struct pack_place *place = &p->places[i];
-	int rc = buf_reserve(cr, place->cr_len, err);
-	if (rc != 0)
-		return rc;
-	record_header(place->suite, place->type, place->cr_len, cr->data + cr->len);
-	memcpy(cr->data + cr->len + RECORD_HEADER_BYTES, p->body.data + place->offset,
-		place->cr_len - RECORD_HEADER_BYTES);
-	cr->len += place->cr_len;
-	return 1;
 }
 
 static void footer_key(
@@ -179,7 +198,7 @@ static void write_footer(const struct pack *p, uint8_t *footer, size_t len)
 	footer[4] = FOOTER_VERSION;
 	footer[5] = (uint8_t)p->class;
 	bytes_put32(footer + 8, (uint32_t)p->count);
-	bytes_put32(footer + 12, (uint32_t)p->body.len);
+	bytes_put32(footer + 12, (uint32_t)p->body_len);
 	for (size_t i = 0; i < p->count; i++) {
 		uint8_t *entry = footer + FOOTER_HEADER_BYTES + i * FOOTER_ENTRY_BYTES;
 		memcpy(entry, p->places[i].id, 32);
@@ -189,44 +208,21 @@ static void write_footer(const struct pack *p, uint8_t *footer, size_t len)
 	}
 }
 
-/* The first ${total} bytes behind body.data are the object: it changes hands without a copy where
- * it can, a pack is long.  The body is empty afterwards. */
-static int hand_over(struct pack *p, size_t total, struct buf *out, struct err *err)
+/* Write footer and tail behind the end of the body. */
+static int seal_footer(
+	struct pack *p, const struct sealed_key *k, const uint8_t *random, struct err *err)
 {
-	if (total > out->max)
-		return err_set(
-			err, ERR_LIMIT, "%zu bytes would pass the limit of %zu", total, out->max);
-	if (out->len == 0) {
-		const struct buf empty = { .data = out->data, .cap = out->cap, .max = p->body.max };
-		*out = (struct buf){
-			.data = p->body.data, .len = total, .cap = p->body.cap, .max = out->max
-		};
-		p->body = empty;
-		return 0;
-	}
-	int rc = buf_add(out, p->body.data, total, err);
-	if (rc == 0)
-		buf_clear(&p->body);
-	return rc;
-}
-
-int pack_finish(struct pack *p, const struct sealed_key *k, const uint8_t *random, struct buf *out,
-	uint8_t name[32], struct err *err)
-{
-	if (p->count == 0)
-		return err_set(err, ERR_FAILED, "unable to finish a pack without records");
 	uint8_t fresh[RANDOM_BYTES];
 	int rc = random == NULL ? env_random(fresh, sizeof(fresh), err) : 0;
-	const size_t total = pack_size(p->body.len, p->count);
+	const size_t added = pack_size(p->body_len, p->count) - p->body_len;
 	if (rc == 0)
-		rc = buf_reserve(&p->body, total - p->body.len, err);
+		rc = buf_reserve(&p->end, added, err);
 	if (rc != 0)
 		return rc;
 
-	uint8_t *start = p->body.data;
-	uint8_t *footer = start + p->body.len;
-	uint8_t *tail = start + total - PACK_TAIL_BYTES;
-	const size_t plain_len = total - p->body.len - AEAD_TAG_BYTES - PACK_TAIL_BYTES;
+	uint8_t *footer = p->end.data + p->end.len;
+	uint8_t *tail = footer + added - PACK_TAIL_BYTES;
+	const size_t plain_len = added - AEAD_TAG_BYTES - PACK_TAIL_BYTES;
 	write_footer(p, footer, plain_len);
 
 	const struct hmac_part parts[] = { { "P", 1 },
@@ -240,15 +236,35 @@ int pack_finish(struct pack *p, const struct sealed_key *k, const uint8_t *rando
 	rc = aead_seal(
 		AEAD_AES256GCM, key, NULL, tail, PACK_TAIL_BYTES, footer, plain_len, footer, err);
 	secret_wipe(key, sizeof(key));
-	if (rc != 0)
-		return rc;
+	if (rc == 0)
+		p->end.len += added;
+	return rc;
+}
 
-	hash_sha256(start, total, name);
-	rc = hand_over(p, total, out, err);
+int pack_put(struct pack *p, const struct sealed_key *k, const uint8_t *random,
+	struct pack_made *made, struct err *err)
+{
+	char name[FETCH_PACK_NAME_BYTES];
+	if (p->count == 0)
+		return err_set(err, ERR_FAILED, "unable to put a pack without records");
+	struct pack_made m = { .len = (uint32_t)pack_size(p->body_len, p->count),
+		.places = p->places,
+		.count = p->count };
+	int rc = seal_footer(p, k, random, err);
+	if (rc == 0)
+		rc = write_out(p, p->end.data, p->end.len, err);
 	if (rc != 0)
 		return rc;
+	hash_end(p->sum, m.hash);
+	fetch_pack_name(m.hash, name);
+	rc = store_draft_put(TAKE(p->draft), name, err);
+	if (rc != 0)
+		return rc;
+	buf_clear(&p->end);
+	p->body_len = 0;
 	p->count = 0;
 	id_table_clear(&p->ids);
+	*made = m;
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /*
  * pack: many records in one object with a sealed footer (docs/FORMAT.md section 6).
- * pack_writer collects records of one class until the target size; pack_reader opens a footer.
+ * Collects records of one class until the caller has enough; opens a footer.
  * A vault process builds packs, an agent never does.
  */
 #ifndef VAULT_PACK_H
@@ -13,6 +13,7 @@
 
 struct buf;
 struct err;
+struct store;
 
 #define PACK_TARGET_BYTES (32u << 20)
 #define PACK_MAX_BYTES (64u << 20)
@@ -32,25 +33,32 @@ struct pack_place {
 
 struct pack;
 
-int pack_new(enum pack_class class, struct pack **out, struct err *err);
+/* A pack that was put. */
+struct pack_made {
+	uint8_t hash[32];
+	uint32_t len;                    /* of the object */
+	const struct pack_place *places; /* borrowed until the next add or free */
+	size_t count;
+};
+
+/* A pack whose bytes go to ${store} (borrowed until free) as they come: few of them are in memory,
+ * whatever its size. */
+int pack_new(struct store *store, enum pack_class class, struct pack **out, struct err *err);
 void pack_free(struct pack *p);
 
 /* Append one whole record; that it hashes to ${id} is the caller's to know.  Return 0, -ERR_CORRUPT
- * (header), -ERR_EXISTS (it is in this pack already) or -ERR_LIMIT (does not fit). */
+ * (header), -ERR_EXISTS (it is in this pack already), -ERR_LIMIT (does not fit), or what the store
+ * says, behind which only pack_free() may follow. */
 int pack_add(struct pack *p, const uint8_t id[32], const void *cr, size_t cr_len, struct err *err);
 
 size_t pack_bytes(const struct pack *p); /* body so far */
 size_t pack_count(const struct pack *p);
-/* The i-th record's place; borrowed until the next add. */
-const struct pack_place *pack_at(const struct pack *p, size_t i);
-/* Find a record in the open pack: append header and body to ${cr}.  Return 1, 0 when not here. */
-int pack_find(const struct pack *p, const uint8_t id[32], struct buf *cr, struct err *err);
 
-/* Seal the footer and store the whole object in ${out} (appended) and its hash.  The pack is empty
- * and usable again.  ${random}: as sealed_seal().  Return 0, -ERR_IO (no randomness) or -ERR_FAILED
- * (no record in it). */
-int pack_finish(struct pack *p, const struct sealed_key *k, const uint8_t *random, struct buf *out,
-	uint8_t name[32], struct err *err);
+/* Seal the footer and put the object under its name, "pk/<hh>/<hash>".  The pack is empty and
+ * usable again.  ${random}: as sealed_seal().  Return 0, -ERR_IO (no randomness), -ERR_FAILED (no
+ * record in it), or as store_put(); after a failure only pack_free() may follow. */
+int pack_put(struct pack *p, const struct sealed_key *k, const uint8_t *random,
+	struct pack_made *made, struct err *err);
 
 typedef int (*pack_place_fn)(void *arg, const struct pack_place *place, struct err *err);
 

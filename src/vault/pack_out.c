@@ -27,7 +27,7 @@ int pack_out_begin(struct vault *v, struct pack_out *out, struct err *err)
 	*out = (struct pack_out){ .v = v };
 	int rc = index_new(&out->index, err);
 	for (int i = 0; rc == 0 && i < 2; i++)
-		rc = pack_new((enum pack_class)i, &out->packs[i], err);
+		rc = pack_new(v->store, (enum pack_class)i, &out->packs[i], err);
 	return rc;
 }
 
@@ -58,34 +58,35 @@ static int flush_index(struct pack_out *o, struct err *err)
 	return index_new(&o->index, err);
 }
 
+static int flush_full_index(struct pack_out *o, struct err *err)
+{
+	return index_entry_count(o->index) < SEGMENT_FLUSH_ENTRIES ? 0 : flush_index(o, err);
+}
+
 int pack_out_list(struct pack_out *o, const uint8_t hash[32], uint32_t len,
 	const struct pack_place *places, size_t count, struct err *err)
 {
 	int rc = index_add_pack(o->index, hash, len, places, count, err);
-	if (rc == 0 && index_entry_count(o->index) >= SEGMENT_FLUSH_ENTRIES)
-		rc = flush_index(o, err);
-	return rc;
+	return rc != 0 ? rc : flush_full_index(o, err);
 }
 
-static int flush_pack(struct pack_out *o, struct pack *p, struct err *err)
+int pack_out_put(struct pack *p, const struct sealed_key *key, struct index *index,
+	struct pack_made *made, struct err *err)
 {
-	size_t count = pack_count(p);
-	CLEANUP(buf_done) struct buf object = BUF_INIT(PACK_MAX_BYTES);
-	char name[FETCH_PACK_NAME_BYTES];
-	uint8_t hash[HASH_BYTES];
-	if (count == 0)
+	*made = (struct pack_made){ .count = 0 };
+	if (pack_count(p) == 0)
 		return 0;
-	CLEANUP(cleanup_free_p) struct pack_place *places = calloc(count, sizeof(*places));
-	if (places == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	for (size_t i = 0; i < count; i++)
-		places[i] = *pack_at(p, i);
-	int rc = pack_finish(p, &o->v->key, NULL, &object, hash, err);
-	if (rc != 0)
-		return rc;
-	fetch_pack_name(hash, name);
-	rc = store_put(o->v->store, name, object.data, object.len, err);
-	return rc != 0 ? rc : pack_out_list(o, hash, (uint32_t)object.len, places, count, err);
+	int rc = pack_put(p, key, NULL, made, err);
+	if (rc == 0)
+		rc = index_add_pack(index, made->hash, made->len, made->places, made->count, err);
+	return rc != 0 ? rc : index_settle(index, err);
+}
+
+static int flush_pack(struct pack_out *o, enum pack_class class, struct err *err)
+{
+	struct pack_made made;
+	int rc = pack_out_put(o->packs[class], &o->v->key, o->index, &made, err);
+	return rc != 0 ? rc : flush_full_index(o, err);
 }
 
 int pack_out_add(struct pack_out *o, enum pack_class class, const struct pack_place *place,
@@ -105,17 +106,18 @@ int pack_out_add(struct pack_out *o, enum pack_class class, const struct pack_pl
 	if (memcmp(id, place->id, sizeof(id)) != 0)
 		return err_set(err, ERR_CORRUPT, "a record does not hash to its ID");
 	if (pack_bytes(to) + cr.len > PACK_TARGET_BYTES || pack_count(to) >= PACK_MAX_RECORDS)
-		rc = flush_pack(o, to, err);
-	if (rc == 0)
-		rc = pack_add(to, place->id, cr.data, cr.len, err);
+		rc = flush_pack(o, class, err);
+	if (rc != 0)
+		return rc;
+	rc = pack_add(to, place->id, cr.data, cr.len, err);
 	return rc == -ERR_EXISTS ? 0 : rc;
 }
 
 int pack_out_end(struct pack_out *o, struct err *err)
 {
-	int rc = flush_pack(o, o->packs[0], err);
+	int rc = flush_pack(o, PACK_DATA, err);
 	if (rc == 0)
-		rc = flush_pack(o, o->packs[1], err);
+		rc = flush_pack(o, PACK_METADATA, err);
 	if (rc == 0)
 		rc = flush_index(o, err);
 	return rc != 0 ? rc : store_barrier(o->v->store, err);

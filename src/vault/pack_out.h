@@ -34,6 +34,10 @@ int pack_out_add(struct pack_out *o, enum pack_class class, const struct pack_pl
 /* List a pack that is on the store. */
 int pack_out_list(struct pack_out *o, const uint8_t hash[32], uint32_t len,
 	const struct pack_place *places, size_t count, struct err *err);
+/* Put the open pack and add it to ${index}, settled; it is empty then.  *${made} as pack_put(), its
+ * count 0 when there was no record in it.  Return as pack_put() or index_add_pack(). */
+int pack_out_put(struct pack *p, const struct sealed_key *key, struct index *index,
+	struct pack_made *made, struct err *err);
 /* Put what is open; all of it is durable when this returns 0. */
 int pack_out_end(struct pack_out *o, struct err *err);
 

@@ -19,6 +19,7 @@
 #include "vault/id_set.h"
 #include "vault/index_merge.h"
 #include "vault/pack.h"
+#include "vault/pack_out.h"
 #include "vault/record.h"
 #include "vault/session_base.h"
 #include "vault/session_check.h"
@@ -77,7 +78,7 @@ int session_new(
 		.abort = port_abort };
 	int rc = fetch_new(vault, &s->fetch, err);
 	for (int i = 0; rc == 0 && i < 2; i++)
-		rc = pack_new((enum pack_class)i, &s->packs[i], err);
+		rc = pack_new(vault->store, (enum pack_class)i, &s->packs[i], err);
 	if (rc != 0)
 		return rc;
 	*out = TAKE(s);
@@ -366,35 +367,15 @@ static int port_has(
 
 static int flush_pack(struct session *s, enum pack_class class, struct err *err)
 {
-	struct pack *p = s->packs[class];
-	size_t count = pack_count(p);
-	if (count == 0)
-		return 0;
-	CLEANUP(cleanup_free_p) struct pack_place *places = calloc(count, sizeof(*places));
-	if (places == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	for (size_t i = 0; i < count; i++)
-		places[i] = *pack_at(p, i);
-
-	CLEANUP(buf_done) struct buf object = BUF_INIT(PACK_MAX_BYTES);
-	uint8_t hash[HASH_BYTES];
-	char name[FETCH_PACK_NAME_BYTES];
-	int rc = pack_finish(p, &s->vault->key, NULL, &object, hash, err);
-	if (rc != 0)
-		return rc;
-	fetch_pack_name(hash, name);
-	rc = store_put(s->vault->store, name, object.data, object.len, err);
-	if (rc == 0)
-		rc = index_add_pack(s->index, hash, (uint32_t)object.len, places, count, err);
-	if (rc == 0)
-		rc = index_settle(s->index, err);
-	if (rc == 0)
-		rc = id_set_add(s->there, hash, (uint32_t)object.len, NULL, err);
-	if (rc != 0)
+	struct pack_made made;
+	int rc = pack_out_put(s->packs[class], &s->vault->key, s->index, &made, err);
+	if (rc == 0 && made.count > 0)
+		rc = id_set_add(s->there, made.hash, made.len, NULL, err);
+	if (rc != 0 || made.count == 0)
 		return rc;
 	s->stats.packs++;
-	s->segment_entries += count;
-	s->unsynced_bytes += object.len;
+	s->segment_entries += made.count;
+	s->unsynced_bytes += made.len;
 	if (s->segment_entries >= SEGMENT_FLUSH_ENTRIES)
 		rc = flush_index(s, err);
 	if (rc == 0 && (s->unsynced_bytes >= BARRIER_BYTES ||

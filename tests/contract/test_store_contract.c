@@ -228,6 +228,66 @@ FOR_EACH_DRIVER(a_staged_name_accepts_the_same_content_and_refuses_another)
 	cr_expect(holds("ks/one", "content"), "%s", kind_names[*kind]);
 }
 
+/* ${text} in pieces of 3 bytes. */
+static struct store_draft *draft_of(const char *text)
+{
+	struct store_draft *d = NULL;
+	size_t len = strlen(text);
+	cr_assert(eq(int, store_draft_new(fx.s, &d, &err), 0), "%s", err.msg);
+	for (size_t at = 0; at < len; at += 3)
+		cr_assert(eq(
+			int, store_draft_add(d, text + at, len - at < 3 ? len - at : 3, &err), 0));
+	cr_assert(eq(int, store_draft_add(d, NULL, 0, &err), 0));
+	return d;
+}
+
+FOR_EACH_DRIVER(an_object_in_pieces_is_as_if_it_was_put_whole)
+{
+	begin(*kind);
+	struct store_draft *d = draft_of("ten pieces of an object");
+	struct store_draft *other = draft_of("at the same time");
+	cr_expect(lacks("pk/ab/one"));
+	put_now("pk/ab/else", "a barrier between"); /* concerns no draft */
+	cr_assert(eq(int, store_draft_put(d, "pk/ab/one", &err), 0), "%s", err.msg);
+	cr_assert(eq(int, store_draft_put(other, "pk/ab/two", &err), 0), "%s", err.msg);
+	cr_assert(eq(int, store_barrier(fx.s, &err), 0));
+	cr_expect(holds("pk/ab/one", "ten pieces of an object"), "%s", kind_names[*kind]);
+	reopen(false);
+	cr_expect(holds("pk/ab/one", "ten pieces of an object"), "%s", kind_names[*kind]);
+	cr_expect(holds("pk/ab/two", "at the same time"), "%s", kind_names[*kind]);
+	cr_expect(holds("pk/ab/else", "a barrier between"), "%s", kind_names[*kind]);
+}
+
+FOR_EACH_DRIVER(pieces_that_are_not_put_or_have_a_bad_name_leave_nothing)
+{
+	begin(*kind);
+	store_draft_free(draft_of("dropped"));
+	cr_expect(eq(int, store_draft_put(draft_of("x"), "../out", &err), -ERR_USAGE));
+	cr_assert(eq(int, store_draft_put(draft_of("staged"), "sn/one", &err), 0));
+	reopen(false);
+	cr_expect(lacks("sn/one"), "%s", kind_names[*kind]);
+	struct store_draft *d = NULL;
+	reopen(true);
+	cr_expect(eq(int, store_draft_new(fx.s, &d, &err), -ERR_READONLY));
+}
+
+FOR_EACH_DRIVER(pieces_under_a_taken_or_staged_name_must_be_the_same)
+{
+	begin(*kind);
+	put_now("ks/one", "content");
+	cr_assert(eq(int, put("ks/two", "staged"), 0));
+	cr_expect(eq(int, store_draft_put(draft_of("content"), "ks/one", &err), 0));
+	cr_expect(eq(int, store_draft_put(draft_of("content"), "ks/one", &err), 0));
+	cr_expect(eq(int, store_draft_put(draft_of("CONTENT"), "ks/one", &err), -ERR_EXISTS));
+	cr_expect(eq(int, store_draft_put(draft_of("conten"), "ks/one", &err), -ERR_EXISTS));
+	cr_expect(eq(int, store_draft_put(draft_of("staged"), "ks/two", &err), 0));
+	cr_expect(eq(int, store_draft_put(draft_of("STAGED"), "ks/two", &err), -ERR_EXISTS));
+	cr_expect(eq(int, put("ks/two", "staged"), 0));
+	cr_expect(eq(int, store_barrier(fx.s, &err), 0));
+	cr_expect(holds("ks/one", "content"), "%s", kind_names[*kind]);
+	cr_expect(holds("ks/two", "staged"), "%s", kind_names[*kind]);
+}
+
 FOR_EACH_DRIVER(an_empty_object_is_an_object)
 {
 	begin(*kind);

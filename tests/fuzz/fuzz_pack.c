@@ -10,6 +10,9 @@
 #include "crypto/aead.h"
 #include "crypto/hmac.h"
 #include "fuzz/fuzz.h"
+#include "store/mem/store_mem.h"
+#include "store/store.h"
+#include "vault/fetch.h"
 #include "vault/pack.h"
 #include "vault/record.h"
 
@@ -61,18 +64,26 @@ static void run(const uint8_t *data, size_t len)
 
 static void seeds(void)
 {
-	uint8_t cr[64] = { 0 }, id[32] = { 7 }, name[32], key[AEAD_KEY_BYTES], *out = NULL;
+	uint8_t cr[64] = { 0 }, id[32] = { 7 }, key[AEAD_KEY_BYTES], *out = NULL;
+	char name[FETCH_PACK_NAME_BYTES];
 	struct buf all = BUF_INIT(PACK_MAX_BYTES);
 	struct err err = ERR_INIT;
+	struct store_mem *mem = NULL;
+	struct store *store = NULL;
+	struct pack_made made;
 	struct pack *p = NULL;
-	FUZZ_CHECK(pack_new(PACK_METADATA, &p, &err) == 0);
+	FUZZ_CHECK(store_mem_new(&mem, &err) == 0);
+	FUZZ_CHECK(store_new(&store_mem_driver, mem, NULL, &store, &err) == 0);
+	FUZZ_CHECK(pack_new(store, PACK_METADATA, &p, &err) == 0);
 	for (uint8_t i = 0; i < 3; i++) {
 		id[0] = i;
 		record_header(AEAD_AES256GCM, RECORD_NODE, sizeof(cr), cr);
 		FUZZ_CHECK(pack_add(p, id, cr, sizeof(cr), &err) == 0);
 	}
 	uint32_t body = (uint32_t)pack_bytes(p);
-	FUZZ_CHECK(pack_finish(p, fuzz_key(), id, &all, name, &err) == 0);
+	FUZZ_CHECK(pack_put(p, fuzz_key(), id, &made, &err) == 0);
+	fetch_pack_name(made.hash, name);
+	FUZZ_CHECK(store_barrier(store, &err) == 0 && store_get(store, name, &all, &err) == 0);
 	const uint8_t *end = all.data + all.len - PACK_TAIL_BYTES;
 	size_t plain = all.len - body - AEAD_TAG_BYTES - PACK_TAIL_BYTES;
 	footer_key(end, key);
@@ -84,6 +95,7 @@ static void seeds(void)
 	fuzz_seed(out, plain + 4);
 	free(out);
 	pack_free(p);
+	store_free(store);
 	buf_done(&all);
 }
 

@@ -315,18 +315,15 @@ static int poison_ref(void *arg, const uint8_t id[32], uint32_t cr_len, struct e
 /* A pack that holds zeros under the IDs of the newest snapshot's records. */
 void forge_acts_poisoned_pack(struct forge_vault *w)
 {
-	CLEANUP(buf_done) struct buf object = BUF_INIT(STORE_MAX_OBJECT_BYTES);
 	struct poison x = { .w = w };
+	struct pack_made made;
 	struct err err = ERR_INIT;
-	uint8_t hash[32];
-	char prefix[16];
-	if (pack_new(PACK_DATA, &x.pack, &err) != 0 ||
+	if (pack_new(w->store, PACK_DATA, &x.pack, &err) != 0 ||
 		snapshot_refs(w->vault, w->newest, poison_ref, &x, &err) != 0 ||
-		pack_finish(x.pack, &w->key, NULL, &object, hash, &err) != 0)
+		pack_put(x.pack, &w->key, NULL, &made, &err) != 0 ||
+		store_barrier(w->store, &err) != 0)
 		abort();
 	pack_free(x.pack);
-	(void)snprintf(prefix, sizeof(prefix), "pk/%02x/", hash[0]);
-	forge_vault_put_hashed(w, prefix, object.data, object.len, hash);
 }
 
 void forge_acts_poisoned_pack_alone(struct forge_vault *w)

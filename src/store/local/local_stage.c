@@ -296,6 +296,19 @@ static int create_tmp(struct local_stage *s, struct entry *e, struct err *err)
 	return 0;
 }
 
+/* Few staged files are held open: the others are synced at once. */
+static int close_early(struct local_stage *s, struct entry *e, struct err *err)
+{
+	if (s->open_count <= LOCAL_STAGE_MAX_OPEN)
+		return 0;
+	if (env_fdatasync(e->fd) != 0)
+		return err_sys(err, ERR_IO, "unable to sync the file");
+	(void)close(e->fd); /* synced */
+	e->fd = -1;
+	s->open_count--;
+	return 0;
+}
+
 static int write_entry(
 	struct local_stage *s, struct entry *e, const void *data, size_t len, struct err *err)
 {
@@ -306,14 +319,7 @@ static int write_entry(
 		return rc;
 	if (env_write_all(e->fd, data, len) != 0)
 		return err_sys(err, ERR_IO, "unable to write %zu bytes", len);
-	if (s->open_count <= LOCAL_STAGE_MAX_OPEN)
-		return 0;
-	if (env_fdatasync(e->fd) != 0)
-		return err_sys(err, ERR_IO, "unable to sync the file");
-	(void)close(e->fd); /* synced */
-	e->fd = -1;
-	s->open_count--;
-	return 0;
+	return close_early(s, e, err);
 }
 
 int local_stage_put(
@@ -345,6 +351,111 @@ int local_stage_put(
 	insert(s, e);
 	return 0;
 }
+
+/* ---- objects in pieces ----------------------------------------------------------------------- */
+
+/* An entry that has no name yet. */
+struct local_draft {
+	struct entry entry; /* first: it is staged as it is */
+};
+
+int local_stage_draft(struct local_stage *s, struct local_draft **out, struct err *err)
+{
+	struct local_draft *d = calloc(1, sizeof(*d));
+	if (d == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	d->entry.fd = -1;
+	int rc = need_tmp(s, err);
+	if (rc == 0)
+		rc = create_tmp(s, &d->entry, err);
+	if (rc != 0) {
+		local_stage_draft_free(s, d);
+		return rc;
+	}
+	*out = d;
+	return 0;
+}
+
+int local_stage_draft_add(struct local_draft *d, const void *data, size_t len, struct err *err)
+{
+	return env_write_all(d->entry.fd, data, len) == 0
+		       ? 0
+		       : err_sys(err, ERR_IO, "unable to write %zu bytes", len);
+}
+
+void local_stage_draft_free(struct local_stage *s, struct local_draft *d)
+{
+	entry_free(s, &d->entry);
+}
+
+/* Compare what was written with what is staged under the name. */
+static int compare_draft(
+	const struct local_stage *s, int fd, const struct entry *staged, struct err *err)
+{
+	CLEANUP(cleanup_close_p) int other = -1;
+	uint64_t size = 0;
+	int rc = staged->is_adopted
+			 ? local_tree_open_object(s->root, staged->name, &other, &size, err)
+			 : open_staged(s, staged, &other, err);
+	return rc != 0 ? rc : compare_files(fd, other, err);
+}
+
+/* The name is in the store: ours is not needed if it holds the same. */
+static int check_draft_taken(
+	const struct local_stage *s, int fd, const char *name, bool *out_taken, struct err *err)
+{
+	CLEANUP(cleanup_close_p) int theirs = -1;
+	uint64_t size = 0;
+	struct err found = ERR_INIT;
+	int rc = local_tree_open_object(s->root, name, &theirs, &size, &found);
+	*out_taken = rc == 0;
+	if (rc == -ERR_NOT_FOUND)
+		return 0;
+	if (rc == -ERR_CORRUPT)
+		return err_set(err, ERR_EXISTS, "%s", found.msg);
+	if (rc == 0)
+		rc = compare_files(fd, theirs, &found);
+	if (rc != 0 && err != NULL)
+		*err = found;
+	return rc;
+}
+
+/* Take the file out of tmp/ again: somebody else's stands for it. */
+static void adopt_draft(struct local_stage *s, struct entry *e)
+{
+	e->is_adopted = true;
+	(void)close(e->fd); /* its bytes are not wanted */
+	e->fd = -1;
+	s->open_count--;
+	if (env_unlinkat(s->tmp, e->tmp, 0) == 0)
+		e->has_tmp = false; /* if not: tried again when the entry is forgotten */
+}
+
+int local_stage_draft_put(
+	struct local_stage *s, struct local_draft *take_draft, const char *name, struct err *err)
+{
+	struct entry *e = &take_draft->entry;
+	const struct entry *staged = find(s, name);
+	bool is_taken = false;
+	int rc = staged != NULL ? compare_draft(s, e->fd, staged, err) : reserve(s, err);
+	if (rc == 0 && staged == NULL)
+		rc = check_draft_taken(s, e->fd, name, &is_taken, err);
+	if (rc == 0 && staged == NULL)
+		rc = local_dirs_add(&s->dirs, name, err);
+	if (rc == 0 && staged == NULL && is_taken)
+		adopt_draft(s, e);
+	else if (rc == 0 && staged == NULL)
+		rc = close_early(s, e, err);
+	if (rc != 0 || staged != NULL) {
+		local_stage_draft_free(s, take_draft);
+		return rc;
+	}
+	(void)snprintf(e->name, sizeof(e->name), "%s", name); /* the grammar's limit fits */
+	insert(s, e);
+	return 0;
+}
+
+/* ---- removing, and the barrier --------------------------------------------------------------- */
 
 static int unlink_name(int root, const char *name, struct err *err)
 {

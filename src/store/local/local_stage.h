@@ -31,6 +31,15 @@ void local_stage_free(struct local_stage *s);
 int local_stage_put(
 	struct local_stage *s, const char *name, const void *data, size_t len, struct err *err);
 
+/* The four of struct store_driver for an object in pieces: a file in tmp/ from the start.  It is
+ * not synced before it is staged; freed or taken it is no leftover. */
+struct local_draft;
+int local_stage_draft(struct local_stage *s, struct local_draft **out, struct err *err);
+int local_stage_draft_add(struct local_draft *d, const void *data, size_t len, struct err *err);
+int local_stage_draft_put(
+	struct local_stage *s, struct local_draft *take_draft, const char *name, struct err *err);
+void local_stage_draft_free(struct local_stage *s, struct local_draft *d);
+
 /* Remove an object, staged or visible; the next barrier makes that durable.  Return 0,
  * -ERR_READONLY or -ERR_IO. */
 int local_stage_remove(struct local_stage *s, const char *name, struct err *err);

@@ -172,6 +172,35 @@ static int local_put(void *self, const char *name, const void *data, size_t len,
 	return advise(l, local_stage_put(l->stage, name, data, len, err), err);
 }
 
+static int local_draft_new(void *self, void **draft, struct err *err)
+{
+	const struct store_local *l = self;
+	struct local_draft *d = NULL;
+	if (l->stage == NULL)
+		return refuse_write(l, err);
+	int rc = advise(l, local_stage_draft(l->stage, &d, err), err);
+	if (rc == 0)
+		*draft = d;
+	return rc;
+}
+
+static int local_draft_add(void *self, void *draft, const void *data, size_t len, struct err *err)
+{
+	return advise(self, local_stage_draft_add(draft, data, len, err), err);
+}
+
+static int local_draft_put(void *self, void *take_draft, const char *name, struct err *err)
+{
+	const struct store_local *l = self;
+	return advise(l, local_stage_draft_put(l->stage, take_draft, name, err), err);
+}
+
+static void local_draft_free(void *self, void *draft)
+{
+	const struct store_local *l = self;
+	local_stage_draft_free(l->stage, draft);
+}
+
 /* Append ${len} bytes at ${offset} of an open object that has them. */
 static int read_at(int fd, uint64_t offset, size_t len, struct buf *out, struct err *err)
 {
@@ -259,5 +288,9 @@ const struct store_driver store_local_driver = {
 	.stat = local_stat,
 	.remove = local_remove,
 	.barrier = local_barrier,
+	.draft_new = local_draft_new,
+	.draft_add = local_draft_add,
+	.draft_put = local_draft_put,
+	.draft_free = local_draft_free,
 	.free = local_free,
 };

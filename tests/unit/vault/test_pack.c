@@ -10,15 +10,19 @@
 #include "crypto/aead.h"
 #include "crypto/hmac.h"
 #include "lib/vault_kat.h"
+#include "store/mem/store_mem.h"
+#include "store/store.h"
+#include "vault/fetch.h"
 #include "vault/record.h"
 
 #define ROOT_BYTES VAULT_KAT_ROOT_LEN
 
 static struct vault_kat kat;
+static struct store *store;
 static struct pack *pack;
+static struct pack_made made;
 static struct buf object = BUF_INIT(PACK_MAX_BYTES);
 static struct err err = ERR_INIT;
-static uint8_t name[32];
 static uint8_t chunk[VAULT_KAT_CHUNK_LEN], chunk_id[32];
 static uint8_t root[ROOT_BYTES], root_id[32];
 
@@ -50,22 +54,38 @@ static void setup(void)
 	cr_assert(eq(int, text_unhex(VAULT_KAT_CHUNK_CR, sizeof(chunk), chunk), 0));
 	hash_sha256(chunk, sizeof(chunk), chunk_id);
 	make_root();
-	cr_assert(eq(int, pack_new(PACK_DATA, &pack, &err), 0));
+	struct store_mem *mem = NULL;
+	cr_assert(eq(int, store_mem_new(&mem, &err), 0));
+	cr_assert(eq(int, store_new(&store_mem_driver, mem, NULL, &store, &err), 0));
+	cr_assert(eq(int, pack_new(store, PACK_DATA, &pack, &err), 0));
 }
 
 static void teardown(void)
 {
 	pack_free(pack);
+	store_free(store);
 	buf_done(&object);
 }
 
 TestSuite(pack, .init = setup, .fini = teardown);
 
+/* Put the pack, and get what the store has of it into ${object}. */
+static void finish(const uint8_t *random)
+{
+	char name[FETCH_PACK_NAME_BYTES];
+	cr_assert(eq(int, pack_put(pack, &kat.key, random, &made, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, store_barrier(store, &err), 0));
+	fetch_pack_name(made.hash, name);
+	buf_clear(&object);
+	cr_assert(eq(int, store_get(store, name, &object, &err), 0), "%s", err.msg);
+	cr_assert(eq(u32, made.len, (uint32_t)object.len));
+}
+
 static void finish_two(void)
 {
 	cr_assert(eq(int, pack_add(pack, chunk_id, chunk, sizeof(chunk), &err), 0));
 	cr_assert(eq(int, pack_add(pack, root_id, root, sizeof(root), &err), 0));
-	cr_assert(eq(int, pack_finish(pack, &kat.key, kat.random, &object, name, &err), 0));
+	finish(kat.random);
 }
 
 struct seen {
@@ -85,6 +105,14 @@ static int see(void *arg, const struct pack_place *place, struct err *e)
 	return 0;
 }
 
+static int refuse_all(void *arg, const char *object_name, uint64_t size)
+{
+	(void)arg;
+	(void)object_name;
+	(void)size;
+	return -ERR_EXISTS;
+}
+
 static int open_tail(const uint8_t *data, size_t len, struct seen *s)
 {
 	int class = -1;
@@ -99,10 +127,10 @@ Test(pack, gives_the_known_answer)
 	cr_expect(eq(sz, object.len, 4096));
 	cr_expect(eq(str, (char *)vault_kat_hex(object.data + 4096 - 48, 32),
 		"53629fb64e435bb34409962269c13f3363361c94bb5d42d670766da70940056b"));
-	cr_expect(eq(str, (char *)vault_kat_hex(name, 32),
+	cr_expect(eq(str, (char *)vault_kat_hex(made.hash, 32),
 		"a089a3a067564b8730c826f9909d48eb893445bedc9d20346b20df8abb5f9c67"));
 	cr_expect(eq(str, (char *)vault_kat_sha(object.data, object.len),
-		(char *)vault_kat_hex(name, 32)));
+		(char *)vault_kat_hex(made.hash, 32)));
 }
 
 Test(pack, footer_tells_where_each_record_lies)
@@ -130,25 +158,18 @@ Test(pack, footer_tells_where_each_record_lies)
 	cr_expect(memcmp(again, root, ROOT_BYTES) == 0);
 }
 
-Test(pack, open_pack_gives_records_back_and_a_finished_one_is_empty)
+Test(pack, a_finished_pack_is_empty_and_usable_again)
 {
-	CLEANUP(buf_done) struct buf cr = BUF_INIT(1000);
-	cr_expect(eq(int, pack_find(pack, chunk_id, &cr, &err), 0));
 	cr_assert(eq(int, pack_add(pack, root_id, root, sizeof(root), &err), 0));
 	cr_assert(eq(int, pack_add(pack, chunk_id, chunk, sizeof(chunk), &err), 0));
 	cr_expect(eq(sz, pack_count(pack), 2));
 	cr_expect(eq(sz, pack_bytes(pack), 136 + 40));
-	cr_expect(eq(u32, pack_at(pack, 1)->offset, 136));
-	cr_expect(eq(int, pack_find(pack, chunk_id, &cr, &err), 1));
-	cr_assert(eq(sz, cr.len, sizeof(chunk)));
-	cr_expect(memcmp(cr.data, chunk, sizeof(chunk)) == 0);
-	struct buf small = BUF_INIT(10);
-	cr_expect(eq(int, pack_find(pack, chunk_id, &small, &err), -ERR_LIMIT));
-
-	cr_assert(eq(int, pack_finish(pack, &kat.key, NULL, &object, name, &err), 0));
+	finish(NULL);
+	cr_expect(eq(sz, made.count, 2));
+	cr_expect(eq(u32, made.places[1].offset, 136));
+	cr_expect(memcmp(made.places[1].id, chunk_id, 32) == 0);
 	cr_expect(eq(sz, pack_count(pack) + pack_bytes(pack), 0));
-	cr_expect(eq(int, pack_find(pack, chunk_id, &cr, &err), 0));
-	cr_expect(eq(int, pack_finish(pack, &kat.key, NULL, &object, name, &err), -ERR_FAILED));
+	cr_expect(eq(int, pack_put(pack, &kat.key, NULL, &made, &err), -ERR_FAILED));
 	cr_expect(eq(int, pack_add(pack, chunk_id, chunk, sizeof(chunk), &err), 0));
 }
 
@@ -162,6 +183,53 @@ Test(pack, broken_headers_and_repeated_records_are_not_taken)
 	cr_expect(eq(int, pack_add(pack, root_id, root, sizeof(root), &err), -ERR_CORRUPT));
 	cr_expect(eq(sz, pack_count(pack), 1));
 	cr_expect(eq(sz, pack_bytes(pack), 40));
+}
+
+/* Around the length of a piece, in which the body goes to the store. */
+Test(pack, holds_the_records_one_behind_the_other_whatever_their_lengths)
+{
+	const uint32_t lens[] = { 40, 300000, 100, 262144 + 12, 262144 + 13, 1u << 20, 77777, 40 };
+	const size_t count = sizeof(lens) / sizeof(lens[0]);
+	uint8_t *cr = malloc(1u << 20);
+	cr_assert(cr != NULL);
+	for (int round = 0; round < 2; round++) { /* the second: it is usable again */
+		struct buf body = BUF_INIT(PACK_MAX_BYTES);
+		for (size_t i = 0; i < count; i++) {
+			memset(cr, (int)(i + 3), lens[i]);
+			record_header(1, RECORD_DATA, lens[i], cr);
+			uint8_t id[32] = { (uint8_t)i, (uint8_t)round };
+			cr_assert(eq(int, pack_add(pack, id, cr, lens[i], &err), 0));
+			cr_expect(eq(int, pack_add(pack, id, cr, lens[i], &err), -ERR_EXISTS));
+			cr_assert(eq(int, buf_add(&body, cr + 12, lens[i] - 12, &err), 0));
+		}
+		cr_expect(eq(sz, pack_bytes(pack), body.len));
+		finish(NULL);
+		cr_expect(eq(sz, made.count, count));
+		cr_expect(eq(str, (char *)vault_kat_sha(object.data, object.len),
+			(char *)vault_kat_hex(made.hash, 32)));
+		cr_assert(object.len > body.len);
+		cr_expect(memcmp(object.data, body.data, body.len) == 0);
+		struct seen s;
+		cr_assert(eq(int, open_tail(object.data, object.len, &s), 0), "%s", err.msg);
+		cr_expect(eq(sz, s.count, count));
+		cr_expect(eq(u32, s.at[3].offset, lens[0] + lens[1] + lens[2] - 3 * 12));
+		buf_done(&body);
+	}
+	free(cr);
+}
+
+Test(pack, leaves_nothing_on_the_store_when_it_is_dropped)
+{
+	uint8_t *cr = calloc(1, 600000);
+	const uint8_t id[32] = { 1 };
+	cr_assert(cr != NULL);
+	record_header(1, RECORD_DATA, 600000, cr);
+	cr_assert(eq(int, pack_add(pack, id, cr, 600000, &err), 0));
+	pack_free(pack);
+	pack = NULL;
+	cr_assert(eq(int, store_barrier(store, &err), 0));
+	cr_expect(eq(int, store_list(store, "", refuse_all, NULL, &err), 0));
+	free(cr);
 }
 
 Test(pack, takes_no_more_than_a_pack_may_hold)
@@ -193,7 +261,7 @@ Test(pack, takes_no_more_than_65535_records)
 	}
 	id[31] = 1;
 	cr_expect(eq(int, pack_add(pack, id, cr, sizeof(cr), &err), -ERR_LIMIT));
-	cr_assert(eq(int, pack_finish(pack, &kat.key, kat.random, &object, name, &err), 0));
+	finish(kat.random);
 	struct seen s;
 	cr_expect(eq(int, open_tail(object.data, object.len, &s), 0), "%s", err.msg);
 	cr_expect(eq(sz, s.count, PACK_MAX_RECORDS));
