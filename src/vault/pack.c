@@ -65,8 +65,7 @@ static size_t pack_size(size_t body_len, size_t count)
 
 static struct id_table_array ids_of(const struct pack_place *places)
 {
-	return (struct id_table_array){ (const uint8_t *)places + offsetof(struct pack_place, id),
-		sizeof(*places) };
+	return (struct id_table_array){ places == NULL ? NULL : places->id, sizeof(*places) };
 }
 
 DEFINE_CLEANUP(struct pack *, pack_free)

@@ -76,14 +76,21 @@ int plant_model_collect(struct plant_model *p, struct err *err);
  * -ERR_CORRUPT when it differs from the model without an error. */
 int plant_model_restore(struct plant_model *p, int dirfd, struct err *err);
 
+/* How closely the vault is looked at; together with '|'. */
+enum plant_model_look {
+	PLANT_MODEL_LISTED = 0,        /* what is there; the newest and the unknown are compared */
+	PLANT_MODEL_COMPARED = 1 << 0, /* every snapshot is, to the byte */
+	PLANT_MODEL_VERIFIED = 1 << 1, /* verify with content finds nothing */
+};
+
 /**
- * plant_model_check(p, store, is_verified):
- * Compare ${store} with the model: it opens, every acknowledged snapshot restores to the byte, what
- * else is there is a backup that failed after its commit point, and (${is_verified}) verify with
- * content finds nothing.  When ${store} is the plant's own, snapshots of failed backups that are
- * there become acknowledged ones, and those that a failed prune took are forgotten.  Return NULL or
- * what is wrong (until the next call).
+ * plant_model_check(p, store, look):
+ * Compare ${store} with the model: it opens, every acknowledged snapshot is there, signed and
+ * restores to the byte as far as ${look} says, what else is there is a backup that failed after its
+ * commit point.  When ${store} is the plant's own, snapshots of failed backups that are there
+ * become acknowledged ones, and those that a failed prune took are forgotten.  Return NULL or what
+ * is wrong (until the next call).
  */
-const char *plant_model_check(struct plant_model *p, struct store *store, bool is_verified);
+const char *plant_model_check(struct plant_model *p, struct store *store, unsigned look);
 
 #endif

@@ -67,6 +67,9 @@ int vault_fixture_snapshots(struct store *store, const uint8_t rk_sk[32]);
 /* Problems that a full verification (with content) of the store finds; -1 when it cannot run. */
 int vault_fixture_problems(struct store *store, const uint8_t rk_sk[32]);
 
+/* Are all of them zeros? */
+bool vault_fixture_is_zero(const uint8_t *data, size_t len);
+
 /* Deterministic noise: ${len} bytes from ${seed}. */
 void vault_fixture_noise(uint8_t *out, size_t len, uint64_t seed);
 

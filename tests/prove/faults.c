@@ -9,18 +9,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "restore/erase_tree.h"
-#include "store/local/store_local.h"
 #include "tests/lib/plant_model.h"
+#include "tests/lib/prove_scratch.h"
 #include "tests/lib/prove_slice.h"
 #include "tests/lib/store_scratch.h"
 
@@ -41,27 +38,8 @@ static const char *const step_names[] = { "backup", "prune", "collect", "restore
 
 static struct prove_slice p;
 static const struct env_ops *env;
-static int scratch_fd;
-static const char *scratch;
 static uint64_t case_number; /* in this round */
-
-static void must(int rc, const char *what)
-{
-	if (rc != 0) {
-		(void)fprintf(stderr, "faults: %s\n", what);
-		store_scratch_done();
-		exit(2);
-	}
-}
-
-static int make_dir(const char *name)
-{
-	must(erase_tree_run(scratch_fd, name, NULL, NULL), "erase");
-	must(mkdirat(scratch_fd, name, 0700), "mkdir");
-	int fd = openat(scratch_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	must(fd < 0, "open");
-	return fd;
-}
+static bool is_cut_short;    /* the slice ended within this round */
 
 static int run_step(struct plant_model *m, enum step step, int target, struct err *err)
 {
@@ -86,9 +64,9 @@ static void prepare(struct plant_model *m, uint64_t row, struct store *store)
 	m->max_bytes = 4000 + prove_slice_random(&row, 9000);
 	for (int i = 0; i < 4; i++) {
 		plant_model_change(m);
-		must(plant_model_backup(m, &err), err.msg);
+		prove_slice_must(plant_model_backup(m, &err), err.msg);
 		if (i == 2)
-			must(plant_model_prune(m, 1, &err), err.msg);
+			prove_slice_must(plant_model_prune(m, 1, &err), err.msg);
 	}
 	plant_model_change(m);
 	plant_model_done(m);
@@ -105,7 +83,7 @@ struct trial {
 static void wrong(const struct trial *t, const char *why)
 {
 	prove_slice_wrong(&p, "plant %llu, %s: %s, operation %llu, %s: %s",
-		(unsigned long long)p.counts[ROUNDS], t->place, step_names[t->step],
+		(unsigned long long)p.round, t->place, step_names[t->step],
 		(unsigned long long)t->n, t->kind, why);
 }
 
@@ -132,27 +110,35 @@ static void judge(const struct trial *t, int rc, const struct err *err)
 static void look_after(const struct trial *t, struct plant_model *m)
 {
 	struct err err = ERR_INIT;
-	const char *why = plant_model_check(m, m->f.store, true);
+	const char *why =
+		plant_model_check(m, m->f.store, PLANT_MODEL_COMPARED | PLANT_MODEL_VERIFIED);
 	int target = -1;
 	if (why == NULL) {
-		target = t->step == RESTORE ? make_dir("again") : -1;
+		target = t->step == RESTORE ? prove_scratch_dir("again") : -1;
 		if (run_step(m, t->step, target, &err) != 0)
 			why = err.msg;
 	}
 	if (why == NULL && t->step != RESTORE)
-		why = plant_model_check(m, m->f.store, true);
+		why = plant_model_check(m, m->f.store, PLANT_MODEL_VERIFIED);
 	if (why != NULL)
 		wrong(t, why);
 	if (target >= 0)
 		(void)close(target); /* a directory */
 }
 
-/* Is it this case's turn?  With --quick one of some. */
+/* Is it this case's turn?  With --quick one of some; else those that no slice before has done,
+ * while there is time. */
 static bool is_due(void)
 {
-	bool is_mine = !p.is_quick || case_number % QUICK_STEP == p.seed % QUICK_STEP;
-	case_number++;
-	return is_mine;
+	uint64_t n = case_number++;
+	if (p.is_quick)
+		return n % QUICK_STEP == p.seed % QUICK_STEP;
+	if (n < p.in_round)
+		return false;
+	is_cut_short = is_cut_short || !prove_slice_more(&p);
+	if (!is_cut_short)
+		p.in_round = n + 1;
+	return !is_cut_short;
 }
 
 /* ---- in the driver, on a store in memory ---------------------------------------------------- */
@@ -175,9 +161,10 @@ static struct store *mem_copy(const struct store_mem *from, uint64_t kept, unsig
 	const struct store_opts opts = { .retries = retries, .sleep_ms = no_sleep };
 	struct err err = ERR_INIT;
 	struct store *store = NULL;
-	must(store_mem_crash(from, kept, mem, &err), err.msg);
-	must(store_fault_new(&store_mem_driver, *mem, fault, &err), err.msg);
-	must(store_new(store_fault_driver(*fault), *fault, &opts, &store, &err), err.msg);
+	prove_slice_must(store_mem_crash(from, kept, mem, &err), err.msg);
+	prove_slice_must(store_fault_new(&store_mem_driver, *mem, fault, &err), err.msg);
+	prove_slice_must(
+		store_new(store_fault_driver(*fault), *fault, &opts, &store, &err), err.msg);
 	return store;
 }
 
@@ -221,7 +208,7 @@ static uint64_t mem_case(
 	struct err err = ERR_INIT;
 	struct store_mem *mem;
 	struct store_fault *fault;
-	int target = make_dir("target");
+	int target = prove_scratch_dir("target");
 	m = base->model;
 	m.f.store = mem_copy(base->mem, 0, is_retried ? 2 : 0, &mem, &fault);
 	if (n > 0)
@@ -230,7 +217,7 @@ static uint64_t mem_case(
 	uint64_t ops = store_fault_count(fault, STORE_FAULT_ANY);
 	(void)close(target); /* a directory */
 	if (n == 0) {
-		must(rc, err.msg);
+		prove_slice_must(rc, err.msg);
 	} else {
 		judge(&t, rc, &err);
 		if (is_killed) {
@@ -299,11 +286,11 @@ static int export_one(void *arg, const char *name, uint64_t size)
 	(void)size;
 	for (const char *slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		(void)snprintf(part, sizeof(part), "%.*s", (int)(slash - name), name);
-		must(mkdirat(x->dirfd, part, 0700) != 0 && errno != EEXIST, "mkdir");
+		prove_slice_must(mkdirat(x->dirfd, part, 0700) != 0 && errno != EEXIST, "mkdir");
 	}
-	must(store_get(x->from, name, &b, NULL), "get");
+	prove_slice_must(store_get(x->from, name, &b, NULL), "get");
 	int fd = openat(x->dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
-	must(fd < 0 || write(fd, b.data, b.len) != (ssize_t)b.len, "write");
+	prove_slice_must(fd < 0 || write(fd, b.data, b.len) != (ssize_t)b.len, "write");
 	(void)close(fd); /* written */
 	return 0;
 }
@@ -311,25 +298,11 @@ static int export_one(void *arg, const char *name, uint64_t size)
 /* The store of ${base} in a directory, as the local driver has it. */
 static struct store *local_copy(const struct mem_base *base)
 {
-	char path[PATH_MAX + 32];
 	struct err err = ERR_INIT;
-	struct store *store = NULL;
-	struct export x = { .from = base->store, .dirfd = make_dir("vault") };
-	must(store_list(base->store, "", export_one, &x, &err), err.msg);
+	struct export x = { .from = base->store, .dirfd = prove_scratch_dir("vault") };
+	prove_slice_must(store_list(base->store, "", export_one, &x, &err), err.msg);
 	(void)close(x.dirfd); /* a directory */
-	(void)snprintf(path, sizeof(path), "%s/vault", scratch);
-	must(store_local_open(path, NULL, &store, &err), err.msg);
-	return store;
-}
-
-static struct store *local_again(void)
-{
-	char path[PATH_MAX + 32];
-	struct err err = ERR_INIT;
-	struct store *store = NULL;
-	(void)snprintf(path, sizeof(path), "%s/vault", scratch);
-	must(store_local_open(path, NULL, &store, &err), err.msg);
-	return store;
+	return prove_scratch_store("vault");
 }
 
 /* ${step} RESTORE: the target breaks, the store is in memory.  Else the local store breaks.  Return
@@ -343,7 +316,7 @@ static uint64_t call_case(
 	struct err err = ERR_INIT;
 	struct store_mem *mem;
 	struct store_fault *fault;
-	int target = make_dir("target");
+	int target = prove_scratch_dir("target");
 	m = base->model;
 	m.f.store = step == RESTORE ? mem_copy(base->mem, 0, 0, &mem, &fault) : local_copy(base);
 	store_scratch_watch();
@@ -353,14 +326,14 @@ static uint64_t call_case(
 	(void)close(target); /* a directory */
 	if (n == 0) {
 		(void)env_swap(env);
-		must(rc, err.msg);
+		prove_slice_must(rc, err.msg);
 	} else {
 		judge(&t, rc, &err);
 		if (kind->is_kill && step != RESTORE) {
 			plant_model_done(&m);
 			store_free(m.f.store); /* removes nothing: every call still fails */
 			(void)env_swap(env);
-			plant_model_move(&m, local_again());
+			plant_model_move(&m, prove_scratch_store("vault"));
 		}
 		(void)env_swap(env);
 		look_after(&t, &m);
@@ -391,34 +364,38 @@ static void run_round(void)
 {
 	struct err err = ERR_INIT;
 	static struct mem_base base;
-	uint64_t row = prove_slice_row(&p, p.counts[ROUNDS]);
+	uint64_t row = prove_slice_row(&p, p.round);
 	env = plant_model_env(row);
 	case_number = 0;
-	must(store_mem_new(&base.mem, &err), err.msg);
-	must(store_new(&store_mem_driver, base.mem, NULL, &base.store, &err), err.msg);
+	is_cut_short = false;
+	if (p.in_round == 0)
+		p.counts[ROUNDS]++;
+	prove_slice_must(store_mem_new(&base.mem, &err), err.msg);
+	prove_slice_must(store_new(&store_mem_driver, base.mem, NULL, &base.store, &err), err.msg);
 	prepare(&base.model, row, base.store);
 	mem_round(&base);
 	call_round(&base);
 	store_free(base.store);
-	p.counts[ROUNDS]++;
+	if (is_cut_short)
+		return;
+	p.round++;
+	p.in_round = 0;
 }
 
 int main(int argc, char **argv)
 {
 	prove_slice_begin(&p, "prove-faults", labels, 1, FULL_CASES, argc, argv);
-	scratch = store_scratch_new();
-	must(scratch == NULL, "no scratch directory");
-	scratch_fd = open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	must(scratch_fd < 0, "open");
+	prove_slice_share(&p, PROVE_SLICE_OWN_SEEDS);
+	(void)prove_scratch_begin(); /* it is asked for by name */
 	while (prove_slice_more(&p)) {
 		run_round();
-		bool is_short = p.counts[FAULTS] < FULL_FAULTS || p.counts[KILLS] < FULL_KILLS;
+		bool is_short = p.counts[FAULTS] * p.jobs < FULL_FAULTS ||
+				p.counts[KILLS] * p.jobs < FULL_KILLS;
 		if (!p.is_quick && p.at >= p.total && is_short)
 			p.total = p.at + MORE_CASES;
 	}
 	if (p.is_quick)
 		p.total = p.at;
-	(void)close(scratch_fd); /* a directory */
-	store_scratch_done();
+	prove_scratch_done();
 	return prove_slice_end(&p);
 }

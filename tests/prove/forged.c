@@ -89,7 +89,7 @@ static int restore_newest(struct forge_vault *w, bool *is_signed, struct err *er
 	vault_close(v);
 	if (rc != 0)
 		return rc;
-	const char *why = plant_model_check(&w->plant, w->store, false);
+	const char *why = plant_model_check(&w->plant, w->store, PLANT_MODEL_COMPARED);
 	return why == NULL ? 0 : err_set(err, ERR_FAILED, "nothing was told, and %s", why);
 }
 

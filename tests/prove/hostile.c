@@ -20,8 +20,8 @@
 #include "crypto/hash.h"
 #include "restore/erase_tree.h"
 #include "restore/restore_writer.h"
+#include "tests/lib/prove_scratch.h"
 #include "tests/lib/prove_slice.h"
-#include "tests/lib/store_scratch.h"
 #include "vault/entry.h"
 
 #define FULL_TREES 4000
@@ -35,17 +35,8 @@ static const char *const labels[] = { "entries given", "refused", "taken", "swap
 	"trees with an enemy's thread", "trees into a prepared directory", NULL };
 
 static struct prove_slice p;
-static const char *scratch;
 static int scratch_fd, target, outside;
 static char outside_path[4096];
-
-static void must(int rc, const char *what)
-{
-	if (rc != 0) {
-		(void)fprintf(stderr, "hostile: %s\n", what);
-		exit(2);
-	}
-}
 
 /* ---- the victims ---------------------------------------------------------------------------- */
 
@@ -71,7 +62,7 @@ static void add_tree(struct hash *h, int dirfd)
 	char path[64];
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dirfd);
 	int count = scandir(path, &names, NULL, alphasort);
-	must(count < 0, "scandir");
+	prove_slice_must(count < 0, "scandir");
 	for (int i = 0; i < count; i++) {
 		const char *name = names[i]->d_name;
 		struct stat st;
@@ -92,7 +83,7 @@ static void add_tree(struct hash *h, int dirfd)
 			names[i]->d_type == DT_DIR) {
 			int fd = openat(
 				dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-			must(fd < 0, "open");
+			prove_slice_must(fd < 0, "open");
 			add_tree(h, fd);
 			(void)close(fd); /* a directory */
 		}
@@ -106,10 +97,10 @@ static void digest(uint8_t out[32])
 {
 	struct hash *h = hash_new();
 	struct dirent **names = NULL;
-	must(h == NULL, "memory");
+	prove_slice_must(h == NULL, "memory");
 	add_tree(h, outside);
-	int count = scandir(scratch, &names, NULL, alphasort);
-	must(count < 0, "scandir");
+	int count = scandir(prove_scratch_path(), &names, NULL, alphasort);
+	prove_slice_must(count < 0, "scandir");
 	for (int i = 0; i < count; i++) {
 		hash_add(h, names[i]->d_name, strlen(names[i]->d_name) + 1);
 		free(names[i]);
@@ -122,33 +113,29 @@ static void digest(uint8_t out[32])
 static void write_file(int dirfd, const char *name)
 {
 	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-	must(fd < 0 || write(fd, name, strlen(name)) < 0, name);
+	prove_slice_must(fd < 0 || write(fd, name, strlen(name)) < 0, name);
 	(void)close(fd); /* written */
 }
 
 static void make_victims(void)
 {
-	must(mkdirat(scratch_fd, "outside", 0750), "mkdir");
+	prove_slice_must(mkdirat(scratch_fd, "outside", 0750), "mkdir");
 	outside = openat(scratch_fd, "outside", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	must(outside < 0, "open");
-	must(mkdirat(outside, "etc", 0750), "mkdir");
+	prove_slice_must(outside < 0, "open");
+	prove_slice_must(mkdirat(outside, "etc", 0750), "mkdir");
 	write_file(outside, "passwd");
 	write_file(outside, "etc/shadow");
 	write_file(outside, "f00");
-	must(mkdirat(outside, "d00", 0700), "mkdir");
+	prove_slice_must(mkdirat(outside, "d00", 0700), "mkdir");
 	write_file(outside, "d00/f00");
 }
 
 static void fresh_target(void)
 {
 	if (target > 0)
-		(void)close(target); /* a directory */
-	must(erase_tree_run(scratch_fd, "target", NULL, NULL), "erase");
-	must(erase_tree_run(scratch_fd, "attic", NULL, NULL), "erase");
-	must(mkdirat(scratch_fd, "target", 0700), "mkdir");
-	must(mkdirat(scratch_fd, "attic", 0700), "mkdir");
-	target = openat(scratch_fd, "target", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	must(target < 0, "open");
+		(void)close(target);             /* a directory */
+	(void)close(prove_scratch_dir("attic")); /* empty now */
+	target = prove_scratch_dir("target");
 }
 
 /* ---- the trees ------------------------------------------------------------------------------ */
@@ -381,11 +368,11 @@ static void run_tree(void)
 	bool is_race = prove_slice_random(&row, 3) != 0;
 	digest(before);
 	if (is_race)
-		must(pthread_create(&thread, NULL, be_an_enemy, &enemy), "thread");
+		prove_slice_must(pthread_create(&thread, NULL, be_an_enemy, &enemy), "thread");
 	restore_tree(count, rule);
 	if (is_race) {
 		atomic_store(&enemy.is_over, true);
-		must(pthread_join(thread, NULL), "thread");
+		prove_slice_must(pthread_join(thread, NULL), "thread");
 	}
 	digest(after);
 	if (memcmp(before, after, sizeof(before)) != 0)
@@ -403,9 +390,9 @@ static void check_the_watch(void)
 	uint8_t before[32], after[32];
 	fresh_target();
 	digest(before);
-	must(symlinkat("../outside/etc", target, "ln"), "symlink");
+	prove_slice_must(symlinkat("../outside/etc", target, "ln"), "symlink");
 	int fd = openat(target, "ln/shadow", O_WRONLY | O_CLOEXEC);
-	must(fd < 0 || write(fd, "S", 1) != 1, "write");
+	prove_slice_must(fd < 0 || write(fd, "S", 1) != 1, "write");
 	(void)close(fd); /* written */
 	digest(after);
 	if (memcmp(before, after, sizeof(before)) == 0)
@@ -415,18 +402,14 @@ static void check_the_watch(void)
 int main(int argc, char **argv)
 {
 	prove_slice_begin(&p, "prove-hostile", labels, QUICK_TREES, FULL_TREES, argc, argv);
-	scratch = store_scratch_new();
-	must(scratch == NULL, "no scratch directory");
-	scratch_fd = open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	must(scratch_fd < 0, "open");
-	(void)snprintf(outside_path, sizeof(outside_path), "%s/outside", scratch);
+	scratch_fd = prove_scratch_begin();
+	(void)snprintf(outside_path, sizeof(outside_path), "%s/outside", prove_scratch_path());
 	make_victims();
 	check_the_watch();
 	while (prove_slice_more(&p))
 		run_tree();
-	must(erase_tree_run(scratch_fd, "target", NULL, NULL), "erase");
-	(void)close(scratch_fd); /* directories */
-	(void)close(outside);
-	store_scratch_done();
+	prove_slice_must(erase_tree_run(scratch_fd, "target", NULL, NULL), "erase");
+	(void)close(outside); /* a directory */
+	prove_scratch_done();
 	return prove_slice_end(&p);
 }

@@ -4,22 +4,18 @@
  * kill: the vault opens, every acknowledged snapshot restores to the byte, verify with content
  * finds nothing, the next backup succeeds, and all of that holds again.
  */
-#include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "store/local/store_local.h"
 #include "tests/lib/plant_model.h"
+#include "tests/lib/prove_scratch.h"
 #include "tests/lib/prove_slice.h"
-#include "tests/lib/store_scratch.h"
 
 #define FULL_KILLS 1500
 #define QUICK_KILLS 25
@@ -46,24 +42,6 @@ struct shared {
 static struct prove_slice p;
 static struct shared *shared;
 static struct plant_model plant;
-static const char *scratch;
-
-static void must(int rc, const char *what)
-{
-	if (rc != 0) {
-		(void)fprintf(stderr, "kill9: %s\n", what);
-		store_scratch_done();
-		exit(2);
-	}
-}
-
-static struct store *open_store(void)
-{
-	struct err err = ERR_INIT;
-	struct store *store = NULL;
-	must(store_local_open(scratch, NULL, &store, &err), err.msg);
-	return store;
-}
 
 static void publish(const struct plant_model *m)
 {
@@ -90,7 +68,7 @@ static void publish_under_way(const struct plant_model *m, uint64_t step)
 static void work(uint64_t row)
 {
 	struct err err = ERR_INIT;
-	plant.f.store = open_store();
+	plant.f.store = prove_scratch_store("vault");
 	for (int i = 0; i < CHILD_STEPS; i++) {
 		uint64_t step = plant.snap_count > MANY ? 2 : prove_slice_random(&row, 4);
 		plant_model_change(&plant);
@@ -122,7 +100,8 @@ static const char *look(void)
 	static char text[ERR_MSG_BYTES + 64];
 	struct err err = ERR_INIT;
 	uint64_t before = plant.adopted;
-	const char *why = plant_model_check(&plant, plant.f.store, true);
+	const char *why = plant_model_check(
+		&plant, plant.f.store, PLANT_MODEL_COMPARED | PLANT_MODEL_VERIFIED);
 	if (why != NULL)
 		return why;
 	p.counts[UNKNOWN] += plant.adopted - before;
@@ -131,7 +110,7 @@ static const char *look(void)
 		(void)snprintf(text, sizeof(text), "the next backup: %s", err.msg);
 		return text;
 	}
-	return plant_model_check(&plant, plant.f.store, false);
+	return plant_model_check(&plant, plant.f.store, PLANT_MODEL_LISTED);
 }
 
 static void kill_once(void)
@@ -145,12 +124,12 @@ static void kill_once(void)
 	plant_model_pass((int64_t)(p.at % KILLS_A_VAULT + 1) * HOUR);
 	(void)fflush(stdout); /* the child has a copy */
 	pid_t pid = fork();
-	must(pid < 0, "fork");
+	prove_slice_must(pid < 0, "fork");
 	if (pid == 0)
 		work(row);
 	wait_us(prove_slice_random(&row, MAX_DELAY_US));
-	must(kill(pid, SIGKILL), "kill");
-	must(waitpid(pid, &status, 0) != pid, "wait");
+	prove_slice_must(kill(pid, SIGKILL), "kill");
+	prove_slice_must(waitpid(pid, &status, 0) != pid, "wait");
 	p.counts[STEPS] += atomic_load(&shared->begun);
 	p.counts[DONE_STEPS] += atomic_load(&shared->done);
 	p.counts[KILLS]++;
@@ -159,7 +138,7 @@ static void kill_once(void)
 	plant.sights = (struct collect_sights){ .count = 0 };
 	(void)plant_model_env(~row); /* not the child's random numbers again */
 	plant_model_pass((int64_t)(p.at % KILLS_A_VAULT + 1) * HOUR + HOUR / 2);
-	plant.f.store = open_store();
+	plant.f.store = prove_scratch_store("vault");
 	const char *why = atomic_load(&shared->is_failed) ? shared->text : look();
 	plant_model_done(&plant);
 	store_free(plant.f.store);
@@ -171,26 +150,27 @@ static void kill_once(void)
 static void run_vault(void)
 {
 	uint64_t row = prove_slice_row(&p, p.at);
-	scratch = store_scratch_new();
-	must(scratch == NULL, "no scratch directory");
+	(void)close(prove_scratch_dir("vault")); /* empty now */
 	(void)plant_model_env(row);
-	struct store *store = open_store();
+	struct store *store = prove_scratch_store("vault");
 	plant_model_init(&plant, row, store);
 	plant.max_bytes = 30000;
 	store_free(store);
 	p.counts[VAULTS]++;
 	for (int i = 0; i < KILLS_A_VAULT && p.at < p.total && p.wrong == 0; i++)
 		kill_once();
-	store_scratch_done();
 }
 
 int main(int argc, char **argv)
 {
 	prove_slice_begin(&p, "prove-kill9", labels, QUICK_KILLS, FULL_KILLS, argc, argv);
+	prove_slice_share(&p, PROVE_SLICE_OWN_SEEDS);
+	(void)prove_scratch_begin(); /* it is asked for by name */
 	shared = mmap(
 		NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	must(shared == MAP_FAILED, "no memory");
+	prove_slice_must(shared == MAP_FAILED, "no memory");
 	while (prove_slice_more(&p) && p.wrong == 0)
 		run_vault();
+	prove_scratch_done();
 	return prove_slice_end(&p);
 }

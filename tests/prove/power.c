@@ -8,29 +8,22 @@
  * So that the proof is known to be able to fail, part of the states are of a disk that did nothing
  * when it was told to sync.  There losses must show, and every one must be told.
  */
-#include <dirent.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "restore/erase_tree.h"
-#include "store/local/store_local.h"
 #include "tests/lib/plant_model.h"
 #include "tests/lib/power_trace.h"
+#include "tests/lib/prove_scratch.h"
 #include "tests/lib/prove_slice.h"
-#include "tests/lib/store_scratch.h"
 #include "vault/id_set.h"
 #include "vault/verify.h"
 
 #define STEPS 7
 #define MARKS (2 * STEPS + 2)
-#define PER_ROUND 1000
+#define PER_ROUND 200
 #define PER_ROUND_QUICK 100
-#define LIES 20
+#define LIES 4
 #define MASK_MAX 5 /* up to so many pending all subsets are tried */
 #define SINGLES_A_POINT 5
 #define RANDOM_A_POINT 4
@@ -44,8 +37,6 @@ static const char *const labels[] = { "traces", "operations recorded", "points i
 
 static struct prove_slice p;
 static struct plant_model plant;
-static const char *scratch;
-static int scratch_fd;
 
 /* What is true from operation ${at} on. */
 static struct mark {
@@ -54,39 +45,11 @@ static struct mark {
 } marks[MARKS];
 static size_t mark_count;
 
-static void must(int rc, const char *what)
-{
-	if (rc != 0) {
-		(void)fprintf(stderr, "power: %s\n", what);
-		store_scratch_done();
-		exit(2);
-	}
-}
-
-static int make_dir(const char *name)
-{
-	must(erase_tree_run(scratch_fd, name, NULL, NULL), "erase");
-	must(mkdirat(scratch_fd, name, 0700), "mkdir");
-	int fd = openat(scratch_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	must(fd < 0, "open");
-	return fd;
-}
-
-static struct store *open_store(const char *name)
-{
-	char path[PATH_MAX + 32];
-	struct err err = ERR_INIT;
-	struct store *store = NULL;
-	(void)snprintf(path, sizeof(path), "%s/%s", scratch, name);
-	must(store_local_open(path, NULL, &store, &err), err.msg);
-	return store;
-}
-
 /* ---- recording ------------------------------------------------------------------------------ */
 
 static void mark(void)
 {
-	must(mark_count == MARKS, "too many marks");
+	prove_slice_must(mark_count == MARKS, "too many marks");
 	marks[mark_count].at = power_trace_count();
 	marks[mark_count].model = plant;
 	marks[mark_count].model.f.vault = NULL;
@@ -115,9 +78,9 @@ static void record(uint64_t row)
 	static const int steps[STEPS] = { 0, 0, 0, 1, 2, 0, 2 }; /* backup, prune, collect */
 	struct err err = ERR_INIT;
 	const struct env_ops *env = plant_model_env(row);
-	int dir = make_dir("trace");
+	int dir = prove_scratch_dir("trace");
 	power_trace_begin(dir, env);
-	struct store *store = open_store("trace");
+	struct store *store = prove_scratch_store("trace");
 	plant_model_init(&plant, row, store);
 	plant.max_bytes = 6000;
 	mark_count = 0;
@@ -129,7 +92,7 @@ static void record(uint64_t row)
 		int rc = steps[i] == 0   ? plant_model_backup(&plant, &err)
 			 : steps[i] == 1 ? plant_model_prune(&plant, keep, &err)
 					 : plant_model_collect(&plant, &err);
-		must(rc, err.msg);
+		prove_slice_must(rc, err.msg);
 		mark();
 	}
 	plant_model_done(&plant);
@@ -167,19 +130,20 @@ static const char *go_on(struct plant_model *m, bool is_collected)
 		(void)snprintf(text, sizeof(text), "the next backup: %s", err.msg);
 		return text;
 	}
-	return plant_model_check(m, m->f.store, true);
+	return plant_model_check(m, m->f.store, PLANT_MODEL_VERIFIED);
 }
 
 /* Build the state and look at it.  Return NULL or what is wrong. */
 static const char *try_state(const struct power_trace_state *s)
 {
 	static struct plant_model m;
-	int dir = make_dir("state");
-	must(power_trace_make(s, dir), "the state could not be made");
+	int dir = prove_scratch_dir("state");
+	prove_slice_must(power_trace_make(s, dir), "the state could not be made");
 	(void)close(dir); /* a directory */
 	m = *model_at(s->n);
-	m.f.store = open_store("state");
-	const char *why = plant_model_check(&m, m.f.store, true);
+	m.f.store = prove_scratch_store("state");
+	const char *why =
+		plant_model_check(&m, m.f.store, PLANT_MODEL_COMPARED | PLANT_MODEL_VERIFIED);
 	if (why == NULL)
 		why = go_on(&m, s->n % 4 == 0);
 	plant_model_done(&m);
@@ -195,7 +159,7 @@ static void state(const struct power_trace_state *s, struct id_set *seen)
 	power_trace_digest(s, digest);
 	/* the same bytes are another state when more was acknowledged */
 	digest[0] ^= (uint8_t)(model_at(s->n) - &marks[0].model);
-	must(id_set_add(seen, digest, 1, &is_new, &err), "memory");
+	prove_slice_must(id_set_add(seen, digest, 1, &is_new, &err), "memory");
 	if (!is_new)
 		return;
 	const char *why = try_state(s);
@@ -240,12 +204,12 @@ static void lying_state(uint64_t *row)
 	struct power_trace_state s = { .choice = POWER_RANDOM, .is_lying = true };
 	s.n = first + prove_slice_random(row, power_trace_count() - first + 1);
 	s.x = prove_slice_random(row, UINT64_MAX);
-	int dir = make_dir("state");
-	must(power_trace_make(&s, dir), "the state could not be made");
+	int dir = prove_scratch_dir("state");
+	prove_slice_must(power_trace_make(&s, dir), "the state could not be made");
 	(void)close(dir); /* a directory */
 	m = *model_at(s.n);
-	struct store *store = open_store("state");
-	bool is_lost = plant_model_check(&m, store, false) != NULL;
+	struct store *store = prove_scratch_store("state");
+	bool is_lost = plant_model_check(&m, store, PLANT_MODEL_COMPARED) != NULL;
 	struct err err = ERR_INIT;
 	struct vault *vault = NULL;
 	struct verify_opts opts = { .sk = NULL };
@@ -279,7 +243,7 @@ static void run_round(void)
 	struct id_set *seen = NULL;
 	uint64_t row = prove_slice_row(&p, p.counts[ROUNDS]);
 	uint64_t end = p.at + (p.is_quick ? PER_ROUND_QUICK : PER_ROUND);
-	must(id_set_new(&seen, &err), "memory");
+	prove_slice_must(id_set_new(&seen, &err), "memory");
 	record(row);
 	size_t first = marks[0].at, points = power_trace_count() - first + 1;
 	size_t step = 1 + 2 * prove_slice_random(&row, points);
@@ -299,15 +263,12 @@ static void run_round(void)
 int main(int argc, char **argv)
 {
 	prove_slice_begin(&p, "prove-power", labels, QUICK_STATES, FULL_STATES, argc, argv);
-	scratch = store_scratch_new();
-	must(scratch == NULL, "no scratch directory");
-	scratch_fd = open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	must(scratch_fd < 0, "open");
+	prove_slice_share(&p, PROVE_SLICE_OWN_SEEDS);
+	(void)prove_scratch_begin(); /* it is asked for by name */
 	while (prove_slice_more(&p))
 		run_round();
 	if (p.at >= p.total && p.counts[LIES_TOLD] == 0)
 		prove_slice_wrong(&p, "a disk that lies went unnoticed: the proof proves nothing");
-	(void)close(scratch_fd); /* a directory */
-	store_scratch_done();
+	prove_scratch_done();
 	return prove_slice_end(&p);
 }

@@ -3,17 +3,11 @@
  * backup, prune, collect, collect with a grace, restore, compare, verify, go on as a new process.
  * The store is in memory.  After each program the whole vault is compared and verified.
  */
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "restore/erase_tree.h"
 #include "tests/lib/plant_model.h"
+#include "tests/lib/prove_scratch.h"
 #include "tests/lib/prove_slice.h"
-#include "tests/lib/store_scratch.h"
 #include "vault/collect.h"
 
 #define FULL_STEPS 1000000
@@ -35,16 +29,6 @@ static const uint8_t weights[KINDS] = { 36, 6, 8, 2, 2, 2, 1, 2, 2, 3 };
 static struct prove_slice p;
 static struct plant_model plant;
 static struct store_fault *fault;
-static int scratch_fd;
-
-static void must(int rc, const char *what)
-{
-	if (rc != 0) {
-		(void)fprintf(stderr, "programs: %s\n", what);
-		store_scratch_done();
-		exit(2);
-	}
-}
 
 static enum step choose(uint64_t *row)
 {
@@ -61,10 +45,7 @@ static int restore(struct err *err)
 {
 	if (plant.snap_count == 0)
 		return 0;
-	must(erase_tree_run(scratch_fd, "target", NULL, NULL), "erase");
-	must(mkdirat(scratch_fd, "target", 0700), "mkdir");
-	int fd = openat(scratch_fd, "target", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	must(fd < 0, "open");
+	int fd = prove_scratch_dir("target");
 	int rc = plant_model_restore(&plant, fd, err);
 	(void)close(fd); /* a directory */
 	return rc;
@@ -81,7 +62,7 @@ static int broken_off(uint64_t *row, struct err *err)
 			      : plant_model_collect(&plant, err);
 	(void)rc; /* it may have been over before: the model knows */
 	store_fault_reset(fault);
-	const char *why = plant_model_check(&plant, plant.f.store, false);
+	const char *why = plant_model_check(&plant, plant.f.store, PLANT_MODEL_LISTED);
 	return why == NULL ? 0 : err_set(err, ERR_CORRUPT, "%s", why);
 }
 
@@ -112,7 +93,7 @@ static int run_step(enum step step, uint64_t *row, struct err *err)
 	case RESTORE:
 		return restore(err);
 	case COMPARE:
-		why = plant_model_check(&plant, plant.f.store, false);
+		why = plant_model_check(&plant, plant.f.store, PLANT_MODEL_COMPARED);
 		return why == NULL ? 0 : err_set(err, ERR_CORRUPT, "%s", why);
 	case REOPEN:
 		plant_model_done(&plant);
@@ -130,9 +111,9 @@ static void run_program(void)
 	struct store *store = NULL;
 	uint64_t row = prove_slice_row(&p, p.counts[PROGRAMS]);
 	(void)plant_model_env(row);
-	must(store_mem_new(&mem, &err), err.msg);
-	must(store_fault_new(&store_mem_driver, mem, &fault, &err), err.msg);
-	must(store_new(store_fault_driver(fault), fault, NULL, &store, &err), err.msg);
+	prove_slice_must(store_mem_new(&mem, &err), err.msg);
+	prove_slice_must(store_fault_new(&store_mem_driver, mem, &fault, &err), err.msg);
+	prove_slice_must(store_new(store_fault_driver(fault), fault, NULL, &store, &err), err.msg);
 	plant_model_init(&plant, row, store);
 	plant.max_bytes = 1000 + prove_slice_random(&row, 12000);
 	for (int i = 0; i < STEPS_A_PROGRAM; i++) {
@@ -145,7 +126,8 @@ static void run_program(void)
 			(unsigned long long)p.counts[PROGRAMS], i, labels[step], err.msg);
 		break;
 	}
-	const char *why = plant_model_check(&plant, store, true);
+	const char *why =
+		plant_model_check(&plant, store, PLANT_MODEL_COMPARED | PLANT_MODEL_VERIFIED);
 	if (why != NULL)
 		prove_slice_wrong(&p, "program %llu, at its end: %s",
 			(unsigned long long)p.counts[PROGRAMS], why);
@@ -158,13 +140,10 @@ static void run_program(void)
 int main(int argc, char **argv)
 {
 	prove_slice_begin(&p, "prove-programs", labels, QUICK_STEPS, FULL_STEPS, argc, argv);
-	const char *scratch = store_scratch_new();
-	must(scratch == NULL, "no scratch directory");
-	scratch_fd = open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	must(scratch_fd < 0, "open");
+	prove_slice_share(&p, PROVE_SLICE_OWN_SEEDS);
+	(void)prove_scratch_begin(); /* it is asked for by name */
 	while (prove_slice_more(&p))
 		run_program();
-	(void)close(scratch_fd); /* a directory */
-	store_scratch_done();
+	prove_scratch_done();
 	return prove_slice_end(&p);
 }
