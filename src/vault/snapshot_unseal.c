@@ -95,7 +95,7 @@ static int read_envelopes(
 	return 0;
 }
 
-/* The public key whose rkid is ${rkid}, from the config or NULL, and what it is for: an envelope's
+/* The public key whose rkid is ${rkid}, from the config, and what it is for, or NULL: an envelope's
  * own recipient byte is under no key, so it is compared with this, never believed. */
 static const uint8_t *find_recipient(
 	const struct domain *d, const uint8_t rkid[HASH_BYTES], enum snaprec_recipient *kind)
@@ -103,14 +103,14 @@ static const uint8_t *find_recipient(
 	uint8_t id[HASH_BYTES];
 	for (size_t i = 0; i < d->recovery_count; i++) {
 		snaprec_rkid(d->recovery_pk[i], id);
-		*kind = SNAPREC_RECOVERY;
-		if (memcmp(id, rkid, sizeof(id)) == 0)
+		if (memcmp(id, rkid, sizeof(id)) == 0) {
+			*kind = SNAPREC_RECOVERY;
 			return d->recovery_pk[i];
 	}
 	for (size_t i = 0; i < d->group_count; i++) {
 		snaprec_rkid(d->groups[i].dk_pk, id);
-		*kind = SNAPREC_DRILL;
-		if (memcmp(id, rkid, sizeof(id)) == 0)
+		if (memcmp(id, rkid, sizeof(id)) == 0) {
+			*kind = SNAPREC_DRILL;
 			return d->groups[i].dk_pk;
 	}
 	return NULL;
