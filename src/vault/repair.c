@@ -271,16 +271,12 @@ static int salvage_all(struct repair *r, struct err *err)
 
 static int renew_parity(struct repair *r, struct err *err)
 {
-	struct parity_cover_opts opts = { .rows = 1, .drops_held = r->opts->gives_up };
+	const struct parity_cover_opts opts = { .drops_held = r->opts->gives_up };
 	struct parity_cover_result cover;
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < r->count; i++) {
 		if (r->at[i].state == REPAIR_OPEN && is_class(&r->at[i], PARITY_PREFIX))
 			rc = set_aside(r, &r->at[i], REPAIR_SET_ASIDE, err);
-	}
-	for (size_t i = 0; i < r->set.count; i++) {
-		if (r->set.at[i].is_readable && r->set.at[i].parity.rows > opts.rows)
-			opts.rows = r->set.at[i].parity.rows;
 	}
 	if (rc != 0 || r->opts->is_dry_run || !r->has_parity || r->count == 0)
 		return rc;

@@ -148,7 +148,9 @@ expect 14 "collection deletes nothing beside damage" "$HF" gc --grace 0s
 says "collection deletes nothing beside damage" "holdfast repair"
 expect 0 "repair" "$HF" repair
 expect 0 "collection deletes" "$HF" gc --grace 0s
-expect 0 "parity" "$HF" parity --rows 2
+json 0 parity/summary "$HF" parity
+is "two rows stay two" 2 "$(field 'o["rows"]')"
+expect 2 "no rows" "$HF" parity --rows 0
 rot "$(largest pk 1)" 100
 rot "$(largest pk 2)" 100
 expect 0 "two packs of a group" "$HF" repair
