@@ -308,7 +308,8 @@ static int tell_rotate(struct cli *cli, const struct access *a, const char *path
 	console_print(c, "key epoch   %u\nwriter key  ", epoch);
 	console_print_name(c, path, strlen(path));
 	console_print(c, "\n");
-	console_note(c, "Every other host that backs up to this vault needs a new writer key too.");
+	console_note(c, "Every other host that backs up to this vault needs a new writer key too; "
+			"a controller of it: 'holdfast controller rekey'.");
 	return 0;
 }
 

@@ -78,6 +78,7 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_controller_run_verb,
 	&cmd_controller_rebuild_verb,
 	&cmd_agent_token_verb,
+	&cmd_controller_rekey_verb,
 	&cmd_agent_list_verb,
 	&cmd_agent_show_verb,
 	&cmd_officer_approve_verb,
