@@ -487,16 +487,36 @@ static int fill_writer(const struct vault *v, const struct keyring_root *root,
 	return rc != 0 ? rc : env_random(w->k_fp, sizeof(w->k_fp), err);
 }
 
-/* A config that nobody could read is begun anew with what the recovery key derives. */
-static void ensure_config(struct vault *v, const struct keyring_root *root)
+static int see_any(void *arg, const char *name, uint64_t size)
 {
+	(void)name;
+	(void)size; /* any will do */
+	*(bool *)arg = true;
+	return 0;
+}
+
+/* The first config holds what the recovery key derives.  One that is lost is not begun anew: every
+ * snapshot would be of a stranger then. */
+static int ensure_config(struct vault *v, const struct keyring_root *root, struct err *err)
+{
+	bool has_snapshot = false;
 	if (v->domain.epoch != 0)
-		return;
+		return 0;
+	int rc = store_list(v->store, "sn/", see_any, &has_snapshot, err);
+	if (rc != 0)
+		return rc;
+	if (has_snapshot) {
+		err_set(err, ERR_CORRUPT,
+			"the vault has no readable config: put its cf/ object back first");
+		return err_hint(err, "'holdfast repair' brings it back from parity, or with --from "
+				     "from a copy of the store; restore works without it");
+	}
 	memcpy(v->domain.domain_id, root->domain_id, sizeof(v->domain.domain_id));
 	memcpy(v->domain.recovery_pk[0], root->rk_pk, 32);
 	v->domain.recovery_count = 1;
 	memcpy(v->domain.officer_pk[0], root->officer_pk, 32);
 	v->domain.officer_count = 1;
+	return 0;
 }
 
 /* Sign the config in memory as the next epoch and make it durable. */
@@ -520,9 +540,10 @@ int vault_add_writer(struct vault *v, const struct keyring_root *root, struct ke
 {
 	struct keyring_writer w;
 	int rc = fill_writer(v, root, &w, err);
+	if (rc == 0)
+		rc = ensure_config(v, root, err);
 	if (rc != 0)
 		return rc;
-	ensure_config(v, root);
 	uint8_t ik_pk[ED25519_KEY_BYTES];
 	ed25519_public(w.ik_seed, ik_pk);
 	rc = domain_add_agent(&v->domain, w.agent_id, ik_pk, err);
@@ -565,8 +586,9 @@ int vault_add_group(struct vault *v, const struct keyring_root *root, const char
 	uint8_t dk_sk[32], struct err *err)
 {
 	uint8_t sk[32];
-	ensure_config(v, root);
-	int rc = vault_make_group(v, name, sk, err);
+	int rc = ensure_config(v, root, err);
+	if (rc == 0)
+		rc = vault_make_group(v, name, sk, err);
 	if (rc == 0)
 		rc = put_config(v, root, err);
 	if (rc == 0)
