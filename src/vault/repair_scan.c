@@ -16,8 +16,8 @@
  * (1) What collection has buried is neither damaged nor lost: nothing brings it back.
  */
 
-static const char *const hashed[] = { "pk/", "ix/", "rf/", "ev/", "sn/", "cf/", "ks/", "vh/", "pr/",
-	"hs/", "gc/", "dd/", PARITY_PREFIX };
+static const char *const hashed[] = { "pk/", "ix/", "rf/", "ev/", "rw/", "sn/", "cf/", "ks/", "vh/",
+	"pr/", "hs/", "gc/", "dd/", PARITY_PREFIX };
 
 static bool is_checked(const char *name)
 {

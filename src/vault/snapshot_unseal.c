@@ -20,8 +20,6 @@
  * (2) A root is believed only after root_commit and every envelope that can be recomputed.
  */
 
-#define EV_MAX_ENVELOPES 64
-
 void snapshot_unseal_done(struct snapshot *s)
 {
 	snapshot_body_done(&s->body);
@@ -88,7 +86,7 @@ static int read_envelopes(
 	if (memcmp(hash, o->snapshot->hash, HASH_BYTES) != 0)
 		return err_set(
 			err, ERR_CORRUPT, "object '%s' belongs to another snapshot", o->name);
-	if (n > EV_MAX_ENVELOPES || w.left != (size_t)n * SNAPREC_ENVELOPE_BYTES)
+	if (n > SNAPREC_MAX_ENVELOPES || w.left != (size_t)n * SNAPREC_ENVELOPE_BYTES)
 		return err_set(err, ERR_CORRUPT, "object '%s' has a wrong length", o->name);
 	*first = w.p;
 	*count = n;
@@ -106,12 +104,14 @@ static const uint8_t *find_recipient(
 		if (memcmp(id, rkid, sizeof(id)) == 0) {
 			*kind = SNAPREC_RECOVERY;
 			return d->recovery_pk[i];
+		}
 	}
 	for (size_t i = 0; i < d->group_count; i++) {
 		snaprec_rkid(d->groups[i].dk_pk, id);
 		if (memcmp(id, rkid, sizeof(id)) == 0) {
 			*kind = SNAPREC_DRILL;
 			return d->groups[i].dk_pk;
+		}
 	}
 	return NULL;
 }

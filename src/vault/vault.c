@@ -17,6 +17,8 @@
 #include "store/store.h"
 #include "vault/epoch.h"
 #include "vault/header_loss.h"
+#include "vault/recovery_keys.h"
+#include "vault/rewrap.h"
 #include "vault/slot.h"
 #include "vault/vault_header.h"
 #include "vault/vault_internal.h"
@@ -162,6 +164,20 @@ int vault_put_slot(struct store *store, const void *slot, size_t len, char name[
 	return store_put(store, name, slot, len, err);
 }
 
+int vault_put_slot_checked(struct store *store, const uint8_t *slot, size_t len, struct err *err)
+{
+	CLEANUP(buf_done) struct buf back = BUF_INIT(4096);
+	char name[VAULT_NAME_BYTES];
+	int rc = vault_put_slot(store, slot, len, name, err);
+	if (rc == 0)
+		rc = store_barrier(store, err);
+	if (rc == 0)
+		rc = vault_get_hashed(store, name, &back, err);
+	if (rc == 0 && (back.len != len || memcmp(back.data, slot, len) != 0))
+		rc = err_set(err, ERR_CORRUPT, "a key slot reads back different");
+	return rc;
+}
+
 int vault_put_header(struct vault *v, struct err *err)
 {
 	uint8_t raw[VAULT_HEADER_BYTES];
@@ -291,12 +307,13 @@ int vault_keys_of_recovery(struct store *store, const uint8_t rk_sk[32], struct 
 	if (err != NULL)
 		err_clear(err); /* of a slot that was not needed */
 	choose_epoch(store, &keys);
-	keyring_root_derive(rk_sk, keys.vault_id, root);
+	rc = recovery_keys_root(store, keys.vault_id, rk_sk, root, &keys.is_officer_unsure, err);
 	keys.has_officer = true;
 	memcpy(keys.officer_pk, root->officer_pk, sizeof(keys.officer_pk));
-	*out = keys;
+	if (rc == 0)
+		*out = keys;
 	secret_wipe(&keys, sizeof(keys));
-	return 0;
+	return rc;
 }
 
 static int load_header(struct vault *v, const struct vault_keys *keys, struct err *err)
@@ -360,6 +377,7 @@ int vault_check_writable(const struct vault *v, struct err *err)
 struct config_search {
 	struct vault *v;
 	const uint8_t *officer_pk; /* NULL = none known */
+	bool is_unsure;            /* it may be none of this vault's */
 	struct err *err;
 };
 
@@ -373,7 +391,7 @@ static int try_config(void *arg, const char *name, uint64_t size)
 	struct domain domain = { .epoch = 0 };
 	if (rc == 0)
 		rc = domain_decode(body.data, body.len, s->officer_pk, &domain, &why);
-	if (rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND) {
+	if (rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND || (rc == -ERR_AUTH && s->is_unsure)) {
 		log_debug("vault.open", "config=%s error=%s, continuing", name, why.msg);
 		return 0; /* verify names it; another config may do */
 	}
@@ -415,9 +433,10 @@ int vault_open(
 	rc = epoch_load(store, keys, &v->key, err);
 	if (rc != 0)
 		return rc;
-	struct config_search search = {
-		.v = v, .officer_pk = keys->has_officer ? keys->officer_pk : NULL, .err = err
-	};
+	struct config_search search = { .v = v,
+		.officer_pk = keys->has_officer ? keys->officer_pk : NULL,
+		.is_unsure = keys->is_officer_unsure,
+		.err = err };
 	rc = store_list(store, "cf/", try_config, &search, err);
 	if (rc == 0 && v->header.code != 0 && header_loss_prove(v, err) != 0) {
 		if (err != NULL)
@@ -437,6 +456,7 @@ void vault_close(struct vault *v)
 	domain_done(&v->domain);
 	epoch_forget(&v->key);
 	secret_wipe(&v->key, sizeof(v->key));
+	rewrap_free(v->rewrap);
 	free(v->cache_dir);
 	free(v);
 }
@@ -519,12 +539,25 @@ static int ensure_config(struct vault *v, const struct keyring_root *root, struc
 	return 0;
 }
 
-/* Sign the config in memory as the next epoch and make it durable. */
-static int put_config(struct vault *v, const struct keyring_root *root, struct err *err)
+/* A config that nobody could read lists nothing, and is begun anew. */
+static bool is_retired(const struct domain *d, const uint8_t rk_pk[32])
+{
+	for (size_t i = 0; i < d->recovery_count; i++) {
+		if (memcmp(d->recovery_pk[i], rk_pk, 32) == 0)
+			return false;
+	}
+	return true;
+}
+
+int vault_sign_config(struct vault *v, const struct keyring_root *root, struct err *err)
 {
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
 	char name[VAULT_NAME_BYTES];
 	int rc = vault_check_writable(v, err);
+	if (rc == 0 && is_retired(&v->domain, root->rk_pk)) {
+		err_set(err, ERR_AUTH, "this recovery key was retired: it changes nothing here");
+		rc = err_hint(err, "take one that 'holdfast key show' lists");
+	}
 	if (rc != 0)
 		return rc;
 	v->domain.epoch++;
@@ -548,7 +581,7 @@ int vault_add_writer(struct vault *v, const struct keyring_root *root, struct ke
 	ed25519_public(w.ik_seed, ik_pk);
 	rc = domain_add_agent(&v->domain, w.agent_id, ik_pk, err);
 	if (rc == 0)
-		rc = put_config(v, root, err);
+		rc = vault_sign_config(v, root, err);
 	if (rc != 0)
 		return rc;
 	w.config_epoch = v->domain.epoch;
@@ -590,7 +623,7 @@ int vault_add_group(struct vault *v, const struct keyring_root *root, const char
 	if (rc == 0)
 		rc = vault_make_group(v, name, sk, err);
 	if (rc == 0)
-		rc = put_config(v, root, err);
+		rc = vault_sign_config(v, root, err);
 	if (rc == 0)
 		memcpy(dk_sk, sk, sizeof(sk));
 	secret_wipe(sk, sizeof(sk));
