@@ -153,11 +153,12 @@ lane-lint: ## cppcheck, clang-tidy, shellcheck, banned words
 		'clang-tidy --quiet "$$@" -- -D_GNU_SOURCE -DHOLDFAST_VERSION=\"0\" -Isrc -I. \
 		-std=gnu17 $(PKG_CFLAGS) $(TIDY_DEPTH)' \
 		tidy 2>/dev/null | { ! grep -E 'warning:|error:'; }
-lane-rooms: $(LIB) ## floors, names, stems, docs/rooms
+lane-rooms: $(LIB) ## floors, names, stems, docs/rooms, a test for each stem
 	@python3 tests/lint/rooms.py includes
 	@python3 tests/lint/rooms.py stems
 	@python3 tests/lint/rooms.py names $(LIB)
 	@python3 tests/lint/rooms.py docs
+	@python3 tests/lint/rooms.py tests
 # Every unit test runs under ASan and UBSan (lane-asan).  As they ship run those of the rooms whose
 # speed is their purpose or whose memory is counted: twice all of them cost CI five minutes of its 20.
 UNIT_SHIPPED := $(filter $(foreach r,base codec crypto store net,$(BUILD)/tests/unit/$(r)/% ) \

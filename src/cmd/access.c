@@ -22,6 +22,7 @@
 #include "store/store.h"
 #include "vault/fetch.h"
 #include "vault/hold.h"
+#include "vault/recovery_keys.h"
 #include "vault/slot.h"
 #include "vault/vault.h"
 
@@ -208,6 +209,7 @@ static int load_recovery(
 	struct slots slots = { .store = a->store };
 	struct secret pass = SECRET_INIT;
 	uint8_t rk_sk[32];
+	bool is_unsure = false;
 	int rc = find_slots(cli, a, &slots, err);
 	if (rc == 0)
 		rc = passphrase_get(cli, &pass, err);
@@ -216,12 +218,13 @@ static int load_recovery(
 	secret_done(&pass);
 	if (rc != 0)
 		return rc;
-	keyring_root_derive(rk_sk, a->vault_id, &a->root);
-	if (a->has_writer && memcmp(a->writer.rk_pk, a->root.rk_pk, 32) != 0)
+	rc = recovery_keys_root(a->store, a->vault_id, rk_sk, &a->root, &is_unsure, err);
+	if (rc == 0 && a->has_writer && !is_unsure &&
+		memcmp(a->writer.officer_pk, a->root.officer_pk, 32) != 0)
 		rc = err_set(err, ERR_AUTH,
 			"the recovery file belongs to another vault than the "
 			"writer key");
-	else if (!a->has_writer)
+	else if (rc == 0 && !a->has_writer)
 		rc = vault_keys_of_recovery(a->store, rk_sk, &a->root, keys, err);
 	if (rc == 0) {
 		a->has_root = true;

@@ -256,16 +256,23 @@ static int write_token(const struct made *m, struct err *err)
 	return rc;
 }
 
-static int make_keys(const struct access *a, const struct made *m, struct err *err)
+/* What the recovery key gives a controller; the gateway's name is the file's. */
+static void fill_keys(const struct access *a, struct controller_keys *k)
 {
 	const struct sealed_key *key = vault_sealed_key(a->vault);
-	struct controller_keys k = { .kv_epoch = key->kv_epoch };
-	memcpy(k.vault_id, a->vault_id, sizeof(k.vault_id));
-	memcpy(k.domain_id, a->root.domain_id, sizeof(k.domain_id));
-	memcpy(k.k_vault, key->k_vault, sizeof(k.k_vault));
-	memcpy(k.k_dom, a->root.k_dom, sizeof(k.k_dom));
-	memcpy(k.rk_pk, a->root.rk_pk, sizeof(k.rk_pk));
-	memcpy(k.officer_pk, a->root.officer_pk, sizeof(k.officer_pk));
+	*k = (struct controller_keys){ .kv_epoch = key->kv_epoch };
+	memcpy(k->vault_id, a->vault_id, sizeof(k->vault_id));
+	memcpy(k->domain_id, a->root.domain_id, sizeof(k->domain_id));
+	memcpy(k->k_vault, key->k_vault, sizeof(k->k_vault));
+	memcpy(k->k_dom, a->root.k_dom, sizeof(k->k_dom));
+	memcpy(k->rk_pk, a->root.rk_pk, sizeof(k->rk_pk));
+	memcpy(k->officer_pk, a->root.officer_pk, sizeof(k->officer_pk));
+}
+
+static int make_keys(const struct access *a, const struct made *m, struct err *err)
+{
+	struct controller_keys k;
+	fill_keys(a, &k);
 	int rc = env_random(k.gateway, sizeof(k.gateway), err);
 	if (rc == 0)
 		rc = controller_files_make(m->keys, m->name, &k, a->root.officer_seed, err);
@@ -386,6 +393,56 @@ static int run_run(struct cli *cli, struct err *err)
 	(void)console_flush(&cli->console); /* told at the end too */
 	rc = controller_run(controller, err);
 	controller_free(controller);
+	return rc;
+}
+
+/* ---- rekey ---- */
+
+static int rekey(struct cli *cli, const struct access *a, const struct controller_conf *conf,
+	struct err *err)
+{
+	struct console *c = &cli->console;
+	struct controller_keys k;
+	fill_keys(a, &k);
+	int rc = controller_files_rekey(conf->keys, &k, err);
+	const uint32_t epoch = k.kv_epoch;
+	secret_wipe(&k, sizeof(k));
+	if (rc != 0)
+		return rc;
+	if (c->is_json) {
+		if (console_object(c, "controller-rekey", NULL,
+			    json_pack("{s:o, s:I}", "keys",
+				    jsonx_name(conf->keys, strlen(conf->keys)), "kv_epoch",
+				    (json_int_t)epoch)) != 0)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		return 0;
+	}
+	console_print(c, "controller.key of key epoch %u in ", epoch);
+	console_print_name(c, conf->keys, strlen(conf->keys));
+	console_print(c, "\n");
+	console_note(c, "A controller that runs reads it when it is started again.");
+	return 0;
+}
+
+static int run_rekey(struct cli *cli, struct err *err)
+{
+	struct conf_problems problems = CONF_PROBLEMS_INIT;
+	struct controller_conf *conf = NULL;
+	struct access a = ACCESS_INIT;
+	const char *path;
+	int rc = config_path(cli, &path, err);
+	if (rc != 0)
+		return rc;
+	conf_problems_set_file(&problems, path);
+	rc = controller_conf_load(path, &conf, &problems, err);
+	rc = tell_problems(cli, &problems, rc, err);
+	if (rc == 0)
+		rc = access_open(cli, ACCESS_RECOVERY, DRIVERS_READ, &a, err);
+	if (rc == 0)
+		rc = rekey(cli, &a, conf, err);
+	access_done(&a);
+	controller_conf_free(conf);
+	conf_problems_done(&problems);
 	return rc;
 }
 
@@ -577,6 +634,34 @@ const struct cli_verb cmd_controller_run_verb = {
 	.json = "nothing",
 	.options = run_options,
 	.run = run_run,
+};
+
+static const struct cli_option rekey_options[] = {
+	{ .name = "config",
+		.kind = CLI_TEXT,
+		.argument = "FILE",
+		.env = "HOLDFAST_CONTROLLER_CONFIG",
+		.help = "the controller's configuration" },
+	{ .name = "recovery-file",
+		.kind = CLI_TEXT,
+		.argument = "FILE",
+		.env = "HOLDFAST_RECOVERY_FILE",
+		.help = "the recovery file; default: ./holdfast-recovery-ID, then the copy "
+			"in the vault" },
+	{ .name = NULL },
+};
+
+const struct cli_verb cmd_controller_rekey_verb = {
+	.name = "controller rekey",
+	.arguments = "",
+	.summary = "make the controller's key file anew from the recovery file",
+	.about = "After 'holdfast key rotate', or when controller.key is lost or damaged.  What "
+		 "else the controller has stays: its certificates, its catalog, its name in "
+		 "snapshots.  Start it again then.",
+	.json = "one object",
+	.options = rekey_options,
+	.groups = CLI_VAULT | CLI_PASS,
+	.run = run_rekey,
 };
 
 const struct cli_verb cmd_controller_rebuild_verb = {

@@ -12,9 +12,13 @@
 #include "base/err.h"
 #include "cmd/access.h"
 #include "cmd/passphrase.h"
+#include "cmd/stop.h"
 #include "codec/jsonx.h"
 #include "codec/text.h"
+#include "crypto/hpke.h"
 #include "crypto/secret.h"
+#include "vault/recovery_keys.h"
+#include "vault/rewrap.h"
 #include "vault/rotate.h"
 #include "vault/slot.h"
 #include "vault/snaprec.h"
@@ -308,7 +312,8 @@ static int tell_rotate(struct cli *cli, const struct access *a, const char *path
 	console_print(c, "key epoch   %u\nwriter key  ", epoch);
 	console_print_name(c, path, strlen(path));
 	console_print(c, "\n");
-	console_note(c, "Every other host that backs up to this vault needs a new writer key too.");
+	console_note(c, "Every other host that backs up to this vault needs a new writer key too; "
+			"a controller of it: 'holdfast controller rekey'.");
 	return 0;
 }
 
@@ -347,6 +352,188 @@ static int run_rotate(struct cli *cli, struct err *err)
 		rc = access_snapshots(cli, &a, err); /* no rotation of a store that went back */
 	if (rc == 0)
 		rc = rotate(cli, &a, err);
+	access_done(&a);
+	return rc;
+}
+
+/* ---- more than one recovery key ---- */
+
+static int tell_recovery(struct cli *cli, const struct access *a, const char *what,
+	const uint8_t rkid[32], const char *path, const char *generated, struct err *err)
+{
+	struct console *c = &cli->console;
+	const int64_t epoch = vault_domain(a->vault)->epoch;
+	if (c->is_json) {
+		json_t *o = json_pack("{s:s, s:o, s:I}", "change", what, "key_id", hex_of(rkid, 32),
+			"config_epoch", (json_int_t)epoch);
+		if (o != NULL && path != NULL)
+			(void)json_object_set_new(
+				o, "recovery_file", jsonx_name(path, strlen(path)));
+		if (o != NULL && *generated != '\0')
+			(void)json_object_set_new(o, "passphrase", json_string(generated));
+		if (console_object(c, "key-recovery", NULL, o) != 0)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		return 0;
+	}
+	print_id(c, path != NULL ? "recovery key" : "retired", rkid, 32);
+	if (*generated != '\0')
+		console_print(c, "passphrase     %s\n", generated);
+	if (path == NULL) {
+		console_note(c, "It still opens the snapshots made before, here and on every copy; "
+				"none made from now on.  Labels and counts are closed to it by "
+				"'holdfast key rotate'.");
+		return 0;
+	}
+	console_print(c, "recovery file  ");
+	console_print_name(c, path, strlen(path));
+	console_print(c, "\n");
+	console_note(c, "It opens snapshots made from now on; those before after 'holdfast key "
+			"rewrap'.");
+	return 0;
+}
+
+/* The file first: a key that nobody has must not become one of the vault's. */
+static int new_recovery(struct cli *cli, struct access *a, struct err *err)
+{
+	char generated[KEYRING_PASSPHRASE_BYTES] = "";
+	char path[PATH_MAX];
+	uint8_t sk[32], pk[32], rkid[32];
+	uint8_t slot[SLOT_HFBG_BYTES];
+	struct secret pass = SECRET_INIT;
+	int rc = find_new_passphrase(cli, generated, &pass, err);
+	if (rc == 0)
+		rc = hpke_generate(sk, pk, err);
+	if (rc == 0)
+		rc = slot_hfbg_seal(sk, pass.data, pass.len, SLOT_SCRYPT_LOG2N, NULL, slot, err);
+	secret_done(&pass);
+	if (rc == 0)
+		rc = write_recovery(cli, a, slot, path, err);
+	if (rc == 0) {
+		snaprec_rkid(pk, rkid);
+		rc = recovery_keys_add(a->vault, &a->root, sk, err);
+		if (rc == 0 && cli_is_set(cli, "recovery-on-store"))
+			rc = vault_add_recovery(a->vault, slot, sizeof(slot), err);
+		if (rc != 0 && err->hint[0] == '\0')
+			(void)err_hint(
+				err, "'%s' counts only if 'holdfast key show' lists its key", path);
+	}
+	if (rc == 0)
+		rc = tell_recovery(cli, a, "new", rkid, path, generated, err);
+	secret_wipe(sk, sizeof(sk));
+	secret_wipe(generated, sizeof(generated));
+	return rc;
+}
+
+/* The recovery key whose id begins with the argument. */
+static int find_recovery(
+	const struct access *a, const char *text, uint8_t rkid[32], struct err *err)
+{
+	const struct domain *d = vault_domain(a->vault);
+	size_t found = 0;
+	for (size_t i = 0; i < d->recovery_count; i++) {
+		uint8_t id[32];
+		char hex[65];
+		snaprec_rkid(d->recovery_pk[i], id);
+		text_hex(id, sizeof(id), hex);
+		if (strncmp(hex, text, strlen(text)) != 0)
+			continue;
+		memcpy(rkid, id, sizeof(id));
+		found++;
+	}
+	if (strlen(text) >= 4 && found == 1)
+		return 0;
+	err_set(err, found > 1 || strlen(text) < 4 ? ERR_USAGE : ERR_NOT_FOUND,
+		found > 1 || strlen(text) < 4 ? "'%s' names no single recovery key"
+					      : "there is no recovery key '%s' in this vault",
+		text);
+	return err_hint(err, "'holdfast key show' lists them; 4 digits or more of the id");
+}
+
+static int retire_recovery(struct cli *cli, struct access *a, struct err *err)
+{
+	uint8_t rkid[32];
+	int rc = find_recovery(a, cli->args[1], rkid, err);
+	if (rc == 0)
+		rc = recovery_keys_retire(a->vault, &a->root, rkid, err);
+	return rc != 0 ? rc : tell_recovery(cli, a, "retired", rkid, NULL, "", err);
+}
+
+static int run_recovery(struct cli *cli, struct err *err)
+{
+	struct access a = ACCESS_INIT;
+	bool is_new = strcmp(cli->args[0], "new") == 0;
+	if ((!is_new && strcmp(cli->args[0], "retire") != 0) ||
+		cli->arg_count != (is_new ? 1 : 2)) {
+		err_set(err, ERR_USAGE, "'key recovery' wants 'new', or 'retire ID'");
+		return err_hint(err, "see 'holdfast key recovery --help'");
+	}
+	int rc = access_open(cli, ACCESS_RECOVERY, DRIVERS_WRITE, &a, err);
+	if (rc == 0)
+		rc = access_snapshots(cli, &a, err); /* not on a store that went back */
+	if (rc == 0)
+		rc = is_new ? new_recovery(cli, &a, err) : retire_recovery(cli, &a, err);
+	access_done(&a);
+	return rc;
+}
+
+static void on_rewrap_bad(void *arg, const char *object, const struct err *why)
+{
+	struct cli *cli = arg;
+	console_warn(&cli->console, object, strlen(object), "%s", why->msg);
+}
+
+static void on_rewrap_progress(void *arg, uint64_t done, uint64_t total)
+{
+	struct cli *cli = arg;
+	struct console *c = &cli->console;
+	if (!progress_is_due(&c->progress))
+		return;
+	struct progress_state s = { .what = "snapshots", .items = done, .total = total };
+	progress_draw(&c->progress, &s);
+}
+
+static int tell_rewrap(
+	struct cli *cli, bool is_dry_run, const struct rewrap_result *r, struct err *err)
+{
+	struct console *c = &cli->console;
+	if (c->is_json) {
+		if (console_object(c, "key-rewrap", NULL,
+			    json_pack("{s:b, s:I, s:I, s:I, s:I}", "dry_run", (int)is_dry_run,
+				    "snapshots", (json_int_t)r->snapshots, "rewrapped",
+				    (json_int_t)r->rewrapped, "envelopes", (json_int_t)r->envelopes,
+				    "not_opened", (json_int_t)r->bad)) != 0)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		return 0;
+	}
+	console_count(c, r->snapshots, "snapshot: ", "snapshots: ");
+	console_count(c, r->envelopes, "envelope ", "envelopes ");
+	console_print(c, "%smade for %llu\n", is_dry_run ? "would be " : "",
+		(unsigned long long)r->rewrapped);
+	return 0;
+}
+
+static int run_rewrap(struct cli *cli, struct err *err)
+{
+	struct access a = ACCESS_INIT;
+	struct rewrap_result r;
+	struct rewrap_opts opts = { .group = cli_text(cli, "drill-group"),
+		.is_dry_run = cli_is_set(cli, "dry-run"),
+		.arg = cli,
+		.on_bad = on_rewrap_bad,
+		.on_progress = on_rewrap_progress,
+		.is_stopped = stop_is_asked };
+	int rc = access_open(
+		cli, ACCESS_CONTENT, opts.is_dry_run ? DRIVERS_READ : DRIVERS_WRITE, &a, err);
+	opts.sk = a.content_sk;
+	if (rc == 0)
+		rc = access_snapshots(cli, &a, err);
+	if (rc == 0)
+		rc = rewrap_run(a.vault, &opts, &r, err);
+	progress_clear(&cli->console.progress);
+	if (rc == 0)
+		rc = tell_rewrap(cli, opts.is_dry_run, &r, err);
+	if (rc == 0 && cli->console.warnings > 0)
+		cli->status = EXIT_STATUS_WARNINGS;
 	access_done(&a);
 	return rc;
 }
@@ -463,4 +650,66 @@ const struct cli_verb cmd_key_drill_verb = {
 	.min_args = 2,
 	.max_args = 2,
 	.run = run_drill,
+};
+
+static const struct cli_option recovery_options[] = {
+	{ .name = "recovery-file",
+		.kind = CLI_TEXT,
+		.argument = "FILE",
+		.env = "HOLDFAST_RECOVERY_FILE",
+		.help = "the recovery file that signs; default: ./holdfast-recovery-ID, then the "
+			"copy in the vault" },
+	{ .name = "out",
+		.kind = CLI_TEXT,
+		.argument = "FILE",
+		.help = "new: where the new file goes; default: the same name with -2 (-3, ..)" },
+	{ .name = "new-passphrase-file",
+		.kind = CLI_TEXT,
+		.argument = "FILE",
+		.help = "new: read its passphrase from the first line of FILE" },
+	{ .name = "generate-passphrase", .help = "new: make a passphrase of 128 random bits" },
+	{ .name = "recovery-on-store", .help = "new: keep a copy of the file in the vault" },
+	{ .name = NULL },
+};
+
+const struct cli_verb cmd_key_recovery_verb = {
+	.name = "key recovery",
+	.arguments = "new | retire ID",
+	.summary = "make another recovery key, or retire one",
+	.about = "Every recovery key opens the vault alone, with its own file and passphrase: keep "
+		 "two in two places, and a lost one is no loss.  A new one opens snapshots made "
+		 "from now on, those before after 'holdfast key rewrap'.  A retired one opens no "
+		 "snapshot made from now on; those before stay open to it, on this store as on "
+		 "every copy: what was leaked wants a new vault.  ID is what 'holdfast key show' "
+		 "lists, 4 digits or more of it; the key that signs cannot be the one that goes.",
+	.json = "one object",
+	.options = recovery_options,
+	.groups = CLI_VAULT | CLI_PASS,
+	.min_args = 1,
+	.max_args = 2,
+	.run = run_recovery,
+};
+
+static const struct cli_option rewrap_options[] = {
+	{ .name = "drill-group",
+		.kind = CLI_TEXT,
+		.argument = "NAME",
+		.help = "also for the keys of this drill group: they open the snapshots that are "
+			"there then" },
+	{ .name = "dry-run", .help = "say what would be done, change nothing" },
+	{ .name = NULL },
+};
+
+const struct cli_verb cmd_key_rewrap_verb = {
+	.name = "key rewrap",
+	.arguments = "",
+	.summary = "let new recovery keys open the snapshots that are there",
+	.about = "Each snapshot gets an envelope for every recovery key of the vault that has "
+		 "none; content is neither read nor written anew.  Any recovery or drill key does "
+		 "it, for the snapshots it opens itself.  What cannot be opened is named, with "
+		 "status 3.",
+	.json = "one object",
+	.options = rewrap_options,
+	.groups = CLI_VAULT | CLI_CONTENT,
+	.run = run_rewrap,
 };

@@ -11,5 +11,7 @@ extern const struct cli_verb cmd_key_passwd_verb;
 extern const struct cli_verb cmd_key_writer_verb;
 extern const struct cli_verb cmd_key_drill_verb;
 extern const struct cli_verb cmd_key_rotate_verb;
+extern const struct cli_verb cmd_key_recovery_verb;
+extern const struct cli_verb cmd_key_rewrap_verb;
 
 #endif

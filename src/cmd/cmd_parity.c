@@ -24,7 +24,7 @@ static int tell_json(struct cli *cli, const struct parity_cover_opts *opts,
 	const struct parity_cover_result *r, struct err *err)
 {
 	json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-		"dry_run", (int)opts->is_dry_run, "rows", (json_int_t)opts->rows, "groups",
+		"dry_run", (int)opts->is_dry_run, "rows", (json_int_t)r->rows, "groups",
 		(json_int_t)r->groups, "members", (json_int_t)r->members, "member_bytes",
 		(json_int_t)r->member_bytes, "parity_objects", (json_int_t)r->parity_objects,
 		"parity_bytes", (json_int_t)r->parity_bytes, "made", (json_int_t)r->made, "dropped",
@@ -57,11 +57,13 @@ static int run(struct cli *cli, struct err *err)
 {
 	struct access a = ACCESS_INIT;
 	struct parity_cover_result r;
-	struct parity_cover_opts opts = { .rows = (unsigned)cli_number(cli, "rows", 1),
+	struct parity_cover_opts opts = { .rows = (unsigned)cli_number(cli, "rows", 0),
 		.is_dry_run = cli_is_set(cli, "dry-run"),
 		.arg = cli,
 		.on_progress = on_progress,
 		.is_stopped = stop_is_asked };
+	if (opts.rows == 0 && cli_is_set(cli, "rows"))
+		return err_set(err, ERR_USAGE, "--rows: parity has 1 or 2 rows, not 0");
 	int rc = access_open(
 		cli, ACCESS_LIST, opts.is_dry_run ? DRIVERS_READ : DRIVERS_WRITE, &a, err);
 	if (rc == 0)
@@ -86,8 +88,8 @@ static const struct cli_option options[] = {
 	{ .name = "rows",
 		.kind = CLI_COUNT,
 		.argument = "N",
-		.help = "parity objects of each group: 1 (the default) or 2, as many objects of a "
-			"group may be lost" },
+		.help = "parity objects of each group: 1 or 2, as many objects of a group may be "
+			"lost; default: as the vault has it, 1 in one without parity" },
 	{ .name = "dry-run", .help = "say what would be done, change nothing" },
 	ACCESS_RECOVERY_OPTION,
 	{ .name = NULL },

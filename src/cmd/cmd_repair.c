@@ -51,6 +51,8 @@ static const char *state_word(enum repair_state state)
 		return "salvaged";
 	case REPAIR_SET_ASIDE:
 		return "set-aside";
+	case REPAIR_REPLACED:
+		return "replaced";
 	case REPAIR_OPEN:
 		break;
 	}
@@ -70,6 +72,8 @@ static const char *state_text(enum repair_state state)
 		return "salvaged and set aside";
 	case REPAIR_SET_ASIDE:
 		return "set aside";
+	case REPAIR_REPLACED:
+		return "not needed any more: other packs hold what snapshots need";
 	case REPAIR_OPEN:
 		break;
 	}
@@ -112,7 +116,9 @@ static void on_object(void *arg, const struct repair_object *o)
 	console_print(c, "%s  ", o->state == REPAIR_OPEN ? "OPEN" : "DONE");
 	console_print_name(c, o->name, strlen(o->name));
 	console_print(c, ": %s, %s%s", o->is_lost ? "lost" : "damaged",
-		j->opts.is_dry_run && o->state != REPAIR_OPEN ? "would be " : "",
+		j->opts.is_dry_run && o->state != REPAIR_OPEN && o->state != REPAIR_REPLACED
+			? "would be "
+			: "",
 		state_text(o->state));
 	if (o->state == REPAIR_SALVAGED)
 		console_print(c, " (records saved: %llu, lost: %llu)", (unsigned long long)o->saved,
@@ -226,13 +232,14 @@ static int tell_json(struct job *j, struct err *err)
 		(json_int_t)r->lost, "from_parity", (json_int_t)r->from_parity, "from_copy",
 		(json_int_t)r->from_copy, "made_anew", (json_int_t)r->remade, "salvaged",
 		(json_int_t)r->salvaged);
-	json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "set_aside",
-		(json_int_t)r->set_aside, "open", (json_int_t)r->open, "records_saved",
-		(json_int_t)r->records_saved, "records_lost", (json_int_t)r->records_lost,
-		"packs_listed", (json_int_t)r->packs_listed, "packs_fetched",
-		(json_int_t)r->packs_fetched, "snapshots_hurt", (json_int_t)r->snapshots_hurt,
-		"files_hurt", (json_int_t)r->files_hurt, "parity_held", (json_int_t)r->parity_held,
-		"discarded", (json_int_t)j->discarded);
+	json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"set_aside", (json_int_t)r->set_aside, "replaced", (json_int_t)r->replaced,
+		"records_taken", (json_int_t)r->records_taken, "open", (json_int_t)r->open,
+		"records_saved", (json_int_t)r->records_saved, "records_lost",
+		(json_int_t)r->records_lost, "packs_listed", (json_int_t)r->packs_listed,
+		"packs_fetched", (json_int_t)r->packs_fetched, "snapshots_hurt",
+		(json_int_t)r->snapshots_hurt, "files_hurt", (json_int_t)r->files_hurt,
+		"parity_held", (json_int_t)r->parity_held, "discarded", (json_int_t)j->discarded);
 	int rc = o == NULL || more == NULL ? -1 : json_object_update(o, more);
 	json_decref(more);
 	if (rc != 0) {
@@ -251,7 +258,7 @@ static void tell_text(const struct job *j)
 	const struct repair_result *r = &j->result;
 	const char *would = j->opts.is_dry_run ? "would be " : "";
 	uint64_t back = r->from_parity + r->from_copy + r->remade;
-	uint64_t saved = r->salvaged + r->set_aside;
+	uint64_t saved = r->salvaged + r->set_aside + r->replaced;
 	console_count(c, r->objects, "object, ", "objects, ");
 	console_print(c, "%s: ", human_size(size, r->bytes));
 	if (r->damaged + r->lost == 0) {
@@ -267,6 +274,11 @@ static void tell_text(const struct job *j)
 	if (r->packs_fetched > 0)
 		console_count(c, r->packs_fetched, "pack came from the copy\n",
 			"packs came from the copy\n");
+	if (r->records_taken > 0) {
+		console_count(c, r->records_taken, "record ", "records ");
+		console_print(
+			c, "%staken out of packs that collection is about to delete\n", would);
+	}
 	if (r->packs_listed > 0)
 		console_count(c, r->packs_listed, "pack was in no index segment\n",
 			"packs were in no index segment\n");

@@ -199,6 +199,37 @@ int controller_files_make(const char *keys, const char *name, const struct contr
 	return rc != 0 ? rc : make_report_key(keys, err);
 }
 
+int controller_files_rekey(const char *keys, struct controller_keys *k, struct err *err)
+{
+	CLEANUP(buf_wipe) struct buf raw = BUF_INIT(FILES_MAX);
+	CLEANUP(buf_wipe) struct buf next = BUF_INIT(FILES_MAX);
+	struct controller_keys before = { .kv_epoch = 0 };
+	char path[PATH_MAX];
+	struct err why = ERR_INIT;
+	int rc = join(path, keys, "ca.key", err);
+	if (rc == 0)
+		rc = check_private(path, err); /* no controller without it */
+	if (rc != 0)
+		return rc;
+	rc = read_secret(keys, "controller.key", &raw, &why);
+	if (rc == 0)
+		rc = controller_keys_decode(raw.data, raw.len, &before, &why);
+	if (rc == 0 && memcmp(before.vault_id, k->vault_id, sizeof(k->vault_id)) != 0)
+		rc = err_set(err, ERR_AUTH, "the controller in '%s' is of another vault", keys);
+	else if (rc == 0)
+		memcpy(k->gateway, before.gateway, sizeof(k->gateway));
+	else if (rc == -ERR_NOT_FOUND || rc == -ERR_CORRUPT)
+		rc = env_random(k->gateway, sizeof(k->gateway), err);
+	else if (err != NULL)
+		*err = why;
+	secret_wipe(&before, sizeof(before));
+	if (rc == 0)
+		rc = controller_keys_encode(k, &next, err);
+	if (rc == 0)
+		rc = join(path, keys, "controller.key", err);
+	return rc != 0 ? rc : atomic_file_write(AT_FDCWD, path, 0600, next.data, next.len, err);
+}
+
 int controller_files_server_cert(const struct controller_files *f, const char *name,
 	const char *const *hosts, size_t host_count, int64_t now_s, int days, struct buf *cert,
 	struct buf *key, struct err *err)

@@ -36,6 +36,12 @@ void controller_files_done(struct controller_files *f);
 int controller_files_make(const char *keys, const char *name, const struct controller_keys *k,
 	const uint8_t officer_seed[32], struct err *err);
 
+/* Replace controller.key of ${keys}, a directory that holds the other files, by ${k}: after a
+ * change of the vault's keys, or when it is lost or damaged.  k->gateway is filled from the file
+ * before, or made.  Return 0, -ERR_NOT_FOUND (no controller there), -ERR_AUTH (it is of another
+ * vault) or as atomic_file_write(). */
+int controller_files_rekey(const char *keys, struct controller_keys *k, struct err *err);
+
 /* A new key and a certificate of our CA for the ports; both appended as PEM, the CA's certificate
  * behind the own one. */
 int controller_files_server_cert(const struct controller_files *f, const char *name,

@@ -20,7 +20,6 @@
  * (2) K_vault never leaves; K_mle and K_cdc go to the role capture alone.
  */
 
-#define DATA_EPOCH 1 /* of K_mle and K_cdc; a rotation would make more */
 #define CLOCK_MS ((int64_t)10 * 60 * 1000)
 
 static int refuse(struct fleet *f, const char *name, const char *why, struct err *err)
@@ -63,7 +62,7 @@ static int seal_keys(
 	memcpy(k.agent_id, a->id, sizeof(k.agent_id));
 	memcpy(k.rk_pk, keys->rk_pk, sizeof(k.rk_pk));
 	if (a->role == MSG_ROLE_CAPTURE)
-		keyring_epoch_keys(keys->k_dom, keys->domain_id, DATA_EPOCH, k.k_mle, k.k_cdc);
+		keyring_epoch_keys(keys->k_dom, keys->domain_id, keys->kv_epoch, k.k_mle, k.k_cdc);
 	int rc = msg_enrol_keys_seal(&k, a->delivery, out, err);
 	secret_wipe(&k, sizeof(k));
 	return rc;

@@ -23,6 +23,10 @@ int gateway_vault_open(const struct gateway_vault *g, bool is_read_only, struct 
 	if (rc == 0)
 		rc = vault_open(s, &keys, vault, err);
 	secret_wipe(&keys, sizeof(keys));
+	if (rc == -ERR_AUTH)
+		(void)err_hint(err, "the controller's key file is not of this vault's keys as they "
+				    "are now: 'holdfast controller rekey' with the recovery file "
+				    "makes it anew");
 	if (rc != 0) {
 		store_free(s);
 		return rc;

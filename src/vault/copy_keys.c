@@ -85,7 +85,7 @@ static size_t names_beyond(const struct names *a, const struct names *b)
 /* What a begin of this very copy may have left: texts, and slots and configs of the vault. */
 static int check_beginning(struct store *from, struct store *to, struct err *err)
 {
-	static const char *const kept[] = { "ks/", "cf/", "README.txt", "FORMAT.txt" };
+	static const char *const kept[] = { "ks/", "rw/", "cf/", "README.txt", "FORMAT.txt" };
 	struct names there = { .count = 0 };
 	struct names ours = { .count = 0 };
 	int rc = names_load(to, "", &there, err);
@@ -191,7 +191,7 @@ static int begin(struct store *from, struct store *to, struct err *err)
 int copy_keys_carry(
 	struct store *from, struct store *to, bool is_init, uint64_t *put, struct err *err)
 {
-	static const char *const classes[] = { "ks/", "cf/", "vh/" };
+	static const char *const classes[] = { "ks/", "rw/", "cf/", "vh/" };
 	bool is_there = false;
 	uint64_t count = 0;
 	int rc = vault_is_there(to, &is_there, err);
@@ -201,9 +201,9 @@ int copy_keys_carry(
 	}
 	if (rc == 0)
 		rc = is_there ? check_same(from, to, err) : begin(from, to, err);
-	for (size_t i = 1; rc == 0 && i < 3; i++)
+	for (size_t i = 2; rc == 0 && i < 4; i++)
 		rc = check_apart(from, to, classes[i], err);
-	for (size_t i = 0; rc == 0 && i < 3; i++)
+	for (size_t i = 0; rc == 0 && i < 4; i++)
 		rc = carry_all(from, to, classes[i], &count, err);
 	if (rc == 0)
 		*put = count;

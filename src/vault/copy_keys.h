@@ -13,7 +13,8 @@ struct store;
 
 /**
  * copy_keys_carry(from, to, is_init, put, err):
- * Bring to ${to} the ks/, cf/ and vh/ objects of ${from} that it lacks, durably, the headers last;
+ * Bring to ${to} the ks/, rw/, cf/ and vh/ objects of ${from} that it lacks, durably, the headers
+ * last;
  * *${put}: how many.  With ${is_init} a vault is begun where nothing is, or where such a begin
  * broke off; without it the vault must be there.  An object of ${from} that does not hash to its
  * name is not brought. Return 0, -ERR_NOT_FOUND (no vault at ${to}), -ERR_EXISTS (is_init, and

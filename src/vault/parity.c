@@ -35,6 +35,7 @@ static const struct {
 	{ "cf/", 0, false },
 	{ "rf/", 0, false },
 	{ "ev/", 0, false },
+	{ "rw/", 0, false },
 	{ "sn/", 13, false },
 	{ "hs/", 0, false },
 };

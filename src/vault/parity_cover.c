@@ -155,7 +155,7 @@ static bool is_whole(const struct cover *c, const struct group *g)
 {
 	bool is_needed = false;
 	const struct parity *p = g->parity;
-	if (p->rows != c->opts->rows || g->there != (1u << p->rows) - 1)
+	if (p->rows != c->r.rows || g->there != (1u << p->rows) - 1)
 		return false;
 	for (size_t i = 0; i < p->count; i++) {
 		const struct object *o = find_object(c, p->at[i].name);
@@ -358,7 +358,7 @@ static int make_class(struct cover *c, unsigned class, struct err *err)
 	if (count > 1)
 		qsort(pool, count, sizeof(struct object *), compare_waiting);
 	for (size_t at = 0; rc == 0 && at < count; at += target_of(class)) {
-		struct parity g = { .rows = (uint8_t)c->opts->rows, .class = (uint8_t) class };
+		struct parity g = { .rows = (uint8_t)c->r.rows, .class = (uint8_t) class };
 		for (size_t i = at; i < count && g.count < target_of(class); i++) {
 			struct parity_member *m = &g.at[g.count];
 			memcpy(m->name, pool[i]->name, sizeof(m->name));
@@ -434,6 +434,9 @@ static int run(struct cover *c, struct err *err)
 	int rc = collect_view_look(c->v, &c->view, NULL, NULL, err);
 	if (rc == 0)
 		rc = parity_set_load(c->v->store, &c->set, err);
+	c->r.rows = c->opts->rows == 0 ? parity_set_rows(&c->set) : c->opts->rows;
+	if (c->r.rows == 0)
+		c->r.rows = 1;
 	if (rc == 0)
 		rc = store_list(c->v->store, "", note_object, c, err);
 	if (rc == 0 && c->count > 1)
@@ -450,7 +453,7 @@ int parity_cover_run(struct vault *v, const struct parity_cover_opts *opts,
 {
 	struct cover c = { .v = v, .opts = opts, .err = err };
 	int rc = 0;
-	if (opts->rows < 1 || opts->rows > PARITY_CODE_ROWS)
+	if (opts->rows > PARITY_CODE_ROWS)
 		rc = err_set(err, ERR_USAGE, "parity has 1 or 2 rows, not %u", opts->rows);
 	if (rc == 0 && !opts->is_dry_run && store_is_read_only(v->store))
 		rc = err_set(err, ERR_READONLY, "the store was opened for reading only");
@@ -471,16 +474,12 @@ int parity_cover_run(struct vault *v, const struct parity_cover_opts *opts,
 int parity_cover_tend(struct vault *v, struct err *err)
 {
 	struct parity_set set;
-	struct parity_cover_opts opts = { .rows = 1 };
+	const struct parity_cover_opts opts = { .rows = 0 };
 	struct parity_cover_result r;
 	int rc = parity_set_load(v->store, &set, err);
 	if (rc != 0)
 		return rc;
 	size_t count = set.count;
-	for (size_t i = 0; i < count; i++) {
-		if (set.at[i].is_readable && set.at[i].parity.rows > opts.rows)
-			opts.rows = set.at[i].parity.rows;
-	}
 	parity_set_done(&set);
 	if (count == 0)
 		return 0;

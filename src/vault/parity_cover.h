@@ -16,7 +16,8 @@ struct vault;
 #define PARITY_COVER_OTHERS 32 /* of a group of other objects */
 
 struct parity_cover_opts {
-	unsigned rows; /* 1 or 2: how many members of a group may be lost */
+	unsigned rows; /* 1 or 2: how many members of a group may be lost; 0 = as many as the vault
+			* has, 1 where it has none */
 	bool is_dry_run;
 	bool drops_held; /* repair has done what can be done: no group stays for it */
 	void *arg;
@@ -27,6 +28,7 @@ struct parity_cover_opts {
 };
 
 struct parity_cover_result {
+	unsigned rows;                          /* of each group */
 	uint64_t groups, members, member_bytes; /* after the run (dry run: as it would be) */
 	uint64_t parity_objects, parity_bytes;
 	uint64_t made, dropped; /* groups */

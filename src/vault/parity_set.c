@@ -100,6 +100,16 @@ void parity_set_done(struct parity_set *s)
 	memset(s, 0, sizeof(*s));
 }
 
+unsigned parity_set_rows(const struct parity_set *s)
+{
+	unsigned rows = 0;
+	for (size_t i = 0; i < s->count; i++) {
+		if (s->at[i].is_readable && s->at[i].parity.rows > rows)
+			rows = s->at[i].parity.rows;
+	}
+	return rows;
+}
+
 int parity_set_member(const struct parity *p, const char *name)
 {
 	for (size_t i = 0; i < p->count; i++) {

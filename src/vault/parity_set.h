@@ -38,6 +38,9 @@ void parity_set_done(struct parity_set *s);
 int parity_set_trailer(struct store *store, const char *name, uint64_t size, struct buf *trailer,
 	struct parity *out, struct err *err);
 
+/* The most rows that a group of them has; 0 = there is none that can be read. */
+unsigned parity_set_rows(const struct parity_set *s);
+
 /* The number of ${name} among the members, or -1. */
 int parity_set_member(const struct parity *p, const char *name);
 

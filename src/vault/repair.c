@@ -19,8 +19,9 @@
 #include "vault/vault_internal.h"
 
 /*
- * Find; bring back from parity and copies until nothing more comes; salvage what is left; list it;
- * take the damaged packs away; parity for what is new; tell.
+ * Find; bring back from parity and copies until nothing more comes; salvage what is left; take what
+ * only packs have that are to go; list it; take the damaged packs away; parity for what is new;
+ * tell.
  *
  * INVARIANTS
  * (1) A damaged pack goes only when its good records are durable in other packs that the index
@@ -168,13 +169,14 @@ static bool is_damaged_pack(void *arg, const char *name)
 
 static int salvage_packs(struct repair *r, struct pack_out *to, struct err *err)
 {
+	const struct salvage_opts opts = { .to = to, .good = r->good };
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < r->count; i++) {
 		struct repair_object *o = &r->at[i];
 		struct salvage_result s;
 		if (o->state != REPAIR_OPEN || o->is_lost || !is_class(o, "pk/"))
 			continue;
-		rc = salvage_pack(r->v, o->name, o->size, to, r->good, &s, err);
+		rc = salvage_pack(r->v, o->name, o->size, &opts, &s, err);
 		if (rc != 0)
 			break;
 		o->saved = s.saved;
@@ -227,6 +229,7 @@ static int drop_segments(struct repair *r, struct err *err)
 	return rc == 0 && is_some && !r->opts->is_dry_run ? store_barrier(r->store, err) : rc;
 }
 
+/* Of a lost pack nothing is kept, and that says that nobody waits for it. */
 static int set_packs_aside(struct repair *r, struct err *err)
 {
 	struct index_merge_result merged;
@@ -234,10 +237,11 @@ static int set_packs_aside(struct repair *r, struct err *err)
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < r->count; i++) {
 		struct repair_object *o = &r->at[i];
-		if (o->state != REPAIR_OPEN || o->is_lost || !is_class(o, "pk/"))
-			continue;
-		rc = set_aside(r, o, REPAIR_SALVAGED, err);
-		is_some = is_some || o->state == REPAIR_SALVAGED;
+		if (o->state == REPAIR_REPLACED && !r->opts->is_dry_run)
+			rc = repair_back_set_aside(r->store, o->name, "", 0, err);
+		else if (o->state == REPAIR_OPEN && !o->is_lost && is_class(o, "pk/"))
+			rc = set_aside(r, o, REPAIR_SALVAGED, err);
+		is_some = is_some || o->state == REPAIR_SALVAGED || o->state == REPAIR_REPLACED;
 	}
 	return rc == 0 && is_some && !r->opts->is_dry_run
 		       ? index_merge(r->v, &r->view, &merged, err)
@@ -255,7 +259,11 @@ static int salvage_all(struct repair *r, struct err *err)
 	if (rc == 0)
 		rc = salvage_packs(r, to, err);
 	if (rc == 0)
-		rc = repair_loss_fetch(r, err);
+		rc = repair_take_own(r, to, err);
+	if (rc == 0)
+		rc = repair_take_copies(r, to, err);
+	if (rc == 0)
+		rc = repair_take_spare(r, err);
 	if (rc == 0)
 		rc = salvage_index(r->v, is_damaged_pack, r, to, &r->r.packs_listed, err);
 	if (rc == 0 && to != NULL)
@@ -271,16 +279,12 @@ static int salvage_all(struct repair *r, struct err *err)
 
 static int renew_parity(struct repair *r, struct err *err)
 {
-	struct parity_cover_opts opts = { .rows = 1, .drops_held = r->opts->gives_up };
+	const struct parity_cover_opts opts = { .drops_held = r->opts->gives_up };
 	struct parity_cover_result cover;
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < r->count; i++) {
 		if (r->at[i].state == REPAIR_OPEN && is_class(&r->at[i], PARITY_PREFIX))
 			rc = set_aside(r, &r->at[i], REPAIR_SET_ASIDE, err);
-	}
-	for (size_t i = 0; i < r->set.count; i++) {
-		if (r->set.at[i].is_readable && r->set.at[i].parity.rows > opts.rows)
-			opts.rows = r->set.at[i].parity.rows;
 	}
 	if (rc != 0 || r->opts->is_dry_run || !r->has_parity || r->count == 0)
 		return rc;
@@ -303,6 +307,7 @@ static void tell_objects(struct repair *r)
 		r->r.remade += o->state == REPAIR_REMADE;
 		r->r.salvaged += o->state == REPAIR_SALVAGED;
 		r->r.set_aside += o->state == REPAIR_SET_ASIDE;
+		r->r.replaced += o->state == REPAIR_REPLACED;
 		if (r->opts->on_object != NULL)
 			r->opts->on_object(r->opts->arg, o);
 	}
@@ -342,6 +347,8 @@ static int run(struct repair *r, struct err *err)
 			rc = renew_parity(r, err);
 	} else if (r->v != NULL) {
 		rc = repair_loss_good(r, err);
+		if (rc == 0)
+			rc = repair_take_own(r, NULL, err);
 	}
 	if (rc == 0)
 		tell_objects(r);
@@ -357,6 +364,7 @@ int repair_run(struct store *store, struct vault *v, const struct repair_opts *o
 	missing_done(&r.missing);
 	parity_set_done(&r.set);
 	id_set_free(r.good);
+	id_set_free(r.lost);
 	free(r.at);
 	if (rc == 0)
 		*out = r.r;

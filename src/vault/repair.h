@@ -26,6 +26,7 @@ enum repair_state {
 	REPAIR_REMADE,    /* a text, an index segment: made anew */
 	REPAIR_SALVAGED,  /* a pack: good records saved, the rest set aside */
 	REPAIR_SET_ASIDE, /* a parity object that nothing can make again */
+	REPAIR_REPLACED,  /* a lost pack: what is needed of it is in other packs */
 };
 
 struct repair_object {
@@ -66,10 +67,11 @@ struct repair_result {
 	uint64_t objects, bytes; /* looked at */
 	uint64_t resumed;        /* writes of an earlier run carried out */
 	uint64_t damaged, lost;  /* objects */
-	uint64_t from_parity, from_copy, remade, salvaged, set_aside, open;
+	uint64_t from_parity, from_copy, remade, salvaged, set_aside, replaced, open;
 	uint64_t records_saved, records_lost; /* of salvaged packs */
 	uint64_t packs_listed;                /* that no index segment listed */
 	uint64_t packs_fetched;               /* from a copy, for records that are nowhere else */
+	uint64_t records_taken; /* out of packs that collection has condemned or buried */
 	uint64_t snapshots_hurt, files_hurt;
 	uint64_t parity_held; /* groups that stay for what cannot be repaired yet */
 };

@@ -10,6 +10,9 @@
 #include "vault/parity_set.h"
 #include "vault/repair.h"
 
+struct fetch_footer;
+struct pack_out;
+
 struct repair {
 	struct store *store;
 	struct vault *v; /* NULL = no key */
@@ -21,6 +24,8 @@ struct repair {
 	struct missing missing;
 	struct parity_set set;
 	struct id_set *good; /* owned; records that can be read; with a vault */
+	struct id_set *lost; /* owned; needed, and not in good at first; NULL = nobody looked */
+	bool is_blind;       /* a snapshot or its reference list cannot be read: it may need more */
 	bool has_parity;     /* there was some when it began */
 	uint64_t done, total;
 };
@@ -36,10 +41,17 @@ int repair_scan_run(struct repair *r, struct err *err);
 /* Add what r->missing names and is not known yet. */
 int repair_scan_missing(struct repair *r, struct err *err);
 
-/* Fill r->good with what whole packs hold, dead ones apart. */
+/* Fill r->good with what whole packs hold that no list of a collection names. */
 int repair_loss_good(struct repair *r, struct err *err);
-/* Fetch packs from copies that hold records which snapshots need and r->good has not. */
-int repair_loss_fetch(struct repair *r, struct err *err);
+/* Take records that snapshots need and r->good has not out of packs that collection has condemned
+ * or buried, into ${to} (NULL: look only). */
+int repair_take_own(struct repair *r, struct pack_out *to, struct err *err);
+/* The same from copies: whole packs, or where the name is condemned here, records. */
+int repair_take_copies(struct repair *r, struct pack_out *to, struct err *err);
+/* Lost packs become REPAIR_REPLACED when no snapshot needs a record that is nowhere. */
+int repair_take_spare(struct repair *r, struct err *err);
+/* Add the records of a footer to r->good. */
+int repair_loss_add(struct repair *r, const struct fetch_footer *f, struct err *err);
 /* Tell which snapshots and files need records that are not in r->good. */
 int repair_loss_tell(struct repair *r, struct err *err);
 

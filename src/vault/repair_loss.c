@@ -8,7 +8,6 @@
 #include "base/escape.h"
 #include "crypto/hash.h"
 #include "vault/fetch.h"
-#include "vault/repair_back.h"
 #include "vault/repair_internal.h"
 #include "vault/snapshot.h"
 #include "vault/tree_reader.h"
@@ -18,10 +17,11 @@
  * Which records can be read, and which snapshots and files need others.
  *
  * INVARIANTS
- * (1) good holds no record of a pack that is damaged and was not salvaged, and none of a dead one.
+ * (1) good holds no record of a pack that is damaged and was not salvaged, and none that lies only
+ *     in packs which a collection has condemned or buried: those go.
  */
 
-static int add_places(struct repair *r, const struct fetch_footer *f, struct err *err)
+int repair_loss_add(struct repair *r, const struct fetch_footer *f, struct err *err)
 {
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < f->count; i++)
@@ -31,8 +31,6 @@ static int add_places(struct repair *r, const struct fetch_footer *f, struct err
 
 struct walk {
 	struct repair *r;
-	struct vault *from; /* whose packs are listed */
-	struct id_set *lost;
 	struct err *err;
 };
 
@@ -47,11 +45,11 @@ static int add_pack(void *arg, const char *name, uint64_t size)
 			(!w->r->opts->is_dry_run &&
 				(o->state == REPAIR_FROM_PARITY || o->state == REPAIR_FROM_COPY));
 	if (!is_whole || !parity_is_member(name, hash, NULL) ||
-		collect_view_is_dead(&w->r->view, COLLECT_LIST_PACK, hash))
+		collect_view_is_absent(&w->r->view, false, hash))
 		return 0;
 	int rc = fetch_footer(w->r->v, hash, size, &footer, &why);
 	if (rc == 0)
-		rc = add_places(w->r, &footer, &why);
+		rc = repair_loss_add(w->r, &footer, &why);
 	fetch_footer_done(&footer);
 	if (vault_is_object_loss(rc))
 		return 0; /* of another epoch, or newer: verify names it */
@@ -66,22 +64,20 @@ int repair_loss_good(struct repair *r, struct err *err)
 	return store_list(r->store, "pk/", add_pack, &w, err);
 }
 
-/* ---- what snapshots need ----------------------------------------------------------------------
+/* ---- losses told ------------------------------------------------------------------------------
  */
 
 struct need {
 	struct repair *r;
-	struct id_set *lost; /* OPTIONAL: records that are needed and not good */
 	uint64_t missing;
 };
 
 static int check_ref(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
 {
 	struct need *n = arg;
-	if (id_set_find(n->r->good, id) == cr_len)
-		return 0;
-	n->missing++;
-	return n->lost == NULL ? 0 : id_set_add(n->lost, id, cr_len, NULL, err);
+	(void)err;
+	n->missing += id_set_find(n->r->good, id) != cr_len;
+	return 0;
 }
 
 static void pass_over(void *arg, const char *object, const struct err *why)
@@ -90,92 +86,6 @@ static void pass_over(void *arg, const char *object, const struct err *why)
 	(void)object;
 	(void)why; /* damaged: told as such */
 }
-
-static int find_lost(struct repair *r, struct id_set *lost, struct err *err)
-{
-	struct snapshot_list list = { .at = NULL };
-	struct need n = { .r = r, .lost = lost };
-	int rc = snapshot_list(r->v, pass_over, NULL, &list, err);
-	for (size_t i = 0; rc == 0 && i < list.count; i++) {
-		struct err why = ERR_INIT;
-		rc = snapshot_refs(r->v, &list.at[i], check_ref, &n, &why);
-		if (rc == -ERR_NOMEM || (rc != 0 && !vault_is_object_loss(rc))) {
-			if (err != NULL)
-				*err = why;
-		} else {
-			rc = 0;
-		}
-	}
-	snapshot_list_done(&list);
-	return rc;
-}
-
-/* ---- packs out of a copy ----------------------------------------------------------------------
- */
-
-static int take_pack(struct repair *r, struct vault *from, const char *name,
-	const struct fetch_footer *footer, struct err *err)
-{
-	CLEANUP(buf_done) struct buf data = BUF_INIT(STORE_MAX_OBJECT_BYTES);
-	struct err why = ERR_INIT;
-	int rc = vault_get_hashed(from->store, name, &data, &why);
-	if (vault_is_object_loss(rc))
-		return 0; /* the copy is damaged there */
-	if (rc == 0 && !r->opts->is_dry_run)
-		rc = repair_back_write(r->store, name, data.data, data.len, &why);
-	if (rc == 0)
-		rc = add_places(r, footer, &why);
-	r->r.packs_fetched += rc == 0;
-	if (rc != 0 && err != NULL)
-		*err = why;
-	return rc;
-}
-
-static int look_at_copy(void *arg, const char *name, uint64_t size)
-{
-	struct walk *w = arg;
-	struct fetch_footer footer = { .at = NULL };
-	struct err why = ERR_INIT;
-	uint8_t hash[HASH_BYTES];
-	bool is_of_use = false;
-	uint64_t here;
-	const struct repair_object *o = repair_find(w->r, name);
-	bool is_here = store_stat(w->r->store, name, &here, NULL) == 0;
-	if ((is_here && (o == NULL || o->state != REPAIR_OPEN)) ||
-		!parity_is_member(name, hash, NULL) ||
-		collect_view_is_absent(&w->r->view, false, hash))
-		return 0;
-	int rc = fetch_footer(w->from, hash, size, &footer, &why);
-	for (size_t i = 0; rc == 0 && i < footer.count && !is_of_use; i++)
-		is_of_use = id_set_find(w->lost, footer.at[i].id) != 0 &&
-			    id_set_find(w->r->good, footer.at[i].id) == 0;
-	if (rc == 0 && is_of_use)
-		rc = take_pack(w->r, w->from, name, &footer, w->err);
-	else
-		rc = rc == -ERR_NOMEM ? err_set(w->err, ERR_NOMEM, "out of memory") : 0;
-	fetch_footer_done(&footer);
-	return rc;
-}
-
-int repair_loss_fetch(struct repair *r, struct err *err)
-{
-	struct id_set *lost = NULL;
-	int rc = r->opts->copy_count == 0 ? 0 : id_set_new(&lost, err);
-	if (rc == 0 && lost != NULL)
-		rc = find_lost(r, lost, err);
-	for (size_t i = 0;
-		rc == 0 && lost != NULL && id_set_count(lost) > 0 && i < r->opts->copy_count; i++) {
-		struct vault from = *r->v; /* the same keys on another store; not to be closed */
-		struct walk w = { .r = r, .from = &from, .lost = lost, .err = err };
-		from.store = r->opts->copies[i];
-		rc = store_list(from.store, "pk/", look_at_copy, &w, err);
-	}
-	id_set_free(lost);
-	return rc;
-}
-
-/* ---- losses told ------------------------------------------------------------------------------
- */
 
 struct telling {
 	struct repair *r;

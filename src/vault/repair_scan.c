@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "vault/repair_back.h"
 #include "vault/repair_internal.h"
@@ -15,8 +16,8 @@
  * (1) What collection has buried is neither damaged nor lost: nothing brings it back.
  */
 
-static const char *const hashed[] = { "pk/", "ix/", "rf/", "ev/", "sn/", "cf/", "ks/", "vh/", "pr/",
-	"hs/", "gc/", "dd/", PARITY_PREFIX };
+static const char *const hashed[] = { "pk/", "ix/", "rf/", "ev/", "rw/", "sn/", "cf/", "ks/", "vh/",
+	"pr/", "hs/", "gc/", "dd/", PARITY_PREFIX };
 
 static bool is_checked(const char *name)
 {
@@ -149,12 +150,50 @@ int repair_scan_missing(struct repair *r, struct err *err)
 	return rc;
 }
 
+struct configs {
+	struct repair *r;
+	const struct listing *l;
+	struct vault copy; /* the same keys on another store; not to be closed */
+	struct err *err;
+};
+
+static int see_config(void *arg, const char *name, uint64_t size)
+{
+	struct configs *c = arg;
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	(void)size; /* of the copy */
+	if (is_listed(c->l, name) || repair_find(c->r, name) != NULL ||
+		vault_get_sealed(&c->copy, SEALED_CONFIG, name, &body, NULL) != 0)
+		return 0;
+	return add(c->r, name, 0, true, "the vault has no config, and a copy has this one", c->err);
+}
+
+/* Without any config nobody can say what it was called: a copy can, or parity has. */
+static int add_lost_configs(struct repair *r, const struct listing *l, struct err *err)
+{
+	struct configs c = { .r = r, .l = l, .copy = *r->v, .err = err };
+	int rc = 0;
+	if (r->v->domain.epoch != 0)
+		return 0;
+	for (size_t i = 0; rc == 0 && i < r->opts->copy_count; i++) {
+		c.copy.store = r->opts->copies[i];
+		rc = store_list(c.copy.store, "cf/", see_config, &c, err);
+	}
+	for (size_t i = 0; i < r->count; i++) {
+		if (strncmp(r->at[i].name, "cf/", 3) == 0)
+			return rc;
+	}
+	return rc != 0 ? rc : add(r, "cf/", 0, true, "the vault has no readable config", err);
+}
+
 static int add_lost(struct repair *r, const struct listing *l, struct err *err)
 {
 	if (r->v != NULL && r->view.unreadable > 0)
 		return 0; /* nobody knows what was deleted on purpose */
 	int rc = repair_scan_missing(r, err);
-	return rc == 0 ? add_lost_members(r, l, err) : rc;
+	if (rc == 0)
+		rc = add_lost_members(r, l, err);
+	return rc == 0 && r->v != NULL ? add_lost_configs(r, l, err) : rc;
 }
 
 int repair_scan_run(struct repair *r, struct err *err)

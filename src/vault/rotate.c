@@ -77,37 +77,22 @@ static int choose_key(const struct vault *v, const struct keyring_root *root, ui
 	return rc != 0 || s.is_found ? rc : env_random(k_vault, 32, err);
 }
 
-/* Invariant 1: what lies on the store now is the slot, byte for byte. */
-static int put_checked(struct store *store, const uint8_t *slot, size_t len, struct err *err)
-{
-	CLEANUP(buf_done) struct buf back = BUF_INIT(4096);
-	char name[VAULT_NAME_BYTES];
-	int rc = vault_put_slot(store, slot, len, name, err);
-	if (rc == 0)
-		rc = store_barrier(store, err);
-	if (rc == 0)
-		rc = vault_get_hashed(store, name, &back, err);
-	if (rc == 0 && (back.len != len || memcmp(back.data, slot, len) != 0))
-		rc = err_set(err, ERR_CORRUPT, "a key slot reads back different");
-	return rc;
-}
-
 static int put_slots(const struct vault *v, const uint8_t k_vault[32], struct err *err)
 {
 	const struct sealed_key *k = &v->key;
 	uint8_t hfkp[SLOT_HFKP_BYTES];
 	uint8_t hfkv[SLOT_HFKV_BYTES];
 	int rc = 0;
-	/* first what a next try goes on with: choose_key() */
+	/* invariant 1; first what a next try goes on with: choose_key() */
 	for (size_t i = 0; rc == 0 && i < v->domain.recovery_count; i++) {
 		rc = slot_hfkv_seal(
 			k->vault_id, k->kv_epoch + 1, k_vault, v->domain.recovery_pk[i], hfkv, err);
 		if (rc == 0)
-			rc = put_checked(v->store, hfkv, sizeof(hfkv), err);
+			rc = vault_put_slot_checked(v->store, hfkv, sizeof(hfkv), err);
 	}
 	if (rc == 0)
 		rc = slot_hfkp_seal(k->vault_id, k->kv_epoch + 1, k_vault, k->k_vault, hfkp, err);
-	return rc != 0 ? rc : put_checked(v->store, hfkp, sizeof(hfkp), err);
+	return rc != 0 ? rc : vault_put_slot_checked(v->store, hfkp, sizeof(hfkp), err);
 }
 
 int rotate_vault(struct vault *v, const struct keyring_root *root, struct keyring_writer *writer,

@@ -93,8 +93,14 @@ static int read_record(struct vault *v, const char *name, const struct pack_plac
 	return memcmp(id, p->id, sizeof(id)) == 0;
 }
 
-int salvage_pack(struct vault *v, const char *name, uint64_t size, struct pack_out *to,
-	struct id_set *good, struct salvage_result *out, struct err *err)
+static bool is_wanted(const struct salvage_opts *o, const struct pack_place *p)
+{
+	return o->wanted == NULL ||
+	       (id_set_find(o->wanted, p->id) == p->cr_len && id_set_find(o->good, p->id) == 0);
+}
+
+int salvage_pack(struct vault *v, const char *name, uint64_t size, const struct salvage_opts *opts,
+	struct salvage_result *out, struct err *err)
 {
 	struct buf record = BUF_INIT(RECORD_MAX_BYTES);
 	struct fetch_footer places = { .at = NULL };
@@ -105,15 +111,18 @@ int salvage_pack(struct vault *v, const char *name, uint64_t size, struct pack_o
 	int rc = find_places(v, hash, size, &places, err);
 	for (size_t i = 0; rc == 0 && i < places.count; i++) {
 		const struct pack_place *p = &places.at[i];
+		if (!is_wanted(opts, p))
+			continue;
 		int is_good = read_record(v, name, p, &record, err);
 		if (is_good < 0)
 			rc = is_good;
 		r.saved += is_good == 1;
 		r.lost += is_good == 0;
 		if (is_good == 1)
-			rc = id_set_add(good, p->id, p->cr_len, NULL, err);
-		if (rc == 0 && is_good == 1 && to != NULL)
-			rc = pack_out_add(to, (enum pack_class)places.class, p, record.data, err);
+			rc = id_set_add(opts->good, p->id, p->cr_len, NULL, err);
+		if (rc == 0 && is_good == 1 && opts->to != NULL)
+			rc = pack_out_add(
+				opts->to, (enum pack_class)places.class, p, record.data, err);
 	}
 	r.is_known = places.count > 0;
 	fetch_footer_done(&places);

@@ -19,14 +19,22 @@ struct salvage_result {
 	uint64_t saved, lost; /* records */
 };
 
+/* Where records of a pack go to. */
+struct salvage_opts {
+	const struct id_set *wanted; /* OPTIONAL: only these, and of them what is not in good yet */
+	struct pack_out *to;         /* OPTIONAL: NULL = look only */
+	struct id_set *good;         /* what is whole is added */
+};
+
 /**
- * salvage_pack(v, name, size, to, good, out, err):
- * Look at every record of the pack called ${name}, ${size} bytes long on the store: one that hashes
- * to its ID is added to ${good} and, with ${to} not NULL, goes there.  The pack stays.
+ * salvage_pack(v, name, size, opts, out, err):
+ * Look at every record of the pack called ${name}, ${size} bytes long on the store of ${v}, that
+ * ${opts} wants: one that hashes to its ID is added to opts->good and goes to opts->to.  The pack
+ * stays.
  * Return 0, -ERR_NOMEM or a store's error of writing.
  */
-int salvage_pack(struct vault *v, const char *name, uint64_t size, struct pack_out *to,
-	struct id_set *good, struct salvage_result *out, struct err *err);
+int salvage_pack(struct vault *v, const char *name, uint64_t size, const struct salvage_opts *opts,
+	struct salvage_result *out, struct err *err);
 
 /**
  * salvage_index(v, is_bad, arg, to, count, err):

@@ -26,6 +26,7 @@ enum sealed_kind {
 	SEALED_SESSION = 9,
 	SEALED_GC = 10,
 	SEALED_DEAD = 11,
+	SEALED_REWRAP = 12,
 };
 
 /* What every seal of a vault needs. */

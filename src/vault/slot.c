@@ -6,11 +6,13 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "crypto/aead.h"
+#include "crypto/ed25519.h"
 #include "crypto/hash.h"
 #include "crypto/hmac.h"
 #include "crypto/hpke.h"
 #include "crypto/scrypt.h"
 #include "crypto/secret.h"
+#include "vault/keyring.h"
 #include "vault/snaprec.h"
 
 /*
@@ -268,4 +270,80 @@ int slot_hfkp_open(const uint8_t *slot, size_t len, const uint8_t vault_id[16],
 		memcpy(before, opened, sizeof(opened));
 	secret_wipe(opened, sizeof(opened));
 	return rc;
+}
+
+/* ---- HFKR ---------------------------------------------------------------------------------- */
+
+#define KR_RKID_AT 24
+#define KR_CT_AT 56
+#define KR_PLAIN_BYTES 96
+
+static const char kr_magic[4] = { 'H', 'F', 'K', 'R' };
+
+/* Vault and recovery key of the slot's head, and the key that seals it. */
+static void kr_begin(const uint8_t vault_id[16], const uint8_t rk_sk[32], uint8_t head[KR_CT_AT],
+	uint8_t key[AEAD_KEY_BYTES])
+{
+	uint8_t rk_pk[32];
+	hpke_public(rk_sk, rk_pk);
+	memset(head, 0, KR_CT_AT);
+	memcpy(head, kr_magic, sizeof(kr_magic));
+	head[4] = KV_SUITE;
+	head[5] = KV_VERSION;
+	memcpy(head + KV_VAULT_AT, vault_id, 16);
+	snaprec_rkid(rk_pk, head + KR_RKID_AT);
+	hmac_kdf(rk_sk, 32, vault_id, 16, "hf1/root", head + KR_RKID_AT, 32, key, AEAD_KEY_BYTES);
+}
+
+int slot_hfkr_seal(const uint8_t vault_id[16], const uint8_t rk_sk[32],
+	const struct keyring_root *root, uint8_t out[SLOT_HFKR_BYTES], struct err *err)
+{
+	uint8_t slot[SLOT_HFKR_BYTES];
+	uint8_t key[AEAD_KEY_BYTES];
+	uint8_t plain[KR_PLAIN_BYTES];
+	kr_begin(vault_id, rk_sk, slot, key);
+	memcpy(plain, root->k_dom, 32);
+	memcpy(plain + 32, root->domain_id, 16);
+	memcpy(plain + 48, root->agent_id, 16);
+	memcpy(plain + 64, root->officer_seed, 32);
+	int rc = aead_seal(AEAD_AES256GCM, key, NULL, slot, KR_CT_AT, plain, sizeof(plain),
+		slot + KR_CT_AT, err);
+	secret_wipe(key, sizeof(key));
+	secret_wipe(plain, sizeof(plain));
+	if (rc == 0)
+		memcpy(out, slot, sizeof(slot));
+	return rc;
+}
+
+int slot_hfkr_open(const uint8_t *slot, size_t len, const uint8_t vault_id[16],
+	const uint8_t rk_sk[32], struct keyring_root *root, struct err *err)
+{
+	uint8_t head[KR_CT_AT];
+	uint8_t key[AEAD_KEY_BYTES];
+	uint8_t plain[KR_PLAIN_BYTES];
+	if (len < 6 || memcmp(slot, kr_magic, sizeof(kr_magic)) != 0)
+		return err_set(err, ERR_CORRUPT, "not a slot of derived keys");
+	if (slot[4] != KV_SUITE || slot[5] != KV_VERSION)
+		return err_set(err, ERR_UNSUPPORTED,
+			"slot of derived keys of unknown suite %u or version %u", slot[4], slot[5]);
+	if (len != SLOT_HFKR_BYTES || bytes_get16(slot + 6) != 0)
+		return err_set(err, ERR_CORRUPT, "slot of derived keys has a wrong form");
+	kr_begin(vault_id, rk_sk, head, key);
+	int rc = memcmp(slot, head, sizeof(head)) != 0
+			 ? err_set(err, ERR_AUTH,
+				   "slot of derived keys for another vault or recovery key")
+			 : aead_open(AEAD_AES256GCM, key, NULL, slot, KR_CT_AT, slot + KR_CT_AT,
+				   SLOT_HFKR_BYTES - KR_CT_AT, plain, err);
+	secret_wipe(key, sizeof(key));
+	if (rc != 0)
+		return rc;
+	memcpy(root->rk_sk, rk_sk, 32);
+	hpke_public(rk_sk, root->rk_pk);
+	memcpy(root->k_dom, plain, 32);
+	memcpy(root->domain_id, plain + 32, 16);
+	memcpy(root->agent_id, plain + 48, 16);
+	memcpy(root->officer_seed, plain + 64, 32);
+	ed25519_public(root->officer_seed, root->officer_pk);
+	secret_wipe(plain, sizeof(plain));
+	return 0;
 }

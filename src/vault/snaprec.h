@@ -15,6 +15,7 @@ struct err;
 
 #define SNAPREC_BYTES 368
 #define SNAPREC_ENVELOPE_BYTES 192
+#define SNAPREC_MAX_ENVELOPES 64 /* of one snapshot */
 
 enum snaprec_flag { SNAPREC_PARTIAL = 1, SNAPREC_DERIVED = 2 };
 enum snaprec_recipient { SNAPREC_RECOVERY = 1, SNAPREC_DRILL = 2, SNAPREC_GRANT = 3 };

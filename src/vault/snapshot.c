@@ -16,6 +16,7 @@
 #include "vault/id_set.h"
 #include "vault/prune.h"
 #include "vault/retention.h"
+#include "vault/rewrap.h"
 #include "vault/snapshot_unseal.h"
 #include "vault/vault_internal.h"
 
@@ -343,13 +344,15 @@ int snapshot_pick(const struct snapshot_list *list, const char *name, const char
 	return 0;
 }
 
-/* Get the body of a snapshot's ev object; its name goes to ${name}. */
+/* Get the body of a snapshot's ev object, with the envelopes that were made later; its name goes to
+ * ${name}. */
 static int get_envelopes(struct vault *v, const struct snapshot *s, struct buf *body,
 	char name[VAULT_NAME_BYTES], struct err *err)
 {
 	(void)snprintf(name, VAULT_NAME_BYTES, "ev/"); /* fits */
 	text_hex(s->body.ev, sizeof(s->body.ev), name + 3);
-	return vault_get_sealed(v, SEALED_ENVELOPES, name, body, err);
+	int rc = vault_get_sealed(v, SEALED_ENVELOPES, name, body, err);
+	return rc != 0 ? rc : rewrap_append(v, body, err);
 }
 
 int snapshot_envelopes(

@@ -110,7 +110,8 @@ int snapshot_open(struct vault *v, struct fetch *f, const struct snapshot *snap,
  */
 int snapshot_check_envelopes(struct vault *v, const struct snapshot *snap, struct err *err);
 
-/* Append the body of the snapshot's ev/ object, as a sandbox gets it. */
+/* Append the body of the snapshot's ev/ object, with the envelopes that were made later, as a
+ * sandbox gets it. */
 int snapshot_envelopes(
 	struct vault *v, const struct snapshot *snap, struct buf *out, struct err *err);
 

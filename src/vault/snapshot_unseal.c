@@ -20,8 +20,6 @@
  * (2) A root is believed only after root_commit and every envelope that can be recomputed.
  */
 
-#define EV_MAX_ENVELOPES 64
-
 void snapshot_unseal_done(struct snapshot *s)
 {
 	snapshot_body_done(&s->body);
@@ -88,14 +86,14 @@ static int read_envelopes(
 	if (memcmp(hash, o->snapshot->hash, HASH_BYTES) != 0)
 		return err_set(
 			err, ERR_CORRUPT, "object '%s' belongs to another snapshot", o->name);
-	if (n > EV_MAX_ENVELOPES || w.left != (size_t)n * SNAPREC_ENVELOPE_BYTES)
+	if (n > SNAPREC_MAX_ENVELOPES || w.left != (size_t)n * SNAPREC_ENVELOPE_BYTES)
 		return err_set(err, ERR_CORRUPT, "object '%s' has a wrong length", o->name);
 	*first = w.p;
 	*count = n;
 	return 0;
 }
 
-/* The public key whose rkid is ${rkid}, from the config or NULL, and what it is for: an envelope's
+/* The public key whose rkid is ${rkid}, from the config, and what it is for, or NULL: an envelope's
  * own recipient byte is under no key, so it is compared with this, never believed. */
 static const uint8_t *find_recipient(
 	const struct domain *d, const uint8_t rkid[HASH_BYTES], enum snaprec_recipient *kind)
@@ -103,15 +101,17 @@ static const uint8_t *find_recipient(
 	uint8_t id[HASH_BYTES];
 	for (size_t i = 0; i < d->recovery_count; i++) {
 		snaprec_rkid(d->recovery_pk[i], id);
-		*kind = SNAPREC_RECOVERY;
-		if (memcmp(id, rkid, sizeof(id)) == 0)
+		if (memcmp(id, rkid, sizeof(id)) == 0) {
+			*kind = SNAPREC_RECOVERY;
 			return d->recovery_pk[i];
+		}
 	}
 	for (size_t i = 0; i < d->group_count; i++) {
 		snaprec_rkid(d->groups[i].dk_pk, id);
-		*kind = SNAPREC_DRILL;
-		if (memcmp(id, rkid, sizeof(id)) == 0)
+		if (memcmp(id, rkid, sizeof(id)) == 0) {
+			*kind = SNAPREC_DRILL;
 			return d->groups[i].dk_pk;
+		}
 	}
 	return NULL;
 }

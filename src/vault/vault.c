@@ -17,6 +17,8 @@
 #include "store/store.h"
 #include "vault/epoch.h"
 #include "vault/header_loss.h"
+#include "vault/recovery_keys.h"
+#include "vault/rewrap.h"
 #include "vault/slot.h"
 #include "vault/vault_header.h"
 #include "vault/vault_internal.h"
@@ -199,6 +201,20 @@ int vault_put_slot(struct store *store, const void *slot, size_t len, char name[
 	return store_put(store, name, slot, len, err);
 }
 
+int vault_put_slot_checked(struct store *store, const uint8_t *slot, size_t len, struct err *err)
+{
+	CLEANUP(buf_done) struct buf back = BUF_INIT(4096);
+	char name[VAULT_NAME_BYTES];
+	int rc = vault_put_slot(store, slot, len, name, err);
+	if (rc == 0)
+		rc = store_barrier(store, err);
+	if (rc == 0)
+		rc = vault_get_hashed(store, name, &back, err);
+	if (rc == 0 && (back.len != len || memcmp(back.data, slot, len) != 0))
+		rc = err_set(err, ERR_CORRUPT, "a key slot reads back different");
+	return rc;
+}
+
 int vault_put_header(struct vault *v, struct err *err)
 {
 	uint8_t raw[VAULT_HEADER_BYTES];
@@ -328,12 +344,13 @@ int vault_keys_of_recovery(struct store *store, const uint8_t rk_sk[32], struct 
 	if (err != NULL)
 		err_clear(err); /* of a slot that was not needed */
 	choose_epoch(store, &keys);
-	keyring_root_derive(rk_sk, keys.vault_id, root);
+	rc = recovery_keys_root(store, keys.vault_id, rk_sk, root, &keys.is_officer_unsure, err);
 	keys.has_officer = true;
 	memcpy(keys.officer_pk, root->officer_pk, sizeof(keys.officer_pk));
-	*out = keys;
+	if (rc == 0)
+		*out = keys;
 	secret_wipe(&keys, sizeof(keys));
-	return 0;
+	return rc;
 }
 
 static int load_header(struct vault *v, const struct vault_keys *keys, struct err *err)
@@ -397,6 +414,7 @@ int vault_check_writable(const struct vault *v, struct err *err)
 struct config_search {
 	struct vault *v;
 	const uint8_t *officer_pk; /* NULL = none known */
+	bool is_unsure;            /* it may be none of this vault's */
 	struct err *err;
 };
 
@@ -410,7 +428,7 @@ static int try_config(void *arg, const char *name, uint64_t size)
 	struct domain domain = { .epoch = 0 };
 	if (rc == 0)
 		rc = domain_decode(body.data, body.len, s->officer_pk, &domain, &why);
-	if (rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND) {
+	if (rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND || (rc == -ERR_AUTH && s->is_unsure)) {
 		log_debug("vault.open", "config=%s error=%s, continuing", name, why.msg);
 		return 0; /* verify names it; another config may do */
 	}
@@ -452,9 +470,10 @@ int vault_open(
 	rc = epoch_load(store, keys, &v->key, err);
 	if (rc != 0)
 		return rc;
-	struct config_search search = {
-		.v = v, .officer_pk = keys->has_officer ? keys->officer_pk : NULL, .err = err
-	};
+	struct config_search search = { .v = v,
+		.officer_pk = keys->has_officer ? keys->officer_pk : NULL,
+		.is_unsure = keys->is_officer_unsure,
+		.err = err };
 	rc = store_list(store, "cf/", try_config, &search, err);
 	if (rc == 0 && v->header.code != 0 && header_loss_prove(v, err) != 0) {
 		if (err != NULL)
@@ -474,6 +493,7 @@ void vault_close(struct vault *v)
 	domain_done(&v->domain);
 	epoch_forget(&v->key);
 	secret_wipe(&v->key, sizeof(v->key));
+	rewrap_free(v->rewrap);
 	free(v->cache_dir);
 	free(v);
 }
@@ -524,24 +544,57 @@ static int fill_writer(const struct vault *v, const struct keyring_root *root,
 	return rc != 0 ? rc : env_random(w->k_fp, sizeof(w->k_fp), err);
 }
 
-/* A config that nobody could read is begun anew with what the recovery key derives. */
-static void ensure_config(struct vault *v, const struct keyring_root *root)
+static int see_any(void *arg, const char *name, uint64_t size)
 {
+	(void)name;
+	(void)size; /* any will do */
+	*(bool *)arg = true;
+	return 0;
+}
+
+/* The first config holds what the recovery key derives.  One that is lost is not begun anew: every
+ * snapshot would be of a stranger then. */
+static int ensure_config(struct vault *v, const struct keyring_root *root, struct err *err)
+{
+	bool has_snapshot = false;
 	if (v->domain.epoch != 0)
-		return;
+		return 0;
+	int rc = store_list(v->store, "sn/", see_any, &has_snapshot, err);
+	if (rc != 0)
+		return rc;
+	if (has_snapshot) {
+		err_set(err, ERR_CORRUPT,
+			"the vault has no readable config: put its cf/ object back first");
+		return err_hint(err, "'holdfast repair' brings it back from parity, or with --from "
+				     "from a copy of the store; restore works without it");
+	}
 	memcpy(v->domain.domain_id, root->domain_id, sizeof(v->domain.domain_id));
 	memcpy(v->domain.recovery_pk[0], root->rk_pk, 32);
 	v->domain.recovery_count = 1;
 	memcpy(v->domain.officer_pk[0], root->officer_pk, 32);
 	v->domain.officer_count = 1;
+	return 0;
 }
 
-/* Sign the config in memory as the next epoch and make it durable. */
-static int put_config(struct vault *v, const struct keyring_root *root, struct err *err)
+/* A config that nobody could read lists nothing, and is begun anew. */
+static bool is_retired(const struct domain *d, const uint8_t rk_pk[32])
+{
+	for (size_t i = 0; i < d->recovery_count; i++) {
+		if (memcmp(d->recovery_pk[i], rk_pk, 32) == 0)
+			return false;
+	}
+	return true;
+}
+
+int vault_sign_config(struct vault *v, const struct keyring_root *root, struct err *err)
 {
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
 	char name[VAULT_NAME_BYTES];
 	int rc = vault_check_writable(v, err);
+	if (rc == 0 && is_retired(&v->domain, root->rk_pk)) {
+		err_set(err, ERR_AUTH, "this recovery key was retired: it changes nothing here");
+		rc = err_hint(err, "take one that 'holdfast key show' lists");
+	}
 	if (rc != 0)
 		return rc;
 	v->domain.epoch++;
@@ -557,14 +610,15 @@ int vault_add_writer(struct vault *v, const struct keyring_root *root, struct ke
 {
 	struct keyring_writer w;
 	int rc = fill_writer(v, root, &w, err);
+	if (rc == 0)
+		rc = ensure_config(v, root, err);
 	if (rc != 0)
 		return rc;
-	ensure_config(v, root);
 	uint8_t ik_pk[ED25519_KEY_BYTES];
 	ed25519_public(w.ik_seed, ik_pk);
 	rc = domain_add_agent(&v->domain, w.agent_id, ik_pk, err);
 	if (rc == 0)
-		rc = put_config(v, root, err);
+		rc = vault_sign_config(v, root, err);
 	if (rc != 0)
 		return rc;
 	w.config_epoch = v->domain.epoch;
@@ -602,10 +656,11 @@ int vault_add_group(struct vault *v, const struct keyring_root *root, const char
 	uint8_t dk_sk[32], struct err *err)
 {
 	uint8_t sk[32];
-	ensure_config(v, root);
-	int rc = vault_make_group(v, name, sk, err);
+	int rc = ensure_config(v, root, err);
 	if (rc == 0)
-		rc = put_config(v, root, err);
+		rc = vault_make_group(v, name, sk, err);
+	if (rc == 0)
+		rc = vault_sign_config(v, root, err);
 	if (rc == 0)
 		memcpy(dk_sk, sk, sizeof(sk));
 	secret_wipe(sk, sizeof(sk));

@@ -44,7 +44,8 @@ struct vault_keys {
 		uint8_t k_vault[32];
 	} older[VAULT_MAX_EPOCHS];
 	size_t older_count;
-	bool has_officer; /* then configs must be signed by it */
+	bool has_officer;       /* then configs must be signed by it */
+	bool is_officer_unsure; /* one that is signed by another is then as good as gone */
 	uint8_t officer_pk[32];
 };
 
@@ -53,7 +54,7 @@ void vault_keys_of_writer(const struct keyring_writer *w, struct vault_keys *out
 /**
  * vault_keys_of_recovery(store, rk_sk, root, out, err):
  * Open the HFKV slots of the recovery key on the store, take the one of the epoch that the header
- * tells (without a header: the newest), and derive what stand-alone use derives.  Return 0,
+ * tells (without a header: the newest), and fill ${root} as recovery_keys_root() does.  Return 0,
  * -ERR_NOT_FOUND (no vault), -ERR_AUTH (no slot for this key) or -ERR_CORRUPT.
  */
 int vault_keys_of_recovery(struct store *store, const uint8_t rk_sk[32], struct keyring_root *root,

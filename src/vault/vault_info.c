@@ -15,8 +15,8 @@
  * (1) Every object counts in exactly one class.
  */
 
-static const char *const classes[VAULT_INFO_CLASSES] = { "pk", "ix", "rf", "ev", "sn", "hs", "pr",
-	"se", "gc", "dd", "cf", "ks", "vh", "lg", "pa", "wb", "qr", "text", "other" };
+static const char *const classes[VAULT_INFO_CLASSES] = { "pk", "ix", "rf", "ev", "rw", "sn", "hs",
+	"pr", "se", "gc", "dd", "cf", "ks", "vh", "lg", "pa", "wb", "qr", "text", "other" };
 
 #define CLASS_INDEX 1
 

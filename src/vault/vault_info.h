@@ -12,7 +12,7 @@ struct err;
 struct id_set;
 struct vault;
 
-#define VAULT_INFO_CLASSES 19 /* the classes of docs/FORMAT.md section 2, texts, others */
+#define VAULT_INFO_CLASSES 20 /* the classes of docs/FORMAT.md section 2, texts, others */
 
 struct vault_info_class {
 	char name[8]; /* "pk", "text", "other" */

@@ -9,6 +9,7 @@
 #include "vault/vault_header.h"
 
 struct buf;
+struct rewrap;
 
 #define VAULT_NAME_BYTES 128
 
@@ -20,6 +21,7 @@ struct vault {
 	struct err header;        /* why the header cannot be had; code 0 = it is whole */
 	uint64_t ro_compat;       /* of the header: a bit we do not know forbids writing */
 	char *cache_dir;          /* owned; NULL = nothing is kept on this host */
+	struct rewrap *rewrap;    /* owned; what rw/ holds, when somebody asked */
 };
 
 /* May this version write to the vault?  Return 0, -ERR_UNSUPPORTED (the header asks for a newer
@@ -35,6 +37,13 @@ int vault_put_header(struct vault *v, struct err *err);
 /* Put a key slot as ks/<hash>; its name goes to ${name}. */
 int vault_put_slot(struct store *store, const void *slot, size_t len, char name[VAULT_NAME_BYTES],
 	struct err *err);
+/* The same, durably, and read back: -ERR_CORRUPT when other bytes come. */
+int vault_put_slot_checked(struct store *store, const uint8_t *slot, size_t len, struct err *err);
+
+/* Sign the config in memory as the next epoch, by the recovery key ${root}, and make it durable.
+ * Return 0, -ERR_AUTH (the key was retired, or is no officer's), as vault_check_writable() or as
+ * the store. */
+int vault_sign_config(struct vault *v, const struct keyring_root *root, struct err *err);
 
 /* Does ${rc} speak of the one object that was asked for, so that others may still be good? */
 bool vault_is_object_loss(int rc);

@@ -426,8 +426,13 @@ static int check_snapshots(struct verify *v, struct err *err)
 	int rc = snapshot_list_all(v->vault, bad_snapshot, v, &list, err);
 	if (rc == 0)
 		rc = load_links(v, &list, &links, err);
-	if (rc == 0 && vault_domain(v->vault)->epoch == 0)
-		verify_warning(v, "cf/", "no readable config: signers cannot be checked");
+	if (rc == 0 && vault_domain(v->vault)->epoch == 0) { /* init puts one before the header */
+		struct err why = ERR_INIT;
+		err_set(&why, ERR_NOT_FOUND,
+			"the vault has no readable config: no signature can be checked, nothing "
+			"can be backed up, and who may read new snapshots is lost");
+		verify_problem(v, "cf/", &why);
+	}
 	if (rc == 0)
 		rc = id_set_new(&seen, err);
 	for (size_t i = 0; rc == 0 && i < list.count; i++) {

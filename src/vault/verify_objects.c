@@ -18,6 +18,7 @@
 #include "vault/prune_order.h"
 #include "vault/record.h"
 #include "vault/repair_back.h"
+#include "vault/rewrap.h"
 #include "vault/session_mark.h"
 #include "vault/slot.h"
 #include "vault/store_text.h"
@@ -79,7 +80,8 @@ static int check_slot(struct verify *v, const char *name, const struct buf *obje
 		return 0;
 	}
 	bool is_known = (object->len == SLOT_HFKV_BYTES && memcmp(object->data, "HFKV", 4) == 0) ||
-			(object->len == SLOT_HFBG_BYTES && memcmp(object->data, "HFBG", 4) == 0);
+			(object->len == SLOT_HFBG_BYTES && memcmp(object->data, "HFBG", 4) == 0) ||
+			(object->len == SLOT_HFKR_BYTES && memcmp(object->data, "HFKR", 4) == 0);
 	return is_known ? 0 : err_set(why, ERR_UNSUPPORTED, "a key slot of an unknown kind");
 }
 
@@ -117,6 +119,17 @@ static int check_envelopes_object(
 	(void)name;
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
 	return check_sealed(v, SEALED_ENVELOPES, object, &body, why);
+}
+
+static int check_rewrap(
+	struct verify *v, const char *name, const struct buf *object, struct err *why)
+{
+	(void)name;
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	const uint8_t *first;
+	size_t count;
+	int rc = check_sealed(v, SEALED_REWRAP, object, &body, why);
+	return rc != 0 ? rc : rewrap_decode(body.data, body.len, &first, &count, why);
 }
 
 static int check_snapshot_object(
@@ -314,6 +327,7 @@ static const struct {
 	{ "ix/", true, check_index },
 	{ "rf/", true, check_refs_object },
 	{ "ev/", true, check_envelopes_object },
+	{ REWRAP_PREFIX, true, check_rewrap },
 	{ "sn/", true, check_snapshot_object },
 	{ "cf/", true, check_config },
 	{ "ks/", true, check_slot },

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 ZERO_NONCE = bytes(12)
 DATA, NODE, ROOT, ATTR = 1, 2, 3, 4
 INDEX, REFS, ENVELOPES, SNAPSHOT, CONFIG, LOG = 1, 2, 3, 4, 5, 6
-PRUNE, PRUNED, SESSION, GC, DEAD = 7, 8, 9, 10, 11
+PRUNE, PRUNED, SESSION, GC, DEAD, REWRAP = 7, 8, 9, 10, 11, 12
 RECOVERY, DRILL, GRANT = 1, 2, 3
 NO_LOG = (1 << 64) - 1
 
@@ -556,6 +556,27 @@ def hfkp_open(slot, key):
                      "HFKP")
 
 
+def hfkr_seal(vault_id, rk_sk, root):
+    rkid = rkid_of(x_public(rk_sk))
+    head = b"HFKR\1\1\0\0" + vault_id + rkid
+    plain = root["k_dom"] + root["domain_id"] + root["agent_id"] + root["officer_seed"]
+    key = kdf(rk_sk, vault_id, b"hf1/root", rkid, 32)
+    return head + aead(1, key).encrypt(ZERO_NONCE, plain, head)
+
+
+def hfkr_open(slot, vault_id, rk_sk):
+    """What stand-alone use derives from the first recovery key, as root_keys() has it."""
+    need(slot[:4] == b"HFKR", "HFKR: magic")
+    need(slot[4:6] == b"\1\1", "HFKR: suite, version", Newer)
+    need(len(slot) == 168 and slot[6:8] == b"\0\0", "HFKR: form")
+    rkid = rkid_of(x_public(rk_sk))
+    need(slot[8:56] == vault_id + rkid, "HFKR: another key", WrongKey)
+    key = kdf(rk_sk, vault_id, b"hf1/root", rkid, 32)
+    plain = aead_open(1, key, slot[56:], slot[:56], "HFKR")
+    return {"k_dom": plain[:32], "domain_id": plain[32:48], "agent_id": plain[48:64],
+            "officer_seed": plain[64:], "officer_pk": ed_public(plain[64:])}
+
+
 HEADER = ">4sHHI16sQQQII"
 
 
@@ -806,6 +827,7 @@ class Vault:
         import hf1_collect  # it imports this module
         self.collection = hf1_collect.Collection(self.store, self.key)
         self.places = self._index()
+        self.rewrapped = self._rewrapped()
 
     def _slot(self):
         keys, links = {}, []
@@ -840,13 +862,36 @@ class Vault:
         return h
 
     def _config(self):
-        officer = root_keys(self.rk_sk, self.key.vault_id)["officer_pk"]
+        officer = self._root()["officer_pk"]
         configs = [config_open(sealed_open(self.key, CONFIG, self.store.get(n)), officer)
                    for n in self.store.list("cf")]
         need(configs, "no domain config")
         newest = max(configs, key=lambda c: c["epoch"])
         need(self.rk_pk in newest["recovery"], "config: recovery key is not in it")
         return newest
+
+    def _root(self):
+        for name in self.store.list("ks"):
+            try:
+                return hfkr_open(self.store.get(name), self.key.vault_id, self.rk_sk)
+            except (Corrupt, Newer, WrongKey):
+                continue  # of another kind, or of another recovery key
+        return root_keys(self.rk_sk, self.key.vault_id)
+
+    def _rewrapped(self):
+        """The envelopes in rw/, by the snapshot's hash."""
+        out = {}
+        for name in self.store.list("rw"):
+            body = sealed_open(self.key, REWRAP, self.store.get(name))
+            need(body[:8] == b"HFRW\1\0\0\0", name + ": form")
+            count = get32(body, 8)
+            need(1 <= count <= 65536 and len(body) == 12 + 192 * count, name + ": length")
+            envelopes = [body[12 + 192 * i:204 + 192 * i] for i in range(count)]
+            order = [e[8:72] for e in envelopes]
+            need(all(a < b for a, b in zip(order, order[1:])), name + ": order")
+            for e in envelopes:
+                out.setdefault(e[8:40], []).append(e)
+        return out
 
     def _index(self):
         """From the packs themselves, and every index segment must agree."""
@@ -938,6 +983,11 @@ class Vault:
         count = struct.unpack(">H", body[32:34])[0]
         need(len(body) == 34 + 192 * count, s["name"] + ": envelopes")
         envelopes = [body[34 + 192 * i:226 + 192 * i] for i in range(count)]
+        for e in self.rewrapped.get(s["hash"], ()):
+            if e[40:72] not in [x[40:72] for x in envelopes]:
+                envelopes.append(e)
+        count = len(envelopes)
+        need(count <= 64, s["name"] + ": too many envelopes")
         mine = [e for e in envelopes if e[40:72] == rkid_of(self.rk_pk)]
         need(len(mine) == 1 and mine[0][5] == RECOVERY, s["name"] + ": recovery envelope")
         need(mine[0][8:40] == s["hash"], s["name"] + ": envelope of another snapshot")

@@ -8,7 +8,7 @@ import os
 import sys
 
 STRIPE = 65536
-CLASSES = {0: ("pk/",), 1: ("pk/",), 2: ("vh/", "ks/", "cf/", "rf/", "ev/", "sn/", "hs/")}
+CLASSES = {0: ("pk/",), 1: ("pk/",), 2: ("vh/", "ks/", "cf/", "rf/", "ev/", "rw/", "sn/", "hs/")}
 
 
 class Corrupt(Exception):

@@ -89,6 +89,14 @@ step "python checks that parity" python3 "$here/hf1_parity.py" "$vault"
 step "rotation" "$build/holdfast" key rotate --vault "$vault" --recovery-file "$scratch/recovery"
 step "backup in the new epoch" "$build/holdfast" backup --vault "$vault" --source s "$scratch/src"
 python_reads "a vault of two epochs"
+printf 'another\n' >"$scratch/pass2"
+step "second recovery key" "$build/holdfast" key recovery new --vault "$vault" \
+	--recovery-file "$scratch/recovery" --out "$scratch/second" --new-passphrase-file "$scratch/pass2"
+step "rewrap" "$build/holdfast" key rewrap --vault "$vault" --recovery-file "$scratch/recovery"
+step "there is one object of envelopes" test "$(count rw)" -eq 1
+step "python reads it by the second key alone" python3 "$here/hf1.py" open-store "$vault" \
+	--recovery-file "$scratch/second" --passphrase-file "$scratch/pass2" --tree
+python_reads "a vault of two recovery keys"
 step "copy of it" "$build/holdfast" copy --vault "$vault" --to "$scratch/replica" --all
 vault=$scratch/replica
 python_reads "a replica with links of a chain"

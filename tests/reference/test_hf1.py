@@ -118,6 +118,13 @@ class KnownAnswers(unittest.TestCase):
         kp = hf1.hfkp_seal(VAULT_ID, 2, K_VAULT, before)
         self.assertEqual(hf1.sha(kp).hex(), "58cc9f49df207b79a6609a91c9d8bfdd29ba245d005079ec92bdc8754950e7a1")
         self.assertEqual(hf1.hfkp_open(kp, hf1.SealedKey(VAULT_ID, 2, K_VAULT)), before)
+        root = {"k_dom": K_DOM, "domain_id": DOMAIN, "agent_id": AGENT, "officer_seed": IK_SEED,
+                "officer_pk": hf1.ed_public(IK_SEED)}
+        kr = hf1.hfkr_seal(VAULT_ID, RK_SK, root)
+        self.known(hf1.sha(kr), "d5008129b68abf811b1b60cab4e2b2e7b3248c2b0bb94d35eca2a6130f7c4f7f")
+        self.assertEqual(hf1.hfkr_open(kr, VAULT_ID, RK_SK), root)
+        with self.assertRaises(hf1.WrongKey):
+            hf1.hfkr_open(kr, VAULT_ID, K_VAULT)
         bg = hf1.hfbg_seal(RK_SK, b"correct horse battery staple", 17, span(0, 32))
         self.known(bg[73:], "12c1ceb42832bc8cfbf7e8bf504742792d0c2e15a0994038f306d3aba875b18c"
                             "d8ae68cb5195c8fd9983c3c6c3d69310")

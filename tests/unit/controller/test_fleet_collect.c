@@ -93,7 +93,7 @@ Test(fleet_collect, a_capture_gets_certificate_config_and_writing_keys)
 	cr_assert(eq(sz, grant.config_len, f.config.len));
 	cr_expect(eq(int, memcmp(grant.config, f.config.data, f.config.len), 0));
 	struct msg_keys k = open_keys(&one);
-	keyring_epoch_keys(f.keys.k_dom, f.keys.domain_id, 1, k_mle, k_cdc);
+	keyring_epoch_keys(f.keys.k_dom, f.keys.domain_id, 4, k_mle, k_cdc);
 	cr_expect(eq(int, memcmp(k.k_mle, k_mle, 32), 0));
 	cr_expect(eq(int, memcmp(k.k_cdc, k_cdc, 32), 0));
 	cr_expect(eq(int, memcmp(k.rk_pk, f.keys.rk_pk, 32), 0));

@@ -169,6 +169,23 @@ Test(parity_cover, a_second_run_has_nothing_to_do)
 	store_image_done(&s);
 }
 
+Test(parity_cover, who_does_not_say_how_many_rows_keeps_what_the_vault_has)
+{
+	struct parity_cover_result r;
+	must_cover(0, &r);
+	cr_expect(eq(uint, r.rows, 1)); /* none was there */
+	must_cover(2, &r);
+	backup(2);
+	must_cover(0, &r);
+	cr_expect(eq(uint, r.rows, 2));
+	cr_expect(gt(u64, r.made, 0));
+	cr_expect(eq(u64, r.parity_objects, 2 * r.groups));
+	must_cover(0, &r);
+	cr_expect(eq(u64, r.made + r.dropped, 0));
+	must_cover(1, &r); /* only who says so makes two rows one */
+	cr_expect(eq(u64, r.parity_objects, r.groups));
+}
+
 Test(parity_cover, small_groups_grow_and_full_ones_stay)
 {
 	struct parity_cover_result r;
@@ -203,7 +220,6 @@ Test(parity_cover, a_dry_run_changes_nothing_and_wrong_rows_are_refused)
 	cr_assert(eq(int, parity_cover_run(f.vault, &opts, &r, &err), 0));
 	cr_expect(eq(u64, r.made, 3));
 	cr_expect(eq(sz, count("pa/"), 0));
-	cr_expect(eq(int, cover(0, &r, &err), -ERR_USAGE));
 	cr_expect(eq(int, cover(3, &r, &err), -ERR_USAGE));
 }
 

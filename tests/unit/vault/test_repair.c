@@ -394,6 +394,45 @@ Test(repair, another_copy_brings_back_what_is_damaged_and_what_is_lost)
 	store_free(copy);
 }
 
+/* The vault opened again, as another process finds it. */
+static void reopen(void)
+{
+	vault_fixture_reopen(&f);
+}
+
+Test(repair, without_any_config_it_is_named_and_comes_back_from_parity_or_a_copy)
+{
+	struct store_mem *mem = NULL;
+	struct store *copy = copy_of_whole(&mem);
+	struct repair_opts opts = options();
+	const char *config = nth("cf/", 0, 0)->name;
+	store_image_remove(f.store, config);
+	reopen();
+	struct repair_result r = repair();
+	cr_expect(eq(u64, r.open, 1));
+	cr_expect(eq(str, told.last, "cf/"));
+	/* a config that does not open with the vault's key is none of it */
+	store_image_replace(copy, config, "x", 1);
+	opts.copies = &copy;
+	opts.copy_count = 1;
+	cr_expect(eq(u64, must_repair(f.vault, &opts).from_copy, 0));
+	store_image_restore(copy, nth("cf/", 0, 0));
+	r = must_repair(f.vault, &opts);
+	cr_expect(eq(u64, r.from_copy, 1));
+	cr_expect(eq(u64, r.open, 0));
+	reopen();
+	cr_expect(eq(int, problems(), 0));
+	cr_expect(store_image_lacks(f.store, &whole) == NULL);
+	store_free(copy);
+	cover(1);
+	store_image_remove(f.store, nth("cf/", 0, 0)->name);
+	reopen();
+	r = repair();
+	cr_expect(eq(u64, r.from_parity, 1));
+	cr_expect(eq(u64, r.open, 0));
+	cr_expect(store_image_lacks(f.store, &whole) == NULL);
+}
+
 Test(repair, what_nothing_helps_stays_as_it_is_and_is_named)
 {
 	const struct store_image_object *rf = nth("rf/", 0, 0);

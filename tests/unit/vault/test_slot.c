@@ -6,9 +6,11 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "codec/text.h"
+#include "crypto/ed25519.h"
 #include "crypto/hash.h"
 #include "crypto/hpke.h"
 #include "lib/vault_kat.h"
+#include "vault/keyring.h"
 
 #define PASS "correct horse battery staple"
 #define PASS_BYTES (sizeof(PASS) - 1)
@@ -139,6 +141,42 @@ Test(slot, hfkp_gives_the_known_answer_and_opens_under_the_next_key_only)
 		cr_expect(ne(int,
 				  slot_hfkp_open(
 					  slot, sizeof(slot), kat.vault_id, kat.k_vault, k, &err),
+				  0),
+			"bit %zu", i);
+		slot[i / 8] ^= (uint8_t)(1u << (i % 8));
+	}
+}
+
+Test(slot, hfkr_gives_the_known_answer_and_opens_with_the_secret_only)
+{
+	uint8_t slot[SLOT_HFKR_BYTES], pk[32];
+	struct keyring_root root = { .rk_sk = { 1 } }; /* none of it goes into the slot */
+	struct keyring_root got;
+	memcpy(root.k_dom, kat.k_dom, 32);
+	memcpy(root.domain_id, kat.domain, 16);
+	memcpy(root.agent_id, kat.agent, 16);
+	memcpy(root.officer_seed, kat.ik_seed, 32);
+	cr_assert(eq(int, slot_hfkr_seal(kat.vault_id, kat.rk_sk, &root, slot, &err), 0));
+	cr_expect(eq(str, (char *)vault_kat_sha(slot, sizeof(slot)),
+		"d5008129b68abf811b1b60cab4e2b2e7b3248c2b0bb94d35eca2a6130f7c4f7f"));
+	cr_assert(eq(
+		int, slot_hfkr_open(slot, sizeof(slot), kat.vault_id, kat.rk_sk, &got, &err), 0));
+	ed25519_public(kat.ik_seed, pk);
+	cr_expect(eq(int, memcmp(got.rk_sk, kat.rk_sk, 32), 0));
+	cr_expect(eq(int, memcmp(got.rk_pk, rk_pk, 32), 0));
+	cr_expect(eq(int, memcmp(got.k_dom, kat.k_dom, 32), 0));
+	cr_expect(eq(int, memcmp(got.domain_id, kat.domain, 16), 0));
+	cr_expect(eq(int, memcmp(got.agent_id, kat.agent, 16), 0));
+	cr_expect(eq(int, memcmp(got.officer_pk, pk, 32), 0));
+	cr_expect(eq(int, slot_hfkr_open(slot, sizeof(slot), kat.vault_id, kat.k_vault, &got, &err),
+		-ERR_AUTH));
+	cr_expect(eq(int, slot_hfkr_open(slot, sizeof(slot), kat.domain, kat.rk_sk, &got, &err),
+		-ERR_AUTH));
+	for (size_t i = 0; i < 8 * sizeof(slot); i++) {
+		slot[i / 8] ^= (uint8_t)(1u << (i % 8));
+		cr_expect(ne(int,
+				  slot_hfkr_open(
+					  slot, sizeof(slot), kat.vault_id, kat.rk_sk, &got, &err),
 				  0),
 			"bit %zu", i);
 		slot[i / 8] ^= (uint8_t)(1u << (i % 8));

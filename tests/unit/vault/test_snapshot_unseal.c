@@ -197,3 +197,25 @@ Test(snapshot_unseal, a_recovery_envelope_that_is_left_out_shows)
 	}
 	buf_done(&ev);
 }
+
+Test(snapshot_unseal, what_an_envelope_says_of_itself_makes_nobody_a_recovery_key)
+{
+	struct snapshot s;
+	cr_assert(eq(int,
+		snapshot_unseal_body(&domain, bodies.snapshot.data, bodies.snapshot.len, &s, &err),
+		0));
+	const struct snapshot_unseal_opts opts = { .domain = &domain,
+		.snapshot = &s,
+		.envelopes = bodies.envelopes.data,
+		.envelopes_len = bodies.envelopes.len,
+		.name = "ev" };
+	cr_expect(eq(int, snapshot_unseal_check(&opts, &err), 0));
+	/* the same, and the config lists another key in its place; with drill groups and without */
+	domain.recovery_pk[0][0] ^= 1;
+	cr_expect(eq(int, snapshot_unseal_check(&opts, &err), -ERR_CORRUPT));
+	domain.group_count = 0;
+	cr_expect(eq(int, snapshot_unseal_check(&opts, &err), -ERR_CORRUPT));
+	domain.recovery_pk[0][0] ^= 1;
+	cr_expect(eq(int, snapshot_unseal_check(&opts, &err), 0));
+	snapshot_unseal_done(&s);
+}

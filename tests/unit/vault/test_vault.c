@@ -148,6 +148,17 @@ Test(vault, without_any_config_a_stranger_still_restores_and_signers_are_unknown
 	cr_assert(eq(int, snapshot_list(f.vault, NULL, NULL, &list, &err), 0));
 	cr_expect(not(list.at[0].is_signer_known));
 	snapshot_list_done(&list);
+	/* damage, though, and no new one is begun beside snapshots that it would not know */
+	struct keyring_root root;
+	struct vault_keys keys;
+	struct keyring_writer w;
+	uint8_t dk[32];
+	cr_expect(eq(int, vault_fixture_problems(f.store, f.rk_sk), 1));
+	cr_assert(eq(int, vault_keys_of_recovery(f.store, f.rk_sk, &root, &keys, &err), 0));
+	cr_expect(eq(int, vault_add_writer(f.vault, &root, &w, &err), -ERR_CORRUPT));
+	cr_expect(strstr(err.hint, "repair") != NULL);
+	cr_expect(eq(int, vault_add_group(f.vault, &root, "line9", dk, &err), -ERR_CORRUPT));
+	cr_expect(eq(int, store_list(f.store, "cf/", take_config, name, &err), 0));
 }
 
 Test(vault, a_config_that_went_back_in_time_is_noticed)
