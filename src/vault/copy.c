@@ -37,6 +37,7 @@ struct copy {
 	struct copy_result *r;
 	uint64_t done, total; /* references, for progress */
 	bool is_replicas;     /* the error at hand is the replica's */
+	bool is_twin;         /* another copy brought the snapshot at hand */
 };
 
 static void tell(
@@ -117,9 +118,23 @@ static int commit(struct copy *c, const struct snapshot *s, struct snaprec_refs 
 	int rc = snaprec_refs_finish(refs, &pc.segments, &pc.segments_len, &count, refs_root, err);
 	if (rc != 0)
 		return rc;
-	rc = session_copy_commit(c->session, &pc, s, err);
+	rc = session_copy_commit(c->session, &pc, s, &c->is_twin, err);
 	c->is_replicas = rc != 0 && rc != -ERR_CORRUPT;
 	return rc;
+}
+
+/* The snapshot is lost at the source with ${rc}: what came of it stays.  When that fails nothing
+ * can follow in this session. */
+static int keep(struct copy *c, int rc, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int kept = session_copy_keep(c->session, &why);
+	if (kept == 0)
+		return rc;
+	c->is_replicas = true;
+	if (err != NULL)
+		*err = why;
+	return kept;
 }
 
 static int bring(struct copy *c, const struct snapshot *s, struct err *err)
@@ -145,7 +160,7 @@ static int bring(struct copy *c, const struct snapshot *s, struct err *err)
 	if (rc == 0)
 		rc = copy_chain_add(c->chain, s, err);
 	else if (!c->is_replicas)
-		(void)session_copy_keep(c->session, NULL); /* lost: only sent again */
+		rc = keep(c, rc, err);
 	port->abort(port->self);
 	snaprec_refs_free(t.refs);
 	return rc;
@@ -179,7 +194,7 @@ static int consider(struct copy *c, const struct snapshot *s, bool is_named, str
 		tell(c, COPY_PRUNED, s, NULL);
 		return 0;
 	}
-	c->is_replicas = false;
+	c->is_replicas = c->is_twin = false;
 	if (copy_chain_is_forked(c->chain, s))
 		rc = err_set(&why, ERR_FORK,
 			"the copy has another snapshot number %llu of this source: both vaults "
@@ -198,7 +213,7 @@ static int consider(struct copy *c, const struct snapshot *s, bool is_named, str
 		tell(c, COPY_BROUGHT, s, NULL);
 		return 0;
 	}
-	if (rc == -ERR_EXISTS) {
+	if (c->is_twin) {
 		c->r->there++;
 		tell(c, COPY_THERE, s, NULL);
 		return 0;

@@ -1,5 +1,6 @@
 #include "vault/pack.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@
  * (4) A footer is checked as a whole before the first callback.
  * (5) end holds the end of the body, at most PIECE_BYTES; what is before went into draft and sum,
  *     in order.
+ * (6) Once is_broken nothing is added and nothing is put: what is where is not known any more.
  */
 
 #define PIECE_BYTES ((size_t)256 << 10)
@@ -54,6 +56,7 @@ struct pack {
 	size_t count;
 	size_t room; /* places allocated */
 	struct id_table ids;
+	bool is_broken; /* a write failed */
 };
 
 /* Length of the whole object, padding included. */
@@ -110,6 +113,11 @@ static int grow_places(struct pack *p, struct err *err)
 	return 0;
 }
 
+static int check_whole(const struct pack *p, struct err *err)
+{
+	return p->is_broken ? err_set(err, ERR_FAILED, "an earlier write of this pack failed") : 0;
+}
+
 /* To the store. */
 static int write_out(struct pack *p, const uint8_t *data, size_t len, struct err *err)
 {
@@ -138,7 +146,9 @@ int pack_add(struct pack *p, const uint8_t id[32], const void *cr, size_t cr_len
 	uint32_t said_len;
 	int suite;
 	int type;
-	int rc = record_peek(cr, cr_len, &said_len, &suite, &type, err);
+	int rc = check_whole(p, err);
+	if (rc == 0)
+		rc = record_peek(cr, cr_len, &said_len, &suite, &type, err);
 	if (rc != 0)
 		return rc;
 	if (said_len != cr_len)
@@ -162,9 +172,9 @@ int pack_add(struct pack *p, const uint8_t id[32], const void *cr, size_t cr_len
 	place->offset = (uint32_t)p->body_len;
 	place->cr_len = (uint32_t)cr_len;
 	rc = id_table_add(&p->ids, ids_of(p->places), p->count, err);
-	if (rc != 0)
-		return rc;
-	rc = add_body(p, (const uint8_t *)cr + RECORD_HEADER_BYTES, stripped, err);
+	if (rc == 0)
+		rc = add_body(p, (const uint8_t *)cr + RECORD_HEADER_BYTES, stripped, err);
+	p->is_broken = rc != 0;
 	if (rc != 0)
 		return rc;
 	p->body_len += stripped;
@@ -249,14 +259,17 @@ int pack_put(struct pack *p, const struct sealed_key *k, const uint8_t *random,
 	struct pack_made m = { .len = (uint32_t)pack_size(p->body_len, p->count),
 		.places = p->places,
 		.count = p->count };
-	int rc = seal_footer(p, k, random, err);
+	int rc = check_whole(p, err);
+	if (rc == 0)
+		rc = seal_footer(p, k, random, err);
 	if (rc == 0)
 		rc = write_out(p, p->end.data, p->end.len, err);
-	if (rc != 0)
-		return rc;
-	hash_end(p->sum, m.hash);
-	fetch_pack_name(m.hash, name);
-	rc = store_draft_put(TAKE(p->draft), name, err);
+	if (rc == 0) {
+		hash_end(p->sum, m.hash);
+		fetch_pack_name(m.hash, name);
+		rc = store_draft_put(TAKE(p->draft), name, err);
+	}
+	p->is_broken = rc != 0;
 	if (rc != 0)
 		return rc;
 	buf_clear(&p->end);

@@ -48,7 +48,7 @@ void pack_free(struct pack *p);
 
 /* Append one whole record; that it hashes to ${id} is the caller's to know.  Return 0, -ERR_CORRUPT
  * (header), -ERR_EXISTS (it is in this pack already), -ERR_LIMIT (does not fit), or what the store
- * says, behind which only pack_free() may follow. */
+ * says, behind which only pack_free() may follow: everything else is -ERR_FAILED then. */
 int pack_add(struct pack *p, const uint8_t id[32], const void *cr, size_t cr_len, struct err *err);
 
 size_t pack_bytes(const struct pack *p); /* body so far */

@@ -111,28 +111,31 @@ static int look_for_twin(struct session *s, const struct snapshot_body *b, const
 }
 
 /* Invariant 1. */
-static int put_once(struct session *s, const struct snapshot_body *b, struct err *err)
+static int put_once(
+	struct session *s, const struct snapshot_body *b, bool *is_there, struct err *err)
 {
 	char name[VAULT_NAME_BYTES];
-	bool is_there = false;
-	int rc = look_for_twin(s, b, "", &is_there, err);
-	if (rc == 0 && !is_there) {
+	bool is_twin = false;
+	int rc = look_for_twin(s, b, "", &is_twin, err);
+	if (rc == 0 && !is_twin) {
 		rc = session_put_snapshot(s, b, name, err);
 		if (rc == 0)
-			rc = look_for_twin(s, b, name, &is_there, err);
-		if (rc == 0 && is_there)
+			rc = look_for_twin(s, b, name, &is_twin, err);
+		if (rc == 0 && is_twin)
 			rc = store_remove(s->vault->store, name, err);
-		if (rc == 0 && is_there)
+		if (rc == 0 && is_twin)
 			rc = store_barrier(s->vault->store, err);
 	}
-	if (rc == 0 && is_there)
+	*is_there = rc == 0 && is_twin;
+	if (*is_there)
 		rc = err_set(err, ERR_EXISTS, "another copy brought this snapshot meanwhile");
 	return rc;
 }
 
 int session_copy_commit(struct session *s, const struct port_commit *c, const struct snapshot *snap,
-	struct err *err)
+	bool *is_there, struct err *err)
 {
+	*is_there = false;
 	if (!s->is_open)
 		return err_set(err, ERR_FAILED, "there is no open session");
 	struct snapshot_body body = { .log_index = snap->body.log_index };
@@ -150,7 +153,7 @@ int session_copy_commit(struct session *s, const struct port_commit *c, const st
 	if (rc == 0)
 		rc = session_put_needed(s, c, &body, err);
 	if (rc == 0)
-		rc = put_once(s, &body, err);
+		rc = put_once(s, &body, is_there, err);
 	if (rc == 0)
 		rc = session_look_fence(s, err);
 	session_over(s, rc == 0);

@@ -9,6 +9,7 @@
 #ifndef VAULT_SESSION_COPY_H
 #define VAULT_SESSION_COPY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct err;
@@ -31,12 +32,12 @@ int session_copy_has(struct session *s, const uint8_t id[32], struct err *err);
 int session_copy_keep(struct session *s, struct err *err);
 
 /**
- * session_copy_commit(s, c, snap, err):
+ * session_copy_commit(s, c, snap, is_there, err):
  * Make the snapshot, with the receipt's time and gateway of ${snap}.  When it returns 0 it is
  * durable.  Return 0, -ERR_CORRUPT (a rule of the format is broken), -ERR_BUSY (the session was
- * fenced), -ERR_EXISTS (another copy brought it meanwhile: there is one of it).
+ * fenced), -ERR_EXISTS with *${is_there} (another copy brought it meanwhile: there is one of it).
  */
 int session_copy_commit(struct session *s, const struct port_commit *c, const struct snapshot *snap,
-	struct err *err);
+	bool *is_there, struct err *err);
 
 #endif

@@ -358,6 +358,53 @@ Test(copy, a_damaged_record_does_not_go_over)
 	cr_expect(eq(int, vault_fixture_snapshots(far, f.rk_sk), 0));
 }
 
+/* Damage the pack without which the second snapshot alone fails, after a part of it was sent. */
+static void damage_second(void)
+{
+	struct err err = ERR_INIT;
+	struct pack_names packs = { .count = 0 };
+	cr_assert(eq(int, store_list(f.store, "pk/", note_pack, &packs, &err), 0));
+	for (size_t i = 0; i < packs.count; i++) {
+		struct wish all = { .seqs = ~0u };
+		struct copy_result r;
+		cr_assert(eq(int, store_mem_flip(f.mem, packs.at[i], 80, &err), 0));
+		must_copy(&all, &r);
+		bool is_it = r.failed == 1 && r.snapshots == 2 &&
+			     vault_fixture_differs(far, f.rk_sk, 0, day[0], 3) == NULL &&
+			     vault_fixture_differs(far, f.rk_sk, 1, day[2], 3) == NULL;
+		store_free(far);
+		new_far();
+		if (is_it)
+			return;
+		cr_assert(eq(int, store_mem_flip(f.mem, packs.at[i], 80, &err), 0));
+	}
+	cr_assert(false, "no such pack");
+}
+
+Test(copy, what_cannot_be_kept_of_a_damaged_snapshot_ends_the_run)
+{
+	struct err err = ERR_INIT;
+	struct wish all = { .seqs = ~0u };
+	damage_second();
+	store_fault_reset(fault);
+	must_copy(&all, NULL);
+	uint64_t puts = store_fault_count(fault, STORE_FAULT_PUT);
+	for (uint64_t n = 1; n <= puts; n++) {
+		struct copy_result r;
+		store_free(far);
+		new_far();
+		store_fault_fail(fault, STORE_FAULT_PUT, n, 1, ERR_NOSPACE);
+		int rc = copy(&all, &r, &err);
+		store_fault_reset(fault);
+		if (rc != 0)
+			must_copy(&all, &r);
+		cr_expect(eq(u64, r.failed, 1));
+		expect_whole(far, 0, 0, "the first");
+		expect_whole(far, 1, 2, "the third");
+		cr_expect(eq(int, vault_fixture_problems(far, f.rk_sk), 0), "put %d", (int)n);
+	}
+}
+
 Test(copy, both_backed_up_to_is_a_fork_and_is_refused)
 {
 	struct wish all = { .seqs = ~0u };

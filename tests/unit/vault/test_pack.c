@@ -10,6 +10,7 @@
 #include "crypto/aead.h"
 #include "crypto/hmac.h"
 #include "lib/vault_kat.h"
+#include "store/fault/store_fault.h"
 #include "store/mem/store_mem.h"
 #include "store/store.h"
 #include "vault/fetch.h"
@@ -230,6 +231,28 @@ Test(pack, leaves_nothing_on_the_store_when_it_is_dropped)
 	cr_assert(eq(int, store_barrier(store, &err), 0));
 	cr_expect(eq(int, store_list(store, "", refuse_all, NULL, &err), 0));
 	free(cr);
+}
+
+Test(pack, is_good_for_nothing_once_a_write_failed)
+{
+	struct store_mem *mem = NULL;
+	struct store_fault *fault = NULL;
+	struct store *torn = NULL;
+	struct pack *p = NULL;
+	cr_assert(eq(int, store_mem_new(&mem, &err), 0));
+	cr_assert(eq(int, store_fault_new(&store_mem_driver, mem, &fault, &err), 0));
+	cr_assert(eq(int, store_new(store_fault_driver(fault), fault, NULL, &torn, &err), 0));
+	cr_assert(eq(int, pack_new(torn, PACK_DATA, &p, &err), 0));
+	cr_assert(eq(int, pack_add(p, chunk_id, chunk, sizeof(chunk), &err), 0));
+	store_fault_fail(fault, STORE_FAULT_ANY, 1, 1, ERR_NOSPACE);
+	cr_expect(eq(int, pack_put(p, &kat.key, NULL, &made, &err), -ERR_NOSPACE));
+	cr_expect(eq(int, pack_put(p, &kat.key, NULL, &made, &err), -ERR_FAILED));
+	cr_expect(eq(int, pack_add(p, root_id, root, sizeof(root), &err), -ERR_FAILED));
+	cr_expect(eq(int, pack_add(p, chunk_id, chunk, sizeof(chunk), &err), -ERR_FAILED));
+	cr_assert(eq(int, store_barrier(torn, &err), 0));
+	cr_expect(eq(int, store_list(torn, "", refuse_all, NULL, &err), 0), "nothing is there");
+	pack_free(p);
+	store_free(torn);
 }
 
 Test(pack, takes_no_more_than_a_pack_may_hold)
