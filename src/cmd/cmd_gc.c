@@ -54,6 +54,7 @@ static int parse(struct job *j, struct err *err)
 		rc = parse_time(j->cli, "wait", 0, &j->wait_ns, err);
 	o->repack_bytes = (uint64_t)cli_number(j->cli, "max-repack", COLLECT_REPACK_BYTES);
 	o->is_dry_run = cli_is_set(j->cli, "dry-run");
+	o->accepts_gaps = cli_is_set(j->cli, "give-up-missing");
 	o->sights = &j->sights;
 	return rc;
 }
@@ -250,6 +251,9 @@ static const struct cli_option options[] = {
 		.kind = CLI_SIZE,
 		.argument = "SIZE",
 		.help = "copy at most so much out of wasteful packs in one run; default 4GiB" },
+	{ .name = "give-up-missing",
+		.help = "snapshots that are gone although nobody pruned them are lost for good: "
+			"collect what only they needed, too" },
 	{ .name = NULL },
 };
 

@@ -8,7 +8,9 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "store/store.h"
+#include "vault/chain_links.h"
 #include "vault/collect_internal.h"
+#include "vault/collect_mark.h"
 #include "vault/collect_sessions.h"
 #include "vault/index_merge.h"
 #include "vault/prune.h"
@@ -24,6 +26,39 @@
 int collect_look(struct collect *c, struct err *err)
 {
 	return collect_view_look(c->v, &c->view, NULL, NULL, err);
+}
+
+/* What a lost snapshot needed looks as if nobody did: an sn/ object that is missing counts as one
+ * that cannot be read. */
+static int check_chains(struct collect *c, const struct snapshot_list *list, struct err *err)
+{
+	struct chain_links links;
+	int rc = chain_links_load(c->v, list, NULL, NULL, &links, err);
+	if (rc != 0)
+		return rc;
+	const struct snapshot *s = chain_links_gap(&links, list);
+	if (s != NULL) {
+		err_set(err, ERR_CORRUPT,
+			"snapshot number %llu of source '%s' is missing, and nobody pruned it: "
+			"nothing is collected",
+			(unsigned long long)s->record.seq - 1, s->label.source);
+		rc = err_hint(err, "'holdfast repair' brings it back from parity or, with --from, "
+				   "from a copy; when it is lost for good: 'holdfast gc "
+				   "--give-up-missing'");
+	}
+	chain_links_done(&links);
+	return rc;
+}
+
+int collect_mark(struct collect *c, struct collect_mark *out, struct err *err)
+{
+	int rc = collect_mark_run(c->v, &c->view, c->opts->bad_packs, out, err);
+	if (rc != 0 || c->opts->accepts_gaps)
+		return rc;
+	rc = check_chains(c, &out->list, err);
+	if (rc != 0)
+		collect_mark_done(out);
+	return rc;
 }
 
 int collect_put(struct collect *c, struct collect_list *l, struct err *err)

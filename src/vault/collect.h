@@ -25,7 +25,8 @@ struct collect_opts {
 	int64_t fence_ns; /* silence after which a session is fenced */
 	int64_t grace_ns; /* between dead and deleted */
 	uint64_t repack_bytes;
-	bool is_dry_run;                /* look only */
+	bool is_dry_run;   /* look only */
+	bool accepts_gaps; /* snapshots are missing that nobody pruned: they are given up */
 	const struct id_set *bad_packs; /* known to be damaged; NULL = none */
 	struct collect_sights *sights;  /* what this maintainer saw before; brought up to date */
 };
@@ -54,8 +55,9 @@ struct collect_result {
  * collect_run(v, opts, out, err):
  * Carry on what is under way, then begin anew, as far as it goes without waiting: out->waits tells
  * whether to come again.  Broken off at any point, the next run carries on.
- * Return 0, -ERR_CORRUPT and the like (an object that must be read cannot be: nothing was
- * condemned), -ERR_BUSY (another collection came between) or a store's error.
+ * Return 0, -ERR_CORRUPT and the like (an object that must be read cannot be, or a snapshot is gone
+ * that nobody pruned: nothing was condemned), -ERR_BUSY (another collection came between) or a
+ * store's error.
  */
 int collect_run(struct vault *v, const struct collect_opts *opts, struct collect_result *out,
 	struct err *err);

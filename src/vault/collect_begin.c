@@ -219,7 +219,7 @@ int collect_begin_condemn(struct collect *c, bool *is_made, struct err *err)
 	*is_made = false;
 	int rc = look_before(c, &b, err);
 	if (rc == 0)
-		rc = collect_mark_run(c->v, &c->view, c->opts->bad_packs, &m, err);
+		rc = collect_mark(c, &m, err);
 	if (rc != 0) {
 		before_done(&b);
 		return rc;

@@ -152,7 +152,7 @@ int collect_end_decide(struct collect *c, const uint8_t condemned[32], struct er
 	const struct collect_view_entry *e = find_list(&c->view, COLLECT_LIST_CONDEMNED, condemned);
 	if (e == NULL)
 		return 0; /* another maintainer has been here */
-	rc = collect_mark_run(c->v, &c->view, c->opts->bad_packs, &m, err);
+	rc = collect_mark(c, &m, err);
 	if (rc != 0)
 		return rc;
 	l.items = calloc(e->list.count + 1, sizeof(*l.items));
@@ -383,7 +383,7 @@ int collect_end_delete(struct collect *c, struct err *err)
 		if (!is_marked)
 			rc = parity_cover_tend(c->v, err); /* nothing goes that parity needs */
 		if (rc == 0 && !is_marked)
-			rc = collect_mark_run(c->v, &c->view, c->opts->bad_packs, &m, err);
+			rc = collect_mark(c, &m, err);
 		is_marked = is_marked || rc == 0;
 		if (rc == 0)
 			rc = check_last(c, &m, e, err);

@@ -20,6 +20,8 @@ struct collect {
 
 /* Look at gc/ and dd/ again; nothing is passed over. */
 int collect_look(struct collect *c, struct err *err);
+/* Mark, with every number of every chain accounted for.  As collect_mark_run(); ${out} is owned. */
+int collect_mark(struct collect *c, struct collect_mark *out, struct err *err);
 /* Put a list of this run, durably, and look again. */
 int collect_put(struct collect *c, struct collect_list *l, struct err *err);
 /* Remove an object of the view, durably. */

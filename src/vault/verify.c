@@ -11,6 +11,7 @@
 #include "codec/text.h"
 #include "crypto/hash.h"
 #include "store/store.h"
+#include "vault/chain_links.h"
 #include "vault/index.h"
 #include "vault/prune.h"
 #include "vault/slot.h"
@@ -173,59 +174,6 @@ static int check_objects(struct verify *v, const struct names *n, struct err *er
 	return rc;
 }
 
-/* The links of all chains: snapshots that are there, and records of pruned ones. */
-struct link {
-	uint8_t source[32]; /* agent_id || source_id */
-	uint64_t seq;
-	uint8_t hash[32];
-};
-
-struct links {
-	struct link *at; /* owned; sorted */
-	size_t count, cap;
-};
-
-static int compare_links(const void *left, const void *right)
-{
-	const struct link *a = left;
-	const struct link *b = right;
-	int order = memcmp(a->source, b->source, sizeof(a->source));
-	if (order != 0)
-		return order;
-	return (a->seq > b->seq) - (a->seq < b->seq);
-}
-
-static void link_of(const struct snaprec *r, uint64_t seq, struct link *out)
-{
-	memcpy(out->source, r->agent_id, 16);
-	memcpy(out->source + 16, r->source_id, 16);
-	out->seq = seq;
-}
-
-static int add_link(
-	struct links *l, const struct snaprec *r, const uint8_t hash[32], struct err *err)
-{
-	if (l->count == l->cap) {
-		size_t cap = l->cap == 0 ? 256 : l->cap * 2;
-		struct link *grown = reallocarray(l->at, cap, sizeof(*grown));
-		if (grown == NULL)
-			return err_set(err, ERR_NOMEM, "out of memory");
-		l->at = grown;
-		l->cap = cap;
-	}
-	link_of(r, r->seq, &l->at[l->count]);
-	memcpy(l->at[l->count++].hash, hash, 32);
-	return 0;
-}
-
-static int add_pruned(void *arg, const uint8_t record[SNAPREC_BYTES], struct err *err)
-{
-	struct snaprec r;
-	uint8_t hash[HASH_BYTES];
-	snaprec_hash(record, hash);
-	return snaprec_decode(record, &r, NULL) != 0 ? 0 : add_link(arg, &r, hash, err);
-}
-
 static void pass_over(void *arg, const char *object, const struct err *why)
 {
 	(void)arg;
@@ -233,52 +181,26 @@ static void pass_over(void *arg, const char *object, const struct err *why)
 	(void)why; /* told when the object itself was checked */
 }
 
-static int load_links(
-	struct verify *v, const struct snapshot_list *list, struct links *out, struct err *err)
-{
-	int rc = prune_records(v->vault, pass_over, NULL, add_pruned, out, err);
-	for (size_t i = 0; rc == 0 && i < list->count; i++)
-		rc = add_link(out, &list->at[i].record, list->at[i].hash, err);
-	if (rc == 0 && out->count > 1)
-		qsort(out->at, out->count, sizeof(*out->at), compare_links);
-	return rc;
-}
-
 /* The chain of one source: every number from 1 on, each naming the one before. */
-static void check_chain(struct verify *v, const struct links *links, const struct snapshot *s)
+static void check_chain(struct verify *v, const struct chain_links *links, const struct snapshot *s)
 {
 	struct err why = ERR_INIT;
-	uint8_t none[HASH_BYTES] = { 0 };
-	struct link key = { .seq = 0 };
 	if (s->is_forked) {
 		err_set(&why, ERR_FORK, "another snapshot of the source has number %llu too",
 			(unsigned long long)s->record.seq);
 		verify_problem(v, s->object, &why);
 	}
-	if (s->record.seq == 1) {
-		if (memcmp(s->record.prev, none, sizeof(none)) == 0)
-			return;
-		err_set(&why, ERR_CORRUPT, "the snapshot does not name its predecessor");
-		verify_problem(v, s->object, &why);
+	switch (chain_links_before(links, &s->record)) {
+	case CHAIN_LINK_IS_THERE:
 		return;
-	}
-	link_of(&s->record, s->record.seq - 1, &key);
-	const struct link *end = links->at + links->count;
-	const struct link *prev =
-		bsearch(&key, links->at, links->count, sizeof(*links->at), compare_links);
-	if (prev == NULL) {
+	case CHAIN_LINK_MISSING:
 		err_set(&why, ERR_CORRUPT, "snapshot number %llu of this source is missing",
 			(unsigned long long)s->record.seq - 1);
-		verify_problem(v, s->object, &why);
-		return;
+		break;
+	case CHAIN_LINK_ANOTHER:
+		err_set(&why, ERR_CORRUPT, "the snapshot does not name its predecessor");
+		break;
 	}
-	while (prev > links->at && compare_links(prev - 1, &key) == 0)
-		prev--;
-	for (; prev < end && compare_links(prev, &key) == 0; prev++) {
-		if (memcmp(prev->hash, s->record.prev, sizeof(prev->hash)) == 0)
-			return;
-	}
-	err_set(&why, ERR_CORRUPT, "the snapshot does not name its predecessor");
 	verify_problem(v, s->object, &why);
 }
 
@@ -421,11 +343,11 @@ static int check_content(
 static int check_snapshots(struct verify *v, struct err *err)
 {
 	struct snapshot_list list = { .at = NULL };
-	struct links links = { .at = NULL };
+	struct chain_links links = { .at = NULL };
 	struct id_set *seen = NULL;
 	int rc = snapshot_list_all(v->vault, bad_snapshot, v, &list, err);
 	if (rc == 0)
-		rc = load_links(v, &list, &links, err);
+		rc = chain_links_load(v->vault, &list, pass_over, NULL, &links, err);
 	if (rc == 0 && vault_domain(v->vault)->epoch == 0) { /* init puts one before the header */
 		struct err why = ERR_INIT;
 		err_set(&why, ERR_NOT_FOUND,
@@ -445,7 +367,7 @@ static int check_snapshots(struct verify *v, struct err *err)
 			rc = check_content(v, &list.at[i], seen, err);
 	}
 	id_set_free(seen);
-	free(links.at);
+	chain_links_done(&links);
 	snapshot_list_done(&list);
 	return rc;
 }

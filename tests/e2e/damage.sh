@@ -141,4 +141,17 @@ find "$V" -type f | sort >"$SCRATCH/after"
 expect 0 "two vaults in one: nothing changed" diff "$SCRATCH/before" "$SCRATCH/after"
 rm "$V/vh/$(basename "$SCRATCH"/other/vh/*)"
 expect 0 "and one again" "$HF" snapshot list
+
+# a snapshot that somebody removed by hand: nothing is collected until it is given up by name
+for i in 1 2 3; do
+	echo "$i" >"$SCRATCH/src/1.evt"
+	expect 0 "backup $i" "$HF" backup --source gap "$SCRATCH/src"
+done
+sn=$(find "$V/sn" -type f | sort | tail -n 2 | head -n 1)
+mv "$sn" "$SCRATCH/sn"
+expect 14 "gc, a snapshot is gone" "$HF" gc
+says "gc, a snapshot is gone" "number 2 of source 'gap' is missing"
+expect 0 "gc, it is given up" "$HF" gc --give-up-missing
+mv "$SCRATCH/sn" "$sn"
+expect 0 "gc, it is back" "$HF" gc
 finish

@@ -689,6 +689,37 @@ Test(collect, what_cannot_be_read_stops_it)
 	expect_whole(f.store, 0, 3, "at the end", 0);
 }
 
+Test(collect, a_snapshot_that_is_gone_without_having_been_pruned_stops_it_too)
+{
+	struct err err = ERR_INIT;
+	struct collect_result r;
+	struct snapshot_list list;
+	CLEANUP(buf_done) struct buf lost = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	for (int i = 0; i < 4; i++)
+		cr_assert(eq(int, backup(i, NULL), 0));
+	cr_assert(eq(int, snapshot_list(f.vault, NULL, NULL, &list, &err), 0));
+	const char *name = list.at[1].object;
+	cr_assert(eq(int, store_get(f.store, name, &lost, &err), 0));
+	cr_assert(eq(int, store_remove(f.store, name, &err), 0));
+	cr_expect(eq(int, collect(&r, 0, &err), -ERR_CORRUPT));
+	cr_expect(ne(ptr, strstr(err.msg, "number 2"), NULL), "%s", err.msg);
+	cr_expect(eq(int, count(f.store, "gc/") + count(f.store, "dd/"), 0));
+	cr_assert(eq(int, store_put(f.store, name, lost.data, lost.len, &err), 0));
+	cr_assert(eq(int, store_barrier(f.store, &err), 0));
+	must_collect(&r, 0); /* it is back */
+	expect_whole(f.store, 1, 1, "at the end", 0);
+	/* given up: what only it needed goes */
+	cr_assert(eq(int, store_remove(f.store, name, &err), 0));
+	struct collect_opts opts = { .fence_ns = COLLECT_FENCE_NS,
+		.repack_bytes = COLLECT_REPACK_BYTES,
+		.accepts_gaps = true,
+		.sights = &sights };
+	cr_assert(eq(int, collect_run(f.vault, &opts, &r, &err), 0), "%s", err.msg);
+	cr_expect(gt(u64, r.condemned, 0));
+	expect_same(f.store, 0, 0, "at the end", 0);
+	snapshot_list_done(&list);
+}
+
 /* ---- broken off ---------------------------------------------------------------------------- */
 
 static void prepare(void)
