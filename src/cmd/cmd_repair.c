@@ -392,7 +392,8 @@ const struct cli_verb cmd_repair_verb = {
 	.about = "Every object is read and compared with its name.  What is damaged or lost comes "
 		 "back from parity, else from another copy (--from); index and texts are made "
 		 "anew; of a pack that nothing brings back the good records are carried into a new "
-		 "one, and what is lost is named.  Nothing is overwritten before what replaces it "
+		 "one, as is what only packs have that 'holdfast gc' is about to delete, and what "
+		 "is lost is named.  Nothing is overwritten before what replaces it "
 		 "is durable, and damaged packs are kept aside (qr/ on the store).  A run that "
 		 "broke off is carried on by the next.",
 	.json = "JSON lines: object, loss, status, summary",

@@ -179,6 +179,7 @@ static int salvage_packs(struct repair *r, struct pack_out *to, struct err *err)
 		rc = salvage_pack(r->v, o->name, o->size, &opts, &s, err);
 		if (rc != 0)
 			break;
+		rc = repair_step(r, 0, err);
 		o->saved = s.saved;
 		o->lost = s.lost;
 		r->r.records_saved += s.saved;

@@ -78,7 +78,7 @@ static int take_records(struct walk *w, const char *name, uint64_t size)
 	int rc = salvage_pack(w->from, name, size, &opts, &s, w->err);
 	if (rc == 0)
 		w->r->r.records_taken += s.saved;
-	return rc;
+	return rc == 0 ? repair_step(w->r, 0, w->err) : rc; /* a sign of life, too */
 }
 
 static int look_at_own(void *arg, const char *name, uint64_t size)

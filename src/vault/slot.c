@@ -315,6 +315,13 @@ int slot_hfkr_seal(const uint8_t vault_id[16], const uint8_t rk_sk[32],
 	return rc;
 }
 
+const uint8_t *slot_hfkr_rkid(const uint8_t *slot, size_t len)
+{
+	return len == SLOT_HFKR_BYTES && memcmp(slot, kr_magic, sizeof(kr_magic)) == 0
+		       ? slot + KR_RKID_AT
+		       : NULL;
+}
+
 int slot_hfkr_open(const uint8_t *slot, size_t len, const uint8_t vault_id[16],
 	const uint8_t rk_sk[32], struct keyring_root *root, struct err *err)
 {

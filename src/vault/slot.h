@@ -50,6 +50,8 @@ int slot_hfkp_open(const uint8_t *slot, size_t len, const uint8_t vault_id[16],
  * recovery key itself.  Return 0 or as aead_seal(). */
 int slot_hfkr_seal(const uint8_t vault_id[16], const uint8_t rk_sk[32],
 	const struct keyring_root *root, uint8_t out[SLOT_HFKR_BYTES], struct err *err);
+/* The rkid that a slot of this kind is for, or NULL; borrowed. */
+const uint8_t *slot_hfkr_rkid(const uint8_t *slot, size_t len);
 /* Fill ${root}, ${rk_sk} and its public key included.  Return 0, -ERR_AUTH (of another vault, or
  * for another recovery key), -ERR_CORRUPT or -ERR_UNSUPPORTED. */
 int slot_hfkr_open(const uint8_t *slot, size_t len, const uint8_t vault_id[16],

@@ -133,6 +133,7 @@ void vault_keys_of_writer(const struct keyring_writer *w, struct vault_keys *out
 	out->older_count = 0;
 	memcpy(out->k_vault, w->k_vault, sizeof(out->k_vault));
 	out->has_officer = true;
+	out->is_officer_unsure = false;
 	memcpy(out->officer_pk, w->officer_pk, sizeof(out->officer_pk));
 }
 

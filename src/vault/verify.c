@@ -15,6 +15,7 @@
 #include "vault/index.h"
 #include "vault/prune.h"
 #include "vault/slot.h"
+#include "vault/snaprec.h"
 #include "vault/vault_internal.h"
 #include "vault/verify_ages.h"
 #include "vault/verify_internal.h"
@@ -400,6 +401,51 @@ static void check_slots(struct verify *v)
 	}
 }
 
+struct roots {
+	struct verify *v;
+	struct id_set *there; /* owned; rkids of HFKR slots */
+	struct err *err;
+};
+
+static int see_root(void *arg, const char *name, uint64_t size)
+{
+	struct roots *r = arg;
+	CLEANUP(buf_done) struct buf slot = BUF_INIT(4096);
+	const uint8_t *rkid = size != SLOT_HFKR_BYTES || vault_get_hashed(vault_store(r->v->vault),
+								 name, &slot, NULL) != 0
+				      ? NULL
+				      : slot_hfkr_rkid(slot.data, slot.len);
+	return rkid == NULL ? 0 : id_set_add(r->there, rkid, 1, NULL, r->err);
+}
+
+/* Every recovery key but the first has a slot that leads it to the officer.  Which is the first
+ * cannot be told here: one may be without. */
+static int check_roots(struct verify *v, struct err *err)
+{
+	const struct domain *d = vault_domain(v->vault);
+	struct roots r = { .v = v, .err = err };
+	size_t without = 0;
+	struct err why = ERR_INIT;
+	if (d->epoch == 0 || d->recovery_count < 2)
+		return 0;
+	int rc = id_set_new(&r.there, err);
+	if (rc == 0)
+		rc = store_list(vault_store(v->vault), "ks/", see_root, &r, err);
+	for (size_t i = 0; rc == 0 && i < d->recovery_count; i++) {
+		uint8_t rkid[32];
+		snaprec_rkid(d->recovery_pk[i], rkid);
+		without += id_set_find(r.there, rkid) == 0;
+	}
+	id_set_free(r.there);
+	if (rc != 0 || without < 2)
+		return rc;
+	err_set(&why, ERR_NOT_FOUND,
+		"a key slot (HFKR) is missing or damaged: a recovery key finds no officer without "
+		"it, and does not open the vault's config");
+	verify_problem(v, "ks/", &why);
+	return 0;
+}
+
 /* The index gives the records their numbers, and is believed in nothing; without one (it cannot be
  * read, which is told of its objects) they are kept by their IDs, in ${none}. */
 static int begin_good(struct verify *v, struct index **none, struct err *err)
@@ -446,6 +492,8 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 	buf_done(&v.object);
 	if (rc == 0)
 		check_slots(&v);
+	if (rc == 0)
+		rc = check_roots(&v, err);
 	if (rc == 0)
 		rc = check_snapshots(&v, err);
 	if (rc == 0)

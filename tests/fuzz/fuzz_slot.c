@@ -1,5 +1,5 @@
 /*
- * fuzz_slot: the key slots HFBG and HFKV (docs/FORMAT.md section 7).
+ * fuzz_slot: the key slots HFBG, HFKV and HFKR (docs/FORMAT.md section 7).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +8,11 @@
 #include "base/err.h"
 #include "crypto/hpke.h"
 #include "fuzz/fuzz.h"
+#include "vault/keyring.h"
 #include "vault/slot.h"
 
 static const uint8_t sk[32] = { 3 };
+static const uint8_t vault[16] = { 1 };
 
 /* A reader works as hard as the slot asks, up to its limits: keep that small here, and let what is
  * beyond the limits through. */
@@ -22,6 +24,18 @@ static void tame(uint8_t *slot)
 		slot[7] = 1;
 	if (slot[8] > 2 && slot[8] <= 4)
 		slot[8] = 1;
+}
+
+/* What opens is the one slot that exists. */
+static void run_root(const uint8_t *slot, size_t len)
+{
+	struct err err = ERR_INIT;
+	struct keyring_root root;
+	uint8_t again[SLOT_HFKR_BYTES];
+	int rc = slot_hfkr_open(slot, len, vault, sk, &root, &err);
+	fuzz_verdict(rc, &err);
+	FUZZ_CHECK(rc != 0 || (slot_hfkr_seal(vault, sk, &root, again, &err) == 0 &&
+				      memcmp(again, slot, sizeof(again)) == 0));
 }
 
 static void run(const uint8_t *data, size_t len)
@@ -37,18 +51,23 @@ static void run(const uint8_t *data, size_t len)
 	fuzz_verdict(slot_hfbg_open(slot, n, "pass", 4, out, &err), &err);
 	err_clear(&err);
 	fuzz_verdict(slot_hfkv_open(slot, n, sk, id, &epoch, out, &err), &err);
+	run_root(slot, n);
 }
 
 static void seeds(void)
 {
-	static const uint8_t id[16] = { 1 }, k_vault[32] = { 2 }, salt[32] = { 6 };
+	static const uint8_t k_vault[32] = { 2 }, salt[32] = { 6 };
+	static const struct keyring_root root = { .k_dom = { 7 } };
 	struct err err = ERR_INIT;
+	uint8_t kr[SLOT_HFKR_BYTES];
 	uint8_t pk[32], bg[SLOT_HFBG_BYTES], kv[SLOT_HFKV_BYTES];
 	FUZZ_CHECK(slot_hfbg_seal(sk, "pass", 4, 4, salt, bg, &err) == 0);
 	fuzz_seed(bg, sizeof(bg));
 	hpke_public(sk, pk);
-	FUZZ_CHECK(slot_hfkv_seal(id, 1, k_vault, pk, kv, &err) == 0);
+	FUZZ_CHECK(slot_hfkv_seal(vault, 1, k_vault, pk, kv, &err) == 0);
 	fuzz_seed(kv, sizeof(kv));
+	FUZZ_CHECK(slot_hfkr_seal(vault, sk, &root, kr, &err) == 0);
+	fuzz_seed(kr, sizeof(kr));
 }
 
 const struct fuzz_target fuzz_slot = { "slot", run, seeds };

@@ -24,6 +24,7 @@ extern const struct fuzz_target fuzz_plan;
 extern const struct fuzz_target fuzz_record;
 extern const struct fuzz_target fuzz_refs;
 extern const struct fuzz_target fuzz_report;
+extern const struct fuzz_target fuzz_rewrap;
 extern const struct fuzz_target fuzz_root;
 extern const struct fuzz_target fuzz_sealed;
 extern const struct fuzz_target fuzz_slot;
@@ -55,6 +56,7 @@ const struct fuzz_target *const fuzz_targets[] = {
 	&fuzz_record,
 	&fuzz_refs,
 	&fuzz_report,
+	&fuzz_rewrap,
 	&fuzz_root,
 	&fuzz_sealed,
 	&fuzz_slot,

@@ -224,7 +224,9 @@ Test(recovery_keys, with_its_slot_damaged_it_restores_and_signs_nothing)
 	must_add();
 	must_rewrap(f.rk_sk);
 	cr_assert(eq(int, store_list(f.store, "ks/", find_root_slot, name, &err), 0));
+	cr_expect(eq(int, vault_fixture_problems(f.store, f.rk_sk), 0));
 	cr_assert(eq(int, store_mem_flip(f.mem, name, 700, &err), 0));
+	cr_expect(eq(int, vault_fixture_problems(f.store, f.rk_sk), 2)); /* it, and what it means */
 	cr_expect(differs(second, 0) == NULL, "%s", differs(second, 0));
 	cr_assert(eq(int, open_by(second, &root, &v, &err), 0), "%s", err.msg);
 	cr_expect(eq(u32, vault_domain(v)->epoch, 0)); /* whose it is cannot be told */
@@ -238,6 +240,7 @@ Test(recovery_keys, with_its_slot_damaged_it_restores_and_signs_nothing)
 	vault_close(v);
 	/* gone altogether, a config that its own derived officer did not sign is refused */
 	store_image_remove(f.store, name);
+	cr_expect(eq(int, vault_fixture_problems(f.store, f.rk_sk), 1));
 	v = NULL;
 	cr_expect(eq(int, open_by(second, &root, &v, &err), -ERR_AUTH));
 }

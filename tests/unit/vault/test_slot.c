@@ -168,6 +168,8 @@ Test(slot, hfkr_gives_the_known_answer_and_opens_with_the_secret_only)
 	cr_expect(eq(int, memcmp(got.domain_id, kat.domain, 16), 0));
 	cr_expect(eq(int, memcmp(got.agent_id, kat.agent, 16), 0));
 	cr_expect(eq(int, memcmp(got.officer_pk, pk, 32), 0));
+	cr_expect(eq(int, memcmp(slot_hfkr_rkid(slot, sizeof(slot)), slot + 24, 32), 0));
+	cr_expect(eq(ptr, (void *)slot_hfkr_rkid(slot, 167), NULL));
 	cr_expect(eq(int, slot_hfkr_open(slot, sizeof(slot), kat.vault_id, kat.k_vault, &got, &err),
 		-ERR_AUTH));
 	cr_expect(eq(int, slot_hfkr_open(slot, sizeof(slot), kat.domain, kat.rk_sk, &got, &err),
