@@ -45,17 +45,24 @@ static const struct collect_view_entry *find_about(
 
 /* ---- (e), (f) ------------------------------------------------------------------------------ */
 
-/* Is anything in the pack needed that no other pack has?  The footer says what is in it.  1, 0 or
- * an error; a pack that does not tell is needed. */
+/* Is anything in the pack needed of which no other pack has the right bytes?  The footer says what
+ * is in it.  1, 0 or an error; a pack that does not tell is needed. */
 static int is_needed(struct collect *c, const struct collect_mark *m,
 	const struct collect_list_item *item, struct err *err)
 {
 	struct fetch_footer footer = { .at = NULL };
 	int needed = 0;
 	int rc = fetch_footer(c->v, item->hash, item->len, &footer, err);
-	for (size_t i = 0; rc == 0 && needed == 0 && i < footer.count; i++)
-		needed = collect_mark_has(m, footer.at[i].id) &&
-			 !collect_mark_is_elsewhere(m, footer.at[i].id);
+	for (size_t i = 0; rc == 0 && needed == 0 && i < footer.count; i++) {
+		if (!collect_mark_has(m, footer.at[i].id))
+			continue;
+		int elsewhere = collect_mark_is_elsewhere(m, footer.at[i].id, err);
+		if (elsewhere < 0) {
+			fetch_footer_done(&footer);
+			return elsewhere;
+		}
+		needed = elsewhere == 0;
+	}
 	fetch_footer_done(&footer);
 	if (!vault_is_object_loss(rc))
 		return rc != 0 ? rc : needed;

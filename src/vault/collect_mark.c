@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "codec/text.h"
 #include "store/store.h"
 #include "vault/collect_view.h"
@@ -218,7 +221,30 @@ size_t collect_mark_keeper(const struct collect_mark *m, const uint8_t id[32])
 	return best;
 }
 
-bool collect_mark_is_elsewhere(const struct collect_mark *m, const uint8_t id[32])
+int collect_mark_is_elsewhere(const struct collect_mark *m, const uint8_t id[32], struct err *err)
 {
-	return collect_mark_keeper(m, id) != INDEX_NONE;
+	CLEANUP(buf_done) struct buf cr = BUF_INIT(RECORD_MAX_BYTES);
+	for (size_t i = index_ordinal(m->index, id); i < index_entry_count(m->index); i++) {
+		struct index_place p;
+		const uint8_t *here;
+		size_t pack;
+		index_at(m->index, i, &p, &here, &pack);
+		if (memcmp(here, id, 32) != 0)
+			break;
+		if (!m->packs[pack].is_eligible)
+			continue;
+		struct err why = ERR_INIT;
+		buf_clear(&cr);
+		int rc = fetch_place(m->fetch, id, &p, &cr, &why);
+		if (rc == 0)
+			return 1;
+		if (!vault_is_object_loss(rc)) {
+			if (err != NULL)
+				*err = why;
+			return rc;
+		}
+		log_warn("collect.damaged", "%s: the copy that was to go stays, continuing",
+			why.msg);
+	}
+	return 0;
 }

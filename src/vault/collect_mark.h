@@ -51,8 +51,10 @@ void collect_mark_done(struct collect_mark *m);
 
 /* Is the record needed? */
 bool collect_mark_has(const struct collect_mark *m, const uint8_t id[32]);
-/* Has it a place in an eligible pack? */
-bool collect_mark_is_elsewhere(const struct collect_mark *m, const uint8_t id[32]);
+/* Has it a place in an eligible pack, and are the right bytes there?  They are read: a pack that
+ * rotted since it was put must not outlive the last good copy of what it held.  1, 0 or an error.
+ */
+int collect_mark_is_elsewhere(const struct collect_mark *m, const uint8_t id[32], struct err *err);
 /* The number of the pack whose place of a needed record stays, of the eligible ones; INDEX_NONE
  * when there is none. */
 size_t collect_mark_keeper(const struct collect_mark *m, const uint8_t id[32]);

@@ -189,8 +189,8 @@ int fetch_footers(struct fetch *f, struct err *err)
 	return rc;
 }
 
-static int read_place(struct fetch *f, const uint8_t id[32], const struct index_place *p,
-	struct buf *cr, struct err *err)
+int fetch_place(struct fetch *f, const uint8_t id[32], const struct index_place *p, struct buf *cr,
+	struct err *err)
 {
 	size_t before = cr->len;
 	char name[FETCH_PACK_NAME_BYTES];
@@ -226,7 +226,7 @@ static int read_places(
 	(void)pthread_rwlock_rdlock(&f->lock); /* fails for bad locks only, here and below */
 	*can_learn = !f->has_footers;
 	for (size_t nth = 0; f->index != NULL && index_find(f->index, id, nth, &place); nth++) {
-		last = read_place(f, id, &place, cr, err);
+		last = fetch_place(f, id, &place, cr, err);
 		if (last == 0 || !vault_is_object_loss(last)) {
 			*can_learn = false;
 			break;

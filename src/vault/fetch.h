@@ -14,6 +14,7 @@
 struct buf;
 struct err;
 struct fetch;
+struct index_place;
 struct record_store;
 struct vault;
 
@@ -53,6 +54,11 @@ int fetch_footers(struct fetch *f, struct err *err);
  * Return 0, -ERR_NOT_FOUND, -ERR_CORRUPT or -ERR_IO.
  */
 int fetch_record(struct fetch *f, const uint8_t id[32], struct buf *cr, struct err *err);
+
+/* The record at this place of it and no other: append it, its SHA-256 checked.  Return as
+ * fetch_record(); any thread. */
+int fetch_place(struct fetch *f, const uint8_t id[32], const struct index_place *p, struct buf *cr,
+	struct err *err);
 
 /* fetch_record() as a store for a reader or a cache of the caller's; borrowed until free. */
 const struct record_store *fetch_store(struct fetch *f);

@@ -11,9 +11,11 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "codec/text.h"
+#include "store/mem/store_mem.h"
 #include "tests/lib/vault_fixture.h"
 #include "vault/collect_list.h"
 #include "vault/collect_view.h"
+#include "vault/id_set.h"
 #include "vault/prune.h"
 #include "vault/session.h"
 #include "vault/snapshot.h"
@@ -718,6 +720,42 @@ Test(collect, a_snapshot_that_is_gone_without_having_been_pruned_stops_it_too)
 	cr_expect(gt(u64, r.condemned, 0));
 	expect_same(f.store, 0, 0, "at the end", 0);
 	snapshot_list_done(&list);
+}
+
+struct rot {
+	struct id_set *bad;
+	struct err err;
+};
+
+/* A large pack rots in its first record, "plant/a". */
+static int rot_large(void *arg, const char *name, uint64_t size)
+{
+	struct rot *r = arg;
+	uint8_t hash[32];
+	if (size < BIG)
+		return 0;
+	cr_assert(eq(int, text_unhex(strrchr(name, '/') + 1, sizeof(hash), hash), 0));
+	cr_assert(eq(int, id_set_add(r->bad, hash, 1, NULL, &r->err), 0));
+	return store_mem_flip(f.mem, name, 1000, &r->err);
+}
+
+/* One host knows that a pack is rotten and stores anew what it held; another collects. */
+Test(collect, the_good_copy_of_what_rotted_elsewhere_stays)
+{
+	struct rot rot = { .err = ERR_INIT };
+	cr_assert(eq(int, id_set_new(&rot.bad, &rot.err), 0));
+	cr_assert(eq(int, backup(0, NULL), 0));
+	cr_assert(eq(int, store_list(f.store, "pk/", rot_large, &rot, &rot.err), 0));
+	f.host.bad_packs = rot.bad;
+	cr_assert(eq(int, backup(3, NULL), 0)); /* plant/a, stored anew, and little else */
+	f.host.bad_packs = NULL;
+	expect_same(f.store, 1, 3, "before", 0);
+	for (int i = 0; i < 4; i++) {
+		pass(DAY);
+		must_collect(NULL, 0);
+	}
+	expect_same(f.store, 1, 3, "after", 0);
+	id_set_free(rot.bad);
 }
 
 /* ---- broken off ---------------------------------------------------------------------------- */
