@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "store/store.h"
 #include "vault/chain_links.h"
 #include "vault/collect_internal.h"
@@ -50,7 +51,7 @@ static int check_chains(struct collect *c, const struct snapshot_list *list, str
 	return rc;
 }
 
-int collect_mark(struct collect *c, struct collect_mark *out, struct err *err)
+int collect_find_needed(struct collect *c, struct collect_mark *out, struct err *err)
 {
 	int rc = collect_mark_run(c->v, &c->view, c->opts->bad_packs, out, err);
 	if (rc != 0 || c->opts->accepts_gaps)
@@ -151,12 +152,31 @@ static int prune_void(struct collect *c, const struct snapshot_list *l, struct e
 	return count == 0 ? 0 : prune_snapshots(c->v, &opts, going, count, err);
 }
 
-/* What is left of sessions that are over; the index without what is dead. */
+/* The index without what is dead, and only then that goes: an index that names packs which are gone
+ * looks like loss. */
+static int delete_due(struct collect *c, struct err *err)
+{
+	struct index_merge_result merged;
+	struct err why = ERR_INIT;
+	int rc = c->opts->is_dry_run ? 0 : index_merge(c->v, &c->view, &merged, &why);
+	if (rc == 0 && !c->opts->is_dry_run) {
+		c->r->segments_replaced += merged.replaced;
+		c->r->segments_written += merged.written;
+	}
+	if (rc == -ERR_NOSPACE) { /* what is due makes room */
+		log_warn("collect.index", "%s, continuing", why.msg);
+		rc = 0;
+	}
+	if (rc != 0 && err != NULL)
+		*err = why;
+	return rc != 0 ? rc : collect_end_delete(c, err);
+}
+
+/* What is left of sessions that are over. */
 static int clean(struct collect *c, struct err *err)
 {
 	struct collect_sessions sessions;
 	struct snapshot_list list = { .at = NULL };
-	struct index_merge_result merged;
 	int rc = collect_sessions_load(c->v, &sessions, err);
 	if (rc != 0)
 		return rc;
@@ -165,12 +185,6 @@ static int clean(struct collect *c, struct err *err)
 		rc = collect_sessions_clean(c->v, &c->view, &sessions, &list, &c->r->marks, err);
 	if (rc == 0)
 		rc = prune_void(c, &list, err);
-	if (rc == 0)
-		rc = index_merge(c->v, &c->view, &merged, err);
-	if (rc == 0) {
-		c->r->segments_replaced += merged.replaced;
-		c->r->segments_written += merged.written;
-	}
 	snapshot_list_done(&list);
 	collect_sessions_done(&sessions);
 	return rc;
@@ -186,6 +200,8 @@ static int run(struct collect *c, struct err *err)
 		rc = prune_resume(c->v, NULL, err);
 	if (rc == 0 && !c->opts->is_dry_run) {
 		rc = collect_end_bury(c, err);
+		if (rc == 0 && collect_end_is_due(c)) /* first: it may be all a full disk has */
+			rc = delete_due(c, err);
 		if (rc == 0)
 			rc = go_on_with_all(c, err);
 		if (rc == 0)
@@ -196,7 +212,7 @@ static int run(struct collect *c, struct err *err)
 			rc = go_on_with_all(c, err);
 	}
 	if (rc == 0)
-		rc = collect_end_delete(c, err);
+		rc = delete_due(c, err);
 	return rc == 0 && !c->opts->is_dry_run ? clean(c, err) : rc;
 }
 

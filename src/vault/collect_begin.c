@@ -219,7 +219,7 @@ int collect_begin_condemn(struct collect *c, bool *is_made, struct err *err)
 	*is_made = false;
 	int rc = look_before(c, &b, err);
 	if (rc == 0)
-		rc = collect_mark(c, &m, err);
+		rc = collect_find_needed(c, &m, err);
 	if (rc != 0) {
 		before_done(&b);
 		return rc;
@@ -325,11 +325,15 @@ int collect_begin_wait(
 		rc = put_waits(c, &s, condemned, err);
 	const struct collect_list *waits = find_waits(&c->view, condemned);
 	size_t count = waits == NULL ? 0 : waits->session_count;
-	for (size_t i = 0; rc == 0 && i < count; i++) {
-		uint8_t session[16];
-		memcpy(session, find_waits(&c->view, condemned)->sessions[i], sizeof(session));
-		rc = wait_for(c, &s, session, err); /* a fence changes the view */
-	}
+	uint8_t(*sessions)[16] = count == 0 ? NULL : malloc(count * sizeof(*sessions));
+	if (rc == 0 && count > 0 && sessions == NULL)
+		rc = err_set(err, ERR_NOMEM, "out of memory");
+	if (sessions !=
+		NULL) /* a fence changes the view, and another maintainer may end the list */
+		memcpy(sessions, waits->sessions, count * sizeof(*sessions));
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		rc = wait_for(c, &s, sessions[i], err);
+	free(sessions);
 	collect_sights_keep(c->opts->sights, &s);
 	collect_sessions_done(&s);
 	*is_over = rc == 0 && c->r->waits == before;

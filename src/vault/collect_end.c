@@ -159,7 +159,7 @@ int collect_end_decide(struct collect *c, const uint8_t condemned[32], struct er
 	const struct collect_view_entry *e = find_list(&c->view, COLLECT_LIST_CONDEMNED, condemned);
 	if (e == NULL)
 		return 0; /* another maintainer has been here */
-	rc = collect_mark(c, &m, err);
+	rc = collect_find_needed(c, &m, err);
 	if (rc != 0)
 		return rc;
 	l.items = calloc(e->list.count + 1, sizeof(*l.items));
@@ -234,8 +234,13 @@ static bool is_told_elsewhere(const struct collect_view *view, const struct coll
 			(o->list.verdict_count == e->list.verdict_count &&
 				memcmp(o->hash, e->hash, 32) < 0))
 			continue;
-		for (size_t k = 0; k < e->list.verdict_count; k++)
-			told += collect_list_verdict(&o->list, e->list.verdicts[k].session) != NULL;
+		for (size_t k = 0; k < e->list.verdict_count; k++) {
+			const struct collect_list_verdict *own = &e->list.verdicts[k];
+			const struct collect_list_verdict *theirs =
+				collect_list_verdict(&o->list, own->session);
+			told += theirs != NULL &&
+				memcmp(theirs->snap_hash, own->snap_hash, 32) == 0;
+		}
 		if (told == e->list.verdict_count)
 			return true;
 	}
@@ -316,6 +321,15 @@ static bool is_due(const struct collect *c, const struct collect_view_entry *e)
 	       now - e->list.wall_ns >= c->opts->grace_ns;
 }
 
+bool collect_end_is_due(const struct collect *c)
+{
+	for (size_t i = 0; i < c->view.count; i++) {
+		if (is_due(c, &c->view.at[i]))
+			return true;
+	}
+	return false;
+}
+
 static void count_dead(struct collect *c, const struct collect_view_entry *e)
 {
 	int64_t ends = e->list.wall_ns + c->opts->grace_ns;
@@ -381,6 +395,8 @@ int collect_end_delete(struct collect *c, struct err *err)
 	struct collect_mark m = { .segments = 0 };
 	bool is_marked = false;
 	int rc = 0;
+	c->r->dead = c->r->dead_bytes = 0;
+	c->r->next_ns = 0;
 	for (size_t i = 0; rc == 0 && i < c->view.count; i++) {
 		const struct collect_view_entry *e = &c->view.at[i];
 		if (!is_due(c, e) || c->opts->is_dry_run) {
@@ -390,7 +406,7 @@ int collect_end_delete(struct collect *c, struct err *err)
 		if (!is_marked)
 			rc = parity_cover_tend(c->v, err); /* nothing goes that parity needs */
 		if (rc == 0 && !is_marked)
-			rc = collect_mark(c, &m, err);
+			rc = collect_find_needed(c, &m, err);
 		is_marked = is_marked || rc == 0;
 		if (rc == 0)
 			rc = check_last(c, &m, e, err);

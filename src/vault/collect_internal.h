@@ -21,7 +21,7 @@ struct collect {
 /* Look at gc/ and dd/ again; nothing is passed over. */
 int collect_look(struct collect *c, struct err *err);
 /* Mark, with every number of every chain accounted for.  As collect_mark_run(); ${out} is owned. */
-int collect_mark(struct collect *c, struct collect_mark *out, struct err *err);
+int collect_find_needed(struct collect *c, struct collect_mark *out, struct err *err);
 /* Put a list of this run, durably, and look again. */
 int collect_put(struct collect *c, struct collect_list *l, struct err *err);
 /* Remove an object of the view, durably. */
@@ -36,6 +36,8 @@ int collect_begin_wait(
 int collect_end_decide(struct collect *c, const uint8_t condemned[32], struct err *err);
 /* (g) of every delete list whose condemned list is there; and lists that tell nothing go. */
 int collect_end_bury(struct collect *c, struct err *err);
+/* Is the grace of any dd/ object over? */
+bool collect_end_is_due(const struct collect *c);
 /* (h) of every dd/ object whose grace is over. */
 int collect_end_delete(struct collect *c, struct err *err);
 

@@ -142,14 +142,16 @@ static int check_apart(struct store *from, struct store *to, const char *prefix,
 	return rc;
 }
 
-static int carry_one(
-	struct store *from, struct store *to, const char *name, uint64_t *put, struct err *err)
+/* *${is_skipped}: it is damaged at the source. */
+static int carry_one(struct store *from, struct store *to, const char *name, uint64_t *put,
+	bool *is_skipped, struct err *err)
 {
 	CLEANUP(buf_done) struct buf object = BUF_INIT(STORE_MAX_OBJECT_BYTES);
 	struct err why = ERR_INIT;
 	int rc = vault_get_hashed(from, name, &object, &why);
 	if (rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND) {
-		log_debug("copy_keys.carry", "object=%s error=%s, continuing", name, why.msg);
+		log_warn("copy_keys.carry", "object=%s error=%s, continuing", name, why.msg);
+		*is_skipped = true;
 		return 0;
 	}
 	if (rc != 0) {
@@ -162,8 +164,8 @@ static int carry_one(
 	return rc;
 }
 
-static int carry_all(
-	struct store *from, struct store *to, const char *prefix, uint64_t *put, struct err *err)
+static int carry_all(struct store *from, struct store *to, const char *prefix, uint64_t *put,
+	bool *is_skipped, struct err *err)
 {
 	struct names a = { .count = 0 };
 	struct names b = { .count = 0 };
@@ -173,7 +175,7 @@ static int carry_all(
 		rc = names_load(to, prefix, &b, err);
 	for (size_t i = 0; rc == 0 && i < a.count; i++) {
 		if (!names_has(&b, a.at[i]))
-			rc = carry_one(from, to, a.at[i], put, err);
+			rc = carry_one(from, to, a.at[i], put, is_skipped, err);
 	}
 	names_done(&a);
 	names_done(&b);
@@ -192,7 +194,7 @@ int copy_keys_carry(
 	struct store *from, struct store *to, bool is_init, uint64_t *put, struct err *err)
 {
 	static const char *const classes[] = { "ks/", "rw/", "cf/", "vh/" };
-	bool is_there = false;
+	bool is_there = false, is_skipped = false;
 	uint64_t count = 0;
 	int rc = vault_is_there(to, &is_there, err);
 	if (rc == 0 && !is_there && !is_init) {
@@ -203,8 +205,20 @@ int copy_keys_carry(
 		rc = is_there ? check_same(from, to, err) : begin(from, to, err);
 	for (size_t i = 2; rc == 0 && i < 4; i++)
 		rc = check_apart(from, to, classes[i], err);
-	for (size_t i = 0; rc == 0 && i < 4; i++)
-		rc = carry_all(from, to, classes[i], &count, err);
+	for (size_t i = 0; rc == 0 && i < 4; i++) {
+		/* the header tells readers that what it needs is there */
+		if (is_skipped && strcmp(classes[i], "vh/") == 0)
+			break;
+		rc = carry_all(from, to, classes[i], &count, &is_skipped, err);
+	}
+	if (rc == 0 && is_skipped && !is_there) {
+		err_set(err, ERR_CORRUPT,
+			"a key slot or a config of the vault is damaged: no copy is "
+			"begun that nobody could open");
+		rc = err_hint(err,
+			"'holdfast verify' names it, 'holdfast repair' brings it back from "
+			"parity or another copy");
+	}
 	if (rc == 0)
 		*put = count;
 	return rc;

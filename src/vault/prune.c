@@ -316,6 +316,7 @@ struct twin {
 	struct vault *v;
 	const uint8_t *snap_hash;
 	char name[VAULT_NAME_BYTES]; /* the last one found, or "" */
+	struct err *err;
 };
 
 static int see_twin(void *arg, const char *name, uint64_t size)
@@ -324,9 +325,15 @@ static int see_twin(void *arg, const char *name, uint64_t size)
 	struct twin *t = arg;
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
 	uint8_t hash[32];
-	int rc = vault_get_sealed(t->v, SEALED_SNAPSHOT, name, &body, NULL);
+	struct err why = ERR_INIT;
+	int rc = vault_get_sealed(t->v, SEALED_SNAPSHOT, name, &body, &why);
+	if (rc != 0 && !vault_is_object_loss(rc)) {
+		if (t->err != NULL)
+			*t->err = why;
+		return rc;
+	}
 	if (rc != 0 || body.len < SNAPREC_BYTES)
-		return vault_is_object_loss(rc) ? 0 : rc; /* verify names it */
+		return 0; /* verify names it */
 	snaprec_hash(body.data, hash);
 	if (memcmp(hash, t->snap_hash, sizeof(hash)) == 0)
 		(void)snprintf(t->name, sizeof(t->name), "%s", name); /* it was read */
@@ -341,7 +348,7 @@ static int remove_twins(struct vault *v, const struct prune_order *o, struct err
 		item_name(&o->items[i], prefix);
 		*(strrchr(prefix, '-') + 1) = '\0';
 		while (rc == 0) {
-			struct twin t = { .v = v, .snap_hash = o->items[i].snap_hash };
+			struct twin t = { .v = v, .snap_hash = o->items[i].snap_hash, .err = err };
 			rc = store_list(v->store, prefix, see_twin, &t, err);
 			if (rc != 0 || t.name[0] == '\0')
 				break;

@@ -119,8 +119,8 @@ static int resume(struct store *store, const char *log, struct buf *data, struct
 	own_name(log, name);
 	buf_clear(data);
 	int rc = store_get(store, log, data, &why);
-	if (rc != 0 && !vault_is_object_loss(rc)) {
-		if (err != NULL)
+	if (rc != 0 && rc != -ERR_NOT_FOUND && rc != -ERR_CORRUPT) {
+		if (err != NULL) /* what cannot be read now may be the only whole bytes */
 			*err = why;
 		return rc;
 	}

@@ -133,15 +133,22 @@ static bool is_same_source(const struct snapshot *a, const struct snapshot *b)
 }
 
 /* One snapshot may have two objects: when one could not be read for a while, or two copies brought
- * it at once.  After the sort they stand together; the first stays. */
+ * it at once.  After the sort they stand together; one that lives stays before one that does not,
+ * then the first. */
 static void drop_twins(struct snapshot_list *l)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < l->count; i++) {
-		if (kept > 0 && memcmp(l->at[kept - 1].hash, l->at[i].hash, 32) == 0)
+		bool is_twin = kept > 0 && memcmp(l->at[kept - 1].hash, l->at[i].hash, 32) == 0;
+		if (is_twin && l->at[kept - 1].fate != SNAPSHOT_LIVE &&
+			l->at[i].fate == SNAPSHOT_LIVE) {
+			snapshot_unseal_done(&l->at[kept - 1]);
+			l->at[kept - 1] = l->at[i];
+		} else if (is_twin) {
 			snapshot_unseal_done(&l->at[i]);
-		else
+		} else {
 			l->at[kept++] = l->at[i];
+		}
 	}
 	l->count = kept;
 }

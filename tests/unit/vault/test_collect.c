@@ -11,6 +11,7 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "codec/text.h"
+#include "store/fault/store_fault.h"
 #include "store/mem/store_mem.h"
 #include "tests/lib/vault_fixture.h"
 #include "vault/collect_list.h"
@@ -652,6 +653,45 @@ Test(collect, nothing_that_is_needed_is_deleted_whatever_a_list_says)
 	cr_expect(eq(int, count(f.store, "rf/"), 1));
 	collect_list_done(&l);
 	buf_done(&object);
+}
+
+/* Of the puts that come first none succeeds: the room that is due is given back all the same. */
+Test(collect, a_full_disk_gives_back_what_is_due)
+{
+	struct err err = ERR_INIT;
+	struct collect_result r;
+	cr_assert(eq(int, backup(0, NULL), 0));
+	cr_assert(eq(int, backup(3, NULL), 0));
+	cr_assert(eq(int, prune(1, &err), 0));
+	must_collect(&r, DAY); /* condemned and dead; not due yet */
+	must_collect(&r, DAY);
+	cr_assert(gt(u64, r.dead, 0));
+	cr_assert(eq(int, backup(1, NULL), 0)); /* new waste */
+	cr_assert(eq(int, backup(2, NULL), 0));
+	cr_assert(eq(int, prune(1, &err), 0));
+	pass(2 * DAY);
+	int packs = count(f.store, "pk/");
+	store_fault_fail(f.fault, STORE_FAULT_PUT, 1, 1000000, ERR_NOSPACE);
+	(void)collect(&r, DAY, &err);
+	store_fault_reset(f.fault);
+	cr_expect(lt(int, count(f.store, "pk/"), packs));
+	must_collect(&r, DAY);
+	expect_whole(f.store, 0, 2, "at the end", 0);
+}
+
+Test(collect, a_stray_file_among_the_lists_is_left_alone)
+{
+	struct err err = ERR_INIT;
+	struct collect_result r;
+	cr_assert(eq(int, backup(0, NULL), 0));
+	cr_assert(eq(int, backup(3, NULL), 0));
+	cr_assert(eq(int, prune(1, &err), 0));
+	cr_assert(eq(int, store_put(f.store, "gc/Thumbs.db", "x", 1, &err), 0));
+	cr_assert(eq(int, store_barrier(f.store, &err), 0));
+	must_collect(&r, 0);
+	must_collect(&r, 0);
+	cr_expect(gt(u64, r.deleted, 0));
+	cr_expect(eq(int, count(f.store, "gc/Thumbs.db"), 1));
 }
 
 Test(collect, what_cannot_be_read_stops_it)
