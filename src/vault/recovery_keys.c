@@ -98,7 +98,7 @@ static int check_signer(const struct vault *v, const struct keyring_root *root, 
 		return err_set(err, ERR_CORRUPT,
 			"the vault has no readable config: put its cf/ object back first");
 	if (is_officer(&v->domain, root->officer_pk))
-		return 0;
+		return vault_check_signer(v, root, err);
 	return err_set(err, ERR_AUTH,
 		"this recovery key leads to no officer of the vault: a key slot in ks/ is missing "
 		"or damaged");

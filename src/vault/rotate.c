@@ -102,6 +102,8 @@ int rotate_vault(struct vault *v, const struct keyring_root *root, struct keyrin
 	int rc = vault_check_writable(v, err);
 	if (rc == 0)
 		rc = check_stand_alone(v, root, err);
+	if (rc == 0) /* now: when the header is put it is too late */
+		rc = vault_check_signer(v, root, err);
 	if (rc == 0 && v->key.kv_epoch >= VAULT_MAX_EPOCHS)
 		rc = err_set(err, ERR_LIMIT, "a vault has at most %d key epochs", VAULT_MAX_EPOCHS);
 	if (rc == 0)

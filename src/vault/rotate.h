@@ -16,9 +16,9 @@ struct vault;
  * writer key made before is revoked and a new one stands; ${v} is at the new epoch then.
  * ${writer} is the new writer key.  Broken off at any point the vault is whole at the old epoch or
  * at the new one, and the call may be repeated.
- * Return 0, -ERR_UNSUPPORTED (the vault is written to through a controller), -ERR_CORRUPT (no
- * readable config, or a slot reads back different), -ERR_LIMIT (VAULT_MAX_EPOCHS), as
- * vault_check_writable() or as the store.
+ * Return 0, -ERR_AUTH (a recovery key that was retired), -ERR_UNSUPPORTED (the vault is written
+ * to through a controller), -ERR_CORRUPT (no readable config, or a slot reads back different),
+ * -ERR_LIMIT (VAULT_MAX_EPOCHS), as vault_check_writable() or as the store.
  */
 int rotate_vault(struct vault *v, const struct keyring_root *root, struct keyring_writer *writer,
 	struct err *err);

@@ -577,14 +577,15 @@ static int ensure_config(struct vault *v, const struct keyring_root *root, struc
 	return 0;
 }
 
-/* A config that nobody could read lists nothing, and is begun anew. */
-static bool is_retired(const struct domain *d, const uint8_t rk_pk[32])
+int vault_check_signer(const struct vault *v, const struct keyring_root *root, struct err *err)
 {
+	const struct domain *d = &v->domain;
 	for (size_t i = 0; i < d->recovery_count; i++) {
-		if (memcmp(d->recovery_pk[i], rk_pk, 32) == 0)
-			return false;
+		if (memcmp(d->recovery_pk[i], root->rk_pk, 32) == 0)
+			return 0;
 	}
-	return true;
+	err_set(err, ERR_AUTH, "this recovery key was retired: it changes nothing here");
+	return err_hint(err, "take one that 'holdfast key show' lists");
 }
 
 int vault_sign_config(struct vault *v, const struct keyring_root *root, struct err *err)
@@ -592,10 +593,8 @@ int vault_sign_config(struct vault *v, const struct keyring_root *root, struct e
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
 	char name[VAULT_NAME_BYTES];
 	int rc = vault_check_writable(v, err);
-	if (rc == 0 && is_retired(&v->domain, root->rk_pk)) {
-		err_set(err, ERR_AUTH, "this recovery key was retired: it changes nothing here");
-		rc = err_hint(err, "take one that 'holdfast key show' lists");
-	}
+	if (rc == 0)
+		rc = vault_check_signer(v, root, err);
 	if (rc != 0)
 		return rc;
 	v->domain.epoch++;

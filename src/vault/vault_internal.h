@@ -40,6 +40,10 @@ int vault_put_slot(struct store *store, const void *slot, size_t len, char name[
 /* The same, durably, and read back: -ERR_CORRUPT when other bytes come. */
 int vault_put_slot_checked(struct store *store, const uint8_t *slot, size_t len, struct err *err);
 
+/* May this recovery key change anything: does the config in memory list it?  Return 0 or -ERR_AUTH.
+ */
+int vault_check_signer(const struct vault *v, const struct keyring_root *root, struct err *err);
+
 /* Sign the config in memory as the next epoch, by the recovery key ${root}, and make it durable.
  * Return 0, -ERR_AUTH (the key was retired, or is no officer's), as vault_check_writable() or as
  * the store. */

@@ -68,6 +68,9 @@ expect 0 "what was before, it does" by_first restore "$(head -n 1 <<<"$ids")" --
 expect 12 "it signs nothing" by_first key recovery new --out "$SCRATCH/third" \
 	--new-passphrase-file "$SCRATCH/pass2"
 says "it signs nothing" "retired"
+expect 12 "it rotates nothing" by_first key rotate
+json 0 key-show "$HF" key show
+is "still the first epoch" 1 "$(field 'o["kv_epoch"]')"
 
 # rotated under a controller without agents: it is told, and follows
 export HOLDFAST_RECOVERY_FILE=$second HOLDFAST_PASSPHRASE_FILE=$SCRATCH/pass2
@@ -102,4 +105,6 @@ stop_process "$CONTROLLER" 0 "the controller"
 rm "$SCRATCH/controller/keys/controller.key"
 expect 0 "made again" "$HF" controller rekey --config "$CONF"
 start_controller
+stop_process "$AGENT_PID" 0 "the agent"
+stop_process "$CONTROLLER" 0 "the controller"
 finish

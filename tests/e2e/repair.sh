@@ -177,4 +177,13 @@ expect 0 "collection goes on" "$HF" gc --grace 0s
 expect 0 "verify after it" "$HF" verify --data
 json 0 repair/summary "$HF" repair
 is "nothing is left to do" 0 "$(field 'o["lost"] + o["damaged"] + o["records_taken"]')"
+
+# without any config nothing is backed up, and it is damage; a copy has it
+rm "$V"/cf/*
+expect 14 "verify without a config" "$HF" verify
+says "verify without a config" "no readable config"
+expect 14 "repair without a copy" "$HF" repair
+expect 14 "nor is a new one begun" "$HF" key drill new line9 --out "$SCRATCH/line9"
+expect 0 "repair from a copy" "$HF" repair --from "$SCRATCH/bare"
+expect 0 "verify with it" "$HF" verify
 finish

@@ -177,6 +177,11 @@ Test(recovery_keys, a_retired_one_opens_what_was_and_nothing_new_and_signs_nothi
 	cr_assert(eq(int, hpke_generate(third, pk, &err), 0));
 	cr_expect(eq(int, add(f.rk_sk, third, &err), -ERR_AUTH));
 	cr_expect(eq(int, add(second, third, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, open_by(f.rk_sk, &root, &v, &err), 0));
+	cr_expect(eq(int, rotate_vault(v, &root, &f.keys.writer, &err), -ERR_AUTH));
+	cr_expect(eq(u32, vault_sealed_key(v)->kv_epoch, 1));
+	vault_close(v);
+	v = NULL;
 	/* the next rotation makes no slot for it */
 	cr_assert(eq(int, open_by(second, &root, &v, &err), 0));
 	cr_assert(eq(int, rotate_vault(v, &root, &f.keys.writer, &err), 0), "%s", err.msg);
@@ -189,6 +194,13 @@ Test(recovery_keys, a_retired_one_opens_what_was_and_nothing_new_and_signs_nothi
 	backup();
 	cr_expect(differs(third, 2) == NULL, "%s", differs(third, 2));
 	cr_expect(differs(second, 0) == NULL, "%s", differs(second, 0));
+}
+
+static int find_link(void *arg, const char *name, uint64_t size)
+{
+	if (size == SLOT_HFKP_BYTES)
+		(void)snprintf(arg, STORE_MAX_NAME_BYTES, "%s", name);
+	return 0;
 }
 
 Test(recovery_keys, made_after_a_rotation_it_opens_every_epoch)
@@ -205,6 +217,11 @@ Test(recovery_keys, made_after_a_rotation_it_opens_every_epoch)
 	must_rewrap(f.rk_sk);
 	cr_expect(differs(second, 0) == NULL, "%s", differs(second, 0));
 	cr_expect(differs(second, 1) == NULL, "%s", differs(second, 1));
+	/* by slots of its own, too: not by the link to the epoch before alone */
+	char link[STORE_MAX_NAME_BYTES] = "";
+	cr_assert(eq(int, store_list(f.store, "ks/", find_link, link, &err), 0));
+	store_image_remove(f.store, link);
+	cr_expect(differs(second, 0) == NULL, "%s", differs(second, 0));
 }
 
 static int find_root_slot(void *arg, const char *name, uint64_t size)
