@@ -485,7 +485,7 @@ int dispatch_committed(
 		j.result.attempt = j.attempt;
 	}
 	say(j.result.snapshot, sizeof(j.result.snapshot), snapshot_hex);
-	if (j.state != JOB_WAITING)
+	if (j.state != JOB_WAITING && j.state != JOB_FAILED)
 		return catalog_job_set(d->o.db, &j, err);
 	/* the attempt was given up while its commit was under way: there is nothing left to try */
 	j.state = JOB_DONE;
