@@ -456,9 +456,10 @@ static int ensure_officer(struct rebuild *r, struct cli *cli, struct err *err)
 
 static int rebuild(struct cli *cli, struct rebuild *r, struct err *err)
 {
-	const struct gateway_vault vault = {
-		.keys = &r->files.keys, .open_store = open_conf_store, .arg = r
-	};
+	const struct gateway_vault vault = { .keys = &r->files.keys,
+		.open_store = open_conf_store,
+		.arg = r,
+		.location = r->conf->vault };
 	struct console *c = &cli->console;
 	size_t damaged = 0;
 	int64_t count = 0;

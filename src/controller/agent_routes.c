@@ -418,10 +418,13 @@ static void do_report(struct agent_routes *r, struct http_request *q, const stru
 	int rc = j == NULL ? err_set(&why, ERR_NOMEM, "out of memory")
 			   : agent_routes_vault_drill(r, a, job, j, &why);
 	if (rc == 0)
+		rc = agent_routes_vault_owed(r, q, a, &why);
+	if (rc == 0)
 		rc = drill_desk_report(r->o.desk, j, a, data, len, &whole, &why);
-	if (rc != 0)
-		(void)audit_add(r->o.db, a->name, http_request_peer(q)->address, "report.refused",
-			job, err_id(rc), why.msg, NULL); /* the refusal itself is what counts */
+	if (rc != 0 && rc != -ERR_UNREACHABLE)
+		(void)audit_add_some(&r->refusals, r->o.db, a->name, http_request_peer(q)->address,
+			"report.refused", job, err_id(rc), why.msg,
+			NULL); /* the refusal itself is what counts */
 	if (rc == 0)
 		rc = msg_vault_report_encode(whole.data, whole.len, &body, &why);
 	reply(q, rc, &why, &body);

@@ -118,6 +118,9 @@ int controller_files_load(
 		rc = make_dir(state, err);
 	if (rc == 0)
 		rc = make_dir(f.reports, err);
+	/* without a cache the index is read from the store each time */
+	if (rc == 0 && (join(f.cache, state, "cache", NULL) != 0 || make_dir(f.cache, NULL) != 0))
+		f.cache[0] = '\0';
 	if (rc != 0) {
 		controller_files_done(&f);
 		return rc;

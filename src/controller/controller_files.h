@@ -21,6 +21,7 @@ struct controller_files {
 	char *ca_pem, *ca_key_pem; /* owned */
 	uint8_t report_seed[32];
 	char reports[PATH_MAX]; /* directory */
+	char cache[PATH_MAX];   /* directory: of the vault's index; "" = none could be made */
 };
 
 /* Read controller.key, ca.key, ca.pem and report.key from ${keys}; make the directories below

@@ -27,8 +27,6 @@
 
 #define CERTIFICATE_S ((int64_t)30 * 24 * 3600)
 #define CERTIFICATE_BEFORE_S 3600 /* clocks differ */
-#define REFUSALS_A_MINUTE 60
-#define MINUTE_MS 60000
 
 static const char uri_prefix[] = "holdfast:agent:";
 
@@ -105,21 +103,9 @@ bool fleet_lists(const struct fleet *f, const struct catalog_agent *agent)
 void fleet_note_refusal(struct fleet *f, const char *who, const char *address, const char *action,
 	const char *object, const char *detail)
 {
-	int64_t now = fleet_now_ms();
-	char text[512];
-	(void)snprintf(text, sizeof(text), "%s", detail); /* cut as the record would be */
-	if (now - f->refusals_from_ms >= MINUTE_MS || now < f->refusals_from_ms) {
-		if (f->refusals > REFUSALS_A_MINUTE)
-			(void)snprintf(text, sizeof(text),
-				"%s; %lld more refusals before this one were not written", detail,
-				(long long)(f->refusals - REFUSALS_A_MINUTE));
-		f->refusals_from_ms = now;
-		f->refusals = 0;
-	}
-	if (++f->refusals > REFUSALS_A_MINUTE)
-		return;
 	/* it stays refused when the record cannot be written */
-	(void)audit_add(f->o.db, who, address, action, object, err_id(ERR_AUTH), text, NULL);
+	(void)audit_add_some(&f->refusals, f->o.db, who, address, action, object, err_id(ERR_AUTH),
+		detail, NULL);
 }
 
 /* ---- tokens -------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 #define CONTROLLER_FLEET_INTERNAL_H
 
 #include "base/buf.h"
+#include "controller/audit.h"
 #include "controller/fleet.h"
 #include "vault/domain.h"
 
@@ -14,11 +15,10 @@
 
 struct fleet {
 	struct fleet_opts o;
-	uint8_t ca_hash[32];      /* SHA-256 of the CA's public key */
-	struct buf config;        /* signed */
-	struct domain domain;     /* what it says */
-	int64_t refusals_from_ms; /* audit records of refusals: the minute that is counted, */
-	int64_t refusals;         /* and how many in it */
+	uint8_t ca_hash[32];  /* SHA-256 of the CA's public key */
+	struct buf config;    /* signed */
+	struct domain domain; /* what it says */
+	struct audit_some refusals;
 };
 
 int64_t fleet_now_ms(void);
