@@ -35,10 +35,16 @@ end_it() {
 	kill -KILL "$1"
 	wait "$1"
 }
+commits() { grep -c 'controller[.]commit job=' "$SCRATCH/controller.log"; }
+# shellcheck disable=SC2317 # until_true calls it
+has_commit() { [ "$(commits)" -gt "$before" ]; }
 for round in $(seq "$ROUNDS"); do
+	before=$(commits)
 	head -c $((RANDOM * 20)) /dev/urandom >"$S/$((round % 7)).new"
-	sleep "0.$((RANDOM % 10))" # at random, so that it hits anywhere: there is always a job
-	kill -HUP "$CONTROLLER"    # a reload at any time changes nothing
+	# every other time something was acknowledged since the last blow; then it hits anywhere
+	[ $((round % 2)) -eq 0 ] && until_true 10 has_commit
+	sleep "0.$((RANDOM % 10))"
+	kill -HUP "$CONTROLLER" # a reload at any time changes nothing
 	case $((RANDOM % 5)) in
 	0)
 		end_it "$CONTROLLER"
