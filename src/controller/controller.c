@@ -482,7 +482,9 @@ static int open_rooms(struct controller *c, struct err *err)
 		.vault = c->vault,
 		.on_commit = on_commit,
 		.on_refused = on_refused,
-		.arg = c };
+		.arg = c,
+		.max_sessions = CONTROLLER_CONF_RUNNING_MAX,
+		.max_grants = CONTROLLER_CONF_RUNNING_MAX };
 	const struct drill_desk_opts desk = { .db = c->db,
 		.name = c->conf->name,
 		.reports = c->files.reports,

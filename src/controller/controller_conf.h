@@ -22,6 +22,7 @@ enum controller_catch_up {
 };
 
 #define CONTROLLER_CONF_RETRIES_MAX 100
+#define CONTROLLER_CONF_RUNNING_MAX 64 /* of max_running: each may have a session or a grant */
 #define CONTROLLER_CONF_SCRUB_NS (INT64_C(30) * 86400 * 1000000000)
 
 struct controller_schedule {

@@ -35,7 +35,6 @@
  * (5) What comes back to the loop owns what it tells: its visitor's session may be closed by then.
  */
 
-#define GATEWAY_MAX_DEFAULT 16
 #define GATEWAY_TICK_MS 10000
 
 struct desk {
@@ -640,10 +639,6 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **out, struct er
 	if (g == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	g->o = *opts;
-	if (g->o.max_sessions == 0)
-		g->o.max_sessions = GATEWAY_MAX_DEFAULT;
-	if (g->o.max_grants == 0)
-		g->o.max_grants = GATEWAY_MAX_DEFAULT;
 	int rc = gateway_worker_home_new(opts->loop, &g->home, err);
 	if (rc == 0 && pthread_mutex_init(&g->lock, NULL) != 0)
 		rc = err_set(err, ERR_NOMEM, "out of memory");
