@@ -302,6 +302,15 @@ void agent_routes_wake(struct agent_routes *r, const uint8_t agent_id[16])
 	}
 }
 
+void agent_routes_drop(struct agent_routes *r, const uint8_t agent_id[16])
+{
+	for (struct poll *p = r->polls, *next; p != NULL; p = next) {
+		next = p->next;
+		if (memcmp(p->agent_id, agent_id, 16) == 0)
+			poll_end(r, p);
+	}
+}
+
 /* End what waited long enough, and come again for the next. */
 static void on_polls(void *arg)
 {
@@ -333,11 +342,7 @@ static void do_work(struct agent_routes *r, struct http_request *q, struct catal
 		agent_routes_refuse(q, &why);
 		return;
 	}
-	for (struct poll *p = r->polls, *next; p != NULL; p = next) { /* invariant 3 */
-		next = p->next;
-		if (memcmp(p->agent_id, a->id, 16) == 0)
-			poll_end(r, p);
-	}
+	agent_routes_drop(r, a->id); /* invariant 3 */
 	if (offer(r, q, a->id))
 		return;
 	struct poll *p = calloc(1, sizeof(*p));

@@ -758,7 +758,8 @@ int controller_people_port(const struct controller *c)
 void controller_drop_agent(struct controller *c, const uint8_t agent_id[16])
 {
 	struct err why = ERR_INIT;
+	agent_routes_drop(c->routes, agent_id);
 	gateway_end_agent(c->gateway, agent_id);
-	if (dispatch_hello(c->dispatch, agent_id, &why) != 0)
+	if (dispatch_drop(c->dispatch, agent_id, &why) != 0)
 		log_error("controller.drop", "%s", why.msg);
 }

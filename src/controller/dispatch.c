@@ -559,6 +559,22 @@ int dispatch_hello(struct dispatch *d, const uint8_t agent_id[16], struct err *e
 	return rc;
 }
 
+int dispatch_drop(struct dispatch *d, const uint8_t agent_id[16], struct err *err)
+{
+	CLEANUP(jobs_done) struct jobs l = { NULL, 0, 0 };
+	int rc = jobs_read(d, 1u << JOB_WAITING | 1u << JOB_RUNNING, agent_id, &l, err);
+	for (size_t i = 0; rc == 0 && i < l.count; i++) {
+		struct catalog_job *j = &l.at[i];
+		if (j->state == JOB_WAITING) {
+			rc = dispatch_cancel(d, j->id, "the revocation of its agent", err);
+			continue;
+		}
+		j->retries = j->retries < 0 ? j->retries : 0;
+		rc = lose(d, j, "its agent was revoked", err);
+	}
+	return rc;
+}
+
 int dispatch_cancel(struct dispatch *d, const char *job, const char *who, struct err *err)
 {
 	struct catalog_job j;

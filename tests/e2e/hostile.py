@@ -439,7 +439,9 @@ def revoked(b):
                                         BYTES)),
             ("its token again", PEOPLE.ask("POST", "/v1/enrol", b.sent))):
         is_refused("revoked: " + name, got, 403, "auth")
-
+    job = PEOPLE.ask("GET", "/api/v1/jobs/" + order["job"])[1]
+    claim("its job is over, and says why", (job["state"], job["reason"]) == (
+        "failed", "its agent was revoked"), job)
 
     # told after the head: the body, which takes memory, is not waited for
     s = b.socket()

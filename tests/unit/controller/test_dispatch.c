@@ -422,6 +422,19 @@ Test(dispatch, a_job_is_canceled_at_once_or_at_its_next_progress)
 	cr_expect(eq(int, result(&a, 1, ERR_INTERRUPTED), -ERR_INTERRUPTED));
 }
 
+Test(dispatch, a_revoked_agent_has_no_jobs_left)
+{
+	struct catalog_job running = order("a"); /* with a try left */
+	runs(&running, 1);
+	struct catalog_job waiting = order("b"), others = backup_of(other, "a");
+	cr_assert(eq(int, dispatch_order(d, &others, &err), 0));
+	cr_expect(eq(int, dispatch_drop(d, agent, &err), 0), "%s", err.msg);
+	is_in(&running, JOB_FAILED, "its agent was revoked");
+	is_in(&waiting, JOB_CANCELED, "canceled by the revocation of its agent");
+	has_none(agent);
+	runs(&others, 1);
+}
+
 Test(dispatch, committed_and_then_lost_is_done)
 {
 	struct catalog_job j = order("s");
