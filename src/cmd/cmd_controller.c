@@ -502,6 +502,8 @@ static int run_rebuild(struct cli *cli, struct err *err)
 	if (rc == 0)
 		rc = controller_files_load(r.conf->keys, r.conf->state, &r.files, err);
 	if (rc == 0)
+		rc = controller_files_make_dirs(&r.files, r.conf->state, err);
+	if (rc == 0)
 		rc = rebuild(cli, &r, err);
 	db_close(r.db);
 	controller_files_done(&r.files);

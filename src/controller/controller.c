@@ -622,11 +622,14 @@ static int start(struct controller *c, struct err *err)
 	c->vault = (struct gateway_vault){ .keys = &c->files.keys,
 		.open_store = open_store,
 		.arg = c,
-		.location = c->first->vault,
-		.cache = c->files.cache[0] == '\0' ? NULL : c->files.cache };
+		.location = c->first->vault };
 	int rc = loop_new(&c->loop, err);
 	if (rc == 0)
 		rc = open_catalog(c, err);
+	if (rc == 0) /* not before: a mount that is not there stays an empty directory */
+		rc = controller_files_make_dirs(&c->files, c->first->state, err);
+	if (rc == 0 && c->files.cache[0] != '\0')
+		c->vault.cache = c->files.cache;
 	if (rc == 0)
 		rc = open_fleet(c, err);
 	if (rc == 0)

@@ -101,6 +101,13 @@ for verb in "controller run" "catalog rebuild"; do
 done
 rmdir "$V"
 mv "$V.away" "$V"
+mv "$C/state" "$C/state.away"
+mkdir "$C/state"
+expect 10 "an empty mount point of the state" timeout 20 "$HF" controller run --config "$CONF"
+says "an empty mount point of the state" "there is no catalog $C/state/catalog.db"
+is "nothing is made in it" "" "$(ls -A "$C/state")"
+rmdir "$C/state"
+mv "$C/state.away" "$C/state"
 
 # ---- a reload: what it changes, what counts from the next start on, what is no good
 reload() { # TEXT in the log
