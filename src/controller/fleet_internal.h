@@ -33,6 +33,9 @@ void fleet_note_refusal(struct fleet *f, const char *who, const char *address, c
 int fleet_keep_agent(struct fleet *f, const struct catalog_agent *a, const char *who,
 	const char *action, const char *detail, struct err *err);
 
+/* Whether the agent was given a certificate within the last minute. */
+bool fleet_is_given_again(const struct catalog_agent *a);
+
 /* Append a certificate of the agent for the key of ${csr}; *${until_s}: the end of its time. */
 int fleet_issue(const struct fleet *f, const struct catalog_agent *a, const char *csr,
 	struct buf *pem, int64_t *until_s, struct err *err);
