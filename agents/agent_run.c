@@ -233,21 +233,36 @@ static int say_hello(struct agent *a, struct err *err)
 	return 0;
 }
 
+/* Whatever keeps a controller from renewing it: the certificate is good for another half of its
+ * life, and so are backups.  Only who is not let in, or reached, begins anew. */
+static int renew(struct agent *a, struct err *err)
+{
+	struct err why = ERR_INIT;
+	const int64_t now = env_mono_ns();
+	if (now <= a->renew_ns)
+		return 0;
+	int rc = agent_link_renew(a->link, env_now_ns() / 1000000000, &why);
+	if (rc == -ERR_UNREACHABLE || rc == -ERR_INTERRUPTED || rc == -ERR_AUTH) {
+		*err = why;
+		return rc;
+	}
+	a->renew_ns = now + RENEW_NS;
+	if (rc == 1)
+		log_info("agent_run.renew", "the certificate is renewed");
+	else if (rc < 0)
+		log_warn("agent_run.renew", "the certificate was not renewed: %s, continuing",
+			why.msg);
+	return 0;
+}
+
 static int step(struct agent *a, struct err *err)
 {
 	struct msg_order order;
-	int64_t now = env_mono_ns();
 	int64_t wait = a->poll_ms;
 	if (!a->has_hello)
 		return say_hello(a, err);
-	if (now > a->renew_ns) {
-		int rc = agent_link_renew(a->link, env_now_ns() / 1000000000, err);
-		if (rc < 0)
-			return rc;
-		a->renew_ns = now + RENEW_NS;
-		if (rc == 1)
-			log_info("agent_run.renew", "the certificate is renewed");
-	}
+	if (renew(a, err) != 0)
+		return -err->code;
 	if (a->watchdog_ms > 0 && wait > a->watchdog_ms)
 		wait = a->watchdog_ms;
 	int rc = agent_link_poll(a->link, wait, &order, err);

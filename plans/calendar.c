@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -202,9 +203,15 @@ const char *calendar_format(const struct calendar *c, int64_t at_ms, char out[CA
 	int of_day = (int)(local - days * ZONE_RULES_DAY_S);
 	int minutes = (int)(offset < 0 ? -offset : offset) / 60, month, day;
 	zone_rules_date(days, &year, &month, &day);
-	(void)snprintf(out, CALENDAR_TEXT_BYTES, "%04lld-%02d-%02d %02d:%02d:%02d %c%02d:%02d %s",
-		(long long)year, month, day, of_day / 3600, of_day / 60 % 60, of_day % 60,
-		offset < 0 ? '-' : '+', minutes / 60, minutes % 60, abbreviation);
+	char far[8] = "";
+	const bool is_utc = strcmp(abbreviation, "UTC") == 0;
+	const bool is_number = abbreviation[0] == '+' || abbreviation[0] == '-'; /* "+03" */
+	if (!is_utc)
+		(void)snprintf(far, sizeof(far), "%c%02d:%02d", offset < 0 ? '-' : '+',
+			minutes / 60 % 100, minutes % 60); /* fits */
+	(void)snprintf(out, CALENDAR_TEXT_BYTES, "%04lld-%02d-%02d %02d:%02d:%02d %s%s%s",
+		(long long)year, month, day, of_day / 3600, of_day / 60 % 60, of_day % 60, far,
+		is_utc || is_number ? "" : " ", is_number ? "" : abbreviation);
 	return out;
 }
 

@@ -37,7 +37,8 @@ int64_t calendar_last(const struct calendar *c, int64_t after_ms, int64_t until_
 /* The zone's name; borrowed until free. */
 const char *calendar_zone(const struct calendar *c);
 #define CALENDAR_TEXT_BYTES 64
-/* ${at_ms} in the calendar's zone: "2026-11-26 06:00:00 +01:00 CET". */
+/* ${at_ms} in the calendar's zone: "2026-11-26 06:00:00 +01:00 CET"; what an abbreviation would say
+ * twice is said once: "05:00:00 UTC", "08:00:00 +03:00". */
 const char *calendar_format(const struct calendar *c, int64_t at_ms, char out[CALENDAR_TEXT_BYTES]);
 /* The expression in its full form, as systemd-analyze calendar would show it ("Normalized form").
  */

@@ -20,9 +20,14 @@ static const struct {
 
 static const size_t table_count = sizeof(table) / sizeof(table[0]);
 
+/* What was set on this thread for nobody (NULL): a hint that follows returns it all the same. */
+static _Thread_local int untold = ERR_FAILED;
+
 static int put(struct err *err, enum err_code code, const char *fmt, va_list ap)
 {
-	if (err != NULL) {
+	if (err == NULL) {
+		untold = (int)code;
+	} else {
 		err->code = (int)code;
 		err->hint[0] = '\0';
 		(void)vsnprintf(err->msg, sizeof(err->msg), fmt, ap); /* cut, never overrun */
@@ -88,7 +93,9 @@ int(err_wrap)(struct err *err, const char *fmt, ...)
 
 int(err_hint)(struct err *err, const char *fmt, ...)
 {
-	if (err == NULL || err->code == 0)
+	if (err == NULL)
+		return -untold;
+	if (err->code == 0)
 		return -ERR_FAILED;
 	va_list ap;
 	va_start(ap, fmt);

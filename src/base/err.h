@@ -1,7 +1,8 @@
 /*
  * err: one error value, filled where the fault is found and told where the user is.
  * Knows: the error table (err.def) with stable ids, exit statuses and retry classes.
- * Hides: nothing.  No allocation, so that out of memory can be told too.  Thread-safe: no state.
+ * Hides: the last code set for nobody, of each thread.  No allocation, so that out of memory can be
+ * told too.  Thread-safe.
  */
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
@@ -70,7 +71,8 @@ int(err_wrap)(struct err *err, const char *fmt, ...) __attribute__((format(print
 
 /**
  * err_hint(err, fmt, ...):
- * Set what the user can do about it.  Return -err->code (as err_wrap()).
+ * Set what the user can do about it, right after the error was set.  Return -err->code, or
+ * -ERR_FAILED when that is empty; with NULL the code that this thread set last with NULL.
  */
 int(err_hint)(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -8,6 +8,8 @@
 #include "base/human.h"
 #include "cmd/remote.h"
 
+#define TTL_MIN_NS 1000000 /* what is less would be sent as 0, which is no end */
+
 /* ---- token ---- */
 
 static int run_token(struct cli *cli, struct err *err)
@@ -18,7 +20,7 @@ static int run_token(struct cli *cli, struct err *err)
 	const char *role = cli_text(cli, "role"), *ttl = cli_text(cli, "ttl");
 	if (role == NULL)
 		return err_set(err, ERR_USAGE, "--role capture or --role sandbox is needed");
-	if (ttl != NULL && human_parse_duration(ttl, &ttl_ns) != 0)
+	if (ttl != NULL && (human_parse_duration(ttl, &ttl_ns) != 0 || ttl_ns < TTL_MIN_NS))
 		return err_set(err, ERR_USAGE, "'%s' is no duration such as 15m", ttl);
 	int rc = remote_open(cli, &r, err);
 	if (rc == 0) {

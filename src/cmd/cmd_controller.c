@@ -513,9 +513,10 @@ static int ensure_officer(struct rebuild *r, struct cli *cli, struct err *err)
 
 static int rebuild(struct cli *cli, struct rebuild *r, struct err *err)
 {
-	const struct gateway_vault vault = {
-		.keys = &r->files.keys, .open_store = open_conf_store, .arg = r
-	};
+	const struct gateway_vault vault = { .keys = &r->files.keys,
+		.open_store = open_conf_store,
+		.arg = r,
+		.location = r->conf->vault };
 	struct console *c = &cli->console;
 	size_t damaged = 0;
 	int64_t count = 0;
@@ -557,6 +558,8 @@ static int run_rebuild(struct cli *cli, struct err *err)
 	}
 	if (rc == 0)
 		rc = controller_files_load(r.conf->keys, r.conf->state, &r.files, err);
+	if (rc == 0)
+		rc = controller_files_make_dirs(&r.files, r.conf->state, err);
 	if (rc == 0)
 		rc = rebuild(cli, &r, err);
 	db_close(r.db);

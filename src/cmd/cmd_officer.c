@@ -165,9 +165,9 @@ struct signing {
 	uint8_t officer_seed[32], officer_pk[32], ca_hash[32];
 	struct buf config; /* as the controller has it */
 	struct domain next;
-	struct buf body;                               /* next, signed */
-	struct officer_seen seen_now, seen_next, lost; /* lost: came too late; epoch 0 = none */
-	const char *key_path;                          /* borrowed */
+	struct buf body; /* next, signed */
+	struct officer_seen seen_now, seen_next;
+	const char *key_path; /* borrowed */
 	char print[MSG_FINGERPRINT_BYTES], confirmed[MSG_FINGERPRINT_BYTES];
 	bool is_struck;
 };
@@ -229,8 +229,6 @@ static int make_next(struct signing *x, enum fleet_change change, struct err *er
 	CLEANUP(domain_done) struct domain now = { .agents = NULL };
 	struct err why = ERR_INIT;
 	int rc = read_now(x, &now, err);
-	if (rc == 0 && x->lost.epoch != 0)
-		rc = officer_seen_give_way(x->key_path, now.domain_id, &x->lost, &x->seen_now, err);
 	if (rc != 0)
 		return rc;
 	int made = fleet_next_config(
@@ -331,8 +329,8 @@ static int hand_in(struct remote *r, const struct change *c, struct signing *x, 
 	if (rc != 0)
 		return rc;
 	rc = post_config(r, path, &x->body, answer, err);
-	if (rc == -ERR_BUSY)
-		x->lost = x->seen_next;
+	if (rc == 0) /* else the next look finds out what became of it */
+		(void)officer_seen_keep(x->key_path, x->next.domain_id, &x->seen_next, NULL, NULL);
 	return rc;
 }
 
@@ -342,7 +340,6 @@ static int change(struct cli *cli, struct remote *r, const struct change *c, str
 	json_t **answer, struct err *err)
 {
 	int rc = -ERR_BUSY;
-	memset(&x->lost, 0, sizeof(x->lost));
 	for (int i = 0; rc == -ERR_BUSY; i++) {
 		rc = fetch(r, c, x, err);
 		if (rc == 0 && i == OFFICER_TRIES) {

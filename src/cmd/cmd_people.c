@@ -9,6 +9,8 @@
 #include "cmd/remote.h"
 #include "crypto/secret.h"
 
+#define TTL_MIN_NS 1000000 /* what is less would be sent as 0, which is no end */
+
 /*
  * INVARIANTS
  * (1) A token's text goes to a 0600 file or, when none is named, to standard output; never to a
@@ -43,7 +45,7 @@ static int run_new(struct cli *cli, struct err *err)
 	if (role == NULL)
 		return err_set(err, ERR_USAGE,
 			"--role is needed: viewer, auditor, operator, approver or officer");
-	if (ttl != NULL && human_parse_duration(ttl, &ttl_ns) != 0)
+	if (ttl != NULL && (human_parse_duration(ttl, &ttl_ns) != 0 || ttl_ns < TTL_MIN_NS))
 		return err_set(err, ERR_USAGE, "'%s' is no duration such as 90d", ttl);
 	int rc = remote_open(cli, &r, err);
 	if (rc == 0)

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -14,6 +15,7 @@
 #include "cmd/cmd_job.h"
 #include "cmd/drill_show.h"
 #include "cmd/paths.h"
+#include "cmd/plan_sources.h"
 #include "cmd/remote.h"
 #include "cmd/report_shelf.h"
 #include "codec/text.h"
@@ -22,6 +24,7 @@
 #include "restore/report.h"
 #include "restore/report_check.h"
 #include "restore/report_json.h"
+#include "vault/snapshot.h"
 
 /*
  * INVARIANTS
@@ -56,12 +59,81 @@ static int check_usage(const struct cli *cli, struct err *err)
 	return 0;
 }
 
-/* Read the plan's bytes, and tell here what is wrong with it. */
-static int read_plan(const char *path, struct buf *out, struct err *err)
+/* What a controller knows of snapshots, as far as plan_sources_check() asks. */
+struct known {
+	struct snapshot_list list; /* its texts lie in answers */
+	json_t *answers;           /* an array that owns them */
+};
+
+static void known_done(struct known *k)
+{
+	free(k->list.at);
+	json_decref(k->answers);
+}
+
+/* Add what the controller lists for ${query}. */
+static int ask_known(struct remote *r, const char *query, struct known *k, struct err *err)
+{
+	char path[160];
+	json_t *answer = NULL, *s;
+	size_t i;
+	if (snprintf(path, sizeof(path), "snapshots?limit=1000%s", query) >= (int)sizeof(path))
+		return 0; /* no name of a source: that is told as unknown */
+	int rc = remote_get(r, path, &answer, err);
+	if (rc != 0)
+		return rc;
+	const json_t *rows = json_object_get(answer, "snapshots");
+	struct snapshot *grown =
+		reallocarray(k->list.at, k->list.count + json_array_size(rows) + 1, sizeof(*grown));
+	if (grown == NULL || json_array_append_new(k->answers, answer) != 0) {
+		k->list.at = grown != NULL ? grown : k->list.at;
+		return err_set(err, ERR_NOMEM, "out of memory");
+	}
+	k->list.at = grown;
+	json_array_foreach(rows, i, s)
+	{
+		struct snapshot *at = &k->list.at[k->list.count++];
+		memset(at, 0, sizeof(*at));
+		/* the texts of a label are not const in its type, and only read */
+		at->label.source = (char *)(uintptr_t)remote_text(s, "source");
+		at->label.host = (char *)(uintptr_t)remote_text(s, "host");
+		if (text_unhex(remote_text(s, "agent_id"), 16, at->record.agent_id) != 0)
+			return err_set(err, ERR_CORRUPT, "the controller's answer has a bad id");
+	}
+	return 0;
+}
+
+/* The plan's sources that the controller has no snapshot of, beside what lint said. */
+static int check_sources(
+	struct remote *r, const struct plan *plan, struct conf_problems *problems, struct err *err)
+{
+	CLEANUP(known_done) struct known k = { .answers = json_array() };
+	int rc = ask_known(r, "", &k, err); /* the newest: for names that may be meant */
+	for (size_t i = 0; rc == 0 && i < plan->system_count; i++) {
+		const char *source = plan->systems[i].source;
+		const char *slash = source == NULL ? NULL : strchr(source, '/');
+		const char *name = slash == NULL ? source : slash + 1;
+		char query[128];
+		if (name == NULL || remote_check_word(name, NULL) != 0)
+			continue;
+		(void)snprintf(query, sizeof(query), "&source=%s", name); /* cut: unknown */
+		rc = ask_known(r, query, &k, err);
+	}
+	if (rc == 0)
+		plan_sources_check(plan, &k.list, problems);
+	return rc;
+}
+
+/* Read the plan's bytes, and tell here what is wrong with it, all of it at once. */
+static int read_plan(struct remote *r, const char *path, struct buf *out, struct err *err)
 {
 	struct conf_problems problems = CONF_PROBLEMS_INIT;
 	struct plan *plan = NULL;
-	int rc = plan_load(path, &plan, &problems, err);
+	int rc = plan_draft_load(path, &plan, &problems, err);
+	if (rc == 0)
+		rc = check_sources(r, plan, &problems, err);
+	if (rc == 0)
+		rc = conf_problems_verdict(&problems, "plan", err);
 	if (problems.errors > 0)
 		conf_problems_print(&problems, stderr);
 	conf_problems_done(&problems);
@@ -78,7 +150,7 @@ static int order(struct cli *cli, struct remote *r, json_t **job, struct err *er
 	CLEANUP(buf_done) struct buf text = BUF_INIT(2 * FAR_PLAN_MAX);
 	const char *path = cli_text(cli, "plan");
 	const char *slash = strrchr(path, '/');
-	int rc = read_plan(path, &plan, err);
+	int rc = read_plan(r, path, &plan, err);
 	if (rc == 0)
 		rc = text_base64(plan.data, plan.len, &text, err);
 	const char *base64 = rc == 0 ? buf_cstr(&text) : NULL;

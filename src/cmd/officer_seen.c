@@ -18,17 +18,20 @@
 #include "codec/text.h"
 
 /*
- * The file: a line "holdfast-officer-seen 1", then one line a domain: its id, epoch, hash.
+ * The file: a line "holdfast-officer-seen 1", then one line a domain: its id, epoch, hash, and
+ * "sent" when the controller's answer is not known.
  *
  * INVARIANTS
  * (1) The file is replaced whole; the lock is that of the key file itself, held by who calls.
- * (2) A remembered epoch never goes down, and of one epoch one config is signed here, unless
- *     another host's of that epoch was taken by the controller: what is remembered is what counts.
+ * (2) A remembered epoch never goes down, and of one epoch one config is signed here.  One whose
+ *     answer never came gives way to another of its epoch, which the same key signed elsewhere and
+ *     the controller took: what is remembered then is what counts.
  */
 
 #define SUFFIX ".seen"
 #define TITLE "holdfast-officer-seen 1\n"
-#define LINE_BYTES 112 /* 32 + 10 + 64 digits, blanks, newline */
+#define SENT " sent"
+#define LINE_BYTES 117 /* 32 + 10 + 64 digits, blanks, SENT, newline */
 #define FILE_MAX_BYTES ((size_t)OFFICER_SEEN_MAX * LINE_BYTES + sizeof(TITLE))
 
 static int find_path(const char *key_path, char out[PATH_MAX], struct err *err)
@@ -52,6 +55,8 @@ static int parse_line(const char *line, uint8_t domain_id[16], struct officer_se
 	int end = 0;
 	if (sscanf(line, "%32s %" SCNu32 " %64s%n", id, &out->epoch, hash, &end) != 3)
 		return -1;
+	out->is_sent = strncmp(line + end, SENT, strlen(SENT)) == 0;
+	end += out->is_sent ? (int)strlen(SENT) : 0;
 	if (line[end] != '\n' || strlen(id) != 32 || strlen(hash) != 64)
 		return -1;
 	return text_unhex(id, 16, domain_id) != 0 ? -1 : text_unhex(hash, 32, out->hash);
@@ -99,7 +104,8 @@ static int judge(const struct officer_seen *known, const struct officer_seen *no
 	const struct officer_seen *next, const char *path, struct err *err)
 {
 	if (now->epoch > known->epoch || is_same(known, now) ||
-		(next != NULL && is_same(known, next)))
+		(next != NULL && is_same(known, next)) ||
+		(now->epoch == known->epoch && known->is_sent))
 		return 0;
 	if (now->epoch == known->epoch)
 		(void)err_set(err, ERR_ROLLBACK,
@@ -155,7 +161,8 @@ static int write_down(const char *path, const uint8_t domain_id[16],
 	char hash[65];
 	text_hex(domain_id, 16, id);
 	text_hex(newest->hash, 32, hash);
-	int rc = buf_addf(&text, err, TITLE "%s %" PRIu32 " %s\n", id, newest->epoch, hash);
+	int rc = buf_addf(&text, err, TITLE "%s %" PRIu32 " %s%s\n", id, newest->epoch, hash,
+		newest->is_sent ? SENT : "");
 	if (rc == 0 && others->len > 0)
 		rc = buf_add(&text, others->data, others->len, err);
 	return rc != 0 ? rc : atomic_file_write(AT_FDCWD, path, 0600, text.data, text.len, err);
@@ -165,7 +172,7 @@ int officer_seen_keep(const char *key_path, const uint8_t domain_id[16],
 	const struct officer_seen *now, const struct officer_seen *next, struct err *err)
 {
 	CLEANUP(buf_done) struct buf others = BUF_INIT(FILE_MAX_BYTES);
-	const struct officer_seen *newest = next != NULL ? next : now;
+	struct officer_seen newest = next != NULL ? *next : *now;
 	struct officer_seen known = { .epoch = 0 };
 	char path[PATH_MAX];
 	int rc = find_path(key_path, path, err);
@@ -179,19 +186,8 @@ int officer_seen_keep(const char *key_path, const uint8_t domain_id[16],
 			known.epoch, now->epoch);
 		return err_hint(err, "repeat the change: it is signed upon the newest config then");
 	}
-	return is_same(&known, newest) ? 0 : write_down(path, domain_id, newest, &others, err);
-}
-
-int officer_seen_give_way(const char *key_path, const uint8_t domain_id[16],
-	const struct officer_seen *lost, const struct officer_seen *now, struct err *err)
-{
-	CLEANUP(buf_done) struct buf others = BUF_INIT(FILE_MAX_BYTES);
-	struct officer_seen known = { .epoch = 0 };
-	char path[PATH_MAX];
-	int rc = find_path(key_path, path, err);
-	if (rc == 0)
-		rc = load(path, domain_id, &known, &others, err);
-	if (rc != 0 || !is_same(&known, lost) || now->epoch != lost->epoch)
-		return rc;
-	return is_same(lost, now) ? 0 : write_down(path, domain_id, now, &others, err);
+	newest.is_sent = next != NULL;
+	if (is_same(&known, &newest) && known.is_sent == newest.is_sent)
+		return 0;
+	return write_down(path, domain_id, &newest, &others, err);
 }

@@ -8,6 +8,7 @@
 #ifndef CMD_OFFICER_SEEN_H
 #define CMD_OFFICER_SEEN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct err;
@@ -17,6 +18,7 @@ struct err;
 struct officer_seen {
 	uint32_t epoch;
 	uint8_t hash[32]; /* SHA-256 of the signed config */
+	bool is_sent;     /* signed here; that the controller took it is not known */
 };
 
 /* Wait until nobody else here holds the lock; closing *${out} gives it back.  Return 0,
@@ -26,7 +28,9 @@ int officer_seen_lock(const char *key_path, int *out, struct err *err);
 /**
  * officer_seen_check(key_path, domain_id, now, next, err):
  * Whether the config ${now} may be believed and ${next} (NULL = none) be signed on top of it:
- * nothing newer than ${now} is remembered, nor another one of its epoch; or what is remembered is
+ * nothing newer than ${now} is remembered, nor another one of its epoch (but one that was only
+ * sent: the controller took that of another host, where the same key signed it); or what is
+ * remembered is
  * ${next}, byte for byte: its answer was lost.  Nothing remembered is fine.
  * Return 0, -ERR_ROLLBACK, -ERR_CORRUPT (the memory is damaged), -ERR_AUTH (others may read it) or
  * -ERR_IO.
@@ -34,20 +38,11 @@ int officer_seen_lock(const char *key_path, int *out, struct err *err);
 int officer_seen_check(const char *key_path, const uint8_t domain_id[16],
 	const struct officer_seen *now, const struct officer_seen *next, struct err *err);
 
-/* Remember ${next}, or ${now} when that is NULL; 0 when that is durable.  Before a signed config
- * goes out, and after officer_seen_check() was 0.  Return as that; but -ERR_BUSY when it would be
- * -ERR_ROLLBACK: another process here signed since the check. */
+/* Remember ${next} as sent, or ${now} when that is NULL; 0 when that is durable.  Before a signed
+ * config goes out, and after officer_seen_check() was 0; with ${next} as ${now} when the controller
+ * took it.  Return as officer_seen_check(); but -ERR_BUSY when it would be -ERR_ROLLBACK: another
+ * process here signed since the check. */
 int officer_seen_keep(const char *key_path, const uint8_t domain_id[16],
 	const struct officer_seen *now, const struct officer_seen *next, struct err *err);
-
-/**
- * officer_seen_give_way(key_path, domain_id, lost, now, err):
- * The controller refused ${lost}, which was signed here, because another change came first, and
- * shows ${now}, signed with the same officer's key on another host: if ${lost} is what is
- * remembered and ${now} is another config of its epoch, remember ${now} in its place.
- * Return 0 (also: nothing to do) or as officer_seen_keep().
- */
-int officer_seen_give_way(const char *key_path, const uint8_t domain_id[16],
-	const struct officer_seen *lost, const struct officer_seen *now, struct err *err);
 
 #endif

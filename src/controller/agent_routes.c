@@ -302,6 +302,15 @@ void agent_routes_wake(struct agent_routes *r, const uint8_t agent_id[16])
 	}
 }
 
+void agent_routes_drop(struct agent_routes *r, const uint8_t agent_id[16])
+{
+	for (struct poll *p = r->polls, *next; p != NULL; p = next) {
+		next = p->next;
+		if (memcmp(p->agent_id, agent_id, 16) == 0)
+			poll_end(r, p);
+	}
+}
+
 /* End what waited long enough, and come again for the next. */
 static void on_polls(void *arg)
 {
@@ -333,11 +342,7 @@ static void do_work(struct agent_routes *r, struct http_request *q, struct catal
 		agent_routes_refuse(q, &why);
 		return;
 	}
-	for (struct poll *p = r->polls, *next; p != NULL; p = next) { /* invariant 3 */
-		next = p->next;
-		if (memcmp(p->agent_id, a->id, 16) == 0)
-			poll_end(r, p);
-	}
+	agent_routes_drop(r, a->id); /* invariant 3 */
 	if (offer(r, q, a->id))
 		return;
 	struct poll *p = calloc(1, sizeof(*p));
@@ -418,10 +423,13 @@ static void do_report(struct agent_routes *r, struct http_request *q, const stru
 	int rc = j == NULL ? err_set(&why, ERR_NOMEM, "out of memory")
 			   : agent_routes_vault_drill(r, a, job, j, &why);
 	if (rc == 0)
+		rc = agent_routes_vault_owed(r, q, a, &why);
+	if (rc == 0)
 		rc = drill_desk_report(r->o.desk, j, a, data, len, &whole, &why);
-	if (rc != 0)
-		(void)audit_add(r->o.db, a->name, http_request_peer(q)->address, "report.refused",
-			job, err_id(rc), why.msg, NULL); /* the refusal itself is what counts */
+	if (rc != 0 && rc != -ERR_UNREACHABLE)
+		(void)audit_add_some(&r->refusals, r->o.db, a->name, http_request_peer(q)->address,
+			"report.refused", job, err_id(rc), why.msg,
+			NULL); /* the refusal itself is what counts */
 	if (rc == 0)
 		rc = msg_vault_report_encode(whole.data, whole.len, &body, &why);
 	reply(q, rc, &why, &body);

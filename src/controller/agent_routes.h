@@ -46,6 +46,8 @@ bool agent_routes_enrol(struct agent_routes *r, struct http_request *q);
 
 /* There may be work for this agent: look again for its waiting poll. */
 void agent_routes_wake(struct agent_routes *r, const uint8_t agent_id[16]);
+/* An agent was revoked: its waiting poll ends without an order. */
+void agent_routes_drop(struct agent_routes *r, const uint8_t agent_id[16]);
 /* End polls whose agent is gone, keep leases of requests in work; return when to come again. */
 int64_t agent_routes_tick(struct agent_routes *r, int64_t now_ms);
 

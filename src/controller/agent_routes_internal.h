@@ -5,6 +5,7 @@
 #define CONTROLLER_AGENT_ROUTES_INTERNAL_H
 
 #include "controller/agent_routes.h"
+#include "controller/audit.h"
 #include "controller/catalog_agent.h"
 #include "controller/catalog_job.h"
 #include "msg/msg_work.h"
@@ -26,6 +27,7 @@ struct call {
 	char job[MSG_ID_HEX];
 	int64_t attempt;
 	const char *type; /* of the answer; NULL = 204 */
+	bool is_large;    /* up to MSG_MAX_BODY of it */
 };
 
 struct agent_routes {
@@ -33,6 +35,7 @@ struct agent_routes {
 	struct poll *polls;
 	struct loop_timer *timer; /* set for the first poll to end */
 	struct call *calls;
+	struct audit_some refusals;
 };
 
 /* Answer with ${why}. */
@@ -46,6 +49,10 @@ void agent_routes_empty(struct http_request *q, int rc, const struct err *why);
  * since, and runs none.  Return as dispatch_touch(). */
 int agent_routes_vault_drill(struct agent_routes *r, const struct catalog_agent *a, const char *job,
 	struct catalog_job *j, struct err *err);
+
+/* Whether the agent may ask for another large answer.  Return 0 or -ERR_UNREACHABLE (503). */
+int agent_routes_vault_owed(const struct agent_routes *r, const struct http_request *q,
+	const struct catalog_agent *a, struct err *err);
 
 /* POST /v1/sessions, what follows /v1/sessions/S, and /v1/grants/JOB. */
 void agent_routes_vault_begin(

@@ -19,9 +19,12 @@
  * INVARIANTS
  * (1) A request that was handed to the gateway is a struct call in r->calls until it is answered.
  * (2) Nothing of a session is done for an attempt that is not the newest.
+ * (3) Of large answers an agent has two at most on their way, so that one who asks on many
+ *     connections and does not read takes no more memory.
  */
 
 #define BYTES_TYPE "application/octet-stream"
+#define ROUTES_OWED_MAX (MSG_MAX_BODY + ((size_t)1 << 20)) /* then no more is asked for */
 #define ROUTES_NEWEST 64 /* snapshots of a name, by all agents that have one of that name */
 
 int agent_routes_vault_drill(struct agent_routes *r, const struct catalog_agent *a, const char *job,
@@ -165,16 +168,28 @@ static int session_call(struct agent_routes *r, struct http_request *q,
 	return 0;
 }
 
+/* The number of a batch, the offset of a piece: digits and nothing else. */
+static bool is_number(const char *text, uint64_t *out)
+{
+	const size_t len = strlen(text);
+	if (len == 0 || len > 19 || strspn(text, "0123456789") != len)
+		return false;
+	*out = strtoull(text, NULL, 10);
+	return true;
+}
+
 void agent_routes_vault_session(struct agent_routes *r, struct http_request *q,
 	const struct catalog_agent *a, const char *session, const char *what, const char *which)
 {
+	uint64_t n = 0;
+	const bool has_n = is_number(which, &n), has_none = which[0] == '\0';
 	struct err why = ERR_INIT;
 	struct call *c = NULL;
 	const enum http_method method = http_request_method(q);
-	const bool is_has = strcmp(what, "has") == 0 && method == HTTP_POST;
-	const bool is_put = strcmp(what, "batches") == 0 && method == HTTP_PUT;
-	const bool is_list = strcmp(what, "list") == 0 && method == HTTP_PUT;
-	const bool is_commit = strcmp(what, "commit") == 0 && method == HTTP_POST;
+	const bool is_has = strcmp(what, "has") == 0 && method == HTTP_POST && has_none;
+	const bool is_put = strcmp(what, "batches") == 0 && method == HTTP_PUT && has_n;
+	const bool is_list = strcmp(what, "list") == 0 && method == HTTP_PUT && has_n;
+	const bool is_commit = strcmp(what, "commit") == 0 && method == HTTP_POST && has_none;
 	if (what[0] == '\0' && method == HTTP_DELETE) {
 		agent_routes_empty(q, gateway_abort(r->o.gateway, a->id, session, &why), &why);
 		return;
@@ -202,8 +217,7 @@ void agent_routes_vault_session(struct agent_routes *r, struct http_request *q,
 	else if (is_commit)
 		rc = gateway_commit(g, a->id, session, body, len, on_answer, c, &why);
 	else
-		rc = gateway_list(g, a->id, session, strtoull(which, NULL, 10), body, len,
-			on_answer, c, &why);
+		rc = gateway_list(g, a->id, session, n, body, len, on_answer, c, &why);
 	call_check(c, rc, &why);
 }
 
@@ -250,6 +264,20 @@ static int open_grant(struct agent_routes *r, const struct catalog_agent *a,
 	return rc != 0 ? rc : gateway_open_grant(r->o.gateway, a->id, j->id, &of, on_grant, c, err);
 }
 
+/* Invariant 3. */
+int agent_routes_vault_owed(const struct agent_routes *r, const struct http_request *q,
+	const struct catalog_agent *a, struct err *err)
+{
+	size_t owed = http_request_unread(q);
+	for (const struct call *c = r->calls; c != NULL; c = c->next)
+		owed += c->is_large && memcmp(c->agent_id, a->id, 16) == 0 ? MSG_MAX_BODY : 0;
+	if (owed <= ROUTES_OWED_MAX)
+		return 0;
+	(void)err_set(err, ERR_UNREACHABLE,
+		"%zu MiB of answers to this agent are on their way or wait to be read", owed >> 20);
+	return err_hint(err, "read them, then ask again");
+}
+
 /* A grant is called by its job. */
 void agent_routes_vault_grant(struct agent_routes *r, struct http_request *q,
 	const struct catalog_agent *a, const char *job, const char *what)
@@ -265,6 +293,8 @@ void agent_routes_vault_grant(struct agent_routes *r, struct http_request *q,
 	}
 	int rc = j == NULL ? err_set(&why, ERR_NOMEM, "out of memory")
 			   : agent_routes_vault_drill(r, a, job, j, &why);
+	if (rc == 0)
+		rc = agent_routes_vault_owed(r, q, a, &why);
 	struct call *c = rc == 0 ? call_new(r, q, a, is_records ? BYTES_TYPE : JSON_TYPE) : NULL;
 	if (rc == 0 && c == NULL)
 		rc = err_set(&why, ERR_NOMEM, "out of memory");
@@ -274,6 +304,7 @@ void agent_routes_vault_grant(struct agent_routes *r, struct http_request *q,
 	}
 	memcpy(c->job, j->id, sizeof(c->job));
 	c->attempt = j->attempt;
+	c->is_large = true;
 	if (is_records) {
 		uint8_t *body = http_request_take_body(q, &len);
 		rc = gateway_records(r->o.gateway, a->id, j->id, body, len, on_answer, c, &why);

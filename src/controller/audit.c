@@ -1,6 +1,7 @@
 #include "controller/audit.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -18,6 +19,8 @@
  *     and bytes): a changed, moved or missing record breaks the chain behind it.
  * (3) Texts are printable: what came from outside was escaped before it was hashed.
  */
+
+#define MINUTE_MS 60000
 
 static const char label[] = "hf1/audit"; /* with its 00 */
 
@@ -105,6 +108,26 @@ int audit_add(struct db *db, const char *who, const char *address, const char *a
 		return db_commit(db, err);
 	db_rollback(db);
 	return err_wrap(err, "audit record of %s", action);
+}
+
+int audit_add_some(struct audit_some *s, struct db *db, const char *who, const char *address,
+	const char *action, const char *object, const char *outcome, const char *detail,
+	struct err *err)
+{
+	const int64_t now = env_now_ns() / 1000000;
+	char text[sizeof(((struct audit_record *)NULL)->detail)];
+	(void)snprintf(text, sizeof(text), "%s", detail); /* cut as the record would be */
+	if (now - s->from_ms >= MINUTE_MS || now < s->from_ms) {
+		if (s->count > AUDIT_SOME_A_MINUTE)
+			(void)snprintf(text, sizeof(text),
+				"%.300s; %lld more before this one were not written", detail,
+				(long long)(s->count - AUDIT_SOME_A_MINUTE));
+		s->from_ms = now;
+		s->count = 0;
+	}
+	if (++s->count > AUDIT_SOME_A_MINUTE)
+		return 0;
+	return audit_add(db, who, address, action, object, outcome, text, err);
 }
 
 int audit_each(struct db *db, int64_t limit, int (*fn)(void *arg, const struct audit_record *r),

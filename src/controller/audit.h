@@ -32,4 +32,16 @@ int audit_each(struct db *db, int64_t limit, int (*fn)(void *arg, const struct a
  * not found. */
 int audit_check(struct db *db, struct err *err);
 
+/* Of records that strangers and agents can cause without end only so many are written in a minute;
+ * the first of the next one tells how many were not.  One of these for all from one door. */
+#define AUDIT_SOME_A_MINUTE 60
+struct audit_some {
+	int64_t from_ms; /* of the minute that is counted */
+	int64_t count;   /* in it */
+};
+/* As audit_add(), or nothing (also 0). */
+int audit_add_some(struct audit_some *s, struct db *db, const char *who, const char *address,
+	const char *action, const char *object, const char *outcome, const char *detail,
+	struct err *err);
+
 #endif

@@ -99,7 +99,7 @@ static int check_tables(struct db *db, struct err *err)
 			continue;
 		(void)err_set(err, ERR_CORRUPT, "the catalog is damaged: no table '%s' to be read",
 			tables[i]);
-		return err_hint(err, "stop the controller and run `holdfast catalog rebuild`, or "
+		return err_hint(err, "stop the controller and run 'holdfast catalog rebuild', or "
 				     "put back a copy of it");
 	}
 	return 0;

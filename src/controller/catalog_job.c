@@ -117,7 +117,7 @@ int catalog_job_get(struct db *db, const char *id, struct catalog_job *out, stru
 		rc = catalog_row_get(db, &job_row, &j, &why);
 	if (rc == -ERR_NOT_FOUND) {
 		(void)err_set(err, ERR_NOT_FOUND, "no job '%s'", id);
-		return err_hint(err, "see `holdfast job list`");
+		return err_hint(err, "see 'holdfast job list'");
 	}
 	if (rc == 0)
 		*out = j;

@@ -159,7 +159,7 @@ int catalog_row_read(
 				"catalog has a wrong value in column %s of table %s", f->column,
 				row->table);
 			return err_hint(err, "stop the controller, move the file away and run "
-					     "`holdfast catalog rebuild`, or put back a copy");
+					     "'holdfast catalog rebuild', or put back a copy");
 		}
 	}
 	return 0;

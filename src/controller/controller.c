@@ -42,7 +42,8 @@
  * (1) Nothing is listened on before catalog, config and vault were found good.
  * (2) At the end: no new requests, then maintenance and gateway (their answers still find
  * requests), then what waits, then the servers, then the catalog. (3) Ticks are asked for by one
- * timer, set to the earliest time any room named.
+ * timer, set to the earliest time any room named. (4) Threads read of a controller what is set
+ * before they begin and stays: o, first, files.  A reload replaces conf, which is the loop's.
  */
 
 #define CONTROLLER_AGENT_BODY (((size_t)16 << 20) + 65536)
@@ -53,6 +54,7 @@
 #define CONTROLLER_TICK_MAX_MS 5000
 #define CONTROLLER_CERT_DAYS 90
 #define CONTROLLER_CERT_LEFT_S (30 * INT64_C(86400))
+#define CONTROLLER_CERT_RETRY_S 3600
 
 struct controller {
 	struct controller_opts o;
@@ -72,9 +74,10 @@ struct controller {
 	struct drill_desk *desk;
 	struct agent_routes *routes;
 	struct http_server *agents, *people;
-	int64_t cert_until_s;
-	int64_t watchdog_ms; /* 0 = the manager wants no signs of life */
-	int64_t watched_ms;  /* monotonic: the clock may be set at any time */
+	int64_t cert_until_s, cert_try_s; /* not tried again before */
+	int64_t watchdog_ms;              /* 0 = the manager wants no signs of life */
+	int64_t watched_ms;               /* monotonic: the clock may be set at any time */
+	struct audit_some agents_say;     /* records that agents cause */
 	bool is_stopping, is_kicked;
 };
 
@@ -93,8 +96,8 @@ static void tell_manager(const struct controller *c, const char *state)
 
 static int open_store(void *arg, bool is_read_only, struct store **out, struct err *err)
 {
-	struct controller *c = arg;
-	return c->o.open_store(c->conf->vault, is_read_only, out, err);
+	const struct controller *c = arg;
+	return c->o.open_store(c->first->vault, is_read_only, out, err); /* invariant 4 */
 }
 
 static int put_config(void *arg, const void *config, size_t len, struct err *err)
@@ -153,6 +156,16 @@ static void on_named_alarm(void *arg, const char *name, const char *text)
 	alarm_now(arg, name, text);
 }
 
+/* What an agent says can raise it again and again. */
+static void on_agent_alarm(void *arg, const char *name, const char *text)
+{
+	struct controller *c = arg;
+	log_warn("controller.alarm", "object=%s text=\"%s\", continuing", name, text);
+	if (audit_add_some(&c->agents_say, c->db, "controller", "", "alarm", name, "raised", text,
+		    NULL) != 0)
+		log_error("controller.alarm", "unable to record the alarm");
+}
+
 static void on_ready(void *arg, const uint8_t agent_id[16])
 {
 	struct controller *c = arg;
@@ -202,7 +215,8 @@ static void on_refused(void *arg, const uint8_t agent_id[16], const char *grant,
 	char who[40];
 	memcpy(who, "agent:", 6);
 	text_hex(agent_id, 16, who + 6);
-	if (audit_add(c->db, who, "", "grant.refused", grant, "not-found", why, NULL) != 0)
+	if (audit_add_some(&c->agents_say, c->db, who, "", "grant.refused", grant, "not-found", why,
+		    NULL) != 0)
 		log_error("controller.refused", "unable to record that %s was refused", who);
 }
 
@@ -287,7 +301,7 @@ static void tick(void *arg)
 	next = earlier(next, gateway_tick(c->gateway, now));
 	next = earlier(next, maintenance_tick(c->maintenance, now));
 	next = earlier(next, agent_routes_tick(c->routes, now));
-	if (c->cert_until_s - now / 1000 < CONTROLLER_CERT_LEFT_S)
+	if (c->cert_until_s - now / 1000 < CONTROLLER_CERT_LEFT_S && now / 1000 >= c->cert_try_s)
 		renew_cert(c);
 	if (c->watchdog_ms > 0)
 		next = earlier(next, now + feed_watchdog(c));
@@ -310,6 +324,37 @@ static void on_stop(void *arg)
 	loop_stop(c->loop);
 }
 
+/* The loaded one counts from now on. */
+static void take_conf(struct controller *c, struct controller_conf *conf)
+{
+	const bool has_new_hosts = !controller_conf_has_same_hosts(c->conf, conf);
+	const char *key = NULL;
+	for (size_t i = 0; (key = controller_conf_late(c->first, conf, i)) != NULL; i++)
+		log_warn("controller.reload",
+			"'%s' was changed: it counts from the next start on, continuing", key);
+	schedule_set_conf(c->schedule, conf);
+	maintenance_set_conf(c->maintenance, conf);
+	dispatch_set_max_running(c->dispatch, conf->max_running);
+	if (c->conf != c->first)
+		controller_conf_free(c->conf);
+	c->conf = conf;
+	if (has_new_hosts)
+		renew_cert(c);
+	log_info("controller.reload", "schedules=%zu", conf->schedule_count);
+}
+
+static void tell_problems(const struct controller *c, const struct conf_problems *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		const struct conf_problem *x = &p->items[i];
+		if (x->severity == CONF_ERROR)
+			log_error("controller.reload", "%s:%d: %s", c->conf_path, x->line, x->text);
+		else
+			log_warn("controller.reload", "%s:%d: %s, continuing", c->conf_path,
+				x->line, x->text);
+	}
+}
+
 static void on_reload(void *arg)
 {
 	struct controller *c = arg;
@@ -325,21 +370,12 @@ static void on_reload(void *arg)
 		rc = err_set(&why, ERR_CONFIG,
 			"vault, state and keys cannot change while the controller runs");
 	}
-	if (rc == 0) {
-		schedule_set_conf(c->schedule, conf);
-		maintenance_set_conf(c->maintenance, conf);
-		dispatch_set_max_running(c->dispatch, conf->max_running);
-		if (c->conf != c->first)
-			controller_conf_free(c->conf);
-		c->conf = conf;
-		log_info("controller.reload", "schedules=%zu", conf->schedule_count);
-	} else {
-		for (size_t i = 0; i < problems.count; i++)
-			log_error("controller.reload", "%s:%d: %s", c->conf_path,
-				problems.items[i].line, problems.items[i].text);
+	tell_problems(c, &problems);
+	if (rc == 0)
+		take_conf(c, conf);
+	else
 		log_error("controller.reload", "%s: the configuration before stays in force",
 			why.msg);
-	}
 	conf_problems_done(&problems);
 	tell_manager(c, "READY=1");
 	controller_kick(c);
@@ -382,7 +418,7 @@ static int find_catalog(const char *path, struct err *err)
 		(void)err_set(err, ERR_NOT_FOUND, "there is no catalog %s", path);
 	else
 		(void)err_set(err, ERR_CORRUPT, "catalog %s is empty", path);
-	return err_hint(err, "run `holdfast catalog rebuild`, or put back a copy of it");
+	return err_hint(err, "run 'holdfast catalog rebuild', or put back a copy of it");
 }
 
 static int open_catalog(struct controller *c, struct err *err)
@@ -446,7 +482,9 @@ static int open_rooms(struct controller *c, struct err *err)
 		.vault = c->vault,
 		.on_commit = on_commit,
 		.on_refused = on_refused,
-		.arg = c };
+		.arg = c,
+		.max_sessions = CONTROLLER_CONF_RUNNING_MAX,
+		.max_grants = CONTROLLER_CONF_RUNNING_MAX };
 	const struct drill_desk_opts desk = { .db = c->db,
 		.name = c->conf->name,
 		.reports = c->files.reports,
@@ -486,7 +524,7 @@ static int open_rooms(struct controller *c, struct err *err)
 		.desk = c->desk,
 		.name = c->conf->name,
 		.ca_pem = c->files.ca_pem,
-		.on_alarm = on_named_alarm,
+		.on_alarm = on_agent_alarm,
 		.arg = c };
 	if (rc == 0)
 		rc = agent_routes_new(&routes, &c->routes, err);
@@ -535,6 +573,7 @@ static void renew_cert(struct controller *c)
 	CLEANUP(buf_done) struct buf cert = BUF_INIT(65536);
 	CLEANUP(buf_wipe) struct buf key = BUF_INIT(65536);
 	struct err why = ERR_INIT;
+	c->cert_try_s = env_now_ns() / 1000000000 + CONTROLLER_CERT_RETRY_S;
 	int rc = make_cert(c, &cert, &key, &why);
 	if (rc == 0)
 		rc = http_server_set_cert(c->agents, buf_cstr(&cert), buf_cstr(&key), &why);
@@ -580,12 +619,17 @@ static int listen_all(struct controller *c, struct err *err)
 
 static int start(struct controller *c, struct err *err)
 {
-	c->vault = (struct gateway_vault){
-		.keys = &c->files.keys, .open_store = open_store, .arg = c
-	};
+	c->vault = (struct gateway_vault){ .keys = &c->files.keys,
+		.open_store = open_store,
+		.arg = c,
+		.location = c->first->vault };
 	int rc = loop_new(&c->loop, err);
 	if (rc == 0)
 		rc = open_catalog(c, err);
+	if (rc == 0) /* not before: a mount that is not there stays an empty directory */
+		rc = controller_files_make_dirs(&c->files, c->first->state, err);
+	if (rc == 0 && c->files.cache[0] != '\0')
+		c->vault.cache = c->files.cache;
 	if (rc == 0)
 		rc = open_fleet(c, err);
 	if (rc == 0)
@@ -717,7 +761,8 @@ int controller_people_port(const struct controller *c)
 void controller_drop_agent(struct controller *c, const uint8_t agent_id[16])
 {
 	struct err why = ERR_INIT;
+	agent_routes_drop(c->routes, agent_id);
 	gateway_end_agent(c->gateway, agent_id);
-	if (dispatch_hello(c->dispatch, agent_id, &why) != 0)
+	if (dispatch_drop(c->dispatch, agent_id, &why) != 0)
 		log_error("controller.drop", "%s", why.msg);
 }

@@ -85,7 +85,11 @@ static const struct conf_option schedule_options[] = {
 		.type = CONF_DURATION,
 		.fallback = "0s",
 		.help = "longest run; 0s = none" },
-	{ .key = "retries", .type = CONF_INT, .min = 0, .max = 100, .fallback = "2" },
+	{ .key = "retries",
+		.type = CONF_INT,
+		.min = 0,
+		.max = CONTROLLER_CONF_RETRIES_MAX,
+		.fallback = "2" },
 	{ .key = "retry_after", .type = CONF_DURATION, .fallback = "1m" },
 	{ .key = "paused", .type = CONF_BOOL, .fallback = "false", .help = "orders nothing" },
 	{ .key = NULL },
@@ -121,7 +125,11 @@ static const struct conf_option options[] = {
 		.type = CONF_STRING,
 		.max = MSG_ADDRESS_BYTES - 1,
 		.help = "host:port in enrolment tokens; default as above with people_port" },
-	{ .key = "max_running", .type = CONF_INT, .min = 1, .max = 64, .fallback = "4" },
+	{ .key = "max_running",
+		.type = CONF_INT,
+		.min = 1,
+		.max = CONTROLLER_CONF_RUNNING_MAX,
+		.fallback = "4" },
 	{ .key = "max_connections", .type = CONF_INT, .min = 8, .max = 8192, .fallback = "512" },
 	{ .key = "body_memory",
 		.type = CONF_SIZE,
@@ -419,4 +427,36 @@ int controller_conf_load(const char *path, struct controller_conf **out,
 		return rc;
 	*out = &TAKE(l)->c;
 	return 0;
+}
+
+const char *controller_conf_late(
+	const struct controller_conf *running, const struct controller_conf *fresh, size_t nth)
+{
+	const struct controller_conf *a = running, *b = fresh;
+	const struct {
+		const char *key;
+		bool is_same;
+	} once[] = { { "name", strcmp(a->name, b->name) == 0 },
+		{ "agents_host", strcmp(a->agents_host, b->agents_host) == 0 },
+		{ "agents_port", a->agents_port == b->agents_port },
+		{ "people_host", strcmp(a->people_host, b->people_host) == 0 },
+		{ "people_port", a->people_port == b->people_port },
+		{ "agents_address", strcmp(a->agents_address, b->agents_address) == 0 },
+		{ "people_address", strcmp(a->people_address, b->people_address) == 0 },
+		{ "max_connections", a->max_connections == b->max_connections },
+		{ "body_memory", a->body_memory == b->body_memory } };
+	for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++) {
+		if (!once[i].is_same && nth-- == 0)
+			return once[i].key;
+	}
+	return NULL;
+}
+
+bool controller_conf_has_same_hosts(
+	const struct controller_conf *a, const struct controller_conf *b)
+{
+	bool is_same = a->host_count == b->host_count;
+	for (size_t i = 0; is_same && i < a->host_count; i++)
+		is_same = strcmp(a->hosts[i], b->hosts[i]) == 0;
+	return is_same;
 }

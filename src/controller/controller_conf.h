@@ -21,6 +21,8 @@ enum controller_catch_up {
 	CATCH_UP_SKIP, /* it is recorded as missed */
 };
 
+#define CONTROLLER_CONF_RETRIES_MAX 100
+#define CONTROLLER_CONF_RUNNING_MAX 64 /* of max_running: each may have a session or a grant */
 #define CONTROLLER_CONF_SCRUB_NS (INT64_C(30) * 86400 * 1000000000)
 
 struct controller_schedule {
@@ -65,5 +67,12 @@ struct controller_conf {
 int controller_conf_load(const char *path, struct controller_conf **out,
 	struct conf_problems *problems, struct err *err);
 void controller_conf_free(struct controller_conf *c);
+
+/* What a reload changes and what it does not: the ${nth} key (from 0) that differs and counts from
+ * the next start on; NULL = no more. */
+const char *controller_conf_late(
+	const struct controller_conf *running, const struct controller_conf *fresh, size_t nth);
+bool controller_conf_has_same_hosts(
+	const struct controller_conf *a, const struct controller_conf *b);
 
 #endif

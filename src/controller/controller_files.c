@@ -115,9 +115,7 @@ int controller_files_load(
 	if (rc == 0)
 		rc = join(f.reports, state, "reports", err);
 	if (rc == 0)
-		rc = make_dir(state, err);
-	if (rc == 0)
-		rc = make_dir(f.reports, err);
+		rc = join(f.cache, state, "cache", err);
 	if (rc != 0) {
 		controller_files_done(&f);
 		return rc;
@@ -125,6 +123,16 @@ int controller_files_load(
 	*out = f;
 	secret_wipe(&f, sizeof(f));
 	return 0;
+}
+
+int controller_files_make_dirs(struct controller_files *f, const char *state, struct err *err)
+{
+	int rc = make_dir(state, err);
+	if (rc == 0)
+		rc = make_dir(f->reports, err);
+	if (rc == 0 && make_dir(f->cache, NULL) != 0)
+		f->cache[0] = '\0'; /* then the index is read from the store each time */
+	return rc;
 }
 
 void controller_files_done(struct controller_files *f)

@@ -21,13 +21,16 @@ struct controller_files {
 	char *ca_pem, *ca_key_pem; /* owned */
 	uint8_t report_seed[32];
 	char reports[PATH_MAX]; /* directory */
+	char cache[PATH_MAX];   /* directory: of the vault's index; "" = none could be made */
 };
 
-/* Read controller.key, ca.key, ca.pem and report.key from ${keys}; make the directories below
- * ${state} that are missing.  Return 0, -ERR_NOT_FOUND, -ERR_CONFIG (a key file others can read) or
- * -ERR_CORRUPT. */
+/* Read controller.key, ca.key, ca.pem and report.key from ${keys}; the directories are those below
+ * ${state}.  Nothing is made.  Return 0, -ERR_NOT_FOUND, -ERR_CONFIG (a key file others can read)
+ * or -ERR_CORRUPT. */
 int controller_files_load(
 	const char *keys, const char *state, struct controller_files *out, struct err *err);
+/* Make ${state} and the directories of ${f} that are missing; without the cache's it is "". */
+int controller_files_make_dirs(struct controller_files *f, const char *state, struct err *err);
 /* Wipe and free. */
 void controller_files_done(struct controller_files *f);
 

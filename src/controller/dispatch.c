@@ -485,7 +485,7 @@ int dispatch_committed(
 		j.result.attempt = j.attempt;
 	}
 	say(j.result.snapshot, sizeof(j.result.snapshot), snapshot_hex);
-	if (j.state != JOB_WAITING)
+	if (j.state != JOB_WAITING && j.state != JOB_FAILED)
 		return catalog_job_set(d->o.db, &j, err);
 	/* the attempt was given up while its commit was under way: there is nothing left to try */
 	j.state = JOB_DONE;
@@ -556,6 +556,22 @@ int dispatch_hello(struct dispatch *d, const uint8_t agent_id[16], struct err *e
 		rc = lose(d, &l.at[i],
 			is_own(&l.at[i]) ? "the controller began anew" : "the agent began anew",
 			err);
+	return rc;
+}
+
+int dispatch_drop(struct dispatch *d, const uint8_t agent_id[16], struct err *err)
+{
+	CLEANUP(jobs_done) struct jobs l = { NULL, 0, 0 };
+	int rc = jobs_read(d, 1u << JOB_WAITING | 1u << JOB_RUNNING, agent_id, &l, err);
+	for (size_t i = 0; rc == 0 && i < l.count; i++) {
+		struct catalog_job *j = &l.at[i];
+		if (j->state == JOB_WAITING) {
+			rc = dispatch_cancel(d, j->id, "the revocation of its agent", err);
+			continue;
+		}
+		j->retries = j->retries < 0 ? j->retries : 0;
+		rc = lose(d, j, "its agent was revoked", err);
+	}
 	return rc;
 }
 

@@ -54,6 +54,9 @@ int dispatch_next(
 /* An agent said hello: whatever it was running is lost, and tried again if tries are left. */
 int dispatch_hello(struct dispatch *d, const uint8_t agent_id[16], struct err *err);
 
+/* An agent was revoked: what it was running is lost for good, what waits for it is canceled. */
+int dispatch_drop(struct dispatch *d, const uint8_t agent_id[16], struct err *err);
+
 /* Check that ${attempt} of ${job} is what this agent runs now, and renew its lease.  Return 0,
  * -ERR_NOT_FOUND (not its job), -ERR_INTERRUPTED (given up or canceled: the text says why). */
 int dispatch_touch(struct dispatch *d, const uint8_t agent_id[16], const char *job, int64_t attempt,

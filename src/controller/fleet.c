@@ -27,8 +27,7 @@
 
 #define CERTIFICATE_S ((int64_t)30 * 24 * 3600)
 #define CERTIFICATE_BEFORE_S 3600 /* clocks differ */
-#define REFUSALS_A_MINUTE 60
-#define MINUTE_MS 60000
+#define CERTIFICATE_AGAIN_S 60    /* given again within: the answer was lost */
 
 static const char uri_prefix[] = "holdfast:agent:";
 
@@ -105,21 +104,9 @@ bool fleet_lists(const struct fleet *f, const struct catalog_agent *agent)
 void fleet_note_refusal(struct fleet *f, const char *who, const char *address, const char *action,
 	const char *object, const char *detail)
 {
-	int64_t now = fleet_now_ms();
-	char text[512];
-	(void)snprintf(text, sizeof(text), "%s", detail); /* cut as the record would be */
-	if (now - f->refusals_from_ms >= MINUTE_MS || now < f->refusals_from_ms) {
-		if (f->refusals > REFUSALS_A_MINUTE)
-			(void)snprintf(text, sizeof(text),
-				"%s; %lld more refusals before this one were not written", detail,
-				(long long)(f->refusals - REFUSALS_A_MINUTE));
-		f->refusals_from_ms = now;
-		f->refusals = 0;
-	}
-	if (++f->refusals > REFUSALS_A_MINUTE)
-		return;
 	/* it stays refused when the record cannot be written */
-	(void)audit_add(f->o.db, who, address, action, object, err_id(ERR_AUTH), text, NULL);
+	(void)audit_add_some(&f->refusals, f->o.db, who, address, action, object, err_id(ERR_AUTH),
+		detail, NULL);
 }
 
 /* ---- tokens -------------------------------------------------------------------------------------
@@ -260,6 +247,18 @@ int fleet_keep_agent(struct fleet *f, const struct catalog_agent *a, const char 
 	return rc;
 }
 
+static bool is_zero(const uint8_t key[32])
+{
+	static const uint8_t zeros[32];
+	return memcmp(key, zeros, sizeof(zeros)) == 0;
+}
+
+bool fleet_is_given_again(const struct catalog_agent *a)
+{
+	const int64_t since_s = fleet_now_ms() / 1000 - (a->certificate_until_s - CERTIFICATE_S);
+	return since_s >= 0 && since_s < CERTIFICATE_AGAIN_S;
+}
+
 int fleet_renew(struct fleet *f, const struct catalog_agent *a, const char *csr, struct buf *pem,
 	struct err *err)
 {
@@ -275,11 +274,19 @@ int fleet_renew(struct fleet *f, const struct catalog_agent *a, const char *csr,
 			catalog_agent_state_name(now.state));
 	if (rc == 0)
 		rc = x509_inspect(csr, &info, err);
-	if (rc == 0)
-		rc = fleet_issue(f, &now, csr, pem, &now.certificate_until_s, err);
 	if (rc != 0)
 		return rc;
 	bool is_same = memcmp(info.key_hash, now.tls_key_hash, sizeof(info.key_hash)) == 0;
+	bool is_listed = memcmp(info.key_hash, now.next_key_hash, sizeof(info.key_hash)) == 0 ||
+			 (is_same && is_zero(now.next_key_hash));
+	bool is_again = fleet_is_given_again(&now); /* no change, and no record of it */
+	if (is_again && !is_listed) {
+		(void)err_set(err, ERR_BUSY, "this agent was given a certificate a moment ago");
+		return err_hint(err, "ask again in a minute");
+	}
+	rc = fleet_issue(f, &now, csr, pem, &now.certificate_until_s, err);
+	if (rc != 0 || is_again)
+		return rc;
 	memset(now.next_key_hash, 0, sizeof(now.next_key_hash));
 	if (!is_same)
 		memcpy(now.next_key_hash, info.key_hash, sizeof(now.next_key_hash));
@@ -313,12 +320,6 @@ static int promote(struct fleet *f, struct catalog_agent *a, struct err *err)
 	memset(a->next_key_hash, 0, sizeof(a->next_key_hash));
 	(void)snprintf(who, sizeof(who), "agent:%s", a->name);
 	return fleet_keep_agent(f, a, who, "agent.key", "the renewed key is in use", err);
-}
-
-static bool is_zero(const uint8_t key[32])
-{
-	static const uint8_t zeros[32];
-	return memcmp(key, zeros, sizeof(zeros)) == 0;
 }
 
 int fleet_identify(struct fleet *f, const struct http_peer *peer, enum msg_role need,

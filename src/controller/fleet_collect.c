@@ -130,9 +130,10 @@ int fleet_collect(
 	CLEANUP(msg_enrol_grant_done) struct msg_enrol_grant g = { .certificate = NULL };
 	struct catalog_agent a;
 	int rc = check_caller(f, m, &a, err);
+	const bool is_again = rc == 0 && fleet_is_given_again(&a); /* it is on record */
 	if (rc == 0)
 		rc = fill(f, &a, &g, err);
-	if (rc == 0)
+	if (rc == 0 && !is_again)
 		rc = keep(f, &a, err);
 	if (rc != 0)
 		return rc;

@@ -5,6 +5,7 @@
 #define CONTROLLER_FLEET_INTERNAL_H
 
 #include "base/buf.h"
+#include "controller/audit.h"
 #include "controller/fleet.h"
 #include "vault/domain.h"
 
@@ -14,11 +15,10 @@
 
 struct fleet {
 	struct fleet_opts o;
-	uint8_t ca_hash[32];      /* SHA-256 of the CA's public key */
-	struct buf config;        /* signed */
-	struct domain domain;     /* what it says */
-	int64_t refusals_from_ms; /* audit records of refusals: the minute that is counted, */
-	int64_t refusals;         /* and how many in it */
+	uint8_t ca_hash[32];  /* SHA-256 of the CA's public key */
+	struct buf config;    /* signed */
+	struct domain domain; /* what it says */
+	struct audit_some refusals;
 };
 
 int64_t fleet_now_ms(void);
@@ -32,6 +32,9 @@ void fleet_note_refusal(struct fleet *f, const char *who, const char *address, c
 /* Write the agent as changed, and who did what to it, in one transaction. */
 int fleet_keep_agent(struct fleet *f, const struct catalog_agent *a, const char *who,
 	const char *action, const char *detail, struct err *err);
+
+/* Whether the agent was given a certificate within the last minute. */
+bool fleet_is_given_again(const struct catalog_agent *a);
 
 /* Append a certificate of the agent for the key of ${csr}; *${until_s}: the end of its time. */
 int fleet_issue(const struct fleet *f, const struct catalog_agent *a, const char *csr,

@@ -32,9 +32,9 @@
  *     gateway_set_readers() is back, no commit that begins gives one to a key that was struck.
  * (4) A visitor (session or grant) is freed on the loop when it is over and nothing of it is
  *     pending; a desk when it has no visitor and nothing pending.
+ * (5) What comes back to the loop owns what it tells: its visitor's session may be closed by then.
  */
 
-#define GATEWAY_MAX_DEFAULT 16
 #define GATEWAY_TICK_MS 10000
 
 struct desk {
@@ -91,7 +91,7 @@ struct request {
 	size_t len;
 	uint64_t offset;
 	struct buf out;
-	const struct snapshot *made;
+	struct snapshot *made; /* owned */
 	/* begin */
 	uint8_t *config; /* owned */
 	size_t config_len;
@@ -255,6 +255,7 @@ static void request_free(struct request *r)
 		free(r->sources[i]);
 	free(r->sources);
 	free(r->shut_out);
+	gateway_session_made_free(r->made);
 	buf_done(&r->out);
 	free(r);
 }
@@ -563,9 +564,18 @@ int gateway_open_grant(struct gateway *g, const uint8_t agent_id[16], const char
 	return hand_over(v, r, fn, arg);
 }
 
+/* What is asked for right behind an opening that failed finds no grant. */
+static int check_granted(const struct request *r, struct err *err)
+{
+	return r->v->grant != NULL ? 0
+				   : err_set(err, ERR_INTERRUPTED,
+					     "this grant was not opened: ask for it first");
+}
+
 static int run_points(struct request *r, struct err *err)
 {
-	return gateway_grant_points(r->v->grant, &r->out, err);
+	int rc = check_granted(r, err);
+	return rc != 0 ? rc : gateway_grant_points(r->v->grant, &r->out, err);
 }
 
 int gateway_points(struct gateway *g, const uint8_t agent_id[16], const char *grant, gateway_fn fn,
@@ -596,7 +606,8 @@ static void on_records(void *arg, int rc, const struct err *why, const void *dat
 
 static int run_records(struct request *r, struct err *err)
 {
-	return gateway_grant_records(r->v->grant, r->body, r->len, &r->out, err);
+	int rc = check_granted(r, err);
+	return rc != 0 ? rc : gateway_grant_records(r->v->grant, r->body, r->len, &r->out, err);
 }
 
 int gateway_records(struct gateway *g, const uint8_t agent_id[16], const char *grant,
@@ -628,10 +639,6 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **out, struct er
 	if (g == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	g->o = *opts;
-	if (g->o.max_sessions == 0)
-		g->o.max_sessions = GATEWAY_MAX_DEFAULT;
-	if (g->o.max_grants == 0)
-		g->o.max_grants = GATEWAY_MAX_DEFAULT;
 	int rc = gateway_worker_home_new(opts->loop, &g->home, err);
 	if (rc == 0 && pthread_mutex_init(&g->lock, NULL) != 0)
 		rc = err_set(err, ERR_NOMEM, "out of memory");

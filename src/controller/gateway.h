@@ -35,7 +35,7 @@ struct gateway_opts {
 	void (*on_refused)(
 		void *arg, const uint8_t agent_id[16], const char *grant, const char *why);
 	void *arg;
-	int max_sessions, max_grants; /* 0 = 16, 16 */
+	int max_sessions, max_grants; /* at least as many as jobs may run at once */
 };
 int gateway_new(const struct gateway_opts *opts, struct gateway **out, struct err *err);
 /* ${newest} is the newest config; before the first commit, and with each later one.  Commits that

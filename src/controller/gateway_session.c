@@ -37,7 +37,6 @@ struct gateway_session {
 	bool is_committed;
 	uint8_t record[SNAPREC_BYTES];
 	struct port_receipt receipt;
-	struct snapshot made; /* owned parts; valid when is_committed */
 };
 
 DEFINE_CLEANUP(struct gateway_session *, gateway_session_free)
@@ -75,8 +74,6 @@ void gateway_session_free(struct gateway_session *s)
 	vault_close(s->vault);
 	store_free(s->store);
 	buf_done(&s->list);
-	snapshot_body_done(&s->made.body);
-	label_done(&s->made.label);
 	free(s);
 }
 
@@ -203,20 +200,33 @@ static int keep_readers(const struct gateway_session_readers *readers, struct po
 	return rc;
 }
 
-/* What the vault's list will say of the snapshot just made. */
-static int note_made(struct gateway_session *s, const struct port_commit *c, struct err *err)
+void gateway_session_made_free(struct snapshot *made)
 {
-	struct snapshot *m = &s->made;
+	if (made == NULL)
+		return;
+	label_done(&made->label);
+	free(made);
+}
+
+/* What the vault's list will say of the snapshot just made, or NULL when out of memory. */
+static struct snapshot *note_made(const struct gateway_session *s, const struct port_commit *c)
+{
+	struct snapshot *m = calloc(1, sizeof(*m));
+	if (m == NULL)
+		return NULL;
 	memcpy(m->body.record, c->record, SNAPREC_BYTES);
 	m->body.receipt_ns = (int64_t)s->receipt.receipt_ns;
 	memcpy(m->hash, s->receipt.snap_hash, sizeof(m->hash));
 	m->is_signer_known = true;
-	int rc = snaprec_decode(c->record, &m->record, err);
-	return rc != 0 ? rc : label_decode(c->label, c->label_len, &m->label, err);
+	if (snaprec_decode(c->record, &m->record, NULL) == 0 &&
+		label_decode(c->label, c->label_len, &m->label, NULL) == 0)
+		return m;
+	gateway_session_made_free(m);
+	return NULL;
 }
 
 int gateway_session_commit(struct gateway_session *s, const struct gateway_session_readers *readers,
-	const uint8_t *body, size_t len, struct port_receipt *receipt, const struct snapshot **made,
+	const uint8_t *body, size_t len, struct port_receipt *receipt, struct snapshot **made,
 	struct err *err)
 {
 	CLEANUP(buf_done) struct buf kept = BUF_INIT(MSG_MAX_BODY);
@@ -250,7 +260,6 @@ int gateway_session_commit(struct gateway_session *s, const struct gateway_sessi
 	memcpy(s->record, c.record, sizeof(s->record));
 	*receipt = s->receipt;
 	/* it is durable whatever happens now: without memory only the catalog's copy is late */
-	if (note_made(s, &c, NULL) == 0)
-		*made = &s->made;
+	*made = note_made(s, &c);
 	return 0;
 }

@@ -52,10 +52,11 @@ void gateway_session_readers(const struct domain *d, struct gateway_session_read
 
 /* ${readers}: by the newest config, which may be newer than that of the begin: an envelope for
  * anybody else is left out.  ${body}: docs/PROTOCOL.md, commit.  The same record again gets the
- * same receipt.  *${made} (the snapshot as the vault now lists it, borrowed until free) is NULL
- * when it was given again. */
+ * same receipt.  *${made} (the snapshot as the vault now lists it, without its segments; the
+ * caller's, who may keep it longer than the session) is NULL when it was given again. */
 int gateway_session_commit(struct gateway_session *s, const struct gateway_session_readers *readers,
-	const uint8_t *body, size_t len, struct port_receipt *receipt, const struct snapshot **made,
+	const uint8_t *body, size_t len, struct port_receipt *receipt, struct snapshot **made,
 	struct err *err);
+void gateway_session_made_free(struct snapshot *made);
 
 #endif

@@ -11,6 +11,18 @@
 #include "vault/vault.h"
 #include "vault/vault_config.h"
 
+/* An empty directory is what is left of a mount that is not there: its path is told. */
+static int open_with(const struct gateway_vault *g, struct store *s, const struct vault_keys *keys,
+	struct vault **out, struct err *err)
+{
+	int rc = vault_open(s, keys, out, err);
+	if (rc != 0)
+		return g->location == NULL || err == NULL
+			       ? rc
+			       : err_wrap(err, "vault '%s'", g->location);
+	return g->cache == NULL ? 0 : vault_set_cache(*out, g->cache, err);
+}
+
 int gateway_vault_open(const struct gateway_vault *g, bool is_read_only, struct store **store,
 	struct vault **vault, struct err *err)
 {
@@ -19,19 +31,22 @@ int gateway_vault_open(const struct gateway_vault *g, bool is_read_only, struct 
 	memcpy(keys.k_vault, g->keys->k_vault, sizeof(keys.k_vault));
 	memcpy(keys.officer_pk, g->keys->officer_pk, sizeof(keys.officer_pk));
 	struct store *s = NULL;
+	struct vault *v = NULL;
 	int rc = g->open_store(g->arg, is_read_only, &s, err);
 	if (rc == 0)
-		rc = vault_open(s, &keys, vault, err);
+		rc = open_with(g, s, &keys, &v, err);
 	secret_wipe(&keys, sizeof(keys));
 	if (rc == -ERR_AUTH)
 		(void)err_hint(err, "the controller's key file is not of this vault's keys as they "
 				    "are now: 'holdfast controller rekey' with the recovery file "
 				    "makes it anew");
 	if (rc != 0) {
+		vault_close(v);
 		store_free(s);
 		return rc;
 	}
 	*store = s;
+	*vault = v;
 	return 0;
 }
 

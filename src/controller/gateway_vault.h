@@ -22,6 +22,8 @@ struct gateway_vault {
 	/* Called on many threads. */
 	int (*open_store)(void *arg, bool is_read_only, struct store **out, struct err *err);
 	void *arg;
+	const char *location; /* for texts; NULL = not told */
+	const char *cache;    /* directory where its index is kept and mapped from; NULL = none */
 };
 
 /* Open both; end them with vault_close() and store_free(), in this order. */

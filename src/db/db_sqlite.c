@@ -92,8 +92,8 @@ static int fail(const struct sqlite *s, int rc, struct err *err)
 	case ERR_CORRUPT:
 		(void)err_set(
 			err, code, "catalog %s is damaged: %s", s->path, sqlite3_errmsg(s->handle));
-		return err_hint(err, "stop the controller, move the file away and run `holdfast "
-				     "catalog rebuild`, or put back a copy of it");
+		return err_hint(err, "stop the controller, move the file away and run 'holdfast "
+				     "catalog rebuild', or put back a copy of it");
 	case ERR_NOSPACE:
 		(void)err_set(err, code, "no space left for catalog %s: %s", s->path,
 			sqlite3_errmsg(s->handle));
@@ -411,6 +411,15 @@ static int check_pragma(struct sqlite *s, const char *sql, const char *want, cha
 	return rc;
 }
 
+/* What a check says, on one line: without the head, which names a database nobody knows. */
+static void one_line(char *text)
+{
+	const char *head = strncmp(text, "***", 3) == 0 ? strchr(text, '\n') : NULL;
+	if (head != NULL)
+		memmove(text, head + 1, strlen(head + 1) + 1);
+	text[strcspn(text, "\n")] = '\0'; /* the first finding is enough */
+}
+
 static int check_file(struct sqlite *s, struct err *err)
 {
 	char got[256] = "";
@@ -425,9 +434,10 @@ static int check_file(struct sqlite *s, struct err *err)
 	if (rc == 0) {
 		rc = check_pragma(s, "PRAGMA quick_check(1)", "ok", got, sizeof(got), &why);
 		if (rc == -ERR_FAILED) {
+			one_line(got);
 			(void)err_set(err, ERR_CORRUPT, "catalog %s is damaged: %s", s->path, got);
 			return err_hint(err, "stop the controller, move the file away and run "
-					     "`holdfast catalog rebuild`, or put back a copy");
+					     "'holdfast catalog rebuild', or put back a copy");
 		}
 	}
 	if (rc != 0 && err != NULL)

@@ -15,6 +15,7 @@
 #define ORDER_MAX ((size_t)2 << 20)
 #define PLAN_MAX ((size_t)1 << 20)
 #define SCENARIO_MAX 4096
+#define SPAN_MAX_MS (INT64_MAX / 2000000) /* in ns it still fits beside a clock */
 
 static void put_drill(struct msg_json_out *o, const struct msg_order *m)
 {
@@ -88,7 +89,7 @@ static void take_drill(struct msg_json_in *in, struct msg_order *m)
 	msg_json_word(in, "exercise", m->exercise, sizeof(m->exercise));
 	if (in->rc == 0 && !is_uuid(m->exercise))
 		msg_json_refuse(in, "exercise", "is not a UUID");
-	msg_json_number(in, "since_declared_ms", 0, INT64_MAX, &m->since_declared_ms);
+	msg_json_number(in, "since_declared_ms", 0, SPAN_MAX_MS, &m->since_declared_ms);
 	msg_json_word(in, "trigger", m->trigger, sizeof(m->trigger));
 	if (msg_json_has(in, "scenario"))
 		msg_json_strdup(in, "scenario", MSG_JSON_LINES, SCENARIO_MAX, &m->scenario);
@@ -124,7 +125,7 @@ int msg_work_order_decode(const void *data, size_t len, struct msg_order *out, s
 	msg_json_open(&in, data, len, ORDER_MAX, "order", err);
 	msg_json_id(&in, "job", m.job);
 	msg_json_number(&in, "attempt", 1, INT32_MAX, &m.attempt);
-	msg_json_number(&in, "deadline_ms", 0, INT64_MAX, &m.deadline_ms);
+	msg_json_number(&in, "deadline_ms", 0, SPAN_MAX_MS, &m.deadline_ms);
 	take_verb(&in, &m);
 	int rc = msg_json_close(&in);
 	if (rc == 0)

@@ -21,7 +21,7 @@ void http_budget_init(struct http_budget *b, size_t total)
 	TAILQ_INIT(&b->holding);
 }
 
-static bool is_same(const struct http_peer *a, const struct http_peer *b)
+bool http_budget_is_same(const struct http_peer *a, const struct http_peer *b)
 {
 	if (a->has_cert != b->has_cert)
 		return false;
@@ -34,7 +34,7 @@ static size_t held_by(const struct http_budget *b, const struct http_peer *peer)
 	size_t sum = 0;
 	const struct http_budget_claim *c = NULL;
 	TAILQ_FOREACH(c, &b->holding, link)
-	sum += is_same(c->peer, peer) ? c->bytes : 0;
+	sum += http_budget_is_same(c->peer, peer) ? c->bytes : 0;
 	return sum;
 }
 

@@ -28,6 +28,9 @@ struct http_budget {
 	struct http_budget_list holding;
 };
 
+/* Do both speak for one: the same certificate, without any the same address? */
+bool http_budget_is_same(const struct http_peer *a, const struct http_peer *b);
+
 /* ${total} is at least the largest claim there will be. */
 void http_budget_init(struct http_budget *b, size_t total);
 

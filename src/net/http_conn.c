@@ -406,6 +406,31 @@ int http_conn_count(const struct http_server *s, const char *address)
 	return n;
 }
 
+bool http_conn_make_room(struct http_server *s)
+{
+	struct http_conn *c = NULL, *silent = NULL;
+	LIST_FOREACH(c, &s->conns, link) /* the newest first: the last that fits is the oldest */
+	{
+		if (c->state == HANDSHAKE ||
+			(c->state == HEAD && (silent == NULL || silent->state == HEAD)))
+			silent = c;
+	}
+	http_conn_drop(silent, false);
+	return silent != NULL;
+}
+
+size_t http_conn_unread(const struct http_server *s, const struct http_peer *peer)
+{
+	size_t sum = 0;
+	const struct http_conn *c = NULL;
+	LIST_FOREACH(c, &s->conns, link)
+	{
+		if (c->state == REPLY && http_budget_is_same(&c->peer, peer))
+			sum += evbuffer_get_length(bufferevent_get_output(c->be));
+	}
+	return sum;
+}
+
 void http_conn_accept(struct http_server *s, int fd, const char *address)
 {
 	struct http_conn *c = calloc(1, sizeof(*c));

@@ -114,6 +114,11 @@ const struct http_peer *http_request_peer(const struct http_request *r)
 	return &r->peer;
 }
 
+size_t http_request_unread(const struct http_request *r)
+{
+	return http_conn_unread(r->server, &r->peer);
+}
+
 void http_request_on_gone(struct http_request *r, void (*fn)(void *arg), void *arg)
 {
 	r->gone_fn = fn;

@@ -20,7 +20,8 @@
 
 /*
  * INVARIANTS
- * (1) A connection over a limit is closed before anything is allocated for it.
+ * (1) A connection over a limit is closed before anything is allocated for it, unless one that
+ * asks for nothing can make room for it.
  * (2) Who waits for room in the budget is let in from the loop, never from within the end of
  * another request: its connection may be on the stack. (3) When the process has no descriptors
  * left, accepting rests instead of spinning.
@@ -52,8 +53,9 @@ static void on_accept(
 	(void)len;
 	struct http_server *s = arg;
 	char address[INET6_ADDRSTRLEN];
-	if (s->count >= s->max_connections || !to_text(addr, address, sizeof(address)) ||
-		http_conn_count(s, address) >= s->max_per_address) {
+	if (!to_text(addr, address, sizeof(address)) ||
+		http_conn_count(s, address) >= s->max_per_address ||
+		(s->count >= s->max_connections && !http_conn_make_room(s))) {
 		(void)close(fd); /* nobody wrote to it */
 		return;
 	}

@@ -39,7 +39,7 @@ struct http_server_opts {
 	 * its sender waits, and hears "100 Continue" at times.  Peers take turns, and none holds
 	 * more than half by several bodies. */
 	size_t body_memory;
-	int max_connections; /* more are closed at once */
+	int max_connections; /* one more ends the longest without a request, else is closed */
 	int max_per_address;
 	/* A connection may be silent for so long; handshake and head must be done by then, a body
 	 * (and the taking of a reply) by then and one second more for each 32 KiB: slow senders are
@@ -87,6 +87,9 @@ const uint8_t *http_request_body(const struct http_request *r, size_t *len);
 /* The body as malloc'ed memory that the caller owns from now on (NULL when empty). */
 uint8_t *http_request_take_body(struct http_request *r, size_t *len);
 const struct http_peer *http_request_peer(const struct http_request *r);
+/* Bytes of replies that the same peer (certificate, without one the address) has on its other
+ * connections and does not read: they are in memory until it does or is cut off. */
+size_t http_request_unread(const struct http_request *r);
 
 /* Have ${fn} called if the other end goes away before the reply; the request must still be
  * replied to (which then only frees it).  NULL fn = no longer. */

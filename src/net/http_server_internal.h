@@ -86,6 +86,11 @@ void http_conn_accept(struct http_server *s, int fd, const char *address);
 void http_conn_admit(struct http_conn *c);
 /* How many there are from ${address}. */
 int http_conn_count(const struct http_server *s, const char *address);
+/* Bytes of replies that connections of ${peer} have not taken yet. */
+size_t http_conn_unread(const struct http_server *s, const struct http_peer *peer);
+/* End the one that has been without a request for longest, the half-shaken first, so that silent
+ * connections keep nobody out.  Return false when all have one. */
+bool http_conn_make_room(struct http_server *s);
 /* End it at once; a request that waits for its reply is told when ${tell}. */
 void http_conn_drop(struct http_conn *c, bool tell);
 /* Send a reply; ${extra} are whole header lines. */

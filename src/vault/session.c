@@ -42,6 +42,9 @@
  * (5) The index alone proves nothing: a crash inside a barrier may leave an index segment without
  *     its packs.  A record counts as stored only in a pack that the store lists in full length
  *     and that is not known to be damaged.
+ * (6) When a pack is written depends on what was put, not on what of it was new: else a sender who
+ *     fills a pack up to its brink would learn from the time of the next put whether another agent
+ *     holds that record.
  */
 
 #define BARRIER_BYTES (1u << 30)
@@ -395,15 +398,21 @@ static int take_record(
 	bool is_new = false;
 	hash_sha256(cr, cr_len, id);
 	int rc = id_set_add(s->puts, id, cr_len, &is_new, err);
-	if (rc != 0 || !is_new || session_is_stored(s, id))
+	if (rc != 0 || !is_new)
 		return rc;
 	enum pack_class class = type == RECORD_DATA ? PACK_DATA : PACK_METADATA;
-	if (pack_bytes(s->packs[class]) + cr_len > PACK_TARGET_BYTES ||
-		pack_count(s->packs[class]) >= PACK_MAX_RECORDS) {
+	if (s->asked[class].bytes + cr_len > PACK_TARGET_BYTES ||
+		s->asked[class].count >= PACK_MAX_RECORDS) { /* invariant 6 */
 		rc = flush_pack(s, class, err);
 		if (rc != 0)
 			return rc;
+		s->asked[class].bytes = 0;
+		s->asked[class].count = 0;
 	}
+	s->asked[class].bytes += cr_len;
+	s->asked[class].count++;
+	if (session_is_stored(s, id))
+		return 0;
 	rc = pack_add(s->packs[class], id, cr, cr_len, err);
 	if (rc != 0)
 		return rc;

@@ -26,6 +26,10 @@ struct session {
 	struct id_set *puts;  /* IDs put in this session */
 	struct id_set *there; /* packs on the store or staged, with their lengths */
 	struct pack *packs[2];
+	struct {
+		uint64_t bytes;
+		size_t count;
+	} asked[2];              /* what was put since the pack before, stored already or not */
 	size_t first_pack;       /* packs from here on are in no index segment yet */
 	size_t segment_entries;  /* their entries */
 	uint64_t unsynced_bytes; /* since the last barrier */

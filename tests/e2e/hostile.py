@@ -233,6 +233,11 @@ def sessions(a, b):
         sid = b.begin(order)[1]["session"]
         is_refused(name, b.call(method, "/v1/sessions/%s/%s" % (sid, tail), data, BYTES),
                    400, "corrupt")
+    sid = b.begin(order)[1]["session"]
+    for method, tail in (("PUT", "list/"), ("PUT", "list"), ("PUT", "list/0x0"), ("PUT", "list/-1"),
+                         ("PUT", "batches/x"), ("POST", "has/1"), ("POST", "commit/0")):
+        is_refused("no such part of a session: " + tail, b.call(
+            method, "/v1/sessions/%s/%s" % (sid, tail), segs, BYTES), 404, "not-found")
     is_status("the job is given up", b.result(order, error="interrupted", message="played"), 200)
     return ref[0]
 
@@ -285,6 +290,18 @@ def people(a):
                 is_refused("%s: %s %s" % (r, method, path), got, 403, "auth")
             else:
                 claim("%s may: %s %s" % (r, method, path), got[0] in (200, 400, 404), got)
+    for what, body in (("a token's end that is no number", {"ttl": "1h"}),
+                       ("a token's end in the past", {"ttl": -1}),
+                       ("a token's end beyond all time", {"ttl": 2**63 - 1}),
+                       ("a name that is a number", {"name": 7})):
+        is_refused(what, PEOPLE.ask("POST", "/api/v1/tokens",
+                                    dict({"name": "never", "role": "viewer"}, **body)),
+                   400, "usage")
+    is_refused("an enrolment token for ever", PEOPLE.ask(
+        "POST", "/api/v1/enrolments", {"role": "capture", "ttl": 2**40}), 400, "usage")
+    is_refused("more tries than there may be", PEOPLE.ask(
+        "POST", "/api/v1/jobs", {"agent": a.name, "source": "one", "retries": 101}), 400, "usage")
+    is_refused("a limit that is none", PEOPLE.ask("GET", "/api/v1/jobs?limit=x"), 400, "usage")
     is_refused("an order without a token", PEOPLE.ask(
         "POST", "/api/v1/jobs", {"agent": a.name, "source": "one"}, token="x"), 401, "auth")
     is_refused("another scheme", PEOPLE.ask("GET", "/api/v1/jobs", token="", headers={
@@ -422,7 +439,9 @@ def revoked(b):
                                         BYTES)),
             ("its token again", PEOPLE.ask("POST", "/v1/enrol", b.sent))):
         is_refused("revoked: " + name, got, 403, "auth")
-
+    job = PEOPLE.ask("GET", "/api/v1/jobs/" + order["job"])[1]
+    claim("its job is over, and says why", (job["state"], job["reason"]) == (
+        "failed", "its agent was revoked"), job)
 
     # told after the head: the body, which takes memory, is not waited for
     s = b.socket()

@@ -12,7 +12,8 @@ import random
 import sys
 import time
 
-from enemy import PEOPLE, alive, claim, error_of, is_status, join, order_for, rss_kib, token
+from enemy import (PEOPLE, alive, claim, error_of, is_refused, is_status, join, order_for, rss_kib,
+                   token)
 from peer import BYTES, b64, hf1
 
 SCRATCH, PID, SEED, SECONDS = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
@@ -292,6 +293,14 @@ def main():
     capture.receipts.add(snap.hex())
     capture.committed, capture.sid = capture.ref[0], None
     box = Sandbox(capture)
+    box.ready()
+    path = "/v1/grants/%s/records" % box.job
+    for what, ids in (("a record that was not granted", os.urandom(32)),
+                      ("one that was and one that was not", box.record_id + os.urandom(32))):
+        is_refused(what, box.p.call("POST", path, ids, BYTES), 404, "not-found")
+    audit = PEOPLE.ask("GET", "/api/v1/audit?limit=5")[1]["audit"]
+    claim("and the audit tells it", sum(a["action"] == "grant.refused" and a["object"] == box.job
+                                        for a in audit) == 2, audit)
     first, most, bad, told = rss_kib(PID), 0, [], {}
     end, n = time.monotonic() + SECONDS, 0
     while time.monotonic() < end:

@@ -90,7 +90,72 @@ mv "$V" "$V.away"
 expect 10 "vault gone" timeout 20 "$HF" controller run --config "$CONF"
 says "vault gone" "$V"
 says "vault gone" "hint: "
+# its mount is not there: what is left is the empty directory that it is mounted on
+mkdir "$V"
+for verb in "controller run" "catalog rebuild"; do
+	# shellcheck disable=SC2086 # two words
+	expect 10 "an empty mount point: $verb" timeout 20 "$HF" $verb --config "$CONF"
+	says "an empty mount point: $verb" "vault '$V': there is no vault here"
+	says "an empty mount point: $verb" "is mounted"
+	is "nothing is made in it" "" "$(ls -A "$V")"
+done
+rmdir "$V"
 mv "$V.away" "$V"
+mv "$C/state" "$C/state.away"
+mkdir "$C/state"
+expect 10 "an empty mount point of the state" timeout 20 "$HF" controller run --config "$CONF"
+says "an empty mount point of the state" "there is no catalog $C/state/catalog.db"
+is "nothing is made in it" "" "$(ls -A "$C/state")"
+rmdir "$C/state"
+mv "$C/state.away" "$C/state"
+
+# ---- a reload: what it changes, what counts from the next start on, what is no good
+reload() { # TEXT in the log
+	kill -HUP "$CONTROLLER"
+	expect 0 "a reload tells: $1" until_true 10 grep -q "$1" "$SCRATCH/controller.log"
+}
+# shellcheck disable=SC2317 # until_true calls it
+is_in_certificate() {
+	python3 -c '
+import ssl, sys
+from cryptography import x509
+pem = ssl.get_server_certificate(("127.0.0.1", int(sys.argv[1]))).encode()
+names = x509.load_pem_x509_certificate(pem).extensions.get_extension_for_class(
+    x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
+sys.exit(sys.argv[2] not in names)' "$PEOPLE_PORT" "$1"
+}
+start_controller
+cp "$CONF" "$SCRATCH/good.conf"
+sed -i 's/^hosts = \[ /&"backup.plant", /' "$CONF"
+printf 'body_memory = "128MiB";\nschedules = ( { name = "s"; task = "collect"; at = "2020-01-01"; } );\n' >"$SCRATCH/more"
+sed -i '/^schedules/,$d' "$CONF"
+cat "$SCRATCH/more" >>"$CONF"
+expect 1 "before" is_in_certificate backup.plant
+reload "'body_memory' was changed: it counts from the next start on"
+reload "is over: it is never due again"
+expect 0 "a new name is in the certificate" until_true 10 is_in_certificate backup.plant
+echo 'people_port = 99999;' >>"$CONF"
+reload "the configuration before stays in force"
+cp "$SCRATCH/good.conf" "$CONF"
+sed -i "s|^vault = .*|vault = \"$V.other\";|" "$CONF"
+reload "vault, state and keys cannot change"
+cp "$SCRATCH/good.conf" "$CONF"
+
+# ---- the vault goes away while the controller runs
+start_agent line3
+# shellcheck disable=SC2317 # until_true calls it
+is_back() { "$HF" job run line3 plant; }
+expect 0 "a backup" until_true 30 is_back
+mv "$V" "$V.away"
+mkdir "$V"
+expect 1 "a backup into an empty mount point" "$HF" job run line3 plant
+says "a backup into an empty mount point" "the vault is away on the controller's host"
+is "nothing is made in it" "" "$(ls -A "$V")"
+rmdir "$V"
+mv "$V.away" "$V"
+expect 0 "and when it is back" "$HF" job run line3 plant
+stop_process "$AGENT_PID" 0 "agent"
+stop_process "$CONTROLLER" 0 "controller"
 
 # ---- a configuration with several errors
 sed -e 's/^people_port = .*/people_port = 99999;/' -e 's/^name = .*/nmae = "x";/' "$CONF" \

@@ -23,7 +23,7 @@ start_controller
 for a in one two; do
 	agent_conf $a capture "sources = ( { name = \"src-$a\"; type = \"files\"; paths = [ \"$S\" ]; } );"
 	enrol $a capture
-	schedule_add "{ name = \"often-$a\"; agent = \"$a\"; source = \"src-$a\"; at = \"*-*-* *:*:00/2\"; retries = 20; retry_after = \"1s\"; }"
+	schedule_add "{ name = \"often-$a\"; agent = \"$a\"; source = \"src-$a\"; at = \"*-*-* *:*:*\"; retries = 20; retry_after = \"1s\"; }"
 done
 kill -HUP "$CONTROLLER"
 start_agent one
@@ -35,9 +35,16 @@ end_it() {
 	kill -KILL "$1"
 	wait "$1"
 }
+commits() { grep -c 'controller[.]commit job=' "$SCRATCH/controller.log"; }
+# shellcheck disable=SC2317 # until_true calls it
+has_commit() { [ "$(commits)" -gt "$before" ]; }
 for round in $(seq "$ROUNDS"); do
+	before=$(commits)
 	head -c $((RANDOM * 20)) /dev/urandom >"$S/$((round % 7)).new"
-	sleep "$((RANDOM % 2)).$((RANDOM % 10))"
+	# every other time something was acknowledged since the last blow; then it hits anywhere
+	[ $((round % 2)) -eq 0 ] && until_true 10 has_commit
+	sleep "0.$((RANDOM % 10))"
+	kill -HUP "$CONTROLLER" # a reload at any time changes nothing
 	case $((RANDOM % 5)) in
 	0)
 		end_it "$CONTROLLER"
@@ -55,12 +62,12 @@ for round in $(seq "$ROUNDS"); do
 		;;
 	3)
 		kill -STOP "$one"
-		sleep 0.5
+		sleep "0.$((RANDOM % 5))"
 		kill -CONT "$one"
 		;;
 	4)
 		kill -STOP "$CONTROLLER"
-		sleep 0.5
+		sleep "0.$((RANDOM % 5))"
 		kill -CONT "$CONTROLLER"
 		;;
 	esac

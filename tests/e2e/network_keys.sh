@@ -101,6 +101,12 @@ print(json.dumps({"agent": "sandbox2", "plan_name": "small.plan",
 back_up
 first=$SNAPSHOT
 expect 0 "a drill by the first" drill sandbox1
+sed -e 's/source:plc3/source:plc4/' -e 's/mtpd = "48h"/mtpd = "some"/' "$SCRATCH/small.plan" \
+	>"$SCRATCH/wrong.plan"
+expect 2 "a plan that is wrong in two ways" "$HF" drill run --agent sandbox1 \
+	--plan "$SCRATCH/wrong.plan" --reports "$SCRATCH"
+says "what lint finds" "mtpd"
+says "and what only the controller knows" "no snapshot of source 'plc4'; did you mean 'plc3'?"
 enrol sandbox2 sandbox --group line3
 start_agent sandbox2
 SANDBOX2=$AGENT_PID

@@ -127,6 +127,8 @@ json 0 token-new "$HF" token new watcher --role viewer --ttl 1h --out "$SCRATCH/
 json 0 token-new "$HF" token new printed --role auditor
 refused 1 exists "$HF" token new watcher --role viewer
 refused 2 usage "$HF" token new boss --role boss
+refused 2 usage "$HF" token new endless --role viewer --ttl 0s
+refused 2 usage "$HF" agent token --role capture --ttl 0s
 json 0 token-list "$HF" token list
 W=(env HOLDFAST_TOKEN_FILE="$SCRATCH/watcher.token" "$HF")
 json 0 job-list "${W[@]}" job list

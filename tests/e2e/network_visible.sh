@@ -16,7 +16,7 @@ claims "step by step (seed $SEED)" python3 "$NET_PY/visible.py" "$SCRATCH/peers"
 mkdir "$SCRATCH/src"
 head -c 8000000 /dev/urandom >"$SCRATCH/src/large"
 start_controller
-agent_conf line4 capture "sources = ( { name = \"plant\"; type = \"files\"; paths = [ \"$SCRATCH/src\" ]; } ); limits = { bytes_per_s = \"2MiB\"; };"
+agent_conf line4 capture "sources = ( { name = \"plant\"; type = \"files\"; paths = [ \"$SCRATCH/src\" ]; } ); limits = { bytes_per_s = \"4MiB\"; };"
 enrol line4 capture
 start_agent line4
 expect 0 "hello" until_true 10 has_seen line4
@@ -25,9 +25,14 @@ json 0 job-run "$HF" job run line4 plant --no-wait
 job=$(field 'o["id"]')
 # shellcheck disable=SC2317 # until_true calls it
 is_in() { "$HF" job show "$job" --json | grep -q "\"state\":\"$1\""; }
-for wait in 0.2 1; do
+# has_read BYTES: what the controller has read since $read_before, from the agent but for little.
+read_of() { sed -n 's/^rchar: //p' "/proc/$CONTROLLER/io"; }
+# shellcheck disable=SC2317 # until_true calls it
+has_read() { [ $(($(read_of) - read_before)) -ge "$1" ]; }
+for sent in 200000 2500000; do
+	read_before=$(read_of)
 	expect 0 "it runs" until_true 20 is_in running
-	sleep "$wait"
+	expect 0 "it sends" until_true 20 has_read $sent
 	kill -KILL "$AGENT_PID"
 	wait "$AGENT_PID" 2>/dev/null
 	expect 0 "it was not at its end" is_in running
@@ -46,6 +51,8 @@ done
 expect 0 "left alone, it ends" until_true 60 is_in "done"
 is "one more in the store" $((before + 1)) \
 	"$("$HF" snapshot list --vault "$V" --json | grep -o '"short_id"' | wc -l)"
+expect 0 "the index of thousands of records is kept, and mapped" \
+	test -s "$SCRATCH/controller/state/cache/index"
 stop_process "$CONTROLLER" 0 "controller"
 expect 0 "verify" "$HF" verify --vault "$V"
 finish

@@ -199,6 +199,12 @@ static void do_renew(struct fake_controller *c, struct http_request *r)
 	size_t len = 0;
 	const uint8_t *body = http_request_body(r, &len);
 	MUST(msg_work_pem_decode(body, len, "csr", csr, NULL) == 0);
+	if (c->refuse_renewals) {
+		static const char why[] =
+			"{\"error\": \"no-space\", \"message\": \"its disk is full\"}";
+		http_request_reply(r, 507, "application/json", why, sizeof(why) - 1);
+		return;
+	}
 	issue(c, csr, &cert);
 	c->renewals++;
 	reply(r, msg_work_pem_encode("certificate", buf_cstr(&cert), &b, NULL), &b);

@@ -32,6 +32,7 @@ struct fake_controller {
 	bool say_stop;        /* progress is answered with go = false */
 	bool hold_polls;      /* polls are asked to wait for 50 s, and never answered */
 	bool hold_batches;    /* batches are taken and never answered */
+	bool refuse_renewals; /* certificates are not renewed: its disk has an error */
 	int64_t cert_from_s;  /* what certificates of agents begin with; 0 = now */
 	/* what it saw; read after the agent has ended */
 	size_t hellos, polls, progresses, results, commits, renewals, deletes;

@@ -156,7 +156,7 @@ static int direct_commit(
 	struct direct *d = self;
 	memset(receipt, 0, sizeof(*receipt));
 	struct buf body = BUF_INIT((size_t)1 << 20);
-	const struct snapshot *made;
+	struct snapshot *made = NULL, *none = NULL;
 	size_t half = c->segments_len / 2;
 	struct gateway_session_readers readers;
 	gateway_session_readers(d->f->newest != NULL ? d->f->newest : &d->f->domain, &readers);
@@ -173,9 +173,10 @@ static int direct_commit(
 	struct port_receipt again = { .receipt_ns = 0 };
 	if (rc == 0) /* the answer was lost: asked once more */
 		rc = gateway_session_commit(
-			d->s, &readers, body.data, body.len, &again, &made, err);
-	if (rc == 0 && (made != NULL || memcmp(&again, receipt, sizeof(again)) != 0))
+			d->s, &readers, body.data, body.len, &again, &none, err);
+	if (rc == 0 && (none != NULL || memcmp(&again, receipt, sizeof(again)) != 0))
 		rc = err_set(err, ERR_FAILED, "a commit given again has another receipt");
+	gateway_session_made_free(made);
 	buf_done(&body);
 	return rc;
 }

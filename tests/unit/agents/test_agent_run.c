@@ -170,6 +170,18 @@ Test(agent_run, renews_its_certificate_at_half_of_its_life_once)
 	agent_state_done(&after);
 }
 
+Test(agent_run, goes_on_with_the_certificate_it_has_when_it_is_not_renewed)
+{
+	struct err err = ERR_INIT;
+	control.refuse_renewals = true;
+	control.order_of = "share";
+	cr_assert(eq(int, run(&err), 0), "%s", err.msg);
+	cr_expect(eq(sz, control.renewals, 0));
+	cr_expect(eq(sz, control.hellos, 1));
+	cr_expect(eq(sz, control.commits, 1));
+	cr_expect(eq(int, control.result.error.code, 0), "%s", control.result.error.msg);
+}
+
 Test(agent_run, stops_a_job_when_the_controller_says_so)
 {
 	struct err err = ERR_INIT;

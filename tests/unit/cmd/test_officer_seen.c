@@ -14,8 +14,10 @@
 static char dir[64], key[80], seen[96];
 static struct err err = ERR_INIT;
 static const uint8_t plant[16] = { 1 }, other[16] = { 2 };
-static const struct officer_seen three = { 3, { 3 } }, four = { 4, { 4 } }, four_b = { 4, { 5 } },
-				 five = { 5, { 6 } };
+static const struct officer_seen three = { .epoch = 3, .hash = { 3 } },
+				 four = { .epoch = 4, .hash = { 4 } },
+				 four_b = { .epoch = 4, .hash = { 5 } },
+				 five = { .epoch = 5, .hash = { 6 } };
 
 static void write_text(const char *path, const char *text)
 {
@@ -102,19 +104,26 @@ Test(officer_seen, what_another_process_signed_since_the_look_is_busy_and_no_rol
 	cr_expect(eq(int, keep(plant, &four, &five), 0), "%s", err.msg);
 }
 
-Test(officer_seen, a_config_that_came_too_late_gives_way_to_the_one_of_its_epoch)
+Test(officer_seen, a_config_without_an_answer_gives_way_to_another_of_its_epoch)
+{
+	/* busy, or no answer at all: in this process or the next, the memory is the same */
+	cr_assert(eq(int, keep(plant, &three, &four), 0));
+	cr_expect(eq(int, officer_seen_check(key, plant, &three, &four_b, &err), -ERR_ROLLBACK));
+	cr_expect(eq(int, officer_seen_check(key, plant, &three, NULL, &err), -ERR_ROLLBACK));
+	cr_expect(eq(int, officer_seen_check(key, plant, &four, &five, &err), 0));
+	cr_expect(eq(int, officer_seen_check(key, plant, &four_b, &five, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, keep(plant, &four_b, &five), 0), "%s", err.msg);
+	/* from now on that one counts, and the one that gave way is old */
+	cr_expect(eq(int, officer_seen_check(key, plant, &four, NULL, &err), -ERR_ROLLBACK));
+	cr_expect(eq(int, officer_seen_check(key, plant, &four_b, NULL, &err), -ERR_ROLLBACK));
+}
+
+Test(officer_seen, a_config_that_was_taken_gives_way_to_none)
 {
 	cr_assert(eq(int, keep(plant, &three, &four), 0));
-	cr_assert(eq(int, officer_seen_check(key, plant, &four_b, &five, &err), -ERR_ROLLBACK));
-	/* not to an older one, nor when something else is remembered than what was refused */
-	cr_assert(eq(int, officer_seen_give_way(key, plant, &four, &three, &err), 0));
-	cr_assert(eq(int, officer_seen_give_way(key, plant, &four_b, &four, &err), 0));
-	cr_assert(eq(int, officer_seen_give_way(key, other, &four, &four_b, &err), 0));
+	cr_assert(eq(int, keep(plant, &four, NULL), 0)); /* the answer; or it is shown */
 	cr_expect(eq(int, officer_seen_check(key, plant, &four_b, &five, &err), -ERR_ROLLBACK));
-	cr_expect(eq(int, officer_seen_check(key, plant, &four, &five, &err), 0));
-	cr_assert(eq(int, officer_seen_give_way(key, plant, &four, &four_b, &err), 0));
-	cr_expect(eq(int, officer_seen_check(key, plant, &four_b, &five, &err), 0), "%s", err.msg);
-	cr_expect(eq(int, officer_seen_check(key, plant, &four, &five, &err), -ERR_ROLLBACK));
+	cr_expect(eq(int, keep(plant, &four, &five), 0), "%s", err.msg);
 }
 
 Test(officer_seen, one_at_a_time_holds_the_lock)
@@ -138,7 +147,9 @@ Test(officer_seen, each_domain_has_a_memory_of_its_own)
 Test(officer_seen, a_damaged_memory_is_told_and_stays)
 {
 	static const char *const bad[] = { "", "holdfast-officer-seen 2\n",
-		"holdfast-officer-seen 1\nabc", "holdfast-officer-seen 1\nabc 4 def\n" };
+		"holdfast-officer-seen 1\nabc", "holdfast-officer-seen 1\nabc 4 def\n",
+		"holdfast-officer-seen 1\n01000000000000000000000000000000 4 "
+		"0400000000000000000000000000000000000000000000000000000000000000 lost\n" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		write_text(seen, bad[i]);
 		cr_expect(eq(int, keep(plant, &four, &five), -ERR_CORRUPT), "%s", bad[i]);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/err.h"
 #include "db/db.h"
 #include "tests/lib/catalog_fixture.h"
@@ -146,4 +147,44 @@ Test(audit, a_record_goes_with_the_transaction_it_is_part_of)
 	cr_expect(eq(sz, got_count, 0));
 	add("a", "line1");
 	cr_expect(eq(int, audit_check(f.db, &err), 0));
+}
+
+static int64_t at_ms;
+
+static int64_t fake_now(void)
+{
+	return at_ms * 1000000;
+}
+
+static int take_newest(void *arg, const struct audit_record *r)
+{
+	*(struct audit_record *)arg = *r;
+	return 1;
+}
+
+Test(audit, of_what_others_can_cause_without_end_only_so_many_are_written_in_a_minute)
+{
+	struct env_ops ops = *env_real();
+	struct audit_some some = { .count = 0 };
+	struct audit_record newest = { .number = 0 };
+	at_ms = 1800000000000;
+	ops.now_ns = fake_now;
+	(void)env_swap(&ops);
+	for (int i = 0; i < AUDIT_SOME_A_MINUTE + 40; i++)
+		cr_assert(eq(int,
+			audit_add_some(
+				&some, f.db, "agent:x", "", "alarm", "x", "raised", "late", &err),
+			0));
+	(void)audit_each(f.db, 1, take_newest, &newest, &err);
+	cr_expect(eq(i64, newest.number, AUDIT_SOME_A_MINUTE));
+	at_ms += 60000;
+	cr_assert(eq(int,
+		audit_add_some(&some, f.db, "agent:x", "", "alarm", "x", "raised", "late", &err),
+		0));
+	(void)audit_each(f.db, 1, take_newest, &newest, &err);
+	cr_expect(eq(i64, newest.number, AUDIT_SOME_A_MINUTE + 1));
+	cr_expect(ne(ptr, strstr(newest.detail, "40 more before this one"), NULL), "%s",
+		newest.detail);
+	cr_expect(eq(int, audit_check(f.db, &err), 0));
+	(void)env_swap(NULL);
 }

@@ -202,3 +202,27 @@ Test(controller_conf, the_controllers_own_tasks_have_no_agent_and_rules)
 	cr_expect(eq(i64, conf->schedules[2].older_than_ns, INT64_C(86400) * 1000000000));
 	cr_expect(eq(i64, conf->schedules[2].sample_percent, 5));
 }
+
+Test(controller_conf, what_a_reload_does_not_change_is_named)
+{
+	cr_assert(eq(int, load(HEAD), 0), "%s", err.msg);
+	struct controller_conf *running = conf;
+	conf = NULL;
+	cr_assert(eq(int, load(HEAD "max_running = 7;\n"), 0), "%s", err.msg);
+	cr_expect(eq(ptr, (void *)controller_conf_late(running, conf, 0), NULL));
+	cr_expect(controller_conf_has_same_hosts(running, conf));
+	controller_conf_free(conf);
+	conf = NULL;
+	cr_assert(
+		eq(int,
+			load("name = \"plant1\"; vault = \"vault\"; hosts = [ \"backup.plant\" ];\n"
+			     "agents_port = 7000; body_memory = \"128MiB\";\n"),
+			0),
+		"%s", err.msg);
+	static const char *const want[] = { "agents_port", "agents_address", "body_memory" };
+	for (size_t i = 0; i < 3; i++)
+		cr_expect(eq(str, (char *)controller_conf_late(running, conf, i), (char *)want[i]));
+	cr_expect(eq(ptr, (void *)controller_conf_late(running, conf, 3), NULL));
+	cr_expect(not(controller_conf_has_same_hosts(running, conf)));
+	controller_conf_free(running);
+}

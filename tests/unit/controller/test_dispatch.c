@@ -422,6 +422,19 @@ Test(dispatch, a_job_is_canceled_at_once_or_at_its_next_progress)
 	cr_expect(eq(int, result(&a, 1, ERR_INTERRUPTED), -ERR_INTERRUPTED));
 }
 
+Test(dispatch, a_revoked_agent_has_no_jobs_left)
+{
+	struct catalog_job running = order("a"); /* with a try left */
+	runs(&running, 1);
+	struct catalog_job waiting = order("b"), others = backup_of(other, "a");
+	cr_assert(eq(int, dispatch_order(d, &others, &err), 0));
+	cr_expect(eq(int, dispatch_drop(d, agent, &err), 0), "%s", err.msg);
+	is_in(&running, JOB_FAILED, "its agent was revoked");
+	is_in(&waiting, JOB_CANCELED, "canceled by the revocation of its agent");
+	has_none(agent);
+	runs(&others, 1);
+}
+
 Test(dispatch, committed_and_then_lost_is_done)
 {
 	struct catalog_job j = order("s");
@@ -436,6 +449,19 @@ Test(dispatch, committed_and_then_lost_is_done)
 	is_in(&k, JOB_WAITING, "began anew");
 	cr_expect(eq(int, dispatch_committed(d, k.id, "ab13", &err), 0));
 	is_in(&k, JOB_DONE, "");
+	/* also when it had no try left; but what a person took back stays so */
+	struct catalog_job m = order("s");
+	m.retries = 0;
+	cr_assert(eq(int, catalog_job_set(f.db, &m, &err), 0));
+	runs(&m, 1);
+	cr_expect(eq(int, dispatch_hello(d, agent, &err), 0));
+	is_in(&m, JOB_FAILED, "began anew");
+	cr_expect(eq(int, dispatch_committed(d, m.id, "ab15", &err), 0));
+	is_in(&m, JOB_DONE, "became durable");
+	struct catalog_job n = order("s");
+	cr_expect(eq(int, dispatch_cancel(d, n.id, "anna", &err), 0));
+	cr_expect(eq(int, dispatch_committed(d, n.id, "ab16", &err), 0));
+	is_in(&n, JOB_CANCELED, "anna");
 	/* and when it says it failed after its snapshot was there */
 	struct catalog_job l = order("s");
 	runs(&l, 1);

@@ -233,6 +233,21 @@ Test(fleet, a_certificate_of_the_same_key_is_renewed_for_30_days)
 	cr_expect(eq(i64, info.until_s - info.from_s, 30 * 24 * 3600 + 3600));
 	cr_expect(eq(int, fleet_identify(f.fleet, &peer, 0, &a, &err), 0));
 	cr_expect(eq(i64, a.certificate_until_s, info.until_s));
+	/* asked again at once: answered again, with nothing written; another key has to wait */
+	CLEANUP(buf_wipe) struct buf key = BUF_INIT(65536);
+	CLEANUP(buf_done) struct buf csr = BUF_INIT(65536);
+	const int64_t records = fleet_fixture_audit(&f).number;
+	cr_assert(eq(int, x509_key_new(&key, &err), 0));
+	cr_assert(eq(int, x509_request_new(buf_cstr(&key), "x", &csr, &err), 0));
+	for (int i = 0; i < 5; i++) {
+		pem.len = 0;
+		cr_expect(eq(int, fleet_renew(f.fleet, &a, one.m.csr, &pem, &err), 0));
+		cr_expect(eq(int, fleet_renew(f.fleet, &a, buf_cstr(&csr), &pem, &err), -ERR_BUSY));
+	}
+	cr_expect(eq(i64, fleet_fixture_audit(&f).number, records));
+	fleet_fixture_clock((int64_t)15 * 24 * 3600 * 1000 + 61000);
+	cr_expect(eq(int, fleet_renew(f.fleet, &a, buf_cstr(&csr), &pem, &err), 0), "%s", err.msg);
+	cr_expect(eq(i64, fleet_fixture_audit(&f).number, records + 1));
 	size_t len = pem.len;
 	cr_expect(eq(int, fleet_renew(f.fleet, &a, "no request", &pem, &err), -ERR_CORRUPT));
 	char longest[MSG_PEM_BYTES + 10];

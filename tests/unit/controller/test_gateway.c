@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +21,14 @@ static struct loop *loop;
 static struct gateway *gate;
 static const struct domain *struck; /* what counts once a commit is asked for, or NULL */
 static int commits, refusals;
-static char committed_job[MSG_ID_HEX];
+static char committed_job[MSG_ID_HEX], committed_source[64];
 
 static void on_commit(void *arg, const char *job, const struct snapshot *made)
 {
 	(void)arg;
-	cr_expect(ne(ptr, (void *)(uintptr_t)made, NULL));
+	cr_assert(ne(ptr, (void *)(uintptr_t)made, NULL));
 	commits++;
+	(void)snprintf(committed_source, sizeof(committed_source), "%s", made->label.source);
 	(void)snprintf(committed_job, sizeof(committed_job), "%s", job);
 }
 
@@ -181,10 +183,12 @@ static int port_put(void *self, const uint8_t *batch, size_t len, struct err *er
 static struct answer ahead[AHEAD];
 static pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER;
 static pthread_t outside;
+static atomic_int knocks;
 
 static int openat_behind_door(int dirfd, const char *path, int flags, mode_t mode)
 {
 	if (!pthread_equal(pthread_self(), outside)) {
+		knocks++;
 		(void)pthread_mutex_lock(&door);
 		(void)pthread_mutex_unlock(&door);
 	}
@@ -206,23 +210,46 @@ static void keep_busy(void)
 	}
 }
 
+/* A newer session of the source begins while a commit is at the store's door: that ends the older
+ * one, and its thread closes it before the loop hears of the commit. */
+static bool is_overtaken;
+static struct answer newer;
+
+static void overtake(void)
+{
+	struct msg_begin ask = { .attempt = 2, .source = "hist" };
+	const struct gateway_begin b = { .ask = &ask, .config = "config", .config_len = 6 };
+	const int before = __atomic_load_n(&f.opened, __ATOMIC_SEQ_CST);
+	(void)snprintf(ask.job, sizeof(ask.job), "%032d", 2);
+	newer = fresh();
+	while (knocks == 0)
+		(void)sched_yield();
+	cr_assert(eq(int, gateway_begin(gate, f.agent.agent_id, &b, on_answer, &newer, NULL), 0));
+	(void)pthread_mutex_unlock(&door);
+	while (__atomic_load_n(&f.opened, __ATOMIC_SEQ_CST) == before)
+		(void)sched_yield();
+}
+
 static int ask_commit(const struct buf *body, struct answer *a, struct err *err)
 {
 	static struct env_ops ops;
 	ops = *env_real();
 	ops.openat = openat_behind_door;
 	outside = pthread_self();
-	if (struck != NULL) {
+	if (struck != NULL || is_overtaken) {
 		(void)env_swap(&ops);
 		(void)pthread_mutex_lock(&door);
-		keep_busy();
 	}
+	if (struck != NULL)
+		keep_busy();
 	int rc = gateway_commit(gate, f.agent.agent_id, port_session, copy(body->data, body->len),
 		body->len, on_answer, a, err);
 	if (struck != NULL) {
 		gateway_set_readers(gate, struck);
 		(void)pthread_mutex_unlock(&door);
 	}
+	if (is_overtaken)
+		overtake();
 	return rc;
 }
 
@@ -297,6 +324,17 @@ Test(gateway, a_commit_that_waits_goes_by_the_keys_that_count_when_it_runs)
 		cr_expect(eq(int, ahead[i].rc, 0), "%s", ahead[i].err.msg);
 		buf_done(&ahead[i].data);
 	}
+	(void)env_swap(NULL);
+}
+
+Test(gateway, what_a_commit_made_is_told_after_its_session_was_closed)
+{
+	is_overtaken = true;
+	back_up("hist");
+	cr_expect(eq(int, commits, 1));
+	cr_expect(eq(str, committed_source, "hist"));
+	cr_expect(eq(int, wait_for(&newer, 0, NULL), 0), "%s", newer.err.msg);
+	buf_done(&newer.data);
 	(void)env_swap(NULL);
 }
 
@@ -422,6 +460,30 @@ Test(gateway, a_grant_reads_what_it_covers_and_a_refusal_is_told)
 	gateway_end_agent(gate, drill_agent);
 	cr_expect(eq(int, gateway_points(gate, drill_agent, job_b, on_answer, &points, &err),
 		-ERR_INTERRUPTED));
+	buf_done(&open.data);
+	buf_done(&points.data);
+	buf_done(&record.data);
+}
+
+Test(gateway, what_is_asked_of_a_grant_that_does_not_open_is_answered)
+{
+	static const uint8_t drill_agent[16] = { 3 };
+	static const uint8_t id[32] = { 1 };
+	struct err err = ERR_INIT;
+	const struct gateway_grant_of none = { .at_ms = INT64_MAX };
+	struct answer open = fresh(), points = fresh(), record = fresh();
+	cr_assert(eq(int,
+		gateway_open_grant(gate, drill_agent, job_b, &none, on_answer, &open, &err), 0));
+	/* before the loop hears of it: the grant is known by its job's id */
+	cr_assert(eq(int, gateway_points(gate, drill_agent, job_b, on_answer, &points, &err), 0));
+	cr_assert(eq(int,
+		gateway_records(
+			gate, drill_agent, job_b, copy(id, 32), 32, on_answer, &record, &err),
+		0));
+	cr_expect(eq(int, wait_for(&open, 0, &err), -ERR_LIMIT));
+	cr_expect(eq(int, wait_for(&points, 0, &err), -ERR_INTERRUPTED));
+	cr_expect(eq(int, wait_for(&record, 0, &err), -ERR_INTERRUPTED));
+	cr_expect(eq(int, refusals, 0));
 	buf_done(&open.data);
 	buf_done(&points.data);
 	buf_done(&record.data);

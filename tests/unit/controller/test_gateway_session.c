@@ -150,7 +150,7 @@ Test(gateway_session, an_old_record_replayed_into_a_new_session_is_refused)
 	struct err err = ERR_INIT;
 	struct port_base base;
 	struct port_receipt receipt;
-	const struct snapshot *snap;
+	struct snapshot *snap;
 	struct snapshot_body last = { .log_index = 0 };
 	size_t damaged;
 	CLEANUP(buf_done) struct buf body = BUF_INIT(65536);
@@ -236,7 +236,7 @@ Test(gateway_session, a_record_from_a_wrong_clock_is_refused_with_the_difference
 	const struct port_commit c = { .record = record };
 	CLEANUP(buf_done) struct buf body = BUF_INIT(65536);
 	struct port_receipt receipt;
-	const struct snapshot *made;
+	struct snapshot *made;
 	cr_assert(eq(int, msg_vault_commit_encode(&c, &body, &err), 0), "%s", err.msg);
 	cr_expect(eq(int,
 		gateway_session_commit(s, &readers, body.data, body.len, &receipt, &made, &err),

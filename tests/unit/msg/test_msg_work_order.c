@@ -95,3 +95,25 @@ Test(msg_work_order, a_source_is_a_name_never_a_path)
 			"%s", bad[i]);
 	}
 }
+
+Test(msg_work_order, a_span_that_no_clock_can_hold_is_refused)
+{
+	static const struct {
+		const char *ms;
+		int rc;
+	} spans[] = { { "4611686018427", 0 }, { "4611686018428", -ERR_CORRUPT },
+		{ "9223372036854775807", -ERR_CORRUPT }, { "-1", -ERR_CORRUPT } };
+	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
+		CLEANUP(buf_done) struct buf b = BUF_INIT(8192);
+		struct msg_order m = { .attempt = 0 };
+		cr_assert(eq(int,
+			buf_addf(&b, NULL,
+				"{\"job\":\"00112233445566778899aabbccddeeff\",\"attempt\":1,"
+				"\"deadline_ms\":%s,\"verb\":\"backup\",\"source\":\"a\"}",
+				spans[i].ms),
+			0));
+		cr_expect(eq(int, msg_work_order_decode(b.data, b.len, &m, NULL), spans[i].rc),
+			"%s", spans[i].ms);
+		msg_work_order_done(&m);
+	}
+}

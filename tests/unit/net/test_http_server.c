@@ -297,6 +297,36 @@ Test(http_server, a_reply_may_come_later_and_cannot_be_given_another_header)
 	net_fixture_done(&f);
 }
 
+/* Several that wait. */
+static struct http_request *many[8];
+static size_t many_count;
+
+static void hold_many(struct net_fixture *f, struct http_request *r)
+{
+	(void)f;
+	many[many_count++] = r;
+}
+
+static void answer_many(void *arg)
+{
+	(void)arg;
+	while (many_count > 0)
+		http_request_reply(many[--many_count], 204, NULL, NULL, 0);
+}
+
+#define MUCH_BYTES ((size_t)32 << 20)
+static size_t unread;
+
+static void answer_much(struct net_fixture *f, struct http_request *r)
+{
+	(void)f;
+	unread = http_request_unread(r);
+	void *much = calloc(1, MUCH_BYTES);
+	cr_assert(ne(ptr, much, NULL));
+	http_request_reply(r, 200, "application/octet-stream", much, MUCH_BYTES);
+	free(much);
+}
+
 static void on_gone(void *arg)
 {
 	struct net_fixture *f = arg;
@@ -379,6 +409,65 @@ Test(http_server, connections_over_a_limit_are_closed_and_room_comes_back)
 	cr_expect(ne(ptr, r[3], NULL));
 	for (size_t i = 1; i < 4; i++)
 		net_fixture_raw_free(r[i]);
+	net_fixture_done(&f);
+}
+
+Test(http_server, silent_connections_keep_nobody_out_and_requests_stay)
+{
+	enum { MOST = 3 };
+	struct net_fixture f;
+	struct http_server_opts opts;
+	static const char text[] = HEAD "Connection: close\r\n\r\n";
+	char out[4096];
+	int silent[MOST];
+	struct net_raw *asking[MOST];
+	net_fixture_init(&f, &opts);
+	f.on_request = hold_many;
+	opts.max_connections = MOST;
+	net_fixture_start(&f, &opts);
+	for (size_t i = 0; i < MOST; i++)
+		silent[i] = net_fixture_dial(&f);
+	for (size_t i = 0; i < MOST; i++) {
+		asking[i] = net_fixture_raw(&f, &f.client_id);
+		cr_assert(ne(ptr, asking[i], NULL), "%zu", i);
+		(void)net_fixture_raw_send(asking[i], text, sizeof(text) - 1);
+		wait_for(&f, &f.count, (int)i + 1);
+		cr_expect(eq(int, (int)read(silent[i], out, 1), 0)); /* the oldest made room */
+	}
+	/* whoever waits for an answer is not sent away */
+	cr_expect(eq(ptr, net_fixture_raw(&f, &f.client_id), NULL));
+	net_fixture_do(&f, answer_many, &f);
+	for (size_t i = 0; i < MOST; i++) {
+		(void)net_fixture_raw_read(asking[i], out, sizeof(out), NULL);
+		cr_expect(eq(int, strncmp(out, "HTTP/1.1 204", 12), 0), "%s", out);
+		net_fixture_raw_free(asking[i]);
+		(void)close(silent[i]);
+	}
+	net_fixture_done(&f);
+}
+
+Test(http_server, what_a_peer_does_not_read_is_counted)
+{
+	struct net_fixture f;
+	struct http_server_opts opts;
+	static const char text[] = HEAD "\r\n";
+	net_fixture_init(&f, &opts);
+	f.on_request = answer_much;
+	net_fixture_start(&f, &opts);
+	struct net_raw *deaf = net_fixture_raw(&f, &f.client_id);
+	cr_assert(ne(ptr, deaf, NULL));
+	(void)net_fixture_raw_send(deaf, text, sizeof(text) - 1);
+	wait_for(&f, &f.count, 1);
+	cr_expect(eq(sz, unread, 0));
+	struct net_raw *next = net_fixture_raw(&f, &f.client_id);
+	cr_assert(ne(ptr, next, NULL));
+	(void)net_fixture_raw_send(next, text, sizeof(text) - 1);
+	wait_for(&f, &f.count, 2);
+	/* all but what the kernel took */
+	cr_expect(gt(sz, unread, MUCH_BYTES / 4));
+	cr_expect(le(sz, unread, MUCH_BYTES + 1024));
+	net_fixture_raw_free(deaf);
+	net_fixture_raw_free(next);
 	net_fixture_done(&f);
 }
 

@@ -131,6 +131,12 @@ Test(calendar, a_time_is_shown_in_the_zone)
 	parse("daily", "America/St_Johns");
 	cr_expect(eq(str, (char *)calendar_format(calendar, ms("1969-12-31T23:00:00Z"), text),
 		"1969-12-31 19:30:00 -03:30 NST"));
+	parse("daily", "UTC");
+	cr_expect(eq(str, (char *)calendar_format(calendar, ms("2026-11-26T05:00:00Z"), text),
+		"2026-11-26 05:00:00 UTC"));
+	parse("daily", "Europe/Istanbul"); /* its abbreviation is "+03" */
+	cr_expect(eq(str, (char *)calendar_format(calendar, ms("2026-11-26T05:00:00Z"), text),
+		"2026-11-26 08:00:00 +03:00"));
 }
 
 Test(calendar, a_date_that_no_month_has_is_refused)

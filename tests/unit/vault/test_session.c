@@ -512,6 +512,55 @@ Test(session, has_never_tells_of_records_that_another_agent_stored)
 	session_free(h.session);
 }
 
+/* Fill a pack to its brink and put one record more.  Return how many packs were written. */
+static uint64_t packs_after(const struct buf *last)
+{
+	enum { FILLERS = 4, FILLER_BYTES = 8u << 20 };
+	struct err err = ERR_INIT;
+	struct hostile h;
+	struct port_base base;
+	uint8_t stranger[16] = { 0xee };
+	CLEANUP(cleanup_free_p) uint8_t *filler = calloc(1, FILLER_BYTES);
+	cr_assert(ne(ptr, filler, NULL));
+	memset(h.source_id, 7, sizeof(h.source_id));
+	cr_assert(eq(int, session_new(f.vault, NULL, &h.session, &err), 0));
+	h.port = session_port(h.session);
+	cr_assert(eq(int, h.port->begin(h.port->self, stranger, h.source_id, &base, &err), 0));
+	for (int i = 0; i < FILLERS; i++) {
+		record_header(1, RECORD_DATA, FILLER_BYTES, filler);
+		filler[RECORD_HEADER_BYTES] = (uint8_t)i;
+		cr_assert(eq(int, h.port->put(h.port->self, filler, FILLER_BYTES, &err), 0), "%s",
+			err.msg);
+	}
+	cr_assert(eq(u64, session_stats(h.session)->packs, 0)); /* full, and not written yet */
+	cr_assert(
+		eq(int, h.port->put(h.port->self, last->data, last->len, &err), 0), "%s", err.msg);
+	const uint64_t packs = session_stats(h.session)->packs;
+	session_free(h.session);
+	return packs;
+}
+
+Test(session, when_a_pack_is_written_tells_nothing_of_what_another_agent_stored)
+{
+	struct err err = ERR_INIT;
+	struct hostile h;
+	struct hostile_commit x = {
+		.seq = 1, .label = plant_label, .label_len = PLANT_LABEL_BYTES
+	};
+	struct ref ref;
+	CLEANUP(buf_done) struct buf known = BUF_INIT(1u << 20);
+	CLEANUP(buf_done) struct buf unknown = BUF_INIT(1u << 20);
+	make_record("the other agent's", 1, &known, &x.ref);
+	make_record("nobody has this", 1, &unknown, &ref);
+	hostile_begin(&h);
+	cr_assert(eq(int, h.port->put(h.port->self, known.data, known.len, &err), 0));
+	cr_assert(eq(int, hostile_commit(&h, &x, &err), 0), "%s", err.msg);
+	session_free(h.session);
+
+	cr_expect(eq(u64, packs_after(&unknown), 1));
+	cr_expect(eq(u64, packs_after(&known), 1));
+}
+
 Test(session, batches_of_garbage_are_refused_and_end_the_session)
 {
 	struct err err = ERR_INIT;
