@@ -172,44 +172,53 @@ static bool is_rechecked(const struct run *r, const struct source_item *item)
 
 DEFINE_CLEANUP(struct content *, content_free)
 
-/*
- * The content of an unchanged file from the cache.  Return 1 with it, 0 when the file must be read,
- * 2 when it cannot be read, or an error.
- */
-static int known_content(
+static int find_in_cache(
 	struct run *r, struct source_item *item, struct content **out, struct err *err)
 {
-	CLEANUP(content_free_p) struct content *known = NULL;
 	if (r->cache == NULL)
 		return 0;
-	int rc = file_cache_find(r->cache, item, r->scan_start_ns / NS_PER_S, &known, err);
-	if (rc <= 0)
-		return rc;
-	if (!r->opts->is_dry_run && is_rechecked(r, item)) {
-		rc = backup_file_compare(r->file, r->source, item, known, err);
-		if (rc == 0)
-			warn(r, item, "its content changed although its size and times did not");
-		if (rc != 1)
-			return rc;
-	}
-	*out = TAKE(known);
-	return 1;
+	return file_cache_find(r->cache, item, r->scan_start_ns / NS_PER_S, out, err);
 }
 
-/* A regular file's content.  Return 1, 0 when the entry is left out, or an error. */
-static int find_content(
-	struct run *r, struct source_item *item, struct content **out, struct err *err)
+/*
+ * What the cache knows of a regular file, *${known} NULL when nothing, and all of its entry: from
+ * there too, or from the file.  Return 1, 0 when it cannot be opened, or an error.
+ */
+static int look_up(struct run *r, struct source_item *item, struct content **known, struct err *err)
 {
-	int rc = known_content(r, item, out, err);
-	if (rc < 0)
+	int rc = find_in_cache(r, item, known, err);
+	if (rc < 0 || !item->is_brief || r->opts->is_dry_run)
+		return rc < 0 ? rc : 1;
+	content_free(TAKE(*known)); /* it may be another state of the file that is opened now */
+	bool is_found = rc == 1;
+	rc = r->source->detail(r->source->self, item, err);
+	if (rc != 1 || !is_found)
 		return rc;
+	rc = find_in_cache(r, item, known, err);
+	return rc < 0 ? rc : 1;
+}
+
+/*
+ * A regular file's content, ${known} if that still holds.  Return 1, 0 when the entry is left out,
+ * or an error.
+ */
+static int find_content(struct run *r, struct source_item *item, struct content *known,
+	struct content **out, struct err *err)
+{
+	int rc = known != NULL;
+	if (rc == 1 && !r->opts->is_dry_run && is_rechecked(r, item)) {
+		rc = backup_file_compare(r->file, r->source, item, known, err);
+		if (rc < 0 || rc == 2)
+			return rc < 0 ? rc : 0;
+		if (rc == 0)
+			warn(r, item, "its content changed although its size and times did not");
+	}
 	if (rc == 1) {
+		*out = content_share(known);
 		r->result.unchanged_files++;
 		rc = r->opts->is_dry_run ? 0 : use_content(r, *out, err);
 		return rc != 0 ? rc : 1;
 	}
-	if (rc == 2)
-		return 0;
 	r->result.new_files++;
 	if (r->opts->is_dry_run) {
 		rc = content_new(out, err);
@@ -267,6 +276,16 @@ static void join_link(struct run *r, struct source_item *item, const struct link
 static int take_item(struct run *r, struct source_item *item, struct err *err)
 {
 	CLEANUP(content_free_p) struct content *content = NULL;
+	CLEANUP(content_free_p) struct content *known = NULL;
+	if (item->entry.kind == ENTRY_FILE) {
+		int rc = look_up(r, item, &known, err);
+		if (rc < 0)
+			return rc;
+		if (rc == 0) {
+			r->result.left_out++;
+			return 0;
+		}
+	}
 	bool is_linked = item->links > 1 && item->ino != 0 && item->entry.kind != ENTRY_DIR;
 	struct link_found found = { .group = 0 };
 	if (is_linked && link_map_find(r->links, item, &found)) {
@@ -276,7 +295,7 @@ static int take_item(struct run *r, struct source_item *item, struct err *err)
 		return queue_entry(r, item, content, err);
 	}
 	if (item->entry.kind == ENTRY_FILE) {
-		int rc = find_content(r, item, &content, err);
+		int rc = find_content(r, item, known, &content, err);
 		if (rc < 0)
 			return rc;
 		if (rc == 0) {
@@ -352,6 +371,9 @@ static int set_up(struct run *r, const uint8_t *base, struct err *err)
 	chunker_init(&r->chunker, chunker_key, CHUNKER_AVERAGE_BYTES);
 	bundle_init(&r->bundle, k_tree);
 	int rc = open_caches(r, base, err);
+	if (rc == 0 && r->cache != NULL && !file_cache_is_empty(r->cache) && !o->is_reread &&
+		r->source->be_brief != NULL)
+		r->source->be_brief(r->source->self);
 	if (rc == 0)
 		rc = link_map_new(&r->links, err);
 	if (rc != 0 || o->is_dry_run)
