@@ -13,6 +13,7 @@
 #include "tests/lib/vault_fixture.h"
 #include "vault/fetch.h"
 #include "vault/id_set.h"
+#include "vault/index.h"
 #include "vault/record.h"
 #include "vault/session.h"
 #include "vault/snapshot.h"
@@ -271,6 +272,58 @@ Test(session, records_whose_pack_is_gone_are_stored_anew)
 	cr_expect(gt(u64, r.sent_data_records, 0));
 	const char *why = vault_fixture_differs(f.store, f.rk_sk, 1, day1, COUNT(day1));
 	cr_expect(eq(ptr, (void *)why, NULL), "%s", why);
+}
+
+struct packs_seen {
+	size_t count;
+	uint64_t bytes;
+};
+
+static int see_pack(void *arg, const char *name, uint64_t size)
+{
+	struct packs_seen *s = arg;
+	(void)name;
+	s->count++;
+	s->bytes += size;
+	return 0;
+}
+
+/* As kill -9 leaves it: packs, durable with the last barrier, and nothing that tells of them. */
+Test(session, what_one_that_broke_off_has_stored_is_not_stored_twice)
+{
+	static uint8_t noise[3000000];
+	const struct fake_file files[] = {
+		{ .path = "a", .kind = ENTRY_FILE, .data = noise, .len = sizeof(noise) },
+		{ .path = "b", .kind = ENTRY_FILE, .data = small, .len = sizeof(small) },
+	};
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	struct packs_seen before = { .count = 0 }, after = { .count = 0 };
+	vault_fixture_noise(noise, sizeof(noise), 5);
+	cr_assert(eq(int, vault_fixture_backup(&f, files, COUNT(files), &r, &err), 0));
+	static const char *const rest[] = { "sn/", "ev/", "rf/", "ix/", "se/" };
+	for (size_t i = 0; i < COUNT(rest); i++)
+		cr_assert(eq(int, store_list(f.store, rest[i], remove_object, f.store, &err), 0));
+	cr_assert(eq(int, store_barrier(f.store, &err), 0));
+	cr_assert(eq(int, store_list(f.store, "pk/", see_pack, &before, &err), 0));
+	cr_assert(gt(u64, before.bytes, sizeof(noise)));
+
+	vault_fixture_reopen(&f);
+	cr_assert(eq(int, vault_fixture_backup(&f, files, COUNT(files), &r, &err), 0));
+	cr_assert(eq(int, store_list(f.store, "pk/", see_pack, &after, &err), 0));
+	cr_expect(eq(sz, after.count, before.count + 1), "one for the new root");
+	cr_expect(lt(u64, after.bytes, before.bytes + 10000));
+	const char *why = vault_fixture_differs(f.store, f.rk_sk, 0, files, COUNT(files));
+	cr_expect(eq(ptr, (void *)why, NULL), "%s", why);
+	cr_expect(eq(int, vault_fixture_problems(f.store, f.rk_sk), 0));
+
+	/* and all packs are in the index now: none has to be asked again */
+	struct fetch *fetch = NULL;
+	struct index *index = NULL;
+	cr_assert(eq(int, fetch_new(f.vault, &fetch, &err), 0));
+	cr_assert(eq(int, fetch_index(fetch, &index, &err), 0));
+	cr_expect(eq(sz, index_pack_count(index), after.count));
+	fetch_free(fetch);
 }
 
 static int flip_pack(void *arg, const char *name, uint64_t size)
