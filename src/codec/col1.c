@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
@@ -443,13 +442,10 @@ static unsigned detect_phase(const uint8_t *data, size_t len, unsigned stride)
 /* ---- trial ------------------------------------------------------------------------------------
  */
 
-/* Memory of a trial: one column, and its compressed form. */
 struct trial {
 	struct zcodec *z;
 	int level;
-	uint8_t *column; /* TRIAL_BYTES */
-	uint8_t *packed; /* packed_len bytes */
-	size_t packed_len;
+	uint8_t *column; /* room for one, TRIAL_BYTES */
 };
 
 /* The cost of one column in its best mode, stored in *${mode}; 0 when out of memory. */
@@ -459,8 +455,7 @@ static size_t try_column(const struct trial *t, struct column c, const uint8_t *
 	for (unsigned m = MODE_WORDS; m <= MODE_DELTA; m++) {
 		c.mode = m;
 		forward_column(&c, in, t->column);
-		size_t cost = zcodec_compress(
-			t->z, t->level, t->column, c.rows * c.width, t->packed, t->packed_len);
+		size_t cost = zcodec_size(t->z, t->level, t->column, c.rows * c.width);
 		if (cost == 0)
 			return 0;
 		if (m == MODE_PLANES)
@@ -485,8 +480,7 @@ static bool try_filter(const struct trial *t, const uint8_t *data, size_t len, s
 	unsigned width = width_of(f->stride);
 
 	/* plain first: most wrong guesses show in the first columns, and a sum only grows */
-	size_t plain =
-		zcodec_compress(t->z, t->level, first, rows * f->stride, t->packed, t->packed_len);
+	size_t plain = zcodec_size(t->z, t->level, first, rows * f->stride);
 	size_t filtered = 0;
 	for (unsigned i = 0; i < f->stride / width; i++) {
 		struct column c = { rows, f->stride, width, MODE_WORDS };
@@ -508,11 +502,10 @@ int col1_choose(struct zcodec *z, int level, const uint8_t *data, size_t len, st
 	struct col1 f = { .stride = (uint8_t)stride };
 	f.phase = (uint8_t)detect_phase(data, len, stride);
 
-	size_t packed_len = ZSTD_compressBound(TRIAL_BYTES);
-	CLEANUP(cleanup_free_p) uint8_t *memory = malloc(TRIAL_BYTES + packed_len);
-	if (memory == NULL)
+	CLEANUP(cleanup_free_p) uint8_t *column = malloc(TRIAL_BYTES);
+	if (column == NULL)
 		return 0; /* plain is never wrong */
-	const struct trial t = { z, level, memory, memory + TRIAL_BYTES, packed_len };
+	const struct trial t = { z, level, column };
 	if (!try_filter(&t, data, len, &f))
 		return 0;
 	*out = f;
