@@ -31,8 +31,8 @@ struct seal_pool {
 	struct chunk_cache *cache; /* borrowed; NULL = none */
 	/* of the caller's thread */
 	size_t inside, max_inside;
-	struct seal_job *spare; /* done with; their memory serves again */
-	size_t spare_bytes;     /* at most half of max_inside */
+	struct seal_job *spare; /* done with; their memory serves again: fresh pages are dear */
+	size_t spare_bytes;     /* at most max_inside */
 	pthread_mutex_t lock;
 	pthread_cond_t more, finished;
 	/* under lock */
@@ -62,18 +62,21 @@ static size_t job_bytes(const struct seal_job *j)
 	return j->raw.cap + j->cr.cap;
 }
 
-/* The memory of an earlier job, or none. */
+/* The memory of an earlier job, of one that is long enough if there is one; or none. */
 static struct seal_job *take_spare(struct seal_pool *p, size_t len)
 {
-	struct seal_job *j = p->spare;
+	struct seal_job **from = &p->spare;
+	while (*from != NULL && (*from)->raw.cap < len)
+		from = &(*from)->next;
+	if (*from == NULL)
+		from = &p->spare;
+	struct seal_job *j = *from;
 	if (j == NULL)
 		return NULL;
-	p->spare = j->next;
+	*from = j->next;
 	p->spare_bytes -= job_bytes(j);
-	buf_clear(&j->raw);
+	buf_clear(&j->raw); /* should it grow, its pages move with it */
 	buf_clear(&j->cr);
-	if (j->raw.cap < len)
-		buf_done(&j->raw); /* made anew as long as is needed, and nothing is copied */
 	return j;
 }
 
@@ -99,7 +102,7 @@ struct seal_job *seal_pool_job(struct seal_pool *p, const void *raw, size_t len)
 void seal_pool_drop(struct seal_pool *p, struct seal_job *take_job)
 {
 	take_job->fn = NULL; /* it was told */
-	if (take_job->raw.cap == 0 || p->spare_bytes + job_bytes(take_job) > p->max_inside / 2) {
+	if (take_job->raw.cap == 0 || p->spare_bytes + job_bytes(take_job) > p->max_inside) {
 		job_free(take_job);
 		return;
 	}
