@@ -35,6 +35,7 @@ enum { MODE_WORDS = 0, MODE_PLANES = 1, MODE_DELTA = 2 };
 #define ODD_LAGS 5
 
 #define TRIAL_BYTES 131072
+#define TRIAL_SHORT_STRIDE 32 /* up to here half of them tell enough */
 
 /* The width of a column: 8 when that divides the stride, else 4. */
 static unsigned width_of(unsigned stride)
@@ -571,7 +572,8 @@ static size_t try_column(const struct trial *t, struct column c, const uint8_t *
 static bool try_filter(const struct trial *t, const uint8_t *data, size_t len, struct col1 *f)
 {
 	size_t body = len - f->phase;
-	size_t sample = body < TRIAL_BYTES ? body : TRIAL_BYTES;
+	size_t most = f->stride <= TRIAL_SHORT_STRIDE ? TRIAL_BYTES / 2 : TRIAL_BYTES;
+	size_t sample = body < most ? body : most;
 	const uint8_t *first = data + f->phase + (body - sample) / 2 / f->stride * f->stride;
 	size_t rows = sample / f->stride;
 	unsigned width = width_of(f->stride);
