@@ -133,7 +133,7 @@ static int close_bundle(void *arg, struct err *err)
 	struct bundle *b = &r->bundle;
 	if (b->bytes.len > 0) {
 		int rc = uploader_put_later(r->uploader, RECORD_DATA, RECORD_CLASS_BUNDLE,
-			b->bytes.data, b->bytes.len, on_bundle, r, b->ordinal, err);
+			&b->bytes, b->bytes.len, on_bundle, r, b->ordinal, err);
 		if (rc != 0)
 			return rc;
 		bundle_clear(b);

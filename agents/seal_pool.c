@@ -62,40 +62,42 @@ static size_t job_bytes(const struct seal_job *j)
 	return j->raw.cap + j->cr.cap;
 }
 
-/* The memory of an earlier job, of one that is long enough if there is one; or none. */
-static struct seal_job *take_spare(struct seal_pool *p, size_t len)
+/* The memory of an earlier job, or none. */
+static struct seal_job *take_spare(struct seal_pool *p)
 {
-	struct seal_job **from = &p->spare;
-	while (*from != NULL && (*from)->raw.cap < len)
-		from = &(*from)->next;
-	if (*from == NULL)
-		from = &p->spare;
-	struct seal_job *j = *from;
+	struct seal_job *j = p->spare;
 	if (j == NULL)
 		return NULL;
-	*from = j->next;
+	p->spare = j->next;
 	p->spare_bytes -= job_bytes(j);
-	buf_clear(&j->raw); /* should it grow, its pages move with it */
+	buf_clear(&j->raw);
 	buf_clear(&j->cr);
 	return j;
 }
 
-struct seal_job *seal_pool_job(struct seal_pool *p, const void *raw, size_t len)
+struct seal_job *seal_pool_job(struct seal_pool *p, struct buf *raw, size_t len)
 {
-	struct buf raw_room = BUF_INIT(RECORD_MAX_RAW_BYTES);
-	struct buf cr = BUF_INIT(RECORD_MAX_WRITE_BYTES);
-	struct seal_job *j = len > 0 ? take_spare(p, len) : NULL;
+	struct buf rest = BUF_INIT(0), cr = BUF_INIT(RECORD_MAX_WRITE_BYTES);
+	struct seal_job *j = len > 0 ? take_spare(p) : NULL;
 	if (j != NULL) {
-		raw_room = j->raw;
+		rest = j->raw;
 		cr = j->cr;
 	} else if ((j = malloc(sizeof(*j))) == NULL) {
 		return NULL;
 	}
-	*j = (struct seal_job){ .raw = raw_room, .cr = cr };
-	if (len > 0 && buf_add(&j->raw, raw, len, NULL) != 0) {
+	*j = (struct seal_job){ .raw = rest, .cr = cr };
+	if (len == 0)
+		return j;
+	rest.max = raw->max;
+	if (raw->len > len && buf_add(&rest, raw->data + len, raw->len - len, NULL) != 0) {
+		j->raw = rest;
 		job_free(j);
 		return NULL;
 	}
+	j->raw = *raw;
+	j->raw.len = len;
+	j->raw.max = RECORD_MAX_RAW_BYTES;
+	*raw = rest;
 	return j;
 }
 
