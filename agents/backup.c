@@ -41,6 +41,7 @@ struct run {
 	struct chunker chunker;
 	struct bundle bundle;
 	struct backup_file *file;
+	struct content *known; /* of the item that is looked at, or NULL */
 	struct backup_queue *queue;
 	struct link_map *links;
 	struct file_cache *cache;   /* NULL = none */
@@ -131,12 +132,13 @@ static int close_bundle(void *arg, struct err *err)
 {
 	struct run *r = arg;
 	struct bundle *b = &r->bundle;
-	if (b->bytes.len > 0) {
+	const size_t len = b->bytes.len;
+	if (len > 0) {
 		int rc = uploader_put_later(r->uploader, RECORD_DATA, RECORD_CLASS_BUNDLE,
-			&b->bytes, b->bytes.len, on_bundle, r, b->ordinal, err);
+			&b->bytes, len, on_bundle, r, b->ordinal, err);
 		if (rc != 0)
 			return rc;
-		bundle_clear(b);
+		bundle_clear(b); /* the bytes are gone already */
 	}
 	return drain(r, err);
 }
@@ -181,44 +183,58 @@ static int find_in_cache(
 }
 
 /*
- * What the cache knows of a regular file, *${known} NULL when nothing, and all of its entry: from
- * there too, or from the file.  Return 1, 0 when it cannot be opened, or an error.
+ * Find what the cache knows of a regular file, r->known NULL when nothing, and all of its entry:
+ * from there too, or from the file.  Return 1, 0 when it cannot be opened, or an error.
  */
-static int look_up(struct run *r, struct source_item *item, struct content **known, struct err *err)
+static int look_up(struct run *r, struct source_item *item, struct err *err)
 {
-	int rc = find_in_cache(r, item, known, err);
+	int rc = find_in_cache(r, item, &r->known, err);
 	if (rc < 0 || !item->is_brief || r->opts->is_dry_run)
 		return rc < 0 ? rc : 1;
-	content_free(TAKE(*known)); /* it may be another state of the file that is opened now */
+	content_free(TAKE(r->known)); /* it may be another state of the file that is opened now */
 	bool is_found = rc == 1;
 	rc = r->source->detail(r->source->self, item, err);
 	if (rc != 1 || !is_found)
 		return rc;
-	rc = find_in_cache(r, item, known, err);
+	rc = find_in_cache(r, item, &r->known, err);
 	return rc < 0 ? rc : 1;
 }
 
 /*
- * A regular file's content, ${known} if that still holds.  Return 1, 0 when the entry is left out,
- * or an error.
+ * The content of an unchanged file, as look_up() found it.  Return 1 with it, 0 when the file must
+ * be read, 2 when it cannot be read, or an error.
  */
-static int find_content(struct run *r, struct source_item *item, struct content *known,
-	struct content **out, struct err *err)
+static int known_content(
+	struct run *r, struct source_item *item, struct content **out, struct err *err)
 {
-	int rc = known != NULL;
-	if (rc == 1 && !r->opts->is_dry_run && is_rechecked(r, item)) {
-		rc = backup_file_compare(r->file, r->source, item, known, err);
-		if (rc < 0 || rc == 2)
-			return rc < 0 ? rc : 0;
+	CLEANUP(content_free_p) struct content *known = TAKE(r->known);
+	if (known == NULL)
+		return 0;
+	if (!r->opts->is_dry_run && is_rechecked(r, item)) {
+		int rc = backup_file_compare(r->file, r->source, item, known, err);
 		if (rc == 0)
 			warn(r, item, "its content changed although its size and times did not");
+		if (rc != 1)
+			return rc;
 	}
+	*out = TAKE(known);
+	return 1;
+}
+
+/* A regular file's content.  Return 1, 0 when the entry is left out, or an error. */
+static int find_content(
+	struct run *r, struct source_item *item, struct content **out, struct err *err)
+{
+	int rc = known_content(r, item, out, err);
+	if (rc < 0)
+		return rc;
 	if (rc == 1) {
-		*out = content_share(known);
 		r->result.unchanged_files++;
 		rc = r->opts->is_dry_run ? 0 : use_content(r, *out, err);
 		return rc != 0 ? rc : 1;
 	}
+	if (rc == 2)
+		return 0;
 	r->result.new_files++;
 	if (r->opts->is_dry_run) {
 		rc = content_new(out, err);
@@ -276,9 +292,9 @@ static void join_link(struct run *r, struct source_item *item, const struct link
 static int take_item(struct run *r, struct source_item *item, struct err *err)
 {
 	CLEANUP(content_free_p) struct content *content = NULL;
-	CLEANUP(content_free_p) struct content *known = NULL;
+	content_free(TAKE(r->known)); /* of the item before, which needed none */
 	if (item->entry.kind == ENTRY_FILE) {
-		int rc = look_up(r, item, &known, err);
+		int rc = look_up(r, item, err);
 		if (rc < 0)
 			return rc;
 		if (rc == 0) {
@@ -295,7 +311,7 @@ static int take_item(struct run *r, struct source_item *item, struct err *err)
 		return queue_entry(r, item, content, err);
 	}
 	if (item->entry.kind == ENTRY_FILE) {
-		int rc = find_content(r, item, known, &content, err);
+		int rc = find_content(r, item, &content, err);
 		if (rc < 0)
 			return rc;
 		if (rc == 0) {
@@ -404,6 +420,7 @@ static int set_up(struct run *r, const uint8_t *base, struct err *err)
 static void tear_down(struct run *r)
 {
 	uploader_free(r->uploader); /* tells who waits for a record */
+	content_free(r->known);
 	tree_builder_free(r->builder);
 	backup_queue_free(r->queue);
 	backup_file_free(r->file);
