@@ -42,6 +42,7 @@ struct run {
 	struct chunker chunker;
 	struct bundle bundle;
 	struct backup_file *file;
+	struct content *known; /* of the item that is looked at, or NULL */
 	struct backup_queue *queue;
 	struct link_map *links;
 	struct file_cache *cache;   /* NULL = none */
@@ -152,13 +153,14 @@ static int close_bundle(void *arg, struct err *err)
 {
 	struct run *r = arg;
 	struct bundle *b = &r->bundle;
-	if (b->bytes.len > 0) {
+	const size_t len = b->bytes.len;
+	if (len > 0) {
 		int rc = uploader_put_later(r->uploader, RECORD_DATA, RECORD_CLASS_BUNDLE,
-			b->bytes.data, b->bytes.len, on_bundle, r, b->ordinal, err);
+			&b->bytes, len, on_bundle, r, b->ordinal, err);
 		if (rc != 0)
 			return rc;
-		r->bundled_bytes += b->bytes.len;
-		bundle_clear(b);
+		r->bundled_bytes += len;
+		bundle_clear(b); /* the bytes are gone already */
 	}
 	return drain(r, err);
 }
@@ -194,21 +196,44 @@ static bool is_rechecked(const struct run *r, const struct source_item *item)
 
 DEFINE_CLEANUP(struct content *, content_free)
 
+static int find_in_cache(
+	struct run *r, struct source_item *item, struct content **out, struct err *err)
+{
+	if (r->cache == NULL)
+		return 0;
+	return file_cache_find(r->cache, item, r->scan_start_ns / NS_PER_S, out, err);
+}
+
 /*
- * The content of an unchanged file from the cache.  Return 1 with it, 0 when the file must be read,
- * 2 when it cannot be read, or an error.
+ * Find what the cache knows of a regular file, r->known NULL when nothing, and all of its entry:
+ * from there too, or from the file.  Return 1, 0 when it cannot be opened, or an error.
+ */
+static int look_up(struct run *r, struct source_item *item, struct err *err)
+{
+	int rc = find_in_cache(r, item, &r->known, err);
+	if (rc < 0 || !item->is_brief || r->opts->is_dry_run)
+		return rc < 0 ? rc : 1;
+	content_free(TAKE(r->known)); /* it may be another state of the file that is opened now */
+	bool is_found = rc == 1;
+	rc = r->source->detail(r->source->self, item, err);
+	if (rc != 1 || !is_found)
+		return rc;
+	rc = find_in_cache(r, item, &r->known, err);
+	return rc < 0 ? rc : 1;
+}
+
+/*
+ * The content of an unchanged file, as look_up() found it.  Return 1 with it, 0 when the file must
+ * be read, 2 when it cannot be read, or an error.
  */
 static int known_content(
 	struct run *r, struct source_item *item, struct content **out, struct err *err)
 {
-	CLEANUP(content_free_p) struct content *known = NULL;
-	if (r->cache == NULL)
+	CLEANUP(content_free_p) struct content *known = TAKE(r->known);
+	if (known == NULL)
 		return 0;
-	int rc = file_cache_find(r->cache, item, r->scan_start_ns / NS_PER_S, &known, err);
-	if (rc <= 0)
-		return rc;
 	if (!r->opts->is_dry_run && is_rechecked(r, item)) {
-		rc = backup_file_compare(r->file, r->source, item, known, err);
+		int rc = backup_file_compare(r->file, r->source, item, known, err);
 		if (rc == 0)
 			warn(r, item, "its content changed although its size and times did not");
 		if (rc != 1)
@@ -302,6 +327,16 @@ static void join_link(struct run *r, struct source_item *item, const struct link
 static int take_item(struct run *r, struct source_item *item, struct err *err)
 {
 	CLEANUP(content_free_p) struct content *content = NULL;
+	content_free(TAKE(r->known)); /* of the item before, which needed none */
+	if (item->entry.kind == ENTRY_FILE) {
+		int rc = look_up(r, item, err);
+		if (rc < 0)
+			return rc;
+		if (rc == 0) {
+			r->result.left_out++;
+			return 0;
+		}
+	}
 	bool is_linked = item->links > 1 && item->ino != 0 && item->entry.kind != ENTRY_DIR;
 	struct link_found found = { .group = 0 };
 	if (is_linked && link_map_find(r->links, item, &found)) {
@@ -390,6 +425,9 @@ static int set_up(struct run *r, const uint8_t *base, struct err *err)
 	chunker_init(&r->chunker, chunker_key, CHUNKER_AVERAGE_BYTES);
 	bundle_init(&r->bundle, k_tree);
 	int rc = open_caches(r, base, err);
+	if (rc == 0 && r->cache != NULL && !file_cache_is_empty(r->cache) && !o->is_reread &&
+		r->source->be_brief != NULL)
+		r->source->be_brief(r->source->self);
 	if (rc == 0)
 		rc = link_map_new(&r->links, err);
 	if (rc != 0 || o->is_dry_run)
@@ -420,6 +458,7 @@ static int set_up(struct run *r, const uint8_t *base, struct err *err)
 static void tear_down(struct run *r)
 {
 	uploader_free(r->uploader); /* tells who waits for a record */
+	content_free(r->known);
 	tree_builder_free(r->builder);
 	backup_queue_free(r->queue);
 	backup_file_free(r->file);

@@ -113,34 +113,29 @@ static void settle(void *arg, uint64_t index, const struct ref *ref)
 	content_free(c);
 }
 
-static int put_chunk(struct backup_file *f, const uint8_t *data, size_t len, struct err *err)
+/* The first ${len} bytes of the window. */
+static int put_chunk(struct backup_file *f, size_t len, struct err *err)
 {
 	uint64_t index;
 	int rc = content_add_later(f->content, len, &index, err);
 	return rc != 0 ? rc
 		       : uploader_put_later(f->opts.uploader, RECORD_DATA, RECORD_CLASS_STREAM,
-				 data, len, settle, content_share(f->content), index, err);
+				 &f->window, len, settle, content_share(f->content), index, err);
 }
 
 /* Put the chunks of the window whose ends are certain, or all when the run ends. */
 static int cut(struct backup_file *f, bool is_end, struct err *err)
 {
 	const struct chunker *c = f->opts.chunker;
-	size_t at = 0;
-	while (at < f->window.len) {
-		size_t n = chunker_search_next(
-			c, &f->search, f->window.data + at, f->window.len - at, is_end);
+	while (f->window.len > 0) {
+		size_t n =
+			chunker_search_next(c, &f->search, f->window.data, f->window.len, is_end);
 		if (n == 0)
 			break;
-		int rc = put_chunk(f, f->window.data + at, n, err);
+		int rc = put_chunk(f, n, err);
 		if (rc != 0)
 			return rc;
-		at += n;
 		chunker_search_begin(c, &f->search);
-	}
-	if (at > 0) {
-		memmove(f->window.data, f->window.data + at, f->window.len - at);
-		f->window.len -= at;
 	}
 	return 0;
 }

@@ -27,7 +27,8 @@
  *     where to look, inside bounds.
  * (2) ${path} is only ever replaced by a rename; the file that is read stays the one that was
  *     opened.
- * (3) spool_fd is locked and is what the spool's name means, or -1.
+ * (3) A file of another user is none: what he may not see of files is not in it.
+ * (4) spool_fd is locked and is what the spool's name means, or -1.
  */
 
 #define SPOOL_BLOCK_BYTES (256u << 10)
@@ -61,7 +62,7 @@ static bool read_header(struct cache_file *c, const uint8_t *base, struct file_c
 {
 	uint8_t bytes[FILE_CACHE_HEADER_BYTES];
 	struct stat st;
-	return fstat(c->fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	return fstat(c->fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
 	       fdio_pread_full(c->fd, bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes) &&
 	       file_cache_form_decode_header(&c->keys, bytes, out) == 0 &&
 	       memcmp(out->base, base, sizeof(out->base)) == 0 &&

@@ -21,9 +21,11 @@
 
 struct file_cache {
 	struct file_cache_keys keys;
-	struct cache_file *file; /* owned */
-	int64_t started_s;       /* when this backup began */
-	struct buf record;       /* read or made last */
+	struct cache_file *file;    /* owned */
+	int64_t started_s;          /* when this backup began */
+	struct buf record;          /* read last */
+	struct buf made;            /* to be added */
+	struct entry_xattr *xattrs; /* owned; of ${record}; NULL until one is needed */
 	/* What was read last of the file: records are written in the order in which files are
 	 * met, so that the next ones mostly lie behind the one asked for. */
 	uint8_t *window; /* owned, WINDOW_BYTES */
@@ -39,6 +41,7 @@ int file_cache_open(const char *path, const uint8_t k_fp[32], const uint8_t *bas
 		return err_set(err, ERR_NOMEM, "out of memory");
 	c->started_s = env_now_ns() / 1000000000;
 	c->record = (struct buf)BUF_INIT(FILE_CACHE_MAX_RECORD_BYTES);
+	c->made = (struct buf)BUF_INIT(FILE_CACHE_MAX_RECORD_BYTES);
 	c->window = malloc(WINDOW_BYTES);
 	if (c->window == NULL) {
 		free(c);
@@ -63,10 +66,17 @@ void file_cache_free(struct file_cache *c)
 		return;
 	cache_file_free(c->file);
 	buf_wipe(&c->record);
+	buf_wipe(&c->made);
+	free(c->xattrs);
 	explicit_bzero(c->window, WINDOW_BYTES);
 	free(c->window);
 	secret_wipe(&c->keys, sizeof(c->keys));
 	free(c);
+}
+
+bool file_cache_is_empty(const struct file_cache *c)
+{
+	return cache_file_count(c->file) == 0;
 }
 
 /* ---- find ------------------------------------------------------------------------------------ */
@@ -114,7 +124,28 @@ static bool is_same_time(const struct entry_time *a, const struct entry_time *b)
 	return a->s == b->s && a->ns == b->ns;
 }
 
-int file_cache_find(struct file_cache *c, const struct source_item *item, int64_t scan_start,
+/* Tell what a brief item lacks, if the record does.  Return 0 or -ERR_NOMEM. */
+static int fill_detail(struct file_cache *c, const struct file_cache_record *r,
+	struct source_item *item, struct err *err)
+{
+	size_t count = 0;
+	if (!r->has_detail)
+		return 0;
+	if (r->attr_bytes > 0 && c->xattrs == NULL) {
+		c->xattrs = calloc(ENTRY_MAX_XATTRS, sizeof(*c->xattrs));
+		if (c->xattrs == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+	}
+	if (file_cache_form_attrs(r, c->xattrs, ENTRY_MAX_XATTRS, &count) != 0)
+		return 0;
+	item->entry.flags = r->flags;
+	item->entry.xattrs = c->xattrs;
+	item->entry.xattr_count = count;
+	item->is_brief = false;
+	return 0;
+}
+
+int file_cache_find(struct file_cache *c, struct source_item *item, int64_t scan_start,
 	struct content **out, struct err *err)
 {
 	const struct file_cache_key key = { .fs_id = item->fs_id, .ino = item->ino };
@@ -132,7 +163,15 @@ int file_cache_find(struct file_cache *c, const struct source_item *item, int64_
 		!is_same_time(&r.mtime, &item->entry.mtime) ||
 		!is_same_time(&r.ctime, &item->ctime))
 		return 0;
-	return file_cache_form_content(&r, out, err);
+	rc = file_cache_form_content(&r, out, err);
+	if (rc != 1 || !item->is_brief)
+		return rc;
+	rc = fill_detail(c, &r, item, err);
+	if (rc == 0)
+		return 1;
+	content_free(*out);
+	*out = NULL;
+	return rc;
 }
 
 /* ---- add ------------------------------------------------------------------------------------- */
@@ -159,9 +198,10 @@ int file_cache_add(struct file_cache *c, const struct source_item *item,
 		.size = item->entry.size,
 		.mtime = item->entry.mtime,
 		.ctime = item->ctime };
-	buf_clear(&c->record);
-	int rc = file_cache_form_add_record(&c->keys, &r, content, &c->record, err);
-	return rc != 0 ? rc : cache_file_add(c->file, &key, c->record.data, c->record.len, err);
+	buf_clear(&c->made);
+	int rc = file_cache_form_add_record(
+		&c->keys, &r, content, item->is_poor ? NULL : &item->entry, &c->made, err);
+	return rc != 0 ? rc : cache_file_add(c->file, &key, c->made.data, c->made.len, err);
 }
 
 int file_cache_commit(struct file_cache *c, const uint8_t snap_hash[32], struct err *err)

@@ -1,8 +1,8 @@
 /*
- * file_cache: what the last backup of a source knew of each file, so that an unchanged file costs
- * one stat (docs/FORMAT.md section 11).  Looked up by (file system id, inode): a renamed directory
- * re-reads nothing.  Local, never part of a vault; every entry carries a MAC, and a bad one is a
- * miss.  Not thread-safe.
+ * file_cache: what the last backup of a source knew of each file, content and attributes, so that
+ * an unchanged file costs one stat (docs/FORMAT.md section 11).  Looked up by (file system id,
+ * inode): a renamed directory re-reads nothing.  Local, never part of a vault; every entry carries
+ * a MAC, and a bad one is a miss.  Not thread-safe.
  */
 #ifndef AGENTS_FILE_CACHE_H
 #define AGENTS_FILE_CACHE_H
@@ -25,14 +25,18 @@ struct file_cache;
 int file_cache_open(const char *path, const uint8_t k_fp[32], const uint8_t *base,
 	struct file_cache **out, struct err *err);
 void file_cache_free(struct file_cache *c);
+/* Whether nothing can be found in it. */
+bool file_cache_is_empty(const struct file_cache *c);
 
 /**
  * file_cache_find(c, item, scan_start, out, err):
  * Find the content of an unchanged file: size, mtime and ctime equal, and ctime more than 2 s
- * before ${scan_start} (seconds).  Return 1 with a new content (owned), 0 when there is none, or
+ * before ${scan_start} (seconds).  A brief item is brief no more when its flags and extended
+ * attributes are known, too (borrowed until the next find); it must come from a source whose time
+ * of change tells of them.  Return 1 with a new content (owned), 0 when there is none, or
  * -ERR_NOMEM.
  */
-int file_cache_find(struct file_cache *c, const struct source_item *item, int64_t scan_start,
+int file_cache_find(struct file_cache *c, struct source_item *item, int64_t scan_start,
 	struct content **out, struct err *err);
 
 /**

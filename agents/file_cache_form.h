@@ -5,6 +5,7 @@
 #ifndef AGENTS_FILE_CACHE_FORM_H
 #define AGENTS_FILE_CACHE_FORM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,8 +21,9 @@ struct err;
 #define FILE_CACHE_EXTENT_BYTES 88
 #define FILE_CACHE_MAC_BYTES 8
 #define FILE_CACHE_PLACE_BYTES 24
+#define FILE_CACHE_MAX_ATTR_BYTES 65536u /* encoded; a file with more is not known by its name */
 #define FILE_CACHE_MAX_RECORD_BYTES                                                                \
-	((size_t)FILE_CACHE_RECORD_HEAD_BYTES + FILE_CACHE_MAC_BYTES +                             \
+	((size_t)FILE_CACHE_RECORD_HEAD_BYTES + FILE_CACHE_MAC_BYTES + FILE_CACHE_MAX_ATTR_BYTES + \
 		(size_t)FILE_CACHE_MAX_EXTENTS * FILE_CACHE_EXTENT_BYTES)
 
 struct file_cache_keys {
@@ -36,7 +38,7 @@ struct file_cache_header {
 	uint64_t file_bytes;
 };
 
-/* What a record says; extents are borrowed from its bytes. */
+/* What a record says; extents and attributes are borrowed from its bytes. */
 struct file_cache_record {
 	uint64_t fs_id, ino, size;
 	struct entry_time mtime, ctime;
@@ -44,6 +46,10 @@ struct file_cache_record {
 	uint8_t digest[32];
 	uint32_t extent_count;
 	const uint8_t *extents; /* encoded */
+	bool has_detail;        /* it tells the next two */
+	uint32_t flags;         /* of the inode */
+	const uint8_t *attrs;   /* encoded; read by file_cache_form_attrs() */
+	uint32_t attr_bytes;
 };
 
 /* Derive the keys from K_fp. */
@@ -59,13 +65,21 @@ int file_cache_form_decode_header(const struct file_cache_keys *k,
 /* The length of the record that begins with ${head}; 0 when it can be none. */
 uint64_t file_cache_form_record_len(const uint8_t head[FILE_CACHE_RECORD_HEAD_BYTES]);
 
-/* Append the record of ${r} with digest and extents of ${content}.  Return as buf_reserve(). */
+/* Append the record of ${r}'s file and times with digest and extents of ${content}, and with flags
+ * and extended attributes of ${detail} (NULL: it does not tell them), where these are not too long.
+ * Return as buf_reserve(). */
 int file_cache_form_add_record(const struct file_cache_keys *k, const struct file_cache_record *r,
-	const struct content *content, struct buf *out, struct err *err);
+	const struct content *content, const struct entry *detail, struct buf *out,
+	struct err *err);
 
 /* Return 0 with what the record says, borrowed from its bytes, or -1: damaged. */
 int file_cache_form_check_record(const struct file_cache_keys *k, const uint8_t *record, size_t len,
 	struct file_cache_record *out);
+
+/* The extended attributes of a checked record, borrowed from it, into ${out} (room for ${room}).
+ * Return 0 with their count, or -1: they make no sense. */
+int file_cache_form_attrs(
+	const struct file_cache_record *r, struct entry_xattr *out, size_t room, size_t *count);
 
 /* Make the content a checked record tells of.  Return 1, 0: it makes no sense, or -ERR_NOMEM. */
 int file_cache_form_content(

@@ -31,8 +31,8 @@ struct seal_pool {
 	struct chunk_cache *cache; /* borrowed; NULL = none */
 	/* of the caller's thread */
 	size_t inside, max_inside;
-	struct seal_job *spare; /* done with; their memory serves again */
-	size_t spare_bytes;     /* at most half of max_inside */
+	struct seal_job *spare; /* done with; their memory serves again: fresh pages are dear */
+	size_t spare_bytes;     /* at most max_inside */
 	pthread_mutex_t lock;
 	pthread_cond_t more, finished;
 	/* under lock */
@@ -63,7 +63,7 @@ static size_t job_bytes(const struct seal_job *j)
 }
 
 /* The memory of an earlier job, or none. */
-static struct seal_job *take_spare(struct seal_pool *p, size_t len)
+static struct seal_job *take_spare(struct seal_pool *p)
 {
 	struct seal_job *j = p->spare;
 	if (j == NULL)
@@ -72,34 +72,39 @@ static struct seal_job *take_spare(struct seal_pool *p, size_t len)
 	p->spare_bytes -= job_bytes(j);
 	buf_clear(&j->raw);
 	buf_clear(&j->cr);
-	if (j->raw.cap < len)
-		buf_done(&j->raw); /* made anew as long as is needed, and nothing is copied */
 	return j;
 }
 
-struct seal_job *seal_pool_job(struct seal_pool *p, const void *raw, size_t len)
+struct seal_job *seal_pool_job(struct seal_pool *p, struct buf *raw, size_t len)
 {
-	struct buf raw_room = BUF_INIT(RECORD_MAX_RAW_BYTES);
-	struct buf cr = BUF_INIT(RECORD_MAX_WRITE_BYTES);
-	struct seal_job *j = len > 0 ? take_spare(p, len) : NULL;
+	struct buf rest = BUF_INIT(0), cr = BUF_INIT(RECORD_MAX_WRITE_BYTES);
+	struct seal_job *j = len > 0 ? take_spare(p) : NULL;
 	if (j != NULL) {
-		raw_room = j->raw;
+		rest = j->raw;
 		cr = j->cr;
 	} else if ((j = malloc(sizeof(*j))) == NULL) {
 		return NULL;
 	}
-	*j = (struct seal_job){ .raw = raw_room, .cr = cr };
-	if (len > 0 && buf_add(&j->raw, raw, len, NULL) != 0) {
+	*j = (struct seal_job){ .raw = rest, .cr = cr };
+	if (len == 0)
+		return j;
+	rest.max = raw->max;
+	if (raw->len > len && buf_add(&rest, raw->data + len, raw->len - len, NULL) != 0) {
+		j->raw = rest;
 		job_free(j);
 		return NULL;
 	}
+	j->raw = *raw;
+	j->raw.len = len;
+	j->raw.max = RECORD_MAX_RAW_BYTES;
+	*raw = rest;
 	return j;
 }
 
 void seal_pool_drop(struct seal_pool *p, struct seal_job *take_job)
 {
 	take_job->fn = NULL; /* it was told */
-	if (take_job->raw.cap == 0 || p->spare_bytes + job_bytes(take_job) > p->max_inside / 2) {
+	if (take_job->raw.cap == 0 || p->spare_bytes + job_bytes(take_job) > p->max_inside) {
 		job_free(take_job);
 		return;
 	}

@@ -54,8 +54,10 @@ int seal_pool_new(const struct seal_pool_opts *opts, struct seal_pool **out, str
 /* Waits for what is being sealed; jobs that were not taken are told that they never will be. */
 void seal_pool_free(struct seal_pool *p);
 
-/* A job with a copy of ${len} raw bytes, owned by the caller.  NULL when out of memory. */
-struct seal_job *seal_pool_job(struct seal_pool *p, const void *raw, size_t len);
+/* A job with the first ${len} bytes of ${raw}, whose memory becomes the job's: ${raw} gets other
+ * memory with what lies behind them.  Owned by the caller.  NULL when out of memory; ${raw} is as
+ * before then.  ${len} 0: a job without raw bytes, ${raw} may be NULL. */
+struct seal_job *seal_pool_job(struct seal_pool *p, struct buf *raw, size_t len);
 /* It is done with; its memory serves the next one. */
 void seal_pool_drop(struct seal_pool *p, struct seal_job *take_job);
 

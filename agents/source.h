@@ -26,6 +26,8 @@ struct source_item {
 	uint64_t links;
 	struct entry_time ctime;
 	bool is_unsure; /* number and times do not tell whether it changed: is never cached */
+	bool is_brief;  /* a regular file whose flags and extended attributes detail() brings */
+	bool is_poor;   /* some of its metadata could not be read, and that was told */
 };
 
 struct source {
@@ -34,6 +36,14 @@ struct source {
 	 * What cannot be read is told to the warning callback the source was made with, and left
 	 * out. */
 	int (*next)(void *self, struct source_item *item, struct err *err);
+	/* Both or none, may be NULL.  be_brief: regular files may be given brief from now on, as
+	 * much as one look by name tells, since somebody knows the rest of most of them by their
+	 * time of change. */
+	void (*be_brief)(void *self);
+	/* What the brief item just given lacks, into ${item}; should it have changed meanwhile, all
+	 * of it is as it is now.  Return 1, 0: it cannot be opened (told; the pipeline leaves it
+	 * out), or an error that ends the backup. */
+	int (*detail)(void *self, struct source_item *item, struct err *err);
 	/* Begin reading the content of the item just given (a regular file).  *${size} is its
 	 * length at open, or SOURCE_SIZE_UNKNOWN.  Return 0; another value: it cannot be read
 	 * (vanished, permission), which the source has told; the pipeline leaves the entry out. */

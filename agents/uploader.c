@@ -152,7 +152,7 @@ static int make_room(struct uploader *u, size_t len, struct err *err)
 }
 
 int uploader_put_later(struct uploader *u, enum record_type type, enum record_class class,
-	const void *raw, size_t len, seal_pool_fn fn, void *arg, uint64_t index, struct err *err)
+	struct buf *raw, size_t len, seal_pool_fn fn, void *arg, uint64_t index, struct err *err)
 {
 	struct seal_job *j = NULL;
 	int rc = make_room(u, len, err);

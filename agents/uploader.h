@@ -40,11 +40,12 @@ void uploader_get_stats(const struct uploader *u, struct uploader_stats *out);
 /**
  * uploader_put_later(u, type, class, raw, len, fn, arg, index, err):
  * As the sink's put, but the reference is told later, by ${fn} within another call of this uploader
- * (NULL when it is freed before).  ${raw} is copied.  Return 0, or what sealing or sending
- * something earlier says; ${fn} is called after a failure, too.
+ * (NULL when it is freed before).  The first ${len} bytes of ${raw} are taken, without a copy: what
+ * lies behind them is all that ${raw} has then, and in other memory.  Return 0, or what sealing or
+ * sending something earlier says; ${fn} is called after a failure, too.
  */
 int uploader_put_later(struct uploader *u, enum record_type type, enum record_class class,
-	const void *raw, size_t len, seal_pool_fn fn, void *arg, uint64_t index, struct err *err);
+	struct buf *raw, size_t len, seal_pool_fn fn, void *arg, uint64_t index, struct err *err);
 
 /* Wait until all that was put is sealed and told. */
 int uploader_settle(struct uploader *u, struct err *err);

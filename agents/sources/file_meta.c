@@ -64,14 +64,19 @@ void file_meta_free(struct file_meta *m)
 	free(m);
 }
 
-int file_meta_stat(int fd, struct statx *out)
+int file_meta_look(int dirfd, const char *name, struct statx *out)
 {
 	struct statx sx;
-	if (statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+	if (statx(dirfd, name, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
 		    STATX_BASIC_STATS | STATX_BTIME, &sx) != 0)
 		return -1;
 	*out = sx;
 	return 0;
+}
+
+int file_meta_stat(int fd, struct statx *out)
+{
+	return file_meta_look(fd, "", out);
 }
 
 enum entry_kind file_meta_kind(unsigned mode)
@@ -299,13 +304,14 @@ int file_meta_read(struct file_meta *m, const struct file_meta_from *from, struc
 	}
 	if (e.kind == ENTRY_FILE)
 		e.size = sx->stx_size;
-	if (e.kind == ENTRY_FILE || e.kind == ENTRY_DIR)
+	if (!from->is_brief && (e.kind == ENTRY_FILE || e.kind == ENTRY_DIR))
 		e.flags = read_flags(from);
 	if (e.kind == ENTRY_CHAR || e.kind == ENTRY_BLOCK) {
 		e.dev_major = sx->stx_rdev_major;
 		e.dev_minor = sx->stx_rdev_minor;
 	}
-	rc = read_xattrs(m, from, &e, odd, err);
+	if (!from->is_brief)
+		rc = read_xattrs(m, from, &e, odd, err);
 	if (rc == 0 && e.kind == ENTRY_SYMLINK)
 		rc = read_target(m, from->fd, &e, odd, err);
 	if (rc == 0)

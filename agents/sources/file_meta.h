@@ -20,6 +20,8 @@ void file_meta_free(struct file_meta *m);
 
 /* Ask about the open file ${fd} (O_PATH is enough).  Return 0, or -1 and errno. */
 int file_meta_stat(int fd, struct statx *out);
+/* The same about a name, never through a symbolic link. */
+int file_meta_look(int dirfd, const char *name, struct statx *out);
 
 /* The kind of a mode, or 0 for a socket and what is unknown. */
 enum entry_kind file_meta_kind(unsigned mode);
@@ -27,6 +29,7 @@ enum entry_kind file_meta_kind(unsigned mode);
 struct file_meta_from {
 	int fd;
 	bool is_path_only; /* fd is O_PATH: what needs a real one is taken from elsewhere or left */
+	bool is_brief;     /* there is no fd: flags and extended attributes are left out */
 	bool *has_no_flags; /* inode flags are not known here; set when that is found out */
 	const struct statx *sx;
 };

@@ -34,6 +34,36 @@ static int next_item(void *self, struct source_item *item, struct err *err)
 	return rc;
 }
 
+static void be_brief(void *self)
+{
+	struct files *f = self;
+	f->is_brief = true;
+}
+
+/* Fill f->item from its file, open, as it is now. */
+static int fill_open(struct files *f, int fd, const struct statx *sx, struct err *err)
+{
+	struct fs_info *fs = NULL;
+	uint64_t dev = makedev(sx->stx_dev_major, sx->stx_dev_minor);
+	int rc = fs_table_find(f->fs_table, fd, dev, &fs, err);
+	return rc != 0 ? rc : files_walk_fill(f, fd, FILES_WALK_OPEN, sx, fs, err);
+}
+
+static int fill_detail(void *self, struct source_item *item, struct err *err)
+{
+	struct files *f = self;
+	struct statx sx;
+	CLEANUP(cleanup_close_p) int fd = files_walk_open_late(f, &sx);
+	if (fd < 0)
+		return 0;
+	int rc = fill_open(f, fd, &sx, err);
+	if (rc != 0)
+		return rc;
+	f->fd = TAKE_FD(fd);
+	*item = f->item;
+	return 1;
+}
+
 /* ---- content --------------------------------------------------------------------------------- */
 
 static bool is_as_given(const struct source_item *item, const struct statx *sx)
@@ -57,13 +87,9 @@ static int open_content(void *self, uint64_t *size, struct err *err)
 	}
 	if (fd < 0)
 		return err_set(err, ERR_IO, "unable to open the file");
-	if (!is_as_given(&f->item, &sx)) {
-		/* changed before we began: its entry is the one of now */
-		struct fs_info *fs = NULL;
-		uint64_t dev = makedev(sx.stx_dev_major, sx.stx_dev_minor);
-		int rc = fs_table_find(f->fs_table, fd, dev, &fs, err);
-		if (rc == 0)
-			rc = files_walk_fill(f, fd, false, &sx, fs, err);
+	if (f->item.is_brief || !is_as_given(&f->item, &sx)) {
+		/* not known yet, or changed before we began: its entry is the one of now */
+		int rc = fill_open(f, fd, &sx, err);
 		if (rc != 0)
 			return rc;
 	}
@@ -109,6 +135,7 @@ static void update_item(const struct files *f, struct source_item *item)
 	e->size = now->size;
 	e->notes |= now->notes;
 	item->links = f->item.links;
+	item->is_poor = f->item.is_poor;
 	/* the time at the beginning: what is written from then on has another one, so that a cache
 	 * never takes what was read for what is there */
 	item->ctime = f->item.ctime;
@@ -168,6 +195,8 @@ int files_new(const struct files_opts *opts, struct files **out, struct err *err
 	f->opts = *opts;
 	f->source = (struct source){ .self = f,
 		.next = next_item,
+		.be_brief = be_brief,
+		.detail = fill_detail,
 		.open = open_content,
 		.read = read_content,
 		.again = read_again,

@@ -21,7 +21,8 @@
  *     item is looked at or was just given.
  * (2) A frame that is_listed is a directory whose entry was given (or "/"); the frames before the
  *     first listed one lead to the root that is being walked.
- * (3) fd is -1 or the regular file just given, open for reading, as ${item} describes it.
+ * (3) fd is -1 or the regular file just given, open for reading, as ${item} describes it.  It is -1
+ *     for a brief item.
  */
 struct files {
 	struct files_opts opts;
@@ -37,6 +38,7 @@ struct files {
 	int fd;
 	struct files_content content;
 	uint64_t lost; /* names told and never given, as lost() of a source */
+	bool is_brief; /* be_brief() was called */
 };
 
 /* Tell of f->path. */
@@ -44,8 +46,15 @@ void files_walk_warn(struct files *f, const char *why);
 /* The same with the text of errno. */
 void files_walk_warn_sys(struct files *f, const char *what);
 
-/* Fill f->item for f->key from an open file.  Return 0 or -ERR_NOMEM. */
-int files_walk_fill(struct files *f, int fd, bool is_path_only, const struct statx *sx,
+/* How a file that f->item is filled from is open. */
+enum files_walk_how {
+	FILES_WALK_OPEN,
+	FILES_WALK_PATH_ONLY, /* O_PATH */
+	FILES_WALK_BRIEF,     /* not at all */
+};
+
+/* Fill f->item for f->key.  Return 0 or -ERR_NOMEM. */
+int files_walk_fill(struct files *f, int fd, enum files_walk_how how, const struct statx *sx,
 	struct fs_info *fs, struct err *err);
 
 /* Go on to the next entry: f->item, and f->fd for a readable file.  As next() of a source. */

@@ -33,8 +33,8 @@ struct visit {
 	const struct root_list_root *root; /* not for HOW_BELOW */
 	int dirfd;
 	struct statx sx;
-	int fd;            /* owned */
-	bool is_path_only; /* fd is O_PATH */
+	int fd; /* owned */
+	enum files_walk_how opened;
 	bool is_told_file; /* its directory says that it is a regular file */
 	struct fs_info *fs;
 };
@@ -126,8 +126,7 @@ static void close_visit(struct visit *v)
 /* Get v->sx by name.  Return false when that is told or wanted. */
 static bool look(struct files *f, struct visit *v)
 {
-	if (statx(v->dirfd, v->name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS,
-		    &v->sx) != 0) {
+	if (file_meta_look(v->dirfd, v->name, &v->sx) != 0) {
 		lose_sys(f, "unable to look at it");
 		return false;
 	}
@@ -187,7 +186,7 @@ static bool open_visit(struct files *f, struct visit *v)
 		bool is_unreadable = before == S_IFDIR && v->how != HOW_ANCESTOR;
 		int saved = errno;
 		v->fd = gentle_open_path(v->dirfd, v->name);
-		v->is_path_only = true;
+		v->opened = FILES_WALK_PATH_ONLY;
 		if (v->fd >= 0 && is_unreadable) {
 			errno = saved;
 			lose_sys(f, "unable to open the directory");
@@ -204,13 +203,30 @@ static bool open_visit(struct files *f, struct visit *v)
 	return true;
 }
 
-/* Open a name at once that its directory says is a regular file: its descriptor tells the rest, and
- * saves asking by name.  False: it is something else by now, or cannot be opened; look closer. */
+/* Look at it by name only, where that is enough to know it again: its file system was met before,
+ * that of its directory. */
+static bool look_briefly(const struct files *f, struct visit *v)
+{
+	const uint64_t dir = dir_stack_top(f->stack)->dev;
+	const struct fs_info *fs = f->is_brief ? fs_table_get(f->fs_table, dir) : NULL;
+	if (fs == NULL || !fs->is_telling || file_meta_look(v->dirfd, v->name, &v->sx) != 0 ||
+		makedev(v->sx.stx_dev_major, v->sx.stx_dev_minor) != dir ||
+		!S_ISREG(v->sx.stx_mode))
+		return false;
+	v->opened = FILES_WALK_BRIEF;
+	return true;
+}
+
+/* A name that its directory says is a regular file is opened at once, if it cannot be known by
+ * less: its descriptor tells the rest, and saves asking by name.  False: it is something else by
+ * now, or cannot be opened; look closer. */
 static bool open_told_file(const struct files *f, struct visit *v)
 {
 	if (!v->is_told_file || path_filter_is_excluded(f->opts.filter, (const char *)f->path.data,
 					f->path.len, false))
 		return false;
+	if (look_briefly(f, v))
+		return true;
 	v->fd = gentle_open_file(v->dirfd, v->name);
 	if (v->fd >= 0 && file_meta_stat(v->fd, &v->sx) == 0 && S_ISREG(v->sx.stx_mode))
 		return true;
@@ -229,18 +245,20 @@ static bool is_opened(struct files *f, struct visit *v)
 
 /* ---- entries --------------------------------------------------------------------------------- */
 
-int files_walk_fill(struct files *f, int fd, bool is_path_only, const struct statx *sx,
+int files_walk_fill(struct files *f, int fd, enum files_walk_how how, const struct statx *sx,
 	struct fs_info *fs, struct err *err)
 {
 	struct err odd = ERR_INIT;
-	struct file_meta_from from = {
-		.fd = fd, .is_path_only = is_path_only, .has_no_flags = &fs->has_no_flags, .sx = sx
-	};
+	struct file_meta_from from = { .fd = fd,
+		.is_path_only = how == FILES_WALK_PATH_ONLY,
+		.is_brief = how == FILES_WALK_BRIEF,
+		.has_no_flags = &fs->has_no_flags,
+		.sx = sx };
 	struct entry entry;
 	int rc = file_meta_read(f->meta, &from, &entry, &odd, err);
 	if (rc != 0)
 		return rc;
-	bool is_denied = is_path_only && (entry.kind == ENTRY_FILE || entry.kind == ENTRY_DIR);
+	bool is_denied = from.is_path_only && (entry.kind == ENTRY_FILE || entry.kind == ENTRY_DIR);
 	if (odd.code != 0 && !is_denied) /* else told as what cannot be opened */
 		files_walk_warn(f, odd.msg);
 	f->item = (struct source_item){ .key = f->key.data,
@@ -251,7 +269,9 @@ int files_walk_fill(struct files *f, int fd, bool is_path_only, const struct sta
 		/* the names of a directory are its entries' matter, not hard links */
 		.links = entry.kind == ENTRY_DIR ? 1 : sx->stx_nlink,
 		.ctime = { .s = sx->stx_ctime.tv_sec, .ns = sx->stx_ctime.tv_nsec },
-		.is_unsure = fs->is_unsure };
+		.is_unsure = fs->is_unsure,
+		.is_brief = from.is_brief,
+		.is_poor = odd.code != 0 };
 	return 0;
 }
 
@@ -284,7 +304,7 @@ static void apply_tags(const struct files *f, int fd, struct name_list *names)
 
 static bool is_entered(struct files *f, const struct visit *v)
 {
-	if (v->is_path_only)
+	if (v->opened == FILES_WALK_PATH_ONLY)
 		return false; /* told */
 	if (v->how != HOW_BELOW)
 		return true;
@@ -331,13 +351,13 @@ static int visit_open(struct files *f, struct visit *v, struct err *err)
 	}
 	bool is_given = f->key.len > 0 && !(v->how == HOW_ANCESTOR && v->root->is_mapped);
 	if (is_given)
-		rc = files_walk_fill(f, v->fd, v->is_path_only, &v->sx, v->fs, err);
+		rc = files_walk_fill(f, v->fd, v->opened, &v->sx, v->fs, err);
 	if (rc != 0)
 		return rc;
 	if (S_ISDIR(v->sx.stx_mode)) {
 		if (v->how == HOW_ANCESTOR || is_entered(f, v))
 			rc = enter(f, v, err);
-	} else if (S_ISREG(v->sx.stx_mode) && !v->is_path_only) {
+	} else if (S_ISREG(v->sx.stx_mode) && v->opened == FILES_WALK_OPEN) {
 		f->fd = TAKE_FD(v->fd);
 	}
 	return rc != 0 ? rc : is_given;

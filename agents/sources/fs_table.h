@@ -24,6 +24,8 @@ struct fs_info {
 	uint64_t id;     /* never 0 */
 	bool is_virtual; /* made up by the kernel (proc, sysfs, ..): nothing to back up */
 	bool is_unsure;  /* numbers of files are not lasting there, or times do not show changes */
+	bool is_telling; /* the time of change tells of every change also of flags and extended
+			  * attributes, and needs no opening of the file to be right */
 	bool has_no_flags; /* inode flags were asked for and are not known there */
 };
 
@@ -36,5 +38,8 @@ void fs_table_free(struct fs_table *t);
  * the next call.  Return 0 or -ERR_IO / -ERR_LIMIT / -ERR_NOMEM.
  */
 int fs_table_find(struct fs_table *t, int fd, uint64_t dev, struct fs_info **out, struct err *err);
+
+/* The same of one that was met before, or NULL. */
+struct fs_info *fs_table_get(struct fs_table *t, uint64_t dev);
 
 #endif

@@ -189,6 +189,15 @@ static void find_bad_packs(struct job *j, struct id_set **out)
 		console_warn(&j->cli->console, NULL, 0, "%s", why.msg);
 }
 
+/* Less than was sent: what a session that broke off had stored is not stored again. */
+static void take_stored(struct backup_result *r, const struct session_stats *stored)
+{
+	r->sent_records = stored->records;
+	r->sent_bytes = stored->data_bytes + stored->metadata_bytes;
+	r->sent_data_records = stored->data_records;
+	r->sent_data_bytes = stored->data_bytes;
+}
+
 static int run_pipeline(struct job *j, struct err *err)
 {
 	struct session *session = NULL;
@@ -224,6 +233,8 @@ static int run_pipeline(struct job *j, struct err *err)
 		opts.port = is_dry ? NULL : session_port(session);
 		rc = backup_run(&opts, backup_source_source(j->source), &j->result, err);
 	}
+	if (rc == 0 && !is_dry)
+		take_stored(&j->result, session_stats(session));
 	session_free(session);
 	id_set_free(bad);
 	return rc;

@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
@@ -36,6 +35,7 @@ enum { MODE_WORDS = 0, MODE_PLANES = 1, MODE_DELTA = 2 };
 #define ODD_LAGS 5
 
 #define TRIAL_BYTES 131072
+#define TRIAL_SHORT_STRIDE 32 /* up to here half of them tell enough */
 
 /* The width of a column: 8 when that divides the stride, else 4. */
 static unsigned width_of(unsigned stride)
@@ -125,13 +125,98 @@ static inline void transpose(uint64_t w[8])
 	}
 }
 
-/* Eight rows at a time through transpose(), the last ones byte by byte.  Words of 4 bytes may carry
- * garbage above them here: only their own bytes are written. */
+/* Sixteen bytes; the compiler makes one instruction of each of these, where the machine has it. */
+typedef uint8_t lanes __attribute__((vector_size(16)));
+typedef uint16_t lanes16 __attribute__((vector_size(16)));
+typedef uint32_t lanes32 __attribute__((vector_size(16)));
+typedef uint64_t lanes64 __attribute__((vector_size(16)));
+
+static inline lanes low_bytes(lanes a, lanes b)
+{
+	return __builtin_shufflevector(
+		a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+static inline lanes high_bytes(lanes a, lanes b)
+{
+	return __builtin_shufflevector(
+		a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+
+/* Sixteen rows of eight bytes, as they lie in memory, to eight planes of sixteen: each round puts
+ * bytes of rows side by side that are 8, 4, 2, 1 rows apart. */
+static inline void planes_of_rows(const uint64_t rows[16], lanes plane[8])
+{
+	lanes a[8], b[8];
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < 8; i++) {
+		const lanes64 first = { rows[i], 0 }, second = { rows[i + 8], 0 };
+		a[i] = low_bytes((lanes)first, (lanes)second);
+	}
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < 4; i++) { /* b: i of bytes 0..3, then of 4..7 */
+		b[i] = low_bytes(a[i], a[i + 4]);
+		b[i + 4] = high_bytes(a[i], a[i + 4]);
+	}
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < 8; i++) { /* a: two rows of bytes 0 1, 2 3, 4 5, 6 7 */
+		const unsigned half = i / 4 * 4, row = i % 2;
+		a[i] = i % 4 < 2 ? low_bytes(b[half + row], b[half + row + 2])
+				 : high_bytes(b[half + row], b[half + row + 2]);
+	}
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < 4; i++) {
+		plane[2 * i] = low_bytes(a[2 * i], a[2 * i + 1]);
+		plane[2 * i + 1] = high_bytes(a[2 * i], a[2 * i + 1]);
+	}
+}
+
+/* The other way: bytes, pairs and fours of a row's come together. */
+static inline void rows_of_planes(const lanes plane[8], uint64_t rows[16])
+{
+	lanes two[8], four[8];
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < 4; i++) { /* of rows 0..7, then of 8..15 */
+		two[i] = low_bytes(plane[2 * i], plane[2 * i + 1]);
+		two[i + 4] = high_bytes(plane[2 * i], plane[2 * i + 1]);
+	}
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < 4; i++) {
+		const lanes16 x = (lanes16)two[i / 2 * 4 + i % 2 * 2];
+		const lanes16 y = (lanes16)two[i / 2 * 4 + i % 2 * 2 + 1];
+		four[2 * i] = (lanes)__builtin_shufflevector(x, y, 0, 8, 1, 9, 2, 10, 3, 11);
+		four[2 * i + 1] = (lanes)__builtin_shufflevector(x, y, 4, 12, 5, 13, 6, 14, 7, 15);
+	}
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < 4; i++) { /* rows 0..3, 4..7, 8..11, 12..15 */
+		const lanes32 x = (lanes32)four[i / 2 * 4 + i % 2];
+		const lanes32 y = (lanes32)four[i / 2 * 4 + i % 2 + 2];
+		const lanes32 low = __builtin_shufflevector(x, y, 0, 4, 1, 5);
+		const lanes32 high = __builtin_shufflevector(x, y, 2, 6, 3, 7);
+		memcpy(&rows[4 * i], &low, sizeof(low));
+		memcpy(&rows[4 * i + 2], &high, sizeof(high));
+	}
+}
+
+/* Sixteen rows at a time as vectors, or eight through transpose(), the last ones byte by byte.
+ * Words of 4 bytes may carry garbage above them here: only their own bytes are written. */
 static inline void planes_of(
 	const struct column *c, unsigned width, const uint8_t *in, uint8_t *out)
 {
 	uint64_t before = 0, word;
 	size_t at = 0;
+	for (; width == 8 && at + 16 <= c->rows; at += 16) {
+		uint64_t rows[16];
+		lanes plane[8];
+		for (unsigned i = 0; i < 16; i++) {
+			word = load(in + (at + i) * c->stride, 8);
+			rows[i] = to_little(c->mode == MODE_DELTA ? word - before : word);
+			before = word;
+		}
+		planes_of_rows(rows, plane);
+		for (unsigned b = 0; b < 8; b++)
+			memcpy(out + b * c->rows + at, &plane[b], sizeof(plane[b]));
+	}
 	for (; at + 8 <= c->rows; at += 8) {
 		uint64_t w[8];
 		for (unsigned i = 0; i < 8; i++) {
@@ -163,8 +248,20 @@ static void forward_planes(const struct column *c, const uint8_t *in, uint8_t *o
 /* As planes_of(), the other way. */
 static inline void words_of(const struct column *c, unsigned width, const uint8_t *in, uint8_t *out)
 {
-	uint64_t sum = 0;
+	uint64_t sum = 0, word;
 	size_t at = 0;
+	for (; width == 8 && at + 16 <= c->rows; at += 16) {
+		uint64_t rows[16];
+		lanes plane[8];
+		for (unsigned b = 0; b < 8; b++)
+			memcpy(&plane[b], in + b * c->rows + at, sizeof(plane[b]));
+		rows_of_planes(plane, rows);
+		for (unsigned i = 0; i < 16; i++) {
+			word = to_little(rows[i]);
+			sum = c->mode == MODE_DELTA ? sum + word : word;
+			store(out + (at + i) * c->stride, sum, 8);
+		}
+	}
 	for (; at + 8 <= c->rows; at += 8) {
 		uint64_t w[8] = { 0 };
 		for (unsigned b = 0; b < width; b++)
@@ -176,7 +273,7 @@ static inline void words_of(const struct column *c, unsigned width, const uint8_
 		}
 	}
 	for (; at < c->rows; at++) {
-		uint64_t word = 0;
+		word = 0;
 		for (unsigned b = 0; b < width; b++)
 			word |= (uint64_t)in[b * c->rows + at] << (8 * b);
 		sum = c->mode == MODE_DELTA ? sum + word : word;
@@ -443,13 +540,10 @@ static unsigned detect_phase(const uint8_t *data, size_t len, unsigned stride)
 /* ---- trial ------------------------------------------------------------------------------------
  */
 
-/* Memory of a trial: one column, and its compressed form. */
 struct trial {
 	struct zcodec *z;
 	int level;
-	uint8_t *column; /* TRIAL_BYTES */
-	uint8_t *packed; /* packed_len bytes */
-	size_t packed_len;
+	uint8_t *column; /* room for one, TRIAL_BYTES */
 };
 
 /* The cost of one column in its best mode, stored in *${mode}; 0 when out of memory. */
@@ -459,8 +553,7 @@ static size_t try_column(const struct trial *t, struct column c, const uint8_t *
 	for (unsigned m = MODE_WORDS; m <= MODE_DELTA; m++) {
 		c.mode = m;
 		forward_column(&c, in, t->column);
-		size_t cost = zcodec_compress(
-			t->z, t->level, t->column, c.rows * c.width, t->packed, t->packed_len);
+		size_t cost = zcodec_size(t->z, t->level, t->column, c.rows * c.width);
 		if (cost == 0)
 			return 0;
 		if (m == MODE_PLANES)
@@ -479,14 +572,14 @@ static size_t try_column(const struct trial *t, struct column c, const uint8_t *
 static bool try_filter(const struct trial *t, const uint8_t *data, size_t len, struct col1 *f)
 {
 	size_t body = len - f->phase;
-	size_t sample = body < TRIAL_BYTES ? body : TRIAL_BYTES;
+	size_t most = f->stride <= TRIAL_SHORT_STRIDE ? TRIAL_BYTES / 2 : TRIAL_BYTES;
+	size_t sample = body < most ? body : most;
 	const uint8_t *first = data + f->phase + (body - sample) / 2 / f->stride * f->stride;
 	size_t rows = sample / f->stride;
 	unsigned width = width_of(f->stride);
 
 	/* plain first: most wrong guesses show in the first columns, and a sum only grows */
-	size_t plain =
-		zcodec_compress(t->z, t->level, first, rows * f->stride, t->packed, t->packed_len);
+	size_t plain = zcodec_size(t->z, t->level, first, rows * f->stride);
 	size_t filtered = 0;
 	for (unsigned i = 0; i < f->stride / width; i++) {
 		struct column c = { rows, f->stride, width, MODE_WORDS };
@@ -508,11 +601,10 @@ int col1_choose(struct zcodec *z, int level, const uint8_t *data, size_t len, st
 	struct col1 f = { .stride = (uint8_t)stride };
 	f.phase = (uint8_t)detect_phase(data, len, stride);
 
-	size_t packed_len = ZSTD_compressBound(TRIAL_BYTES);
-	CLEANUP(cleanup_free_p) uint8_t *memory = malloc(TRIAL_BYTES + packed_len);
-	if (memory == NULL)
+	CLEANUP(cleanup_free_p) uint8_t *column = malloc(TRIAL_BYTES);
+	if (column == NULL)
 		return 0; /* plain is never wrong */
-	const struct trial t = { z, level, memory, memory + TRIAL_BYTES, packed_len };
+	const struct trial t = { z, level, column };
 	if (!try_filter(&t, data, len, &f))
 		return 0;
 	*out = f;

@@ -81,6 +81,16 @@ size_t zcodec_compress(
 	return len;
 }
 
+size_t zcodec_size(struct zcodec *z, int level, const void *in, size_t in_len)
+{
+	size_t bound = ZSTD_compressBound(in_len);
+	uint8_t *room = ZSTD_isError(bound) ? NULL : room_for(z, bound);
+	if (room == NULL)
+		return 0;
+	size_t len = ZSTD_compressCCtx(z->compress, room, bound, in, in_len, level);
+	return ZSTD_isError(len) ? 0 : len;
+}
+
 bool zcodec_is_below(struct zcodec *z, int level, const void *in, size_t in_len, size_t limit)
 {
 	/* the bytes are not kept, so the room may be short; at its edge the library is wasteful */

@@ -26,6 +26,9 @@ void zcodec_free(struct zcodec *z);
 size_t zcodec_compress(
 	struct zcodec *z, int level, const void *in, size_t in_len, void *out, size_t out_cap);
 
+/* The length that zcodec_compress() would give with room enough; 0 when there is no memory. */
+size_t zcodec_size(struct zcodec *z, int level, const void *in, size_t in_len);
+
 /* Whether the bytes compress to less than ${limit} (as far as there is memory for it: else false).
  * Stops once that much is written, so that a clear no costs little. */
 bool zcodec_is_below(struct zcodec *z, int level, const void *in, size_t in_len, size_t limit);

@@ -16,6 +16,7 @@
 #include "controller/gateway_session.h"
 #include "controller/gateway_worker.h"
 #include "net/loop.h"
+#include "vault/id_set.h"
 
 /*
  *	begin --> (desk's thread) opening --> open --> has, put, list, commit .. --> over --> freed
@@ -36,6 +37,7 @@
  */
 
 #define GATEWAY_TICK_MS 10000
+#define GATEWAY_LEFT_MAX 16 /* sources whose backup broke off and whose records are remembered */
 
 struct desk {
 	struct desk *next;
@@ -43,6 +45,15 @@ struct desk {
 	char source[MSG_NAME_BYTES]; /* "" = of a grant */
 	struct gateway_worker *worker;
 	size_t visitors;
+	struct id_set *known; /* owned; the thread's: what the agent put since the last commit */
+};
+
+/* What is left of a desk whose sessions broke off: the agent comes back. */
+struct left {
+	struct left *next;
+	uint8_t agent_id[16];
+	char source[MSG_NAME_BYTES];
+	struct id_set *known; /* owned */
 };
 
 struct visitor;
@@ -76,6 +87,7 @@ struct gateway {
 	struct gateway_home *home; /* owned */
 	struct desk *desks;
 	struct visitor *visitors;
+	struct left *lefts;   /* newest first, at most GATEWAY_LEFT_MAX */
 	pthread_mutex_t lock; /* of readers: written on the loop, read by desks */
 	struct gateway_session_readers readers;
 };
@@ -111,6 +123,52 @@ static int64_t now_ms(void)
 
 /* ---- visitors and desks (the loop's) ---- */
 
+static void left_free(struct left *l)
+{
+	id_set_free(l->known);
+	free(l);
+}
+
+/* Keep what the next desk of the source should know; the thread has ended.  Without memory the
+ * agent sends all again. */
+static void leave(struct gateway *g, struct desk *d)
+{
+	struct left *l = d->known == NULL ? NULL : calloc(1, sizeof(*l));
+	if (l == NULL) {
+		id_set_free(d->known);
+		return;
+	}
+	memcpy(l->agent_id, d->agent_id, 16);
+	memcpy(l->source, d->source, sizeof(l->source));
+	l->known = d->known;
+	l->next = g->lefts;
+	g->lefts = l;
+	size_t n = 0;
+	for (struct left **p = &g->lefts; *p != NULL;) {
+		struct left *old = *p;
+		if (++n <= GATEWAY_LEFT_MAX) {
+			p = &old->next;
+			continue;
+		}
+		*p = old->next;
+		left_free(old);
+	}
+}
+
+/* What leave() kept for this desk. */
+static void come_back(struct gateway *g, struct desk *d)
+{
+	for (struct left **p = &g->lefts; *p != NULL; p = &(*p)->next) {
+		struct left *l = *p;
+		if (memcmp(l->agent_id, d->agent_id, 16) != 0 || strcmp(l->source, d->source) != 0)
+			continue;
+		*p = l->next;
+		d->known = TAKE(l->known);
+		left_free(l);
+		return;
+	}
+}
+
 static void desk_release(struct gateway *g, struct desk *d)
 {
 	if (--d->visitors > 0)
@@ -122,6 +180,7 @@ static void desk_release(struct gateway *g, struct desk *d)
 		}
 	}
 	gateway_worker_free(d->worker);
+	leave(g, d);
 	free(d);
 }
 
@@ -145,6 +204,7 @@ static int desk_get(struct gateway *g, const uint8_t agent_id[16], const char *s
 	}
 	memcpy(d->agent_id, agent_id, 16);
 	(void)snprintf(d->source, sizeof(d->source), "%s", source); /* a name: fits */
+	come_back(g, d);
 	d->visitors = 1;
 	d->next = g->desks;
 	g->desks = d;
@@ -170,7 +230,12 @@ static void visitor_free(struct visitor *v)
 static void run_close(struct gateway_task *t)
 {
 	struct visitor *v = ((struct closing *)t)->v;
+	const bool is_committed = v->session != NULL && gateway_session_is_committed(v->session);
 	gateway_session_free(v->session);
+	if (is_committed) { /* its list says it all */
+		id_set_free(v->desk->known);
+		v->desk->known = NULL;
+	}
 	gateway_grant_free(v->grant);
 	v->session = NULL;
 	v->grant = NULL;
@@ -343,7 +408,11 @@ static int run_begin(struct request *r, struct err *err)
 	struct msg_begun m = { .config = r->config, .config_len = r->config_len };
 	memcpy(opts.agent_id, v->agent_id, 16);
 	memcpy(m.session, v->id, sizeof(m.session));
-	int rc = gateway_session_new(&opts, &v->session, &m.base, err);
+	int rc = v->desk->known == NULL ? id_set_new(&v->desk->known, err) : 0;
+	if (rc != 0)
+		return rc;
+	opts.known = v->desk->known;
+	rc = gateway_session_new(&opts, &v->session, &m.base, err);
 	return rc != 0 ? rc : msg_vault_begun_encode(&m, &r->out, err);
 }
 
@@ -664,6 +733,11 @@ void gateway_free(struct gateway *g)
 			gateway_worker_home_wait(g->home);
 	}
 	gateway_worker_home_free(g->home);
+	while (g->lefts != NULL) {
+		struct left *l = g->lefts;
+		g->lefts = l->next;
+		left_free(l);
+	}
 	(void)pthread_mutex_destroy(&g->lock); /* nobody holds it */
 	free(g);
 }

@@ -50,7 +50,7 @@ int gateway_session_new(const struct gateway_session_opts *o, struct gateway_ses
 	s->max_list = o->max_list;
 	s->list = (struct buf)BUF_INIT(o->max_list);
 	int rc = gateway_vault_open_at_work(o->vault, false, &s->store, &s->vault, err);
-	const struct session_opts session = { .memory = o->memory };
+	const struct session_opts session = { .memory = o->memory, .known = o->known };
 	if (rc == 0)
 		rc = session_new(s->vault, &session, &s->session, err);
 	if (rc != 0)
@@ -75,6 +75,11 @@ void gateway_session_free(struct gateway_session *s)
 	store_free(s->store);
 	buf_done(&s->list);
 	free(s);
+}
+
+bool gateway_session_is_committed(const struct gateway_session *s)
+{
+	return s->is_committed;
 }
 
 /* Invariant 1. */

@@ -17,6 +17,7 @@
 struct err;
 struct gateway_session;
 struct gateway_vault;
+struct id_set;
 struct snapshot;
 
 struct gateway_session_opts {
@@ -25,6 +26,7 @@ struct gateway_session_opts {
 	const char *source;                /* name; copied */
 	size_t max_list;                   /* bytes of reference segments */
 	struct session_base_memory memory; /* the catalog's, of this source */
+	struct id_set *known;              /* as in struct session_opts; borrowed until free */
 };
 
 /* Open the vault and begin; ${base} is filled.  Return 0 or as vault_open() and port begin. */
@@ -32,6 +34,8 @@ int gateway_session_new(const struct gateway_session_opts *opts, struct gateway_
 	struct port_base *base, struct err *err);
 /* Aborts what is open. */
 void gateway_session_free(struct gateway_session *s);
+/* Whether its snapshot was made. */
+bool gateway_session_is_committed(const struct gateway_session *s);
 
 /* ${ids}: n * 32 bytes, n from 1 to PORT_HAS_IDS; one byte each into ${present}.  -ERR_CORRUPT when
  * ${len} is no such number. */

@@ -146,13 +146,14 @@ void fetch_footer_done(struct fetch_footer *f)
 	f->count = 0;
 }
 
-/* Read the footer of a pack that no index segment lists.  A damaged one is passed over. */
-static int add_footer(struct fetch *f, const uint8_t hash[32], uint64_t size, struct err *err)
+int fetch_learn_pack(
+	struct fetch *f, const uint8_t hash[32], uint64_t size, size_t *count, struct err *err)
 {
 	struct fetch_footer footer = { .at = NULL };
 	int rc = fetch_footer(f->vault, hash, size, &footer, err);
 	if (rc == 0)
 		rc = index_add_pack(f->index, hash, (uint32_t)size, footer.at, footer.count, err);
+	*count = rc == 0 ? footer.count : 0;
 	fetch_footer_done(&footer);
 	/* its epoch, too, may be a flipped bit: no hash was checked */
 	return vault_is_object_loss(rc) ? 0 : rc;
@@ -167,11 +168,11 @@ static int scan_pack(void *arg, const char *name, uint64_t size)
 {
 	struct scanning *l = arg;
 	uint8_t hash[HASH_BYTES];
-	size_t len = strlen(name);
+	size_t count, len = strlen(name);
 	if (len < 64 || text_unhex(name + len - 64, sizeof(hash), hash) != 0 ||
 		index_has_pack(l->f->index, hash))
 		return 0;
-	return add_footer(l->f, hash, size, l->err);
+	return fetch_learn_pack(l->f, hash, size, &count, l->err);
 }
 
 int fetch_footers(struct fetch *f, struct err *err)

@@ -44,6 +44,11 @@ void fetch_pack_name(const uint8_t hash[32], char name[FETCH_PACK_NAME_BYTES]);
 /* Load the index unless it is loaded; *${out} borrowed until free.  */
 int fetch_index(struct fetch *f, struct index **out, struct err *err);
 
+/* Add a pack to the index, unsettled, by its footer; a damaged one is passed over.  *${count}: the
+ * records it holds. */
+int fetch_learn_pack(
+	struct fetch *f, const uint8_t hash[32], uint64_t size, size_t *count, struct err *err);
+
 /* Read, once, the footers of the packs that the index does not list, into the index. */
 int fetch_footers(struct fetch *f, struct err *err);
 

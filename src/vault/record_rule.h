@@ -18,7 +18,9 @@ struct zcodec;
 
 #define RECORD_RULE_FILTER_MIN_BYTES 65536
 #define RECORD_RULE_SAMPLE_BYTES 65536
-#define RECORD_RULE_PROBE_BYTES 4096 /* each of 4 */
+#define RECORD_RULE_PROBE_BYTES 4096  /* each of 4 */
+#define RECORD_RULE_CLEAR_BYTES 32768 /* each of 4 */
+#define RECORD_RULE_CLEAR_MIN_BYTES 262144
 
 /* What to do with the bytes; whether the result is kept is record_rule_is_worth()'s answer. */
 struct record_rule {
@@ -36,8 +38,9 @@ int record_rule_choose(struct zcodec *z, enum record_class class, const uint8_t 
 
 /**
  * record_rule_recheck(z, raw, len, packed, rule, err):
- * The guess at a filter came from samples: now that the filtered chunk has ${packed} bytes, take
- * the filter out of *${rule} (and set the level) if the chunk is smaller without.  Return 0 or
+ * The guess at a filter came from the chunk's middle: now that the filtered chunk has ${packed}
+ * bytes, take the filter out of *${rule} (and set the level) if the chunk is smaller without.  It
+ * is packed without to know, unless samples from all over it leave no doubt.  Return 0 or
  * -ERR_NOMEM.
  */
 int record_rule_recheck(struct zcodec *z, const uint8_t *raw, size_t len, size_t packed,

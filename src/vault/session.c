@@ -51,6 +51,7 @@
 #define BARRIER_NS (INT64_C(30) * 1000000000)
 #define HEARTBEAT_NS (INT64_C(600) * 1000000000)
 #define SEGMENT_FLUSH_ENTRIES INDEX_MERGE_SMALL_ENTRIES /* what needs no merging */
+#define KEEP_BYTES ((size_t)4 << 20)  /* an abort leaves no packs smaller than this behind */
 #define RF_MAX_BODY_BYTES (16u << 20) /* what sealing takes is several times that */
 
 DEFINE_CLEANUP(struct session *, session_free)
@@ -154,12 +155,33 @@ int session_look_fence(struct session *s, struct err *err)
 	return err_hint(err, "run the backup again: what it stored may be deleted already");
 }
 
+/* A pack that no index segment lists: of a session that broke off, or has not come so far. */
+struct unlisted {
+	uint8_t hash[HASH_BYTES];
+	uint32_t size;
+};
+
 struct packs_listing {
-	struct id_set *there;
-	const struct id_set *bad; /* NULL = none */
-	const struct collect_view *lists;
+	struct session *s;
+	struct unlisted *at; /* owned */
+	size_t count, cap;
 	struct err *err;
 };
+
+static int note_unlisted(struct packs_listing *l, const uint8_t hash[32], uint32_t size)
+{
+	if (l->count == l->cap) {
+		size_t cap = l->cap == 0 ? 64 : l->cap * 2;
+		struct unlisted *grown = reallocarray(l->at, cap, sizeof(*grown));
+		if (grown == NULL)
+			return err_set(l->err, ERR_NOMEM, "out of memory");
+		l->at = grown;
+		l->cap = cap;
+	}
+	memcpy(l->at[l->count].hash, hash, HASH_BYTES);
+	l->at[l->count++].size = size;
+	return 0;
+}
 
 static int note_pack(void *arg, const char *name, uint64_t size)
 {
@@ -169,44 +191,14 @@ static int note_pack(void *arg, const char *name, uint64_t size)
 	if (size == 0 || size > PACK_MAX_BYTES || len < 64 ||
 		text_unhex(name + len - 64, sizeof(hash), hash) != 0)
 		return 0; /* no pack of this format */
-	if (l->bad != NULL && id_set_find(l->bad, hash) > 0)
+	if (l->s->opts.bad_packs != NULL && id_set_find(l->s->opts.bad_packs, hash) > 0)
 		return 0; /* it is there, and as good as not */
-	if (collect_view_is_absent(l->lists, false, hash))
+	if (collect_view_is_absent(&l->s->lists, false, hash))
 		return 0; /* collection may delete it under our eyes */
-	return id_set_add(l->there, hash, (uint32_t)size, NULL, l->err);
-}
-
-static int list_packs(struct session *s, struct err *err)
-{
-	id_set_free(s->there);
-	s->there = NULL;
-	int rc = id_set_new(&s->there, err);
-	struct packs_listing l = {
-		.there = s->there, .bad = s->opts.bad_packs, .lists = &s->lists, .err = err
-	};
-	if (rc != 0 || s->lists.unreadable > 0) /* what those condemn nobody knows: any pack */
-		return rc;
-	return store_list(s->vault->store, "pk/", note_pack, &l, err);
-}
-
-/* Invariant 4. */
-int session_look_packs(struct session *s, struct err *err)
-{
-	int rc = collect_view_look(s->vault, &s->lists, bad_list, NULL, err);
-	if (rc == 0)
-		rc = fetch_index(s->fetch, &s->index, err);
-	return rc != 0 ? rc : list_packs(s, err);
-}
-
-/* Invariant 5.  Records that wait in an open pack are in puts, not here. */
-bool session_is_stored(const struct session *s, const uint8_t id[32])
-{
-	struct index_place place;
-	for (size_t nth = 0; index_find(s->index, id, nth, &place); nth++) {
-		if (id_set_find(s->there, place.pack) == place.pack_len)
-			return true;
-	}
-	return false;
+	int rc = id_set_add(l->s->there, hash, (uint32_t)size, NULL, l->err);
+	if (rc == 0 && !index_has_pack(l->s->index, hash))
+		rc = note_unlisted(l, hash, (uint32_t)size);
+	return rc;
 }
 
 /* Write the index entries of the packs that no segment lists yet. */
@@ -226,6 +218,64 @@ static int flush_index(struct session *s, struct err *err)
 	s->first_pack = index_pack_count(s->index);
 	s->segment_entries = 0;
 	return 0;
+}
+
+/* What a session that broke off has stored is not stored twice; this one lists its packs. */
+static int learn_packs(
+	struct session *s, const struct unlisted *packs, size_t count, struct err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		size_t records = 0;
+		rc = fetch_learn_pack(s->fetch, packs[i].hash, packs[i].size, &records, err);
+		s->segment_entries += records;
+		if (rc != 0 || (s->segment_entries < SEGMENT_FLUSH_ENTRIES && i + 1 < count))
+			continue;
+		rc = index_settle(s->index, err);
+		if (rc == 0 && s->segment_entries >= SEGMENT_FLUSH_ENTRIES)
+			rc = flush_index(s, err);
+	}
+	return rc;
+}
+
+static int list_packs(struct session *s, struct err *err)
+{
+	id_set_free(s->there);
+	s->there = NULL;
+	int rc = id_set_new(&s->there, err);
+	struct packs_listing l = { .s = s, .err = err };
+	if (rc != 0 || s->lists.unreadable > 0) /* what those condemn nobody knows: any pack */
+		return rc;
+	rc = store_list(s->vault->store, "pk/", note_pack, &l, err);
+	if (rc == 0)
+		rc = learn_packs(s, l.at, l.count, err);
+	free(l.at);
+	return rc;
+}
+
+/* Invariant 4. */
+int session_look_packs(struct session *s, struct err *err)
+{
+	bool is_first = s->index == NULL;
+	int rc = collect_view_look(s->vault, &s->lists, bad_list, NULL, err);
+	if (rc == 0)
+		rc = fetch_index(s->fetch, &s->index, err);
+	if (rc != 0)
+		return rc;
+	if (is_first)
+		s->first_pack = index_pack_count(s->index);
+	return list_packs(s, err);
+}
+
+/* Invariant 5.  Records that wait in an open pack are in puts, not here. */
+bool session_is_stored(const struct session *s, const uint8_t id[32])
+{
+	struct index_place place;
+	for (size_t nth = 0; index_find(s->index, id, nth, &place); nth++) {
+		if (id_set_find(s->there, place.pack) == place.pack_len)
+			return true;
+	}
+	return false;
 }
 
 /* For session_check: 1 if the record is stored, else 0.  A damaged index segment must not make an
@@ -330,7 +380,6 @@ static int port_begin(void *self, const uint8_t agent_id[16], const uint8_t sour
 		rc = session_look_packs(s, err);
 	if (rc != 0)
 		return rc;
-	s->first_pack = index_pack_count(s->index);
 	rc = load_own(s, err);
 	if (rc == 0)
 		rc = id_set_new(&s->puts, err);
@@ -345,6 +394,18 @@ static int port_begin(void *self, const uint8_t agent_id[16], const uint8_t sour
 	return 0;
 }
 
+/* Is it stored, and did the agent have it before?  1, 0 or -ERR_NOMEM. */
+static int find_own(struct session *s, const uint8_t id[32], struct err *err)
+{
+	uint32_t known = s->opts.known == NULL ? 0 : id_set_find(s->opts.known, id);
+	if ((known == 0 && id_marks_find(s->own, id) == 0) || !session_is_stored(s, id))
+		return 0;
+	/* what an earlier session put is as good as put by this one: it lies in a pack that counts
+	 */
+	int rc = known > 0 ? id_set_add(s->puts, id, known, NULL, err) : 0;
+	return rc != 0 ? rc : 1;
+}
+
 static int port_has(
 	void *self, const uint8_t (*ids)[32], size_t count, uint8_t *present, struct err *err)
 {
@@ -354,18 +415,16 @@ static int port_has(
 	if (count > PORT_HAS_IDS)
 		return err_set(err, ERR_LIMIT, "more than %d IDs asked at once", PORT_HAS_IDS);
 	int rc = session_beat(s, err);
-	if (rc != 0) {
-		port_abort(s); /* its barrier was over what was put before, too */
-		return rc;
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		rc = id_set_find(s->puts, ids[i]) > 0 ? 1 : find_own(s, ids[i], err);
+		if (rc >= 0) {
+			present[i] = (uint8_t)rc;
+			rc = 0;
+		}
 	}
-	for (size_t i = 0; i < count; i++) {
-		if (id_set_find(s->puts, ids[i]) > 0)
-			present[i] = 1;
-		else
-			present[i] =
-				id_marks_find(s->own, ids[i]) > 0 && session_is_stored(s, ids[i]);
-	}
-	return 0;
+	if (rc != 0)
+		session_over(s, false); /* a beat's barrier was over what was put before, too */
+	return rc;
 }
 
 static int flush_pack(struct session *s, enum pack_class class, struct err *err)
@@ -398,6 +457,8 @@ static int take_record(
 	bool is_new = false;
 	hash_sha256(cr, cr_len, id);
 	int rc = id_set_add(s->puts, id, cr_len, &is_new, err);
+	if (rc == 0 && is_new && s->opts.known != NULL)
+		rc = id_set_add(s->opts.known, id, cr_len, NULL, err);
 	if (rc != 0 || !is_new)
 		return rc;
 	enum pack_class class = type == RECORD_DATA ? PACK_DATA : PACK_METADATA;
@@ -417,6 +478,7 @@ static int take_record(
 	if (rc != 0)
 		return rc;
 	s->stats.records++;
+	s->stats.data_records += class == PACK_DATA;
 	if (class == PACK_DATA)
 		s->stats.data_bytes += cr_len;
 	else
@@ -448,7 +510,7 @@ static int port_put(void *self, const uint8_t *batch, size_t len, struct err *er
 		}
 	}
 	if (rc != 0)
-		port_abort(s);
+		session_over(s, false);
 	return rc;
 }
 
@@ -637,7 +699,13 @@ void session_over(struct session *s, bool is_good)
 		log_debug("session.over", "last mark: %s, continuing", why.msg);
 }
 
+/* Nothing has failed: what lies in open packs is worth keeping for the session that comes next. */
 static void port_abort(void *self)
 {
-	session_over(self, false);
+	struct session *s = self;
+	struct err why = ERR_INIT;
+	if (s->is_open && pack_bytes(s->packs[0]) + pack_bytes(s->packs[1]) >= KEEP_BYTES &&
+		session_flush(s, &why) != 0)
+		log_debug("session.abort", "error=%s, continuing", why.msg);
+	session_over(s, false);
 }

@@ -4,7 +4,8 @@
  *
  *   begin --> put* --> commit --> (acknowledged)
  *     |         |         |
- *     +---------+---------+--> abort: nothing visible but the session marks and unused packs
+ *     +---------+---------+--> abort: nothing visible but the session marks and unused packs,
+ *                              which the next session finds
  */
 #ifndef VAULT_SESSION_H
 #define VAULT_SESSION_H
@@ -18,7 +19,7 @@ struct session;
 struct vault;
 
 struct session_stats {
-	uint64_t records, packs, data_bytes, metadata_bytes; /* stored by this session */
+	uint64_t records, data_records, packs, data_bytes, metadata_bytes; /* stored by it */
 };
 
 struct session_opts {
@@ -26,6 +27,10 @@ struct session_opts {
 	/* Hashes of packs known to be damaged: nothing in them counts as stored.  NULL = none.
 	 * Borrowed until session_free(). */
 	const struct id_set *bad_packs;
+	/* Of an agent that is not this process: the IDs that it put in sessions of this source,
+	 * which broke off; those of this one come to them.  What of them is stored it need not send
+	 * again.  NULL = nothing is known.  Borrowed until session_free(). */
+	struct id_set *known;
 };
 
 /* ${vault} is borrowed until session_free(); ${opts} may be NULL: nothing is remembered. */

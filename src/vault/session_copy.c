@@ -26,7 +26,6 @@ int session_copy_begin(struct session *s, const struct snapshot *snap, struct er
 		return err_set(err, ERR_FAILED, "the session is open already");
 	if (store_is_read_only(s->vault->store))
 		return err_set(err, ERR_READONLY, "the store was opened for reading only");
-	bool is_first = !s->is_begun;
 	s->is_begun = true;
 	int rc = vault_check_writable(s->vault, err);
 	if (rc == 0)
@@ -38,10 +37,6 @@ int session_copy_begin(struct session *s, const struct snapshot *snap, struct er
 		return rc;
 	s->is_open = true;
 	rc = session_look_packs(s, err);
-	if (rc == 0 && is_first) {
-		rc = fetch_footers(s->fetch, err);
-		s->first_pack = index_pack_count(s->index);
-	}
 	id_set_free(s->puts);
 	s->puts = NULL;
 	if (rc == 0)

@@ -51,7 +51,7 @@ int session_put_mark(struct session *s, enum session_mark_state state, struct er
 /* A sign of life, when the last one is old: without one for a day the session is fenced. */
 int session_beat(struct session *s, struct err *err);
 /* After the mark is visible: look at collection's lists, load the index once, list the packs that
- * count anew. */
+ * count anew, and learn by their footers those that the index lacks. */
 int session_look_packs(struct session *s, struct err *err);
 /* Does the index know a place of the record in a pack that counts?  Not of one in an open pack. */
 bool session_is_stored(const struct session *s, const uint8_t id[32]);

@@ -12,6 +12,8 @@
 #include "crypto/siphash.h"
 #include "fuzz/fuzz.h"
 
+#define ATTRS 64
+
 static void keys_of(struct file_cache_keys *k)
 {
 	static const uint8_t k_fp[32] = { 9 };
@@ -40,13 +42,26 @@ static void run(const uint8_t *data, size_t len)
 	bytes_put64(record + len - FILE_CACHE_MAC_BYTES,
 		siphash_key(k.mac, record, len - FILE_CACHE_MAC_BYTES));
 	if (file_cache_form_check_record(&k, record, len, &r) == 0) {
+		struct buf again = BUF_INIT((size_t)1 << 20);
+		struct entry_xattr xattrs[ATTRS];
 		int rc = file_cache_form_content(&r, &c, &err);
 		if (rc == 1) {
 			fuzz_took();
-			struct buf again = BUF_INIT((size_t)1 << 20);
-			FUZZ_CHECK(file_cache_form_add_record(&k, &r, c, &again, &err) == 0);
-			buf_done(&again);
+			FUZZ_CHECK(file_cache_form_add_record(&k, &r, c, NULL, &again, &err) == 0);
 		}
+		size_t count = 0;
+		struct entry e = { .flags = r.flags, .xattrs = xattrs };
+		if (file_cache_form_attrs(&r, xattrs, ATTRS, &count) == 0 && rc == 1) {
+			e.xattr_count = count;
+			buf_clear(&again);
+			FUZZ_CHECK(file_cache_form_add_record(&k, &r, c, &e, &again, &err) == 0);
+			FUZZ_CHECK(
+				file_cache_form_check_record(&k, again.data, again.len, &r) == 0 &&
+				r.has_detail && r.flags == e.flags);
+			FUZZ_CHECK(file_cache_form_attrs(&r, xattrs, ATTRS, &count) == 0 &&
+				   count == e.xattr_count);
+		}
+		buf_done(&again);
 		content_free(c);
 	}
 	free(record);
@@ -70,7 +85,13 @@ static void seeds(void)
 	FUZZ_CHECK(content_new(&c, &err) == 0);
 	FUZZ_CHECK(content_add(c, &ref, 10, 4000, &err) == 0);
 	FUZZ_CHECK(content_add_hole(c, 1000, &err) == 0);
-	FUZZ_CHECK(file_cache_form_add_record(&k, &r, c, &out, &err) == 0);
+	FUZZ_CHECK(file_cache_form_add_record(&k, &r, c, NULL, &out, &err) == 0);
+	fuzz_seed(out.data, out.len);
+	const struct entry_xattr x[] = { { "user.a", 6, (const uint8_t *)"value", 5 },
+		{ "user.b", 6, NULL, 0 } };
+	const struct entry e = { .flags = 0x40, .xattrs = x, .xattr_count = 2 };
+	buf_clear(&out);
+	FUZZ_CHECK(file_cache_form_add_record(&k, &r, c, &e, &out, &err) == 0);
 	fuzz_seed(out.data, out.len);
 	content_free(c);
 	buf_done(&out);

@@ -4,6 +4,13 @@
 
 #include "base/err.h"
 
+static void fill_detail(const struct fake_file *f, struct entry *e)
+{
+	e->flags = f->flags;
+	e->xattrs = f->xattrs;
+	e->xattr_count = f->xattr_count;
+}
+
 static int next(void *self, struct source_item *item, struct err *err)
 {
 	struct fake_source *s = self;
@@ -32,7 +39,28 @@ static int next(void *self, struct source_item *item, struct err *err)
 	item->ino = f->ino == 0 ? s->at + 1 : f->ino;
 	item->links = f->links == 0 ? 1 : f->links;
 	item->ctime.s = f->mtime_s;
+	item->is_brief = s->is_brief && f->kind == ENTRY_FILE;
+	if (!item->is_brief)
+		fill_detail(f, &item->entry);
 	s->at++;
+	return 1;
+}
+
+static void be_brief(void *self)
+{
+	struct fake_source *s = self;
+	s->is_brief = true;
+}
+
+static int detail(void *self, struct source_item *item, struct err *err)
+{
+	(void)err;
+	struct fake_source *s = self;
+	s->detailed++;
+	if (s->files[s->at - 1].is_unreadable)
+		return 0;
+	fill_detail(&s->files[s->at - 1], &item->entry);
+	item->is_brief = false;
 	return 1;
 }
 
@@ -102,6 +130,8 @@ void fake_source_init(struct fake_source *s, const struct fake_file *files, size
 	s->count = count;
 	s->source = (struct source){ .self = s,
 		.next = next,
+		.be_brief = be_brief,
+		.detail = detail,
 		.open = open_content,
 		.read = read_content,
 		.again = read_again,

@@ -20,6 +20,9 @@ struct fake_file {
 	uint64_t links;  /* 0 = 1 */
 	int64_t mtime_s; /* and ctime */
 	int64_t btime_s; /* 0 = not known */
+	uint32_t flags;
+	const struct entry_xattr *xattrs;
+	size_t xattr_count;
 	bool is_unreadable;
 	const uint8_t
 		*again; /* it grew: its first ${len} bytes when they are read again, or NULL */
@@ -33,6 +36,8 @@ struct fake_source {
 	bool is_again;       /* the content is read once more */
 	uint32_t last_notes; /* of the item closed last */
 	uint64_t opened;     /* how often content was opened */
+	bool is_brief;       /* files are given brief */
+	uint64_t detailed;   /* how often detail was asked for */
 	uint64_t lost;       /* what the source's lost() says */
 	size_t fail_next_at; /* next() fails before this entry (1-based), 0 = never */
 	uint8_t key[8192];

@@ -137,6 +137,20 @@ static int read_extent(void *arg, const struct extent *x, struct err *err)
 	return rc;
 }
 
+static bool has_attributes(const struct entry *e, const struct fake_file *f)
+{
+	if (e->flags != f->flags || e->xattr_count != f->xattr_count)
+		return false;
+	for (size_t i = 0; i < f->xattr_count; i++) {
+		const struct entry_xattr *x = &e->xattrs[i], *want = &f->xattrs[i];
+		if (x->name_len != want->name_len || x->value_len != want->value_len ||
+			memcmp(x->name, want->name, x->name_len) != 0 ||
+			memcmp(x->value, want->value, x->value_len) != 0)
+			return false;
+	}
+	return true;
+}
+
 static const char *compare_entry(struct tree_reader *reader, struct reading *r, const uint8_t *key,
 	size_t key_len, const struct entry *e, const struct fake_file *f)
 {
@@ -148,7 +162,7 @@ static const char *compare_entry(struct tree_reader *reader, struct reading *r, 
 			return "another key";
 	}
 	if (e->kind != f->kind || e->uid != 1000 || e->user == NULL ||
-		strcmp(e->user, "plant") != 0 || e->mtime.s != f->mtime_s)
+		strcmp(e->user, "plant") != 0 || e->mtime.s != f->mtime_s || !has_attributes(e, f))
 		return "other metadata";
 	if (f->kind != ENTRY_FILE)
 		return NULL;

@@ -311,6 +311,53 @@ Test(backup, the_cache_spares_reading_and_a_changed_time_reads_one_file)
 	store_scratch_done();
 }
 
+Test(backup, what_the_cache_knows_of_attributes_is_not_asked_for_again)
+{
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	char path[4200];
+	const char *dir = store_scratch_new();
+	cr_assert(dir != NULL);
+	(void)snprintf(path, sizeof(path), "%s/cache", dir);
+	const struct entry_xattr x = { "user.tag", 8, (const uint8_t *)"line 3", 6 };
+	struct fake_file files[] = {
+		{ .path = "a", .kind = ENTRY_FILE, .mtime_s = 5, .flags = 0x40, .xattrs = &x },
+		{ .path = "b", .kind = ENTRY_FILE, .mtime_s = 5, .ino = 7, .links = 2 },
+		{ .path = "c", .kind = ENTRY_FILE, .mtime_s = 5, .ino = 7, .links = 2 },
+		{ .path = "d", .kind = ENTRY_FILE, .mtime_s = 5 },
+	};
+	files[0].xattr_count = 1;
+	struct fake_source source;
+	struct backup_opts opts = { .source_name = "plant", .cache_path = path };
+	fake_source_init(&source, files, COUNT(files));
+	cr_assert(
+		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s", err.msg);
+	cr_expect(not(source.is_brief), "nothing is known yet");
+	expect_equal(0, files, COUNT(files));
+
+	fake_source_init(&source, files, COUNT(files));
+	cr_assert(
+		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s", err.msg);
+	cr_expect(source.is_brief);
+	cr_expect(eq(u64, source.detailed, 0));
+	cr_expect(eq(u64, source.opened, 0));
+	expect_equal(1, files, COUNT(files));
+
+	/* another time of change: all of it is looked at; unreadable: left out */
+	files[0].mtime_s = 6;
+	files[0].flags = 0x80;
+	files[3].mtime_s = 6;
+	files[3].is_unreadable = true;
+	fake_source_init(&source, files, COUNT(files));
+	cr_assert(
+		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, source.detailed, 2));
+	cr_expect(eq(u64, source.opened, 1));
+	cr_expect(eq(u64, r.left_out, 1));
+	expect_equal(2, files, COUNT(files));
+	store_scratch_done();
+}
+
 /* ---- the day after: what is known by its fingerprint --------------------------------------- */
 
 #define IMAGE_BYTES ((size_t)12 << 20)

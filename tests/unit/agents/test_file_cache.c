@@ -131,7 +131,8 @@ static void make(unsigned count)
 
 static int find(struct file_cache *c, const struct source_item *item, struct content **out)
 {
-	int rc = file_cache_find(c, item, NOW, out, &err);
+	struct source_item copy = *item;
+	int rc = file_cache_find(c, &copy, NOW, out, &err);
 	cr_assert(rc == 0 || rc == 1, "%s", err.msg);
 	return rc;
 }
@@ -332,6 +333,75 @@ Test(file_cache, an_inode_added_twice_stands_in_the_index_once)
 	c = open_cache(first);
 	cr_expect(knows(c, 4));
 	file_cache_free(c);
+}
+
+/* ---- attributes ----------------------------------------------------------------------------- */
+
+static char long_value[66000];
+
+static void add_with(struct file_cache *c, unsigned ino, size_t value_len, bool is_poor)
+{
+	const struct entry_xattr x[] = { { "security.one", 12, (uint8_t *)long_value, value_len },
+		{ "user.two", 8, NULL, 0 } };
+	struct source_item item = item_of(ino, 5096 + ino);
+	item.entry.flags = 0x10 + ino;
+	item.entry.xattrs = x;
+	item.entry.xattr_count = 2;
+	item.is_poor = is_poor;
+	add(c, &item, (uint8_t)ino);
+}
+
+static struct source_item find_brief(struct file_cache *c, unsigned ino)
+{
+	CLEANUP(content_free_p) struct content *content = NULL;
+	struct source_item item = item_of(ino, 5096 + ino);
+	item.is_brief = true;
+	cr_assert(eq(int, file_cache_find(c, &item, NOW, &content, &err), 1));
+	cr_expect(is_content_of(content, (uint8_t)ino));
+	return item;
+}
+
+Test(file_cache, a_brief_file_gets_its_attributes)
+{
+	struct file_cache *c = open_cache(NULL);
+	struct source_item plain = item_of(4, 5100);
+	memset(long_value, 'v', sizeof(long_value));
+	cr_expect(file_cache_is_empty(c));
+	add_with(c, 1, 40000, false);
+	add_with(c, 2, 65536, false); /* more than a record may have */
+	add_with(c, 3, 5, true);
+	add(c, &plain, 4);
+	cr_assert(eq(int, file_cache_commit(c, first, &err), 0), "%s", err.msg);
+	file_cache_free(c);
+
+	c = open_cache(first);
+	cr_expect(not(file_cache_is_empty(c)));
+	struct source_item item = find_brief(c, 1);
+	cr_expect(not(item.is_brief));
+	cr_expect(eq(u32, item.entry.flags, 0x11));
+	cr_assert(eq(sz, item.entry.xattr_count, 2));
+	const struct entry_xattr *x = item.entry.xattrs;
+	cr_assert(x[0].name_len == 12 && memcmp(x[0].name, "security.one", 12) == 0);
+	cr_assert(x[0].value_len == 40000 && memcmp(x[0].value, long_value, 40000) == 0);
+	cr_assert(x[1].name_len == 8 && memcmp(x[1].name, "user.two", 8) == 0);
+	cr_expect(eq(sz, x[1].value_len, 0));
+	cr_expect(find_brief(c, 2).is_brief, "what is not told is not known");
+	cr_expect(find_brief(c, 3).is_brief, "nor what could not be read");
+	item = find_brief(c, 4);
+	cr_expect(not(item.is_brief));
+	cr_expect(eq(sz, item.entry.xattr_count, 0));
+	file_cache_free(c);
+}
+
+Test(file_cache, the_cache_of_another_user_is_empty)
+{
+	make(3);
+	if (geteuid() != 0)
+		cr_skip_test("only root can give a file away");
+	cr_assert(eq(int, chown(path, 65534, (gid_t)-1), 0));
+	CLEANUP(file_cache_free_p) struct file_cache *c = open_cache(first);
+	cr_expect(file_cache_is_empty(c));
+	cr_expect(not(knows(c, 1)));
 }
 
 Test(file_cache, a_second_writer_adds_nothing_and_harms_nothing)

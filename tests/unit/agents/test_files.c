@@ -2,11 +2,16 @@
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "agents/sources/root_list.h"
@@ -396,4 +401,110 @@ Test(files, file_systems_have_different_ids_and_links_count)
 	cr_expect(eq(u64, w->item.ino, ino));
 	cr_expect(eq(u64, w->item.fs_id, fs_id));
 	cr_expect(eq(int, umount("mnt"), 0));
+}
+
+/* ---- brief items ----------------------------------------------------------------------------- */
+
+static bool is_telling_here(void)
+{
+	struct statfs fs;
+	cr_assert(eq(int, statfs(w->dir, &fs), 0));
+	return fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC ||
+	       fs.f_type == BTRFS_SUPER_MAGIC;
+}
+
+Test(files, a_brief_file_is_looked_at_by_name_and_opened_when_its_rest_is_asked_for)
+{
+	if (!is_telling_here())
+		WALKER_SKIP("this file system's files are always opened");
+	walker_make_dir("sub");
+	walker_put("file", "text");
+	walker_put("gone", "");
+	walker_put("swapped", "");
+	cr_assert(eq(int, symlink("file", "link"), 0));
+	cr_assert(eq(int, setxattr("file", "user.tag", "x", 1, 0), 0));
+	walker_walk_dir();
+	w->source->be_brief(w->source->self);
+	walker_go_to("d/file");
+	cr_expect(w->item.is_brief);
+	cr_expect(eq(u64, w->item.entry.size, 4));
+	cr_expect(w->item.entry.has_btime);
+	cr_expect(eq(sz, w->item.entry.xattr_count, 0));
+	walker_append("file", "more"); /* it is as it is when it is opened */
+	cr_assert(eq(int, w->source->detail(w->source->self, &w->item, &w->err), 1));
+	cr_expect(not(w->item.is_brief));
+	cr_expect(eq(u64, w->item.entry.size, 8));
+	cr_assert(eq(sz, w->item.entry.xattr_count, 1));
+	cr_expect(eq(str, (char *)w->item.entry.xattrs[0].name, "user.tag"));
+
+	walker_go_to("d/gone");
+	cr_assert(eq(int, unlink("gone"), 0));
+	cr_expect(eq(int, w->source->detail(w->source->self, &w->item, &w->err), 0));
+	walker_go_to("d/link");
+	cr_expect(not(w->item.is_brief));
+	walker_go_to("d/sub");
+	cr_expect(not(w->item.is_brief));
+	walker_go_to("d/swapped");
+	cr_assert(eq(int, unlink("swapped"), 0));
+	cr_assert(eq(int, symlink("file", "swapped"), 0));
+	cr_expect(eq(int, w->source->detail(w->source->self, &w->item, &w->err), 0));
+	cr_expect(eq(str, w->warned,
+		"/gone: vanished while the backup ran\n"
+		"/swapped: unable to open it: Too many levels of symbolic links\n"));
+}
+
+Test(files, a_brief_file_that_is_read_at_once_gets_its_attributes_at_the_end)
+{
+	if (!is_telling_here())
+		WALKER_SKIP("this file system's files are always opened");
+	uint8_t data[16];
+	uint64_t size = 0, hole = 0;
+	size_t len = 0;
+	walker_put("file", "text");
+	cr_assert(eq(int, setxattr("file", "user.tag", "x", 1, 0), 0));
+	walker_walk_dir();
+	w->source->be_brief(w->source->self);
+	walker_go_to("d/file");
+	cr_assert(eq(int, w->source->open(w->source->self, &size, &w->err), 0));
+	cr_expect(eq(u64, size, 4));
+	cr_expect(eq(int,
+		w->source->read(w->source->self, data, sizeof(data), &len, &hole, &w->err), 1));
+	cr_expect(eq(int,
+		w->source->read(w->source->self, data, sizeof(data), &len, &hole, &w->err), 0));
+	w->source->close(w->source->self, &w->item);
+	cr_expect(eq(sz, w->item.entry.xattr_count, 1));
+}
+
+/* Until the clock of files has moved on from ${then}. */
+static void pass_tick(const struct timespec *then)
+{
+	struct stat now;
+	do {
+		cr_assert(eq(int, chmod("clock", 0600), 0));
+		cr_assert(eq(int, stat("clock", &now), 0));
+	} while (now.st_ctim.tv_sec == then->tv_sec && now.st_ctim.tv_nsec == then->tv_nsec);
+}
+
+/* What look_briefly() relies on. */
+Test(files, a_change_of_attributes_is_a_change_of_time)
+{
+	if (!is_telling_here())
+		WALKER_SKIP("this file system's files are always opened");
+	static const char *const changes[] = { "setfattr -n user.a -v 1 f",
+		"setfattr -n user.a -v 2 f", "setfattr -x user.a f", "setfacl -m u:65534:r f",
+		"setfacl -b f", "chattr +d f", "chattr -d f" };
+	struct stat before, after;
+	walker_put("f", "text");
+	walker_put("clock", "");
+	const struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		cr_assert(eq(int, utimensat(AT_FDCWD, "f", old, 0), 0));
+		cr_assert(eq(int, stat("f", &before), 0));
+		pass_tick(&before.st_ctim);
+		cr_assert(eq(int, system(changes[i]), 0), "%s", changes[i]);
+		cr_assert(eq(int, stat("f", &after), 0));
+		cr_expect(after.st_ctim.tv_sec != before.st_ctim.tv_sec ||
+				  after.st_ctim.tv_nsec != before.st_ctim.tv_nsec,
+			"%s", changes[i]);
+	}
 }

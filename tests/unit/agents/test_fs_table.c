@@ -57,6 +57,9 @@ Test(fs_table, what_the_kernel_makes_up_is_known)
 	cr_expect(find(t, proc, 1).is_virtual);
 	cr_expect(not(find(t, tmp, 2).is_virtual));
 	cr_expect(not(find(t, tmp, 2).is_unsure));
+	cr_expect(not(find(t, proc, 1).is_telling));
+	cr_expect(eq(ptr, fs_table_get(t, 3), NULL));
+	cr_expect(eq(u64, fs_table_get(t, 1)->id, find(t, proc, 1).id));
 	cr_expect(ne(u64, find(t, proc, 1).id, 0));
 }
 

@@ -21,8 +21,13 @@ static struct seal_pool *start(unsigned workers)
 
 static struct seal_job *job(struct seal_pool *p, const void *raw, size_t len)
 {
-	struct seal_job *j = seal_pool_job(p, raw, len);
+	struct buf from = BUF_INIT(RECORD_MAX_RAW_BYTES);
+	if (len > 0)
+		cr_assert(eq(int, buf_add(&from, raw, len, NULL), 0));
+	struct seal_job *j = seal_pool_job(p, &from, len);
 	cr_assert(ne(ptr, j, NULL));
+	cr_expect(eq(sz, from.len, 0));
+	buf_done(&from);
 	j->type = RECORD_DATA;
 	j->class = RECORD_CLASS_STREAM;
 	return j;

@@ -64,10 +64,12 @@ Test(zcodec, the_bytes_do_not_depend_on_the_room_or_on_what_was_before)
 	cr_assert(gt(sz, zcodec_compress(z, 1, text + 7, 5000, tight, sizeof(tight)), 0));
 
 	cr_expect(eq(sz, zcodec_compress(z, 2, text, TEXT_BYTES, tight, n), n));
+	cr_expect(eq(sz, zcodec_size(z, 2, text, TEXT_BYTES), n));
 	cr_expect(eq(int, memcmp(tight, packed, n), 0));
 	tight[0] = 0x77;
 	cr_expect(eq(sz, zcodec_compress(z, 2, text, TEXT_BYTES, tight, n - 1), 0));
 	cr_expect(eq(u8, tight[0], 0x77));
+	cr_expect(eq(sz, zcodec_size(z, 2, text, 0), zcodec_compress(z, 2, text, 0, tight, 100)));
 }
 
 Test(zcodec, below_a_limit_agrees_with_the_length_on_both_sides)

@@ -11,7 +11,10 @@
 #include "msg/msg_vault.h"
 #include "store/store.h"
 #include "tests/lib/gateway_fixture.h"
+#include "tests/lib/vault_fixture.h"
 #include "vault/fetch.h"
+#include "vault/id_set.h"
+#include "vault/record.h"
 #include "vault/snapshot.h"
 #include "vault/vault.h"
 
@@ -243,6 +246,59 @@ Test(gateway_session, a_record_from_a_wrong_clock_is_refused_with_the_difference
 		-ERR_CORRUPT));
 	cr_expect(ne(ptr, strstr(err.msg, "ahead of the controller's clock"), NULL), "%s", err.msg);
 	gateway_session_free(s);
+}
+
+/* One session of the agent that puts a record and breaks off; or asks for it. */
+static uint8_t ask_after(struct id_set *known, const struct buf *put, const uint8_t id[32])
+{
+	struct port_base base;
+	struct err err = ERR_INIT;
+	struct gateway_session *s = NULL;
+	uint8_t present[PORT_HAS_IDS] = { 9 };
+	size_t n = 0;
+	struct gateway_session_opts opts = {
+		.vault = &f.vault, .source = "a", .max_list = 4096, .known = known
+	};
+	memcpy(opts.agent_id, f.agent.agent_id, 16);
+	cr_assert(eq(int, gateway_session_new(&opts, &s, &base, &err), 0), "%s", err.msg);
+	if (put != NULL)
+		cr_assert(eq(int, gateway_session_put(s, put->data, put->len, &err), 0), "%s",
+			err.msg);
+	cr_assert(eq(int, gateway_session_has(s, id, 32, present, &n, &err), 0), "%s", err.msg);
+	cr_expect(not(gateway_session_is_committed(s)));
+	gateway_session_free(s);
+	return present[0];
+}
+
+Test(gateway_session, what_a_session_that_broke_off_put_need_not_be_sent_again)
+{
+	static uint8_t noise[6000000];
+	static const uint8_t k_mle[32] = { 5 };
+	struct record_sealer *sealer = NULL;
+	struct buf cr = BUF_INIT(RECORD_MAX_WRITE_BYTES);
+	struct ref ref;
+	struct err err = ERR_INIT;
+	struct id_set *known = NULL, *nothing = NULL;
+	vault_fixture_noise(noise, sizeof(noise), 3);
+	cr_assert(eq(int, record_sealer_new(1, k_mle, RECORD_CHECK_OPEN, &sealer, &err), 0));
+	cr_assert(eq(int,
+		record_seal(sealer, RECORD_DATA, RECORD_CLASS_STREAM, noise, sizeof(noise), &cr,
+			&ref, &err),
+		0));
+	cr_assert(eq(int, id_set_new(&known, &err), 0));
+	cr_assert(eq(int, id_set_new(&nothing, &err), 0));
+	cr_expect(eq(int, ask_after(known, &cr, ref.id), 1), "it was put in this very session");
+	cr_expect(eq(int, ask_after(NULL, NULL, ref.id), 0), "a guess is not answered");
+	cr_expect(eq(int, ask_after(nothing, NULL, ref.id), 0));
+	cr_expect(eq(int, ask_after(known, NULL, ref.id), 1));
+	cr_expect(eq(int, ask_after(known, NULL, ref.id), 1), "and once more");
+	const uint8_t other[32] = { 1 };
+	cr_assert(eq(int, id_set_add(known, other, 100, NULL, &err), 0));
+	cr_expect(eq(int, ask_after(known, NULL, other), 0), "what the store lost is not there");
+	id_set_free(known);
+	id_set_free(nothing);
+	record_sealer_free(sealer);
+	buf_done(&cr);
 }
 
 Test(gateway_session, another_agents_records_are_never_there)

@@ -13,6 +13,7 @@
 #include "tests/lib/vault_fixture.h"
 #include "vault/fetch.h"
 #include "vault/id_set.h"
+#include "vault/index.h"
 #include "vault/record.h"
 #include "vault/session.h"
 #include "vault/snapshot.h"
@@ -273,6 +274,58 @@ Test(session, records_whose_pack_is_gone_are_stored_anew)
 	cr_expect(eq(ptr, (void *)why, NULL), "%s", why);
 }
 
+struct packs_seen {
+	size_t count;
+	uint64_t bytes;
+};
+
+static int see_pack(void *arg, const char *name, uint64_t size)
+{
+	struct packs_seen *s = arg;
+	(void)name;
+	s->count++;
+	s->bytes += size;
+	return 0;
+}
+
+/* As kill -9 leaves it: packs, durable with the last barrier, and nothing that tells of them. */
+Test(session, what_one_that_broke_off_has_stored_is_not_stored_twice)
+{
+	static uint8_t noise[3000000];
+	const struct fake_file files[] = {
+		{ .path = "a", .kind = ENTRY_FILE, .data = noise, .len = sizeof(noise) },
+		{ .path = "b", .kind = ENTRY_FILE, .data = small, .len = sizeof(small) },
+	};
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	struct packs_seen before = { .count = 0 }, after = { .count = 0 };
+	vault_fixture_noise(noise, sizeof(noise), 5);
+	cr_assert(eq(int, vault_fixture_backup(&f, files, COUNT(files), &r, &err), 0));
+	static const char *const rest[] = { "sn/", "ev/", "rf/", "ix/", "se/" };
+	for (size_t i = 0; i < COUNT(rest); i++)
+		cr_assert(eq(int, store_list(f.store, rest[i], remove_object, f.store, &err), 0));
+	cr_assert(eq(int, store_barrier(f.store, &err), 0));
+	cr_assert(eq(int, store_list(f.store, "pk/", see_pack, &before, &err), 0));
+	cr_assert(gt(u64, before.bytes, sizeof(noise)));
+
+	vault_fixture_reopen(&f);
+	cr_assert(eq(int, vault_fixture_backup(&f, files, COUNT(files), &r, &err), 0));
+	cr_assert(eq(int, store_list(f.store, "pk/", see_pack, &after, &err), 0));
+	cr_expect(eq(sz, after.count, before.count + 1), "one for the new root");
+	cr_expect(lt(u64, after.bytes, before.bytes + 10000));
+	const char *why = vault_fixture_differs(f.store, f.rk_sk, 0, files, COUNT(files));
+	cr_expect(eq(ptr, (void *)why, NULL), "%s", why);
+	cr_expect(eq(int, vault_fixture_problems(f.store, f.rk_sk), 0));
+
+	/* and all packs are in the index now: none has to be asked again */
+	struct fetch *fetch = NULL;
+	struct index *index = NULL;
+	cr_assert(eq(int, fetch_new(f.vault, &fetch, &err), 0));
+	cr_assert(eq(int, fetch_index(fetch, &index, &err), 0));
+	cr_expect(eq(sz, index_pack_count(index), after.count));
+	fetch_free(fetch);
+}
+
 static int flip_pack(void *arg, const char *name, uint64_t size)
 {
 	struct err err = ERR_INIT;
@@ -516,6 +569,7 @@ Test(session, has_never_tells_of_records_that_another_agent_stored)
 static uint64_t packs_after(const struct buf *last)
 {
 	enum { FILLERS = 4, FILLER_BYTES = 8u << 20 };
+	static uint8_t run; /* what a session that broke off put is stored: others each time */
 	struct err err = ERR_INIT;
 	struct hostile h;
 	struct port_base base;
@@ -529,6 +583,7 @@ static uint64_t packs_after(const struct buf *last)
 	for (int i = 0; i < FILLERS; i++) {
 		record_header(1, RECORD_DATA, FILLER_BYTES, filler);
 		filler[RECORD_HEADER_BYTES] = (uint8_t)i;
+		filler[RECORD_HEADER_BYTES + 1] = run;
 		cr_assert(eq(int, h.port->put(h.port->self, filler, FILLER_BYTES, &err), 0), "%s",
 			err.msg);
 	}
@@ -537,6 +592,7 @@ static uint64_t packs_after(const struct buf *last)
 		eq(int, h.port->put(h.port->self, last->data, last->len, &err), 0), "%s", err.msg);
 	const uint64_t packs = session_stats(h.session)->packs;
 	session_free(h.session);
+	run++;
 	return packs;
 }
 
@@ -710,7 +766,9 @@ Test(session, with_a_collection_list_that_cannot_be_read_all_is_stored_anew)
 	struct backup_result one;
 	struct backup_result r;
 	cr_assert(eq(int, vault_fixture_backup(&f, day1, COUNT(day1), &one, &err), 0));
-	cr_assert(eq(int, store_put(f.store, "gc/1", "x", 1, &err), 0));
+	char list[80];
+	(void)snprintf(list, sizeof(list), "gc/%064d", 1);
+	cr_assert(eq(int, store_put(f.store, list, "x", 1, &err), 0));
 	cr_assert(eq(int, store_barrier(f.store, &err), 0));
 	cr_assert(eq(int, vault_fixture_backup(&f, day1, COUNT(day1), &r, &err), 0), "%s", err.msg);
 	cr_expect(eq(u64, r.sent_data_records, one.sent_data_records));
