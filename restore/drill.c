@@ -149,6 +149,8 @@ static void drill_done(struct drill *d)
 		snapshot_files_done(&d->systems[i].files);
 		truth_free(d->systems[i].truth);
 		free(d->systems[i].root);
+		if (d->systems[i].is_made)
+			cleanup_close_p(&d->systems[i].tree_fd);
 	}
 	sandbox_free(d->box);
 	canary_free(d->canary);

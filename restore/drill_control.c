@@ -398,6 +398,14 @@ static int end_service(struct service_postgres **database, struct err *err)
 	return rc;
 }
 
+static int start_copy(struct control *c, struct err *err)
+{
+	const struct drill_start what = {
+		.name = c->name, .tree = c->dirfd, .ignore_checksums = true
+	};
+	return drill_system_start(c->d, c->s, &what, &c->database, err);
+}
+
 /* Rows for the checks that ask the database.  Its own checksums stay out of it: they would see any
  * damage, and what has to show that it sees is the check. */
 static int run_rows(struct control *c, struct err *err)
@@ -407,7 +415,7 @@ static int run_rows(struct control *c, struct err *err)
 			      find_check(c, PLAN_CHECK_NEWEST_RECORD) != NULL;
 	if (end_service(&c->s->database, &why) != 0)
 		drill_tell(c->d, "%s: %s", c->s->plan->id, why.msg);
-	int rc = drill_system_start(c->d, c->s, c->name, true, &c->database, err);
+	int rc = start_copy(c, err);
 	if (rc == 0)
 		rc = choose_rows(c, false, err);
 	if (rc == 0)
@@ -421,7 +429,7 @@ static int run_rows(struct control *c, struct err *err)
 		rc = damage_rows(c, err);
 	if (rc == 0) {
 		tell_damage(c);
-		rc = drill_system_start(c->d, c->s, c->name, true, &c->database, err);
+		rc = start_copy(c, err);
 	}
 	return rc == 0 ? run_checks(c, false, err) : rc;
 }
@@ -440,12 +448,11 @@ static int run_database(struct control *c, struct err *err)
 static int run(struct control *c, struct err *err)
 {
 	struct drill *d = c->d;
-	int rc = drill_system_restore(d, c->s, c->name, NULL, NULL, err);
+	int rc = drill_system_make(d, c->name, &c->dirfd, err);
+	if (rc == 0)
+		rc = drill_system_restore(d, c->s, c->dirfd, NULL, NULL, err);
 	if (rc != 0)
 		return rc;
-	c->dirfd = openat(d->data_fd, c->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (c->dirfd < 0)
-		return err_sys(err, ERR_IO, "unable to open directory '%s'", c->name);
 	rc = c->s->database != NULL ? run_database(c, err) : run_tree(c, err);
 	/* only now has every check had its look: a control that was broken off says nothing */
 	if (rc == 0)
