@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "plans/plan.h"
 #include "restore/clock.h"
 #include "restore/drill.h"
 #include "restore/drill_points.h"
@@ -18,14 +19,13 @@
 
 struct canary;
 struct err;
-struct plan_check;
-struct plan_system;
 struct service_postgres;
 struct truth;
 
 #define DRILL_LOG_MAX ((size_t)16 << 20)
 #define DRILL_ID_BYTES 37
 #define DRILL_NAME_BYTES 64
+#define DRILL_SERVICE_BYTES (PLAN_MAX_ID + 16)
 
 /* One system of the plan on its way. */
 struct drill_system {
@@ -129,6 +129,8 @@ struct report_content_check *drill_system_add_check(
 
 /* drill_control.c */
 
+/* The name of the damaged copy's directory and service: one that no system's id can be. */
+void drill_control_name(const struct plan_system *s, char out[DRILL_SERVICE_BYTES]);
 /* The same checks on a damaged copy of ${s}. */
 int drill_control_run(struct drill *d, struct drill_system *s, struct err *err);
 

@@ -40,6 +40,7 @@ TestSuite(drill_control, .timeout = 120);
 #define RECORDS                                                                                    \
 	"{ id = \"opened\"; type = \"open_record\"; mandatory = true; sample = 5; expect = "       \
 	"\"all\"; }"
+#define XML "{ id = \"xml\"; type = \"xml\"; mandatory = true; expect = \"all\"; }"
 #define ROWS                                                                                       \
 	"{ id = \"samples\"; type = \"row_count\"; mandatory = true; object = \"sqlt_data_*\";"    \
 	" expect = \"==manifest\"; }"
@@ -177,5 +178,102 @@ Test(drill_control, a_copy_swapped_for_a_link_leads_no_start_to_the_host)
 	shell("test -e host/pgdata/standby.signal");
 	shell("test \"$(stat -c %a host/pgdata)\" = 755");
 	cr_expect(has_finding(r, "the negative control could not be run"));
+	report_free(r);
+}
+
+/* ---- what a control shows, and what not ---- */
+
+static bool has_seen(const struct report *r, const char *id)
+{
+	const struct report_texts *t = &r->systems[0]->negative_control.checks_failed;
+	for (size_t i = 0; i < t->count; i++) {
+		if (strcmp(t->items[i], id) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Passes on the sound copy; asked of the damaged one it ends its own connection. */
+#define BROKEN_OFF                                                                                 \
+	"{ id = \"asked\"; type = \"sql\"; mandatory = true; expect = \"==1\"; query = \"SELECT "  \
+	"CASE WHEN current_setting('ignore_checksum_failure') = 'on' THEN "                        \
+	"pg_terminate_backend(pg_backend_pid())::int ELSE 1 END\"; }"
+
+Test(drill_control, a_check_that_could_not_look_has_seen_no_damage)
+{
+	char plan[4096] = "";
+	add_system(plan, "hist3", "hist3", BROKEN_OFF);
+	struct report *r = run(plan, NULL);
+	cr_expect(eq(int, r->systems[0]->checks[0]->status, REPORT_STATUS_PASS));
+	cr_expect(not(has_seen(r, "asked")));
+	cr_expect(has_finding(
+		r, "the negative control could not be run: check asked could not look"));
+	report_free(r);
+}
+
+Test(drill_control, a_mandatory_check_that_no_damage_is_made_for_is_named)
+{
+	char plan[4096] = "";
+	add_system(plan, "hist3", "hist3", ROWS ", " RECORDS);
+	struct report *r = run(plan, NULL);
+	cr_expect(has_seen(r, "samples"));
+	cr_expect(eq(sz, r->findings_count, 1));
+	cr_expect(has_finding(r, "no damage was made for check opened (open_record)"));
+	cr_expect(eq(int, r->verdict.overall, REPORT_PASS_WITH_FINDINGS));
+	report_free(r);
+}
+
+Test(drill_control, an_id_that_ends_like_a_copy_is_a_system_like_others)
+{
+	char plan[4096] = "";
+	add_system(plan, "plc3", "plc3", XML);
+	add_system(plan, "plc3.control", "plc3", XML);
+	struct report *r = run(plan, NULL);
+	for (size_t i = 0; i < r->systems_count; i++)
+		cr_expect(eq(int, r->systems[i]->negative_control.verdict, REPORT_DETECTED));
+	cr_expect(eq(int, r->verdict.overall, REPORT_PASS), "%s", r->verdict.summary);
+	report_free(r);
+}
+
+/* ---- evidence ---- */
+
+/* What a hostile copy writes into the directory of logs. */
+static void write_logs(void *arg, enum drill_phase phase, const char *system, const char *dir)
+{
+	(void)arg, (void)system, (void)dir;
+	if (phase == DRILL_CHECKED)
+		shell("cd drills/holdfast-drill-*/log && mkdir sub && touch 'a b' && "
+		      "echo x | tee drill.log other.log sub/x.log >'c d.log' && "
+		      "truncate -s 17M drill~control.log");
+}
+
+static void with_hostile_logs(struct drill_opts *o)
+{
+	o->on_phase = write_logs;
+}
+
+static const struct report_evidence *evidence_of(const struct report *r, const char *name)
+{
+	for (size_t i = 0; i < r->evidence_count; i++) {
+		const char *slash = strrchr(r->evidence[i]->ref, '/');
+		if (strcmp(slash == NULL ? r->evidence[i]->ref : slash + 1, name) == 0)
+			return r->evidence[i];
+	}
+	return NULL;
+}
+
+Test(drill_control, the_evidence_holds_what_the_drill_started_under_names_of_its_own)
+{
+	char plan[4096] = "";
+	add_system(plan, "drill", "hist3", ROWS);
+	struct report *r = run(plan, with_hostile_logs);
+	/* the sandbox itself need not have said anything */
+	cr_expect(eq(sz, r->evidence_count, evidence_of(r, "sandbox.log") == NULL ? 3 : 4));
+	cr_expect(evidence_of(r, "drill.log") != NULL);
+	cr_expect(evidence_of(r, "service-drill.log") != NULL);
+	const struct report_evidence *cut = evidence_of(r, "control-drill.log");
+	cr_assert(cut != NULL);
+	cr_expect(eq(i64, cut->size_bytes, 16 << 20));
+	cr_expect(has_finding(r, "log 'control-drill.log' is too long for the evidence"));
 	report_free(r);
 }
