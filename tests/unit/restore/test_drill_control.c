@@ -277,3 +277,38 @@ Test(drill_control, the_evidence_holds_what_the_drill_started_under_names_of_its
 	cr_expect(has_finding(r, "log 'control-drill.log' is too long for the evidence"));
 	report_free(r);
 }
+
+/* ---- who stopped it ---- */
+
+static bool is_asked_to_stop(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
+static void with_stop(struct drill_opts *o)
+{
+	o->is_stopped = is_asked_to_stop;
+}
+
+static void with_stop_by_an_agent(struct drill_opts *o)
+{
+	static const struct report_agent agent = { .name = "sandbox1",
+		.agent_id = "00112233445566778899aabbccddeeff",
+		.keyid = "1111111111111111111111111111111111111111111111111111111111111111" };
+	o->agent = &agent;
+	o->is_stopped = is_asked_to_stop;
+}
+
+Test(drill_control, an_aborted_drill_says_who_ended_it)
+{
+	char near[4096] = "", far[4096] = "";
+	add_system(near, "plc3", "plc3", XML);
+	struct report *r = run(near, with_stop);
+	cr_expect(eq(str, (char *)r->exercise.abort_reason, "interrupted by the operator"));
+	report_free(r);
+	add_system(far, "plc3", "plc3", XML);
+	r = run(far, with_stop_by_an_agent);
+	cr_expect(strstr(r->exercise.abort_reason, "stopped by the agent") != NULL);
+	report_free(r);
+}
