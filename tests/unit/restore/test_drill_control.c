@@ -13,7 +13,9 @@
 
 #include "base/err.h"
 #include "restore/drill.h"
+#include "restore/drill_points_near.h"
 #include "tests/lib/drill_fixture.h"
+#include "vault/snapshot.h"
 
 /* The negative control, and what runs in the sandbox against the drill around it. */
 
@@ -310,5 +312,33 @@ Test(drill_control, an_aborted_drill_says_who_ended_it)
 	add_system(far, "plc3", "plc3", XML);
 	r = run(far, with_stop_by_an_agent);
 	cr_expect(strstr(r->exercise.abort_reason, "stopped by the agent") != NULL);
+	report_free(r);
+}
+
+/* ---- times that cannot be ---- */
+
+static struct snapshot_list early;
+
+static void with_points_before_1970(struct drill_opts *o)
+{
+	struct drill_points_near *near = o->points->self;
+	early.count = near->snapshots->count;
+	early.at = calloc(early.count, sizeof(*early.at));
+	cr_assert(early.at != NULL);
+	for (size_t i = 0; i < early.count; i++) {
+		early.at[i] = near->snapshots->at[i];
+		early.at[i].record.t_start_ns = -1;
+	}
+	near->snapshots = &early;
+}
+
+Test(drill_control, a_point_from_before_1970_is_refused_and_leaves_a_report)
+{
+	char plan[4096] = "";
+	add_system(plan, "plc3", "plc3", XML);
+	struct report *r = run(plan, with_points_before_1970);
+	cr_expect(has_finding(r, "the snapshot claims to be from before 1970"));
+	cr_expect(eq(i64, r->systems[0]->recovery_point.snapshot_at, REPORT_NONE));
+	free(early.at);
 	report_free(r);
 }
