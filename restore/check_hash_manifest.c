@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -202,9 +203,12 @@ static int compare_backup_manifest(struct checks_case *c, struct err *err)
 	if (root < 0)
 		return err_sys(err, ERR_IO, "unable to open '%s'", c->place->root);
 	CLEANUP(cleanup_close_p)
-	int fd = tree_walk_open_path(root, PG_MANIFEST_FILE_NAME, O_RDONLY);
+	int fd = tree_walk_open_path(root, PG_MANIFEST_FILE_NAME, O_RDONLY | O_NONBLOCK);
+	struct stat st;
 	if (fd < 0)
 		return err_set(err, ERR_CORRUPT, "the copy has no " PG_MANIFEST_FILE_NAME);
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return err_set(err, ERR_CORRUPT, "the copy's " PG_MANIFEST_FILE_NAME " is no file");
 	CLEANUP(buf_done) struct buf text = BUF_INIT(PG_MANIFEST_MAX_BYTES);
 	CLEANUP(pg_manifest_free_p) struct pg_manifest *m = NULL;
 	int rc = fdio_read_all(fd, &text, err);

@@ -23,7 +23,8 @@
  * INVARIANTS
  * (1) The sample depends on the seed, the system's id and the records there, on nothing else, so
  *     that the same drill can be repeated.
- * (2) A record counts as opened once every file of it was read to its end.
+ * (2) A record counts as opened once every file of it was read to its end; one that is too large
+ *     for its form to be looked at is told with the result.
  */
 
 #define CHECK_OPEN_RECORD_READ_BYTES ((size_t)1 << 18)
@@ -44,6 +45,7 @@ struct opening {
 	struct truth *found;     /* owned; batches as they are now */
 	struct paths records;    /* folders of batches, or files */
 	const char *record;      /* at hand */
+	int64_t unjudged;        /* files too large for their form to be looked at */
 	bool has_record_xml;
 };
 
@@ -135,6 +137,25 @@ static const char *form_of(const struct opening *o, const char *name, const stru
 	return NULL;
 }
 
+/* True for a file whose content has to have a form. */
+static bool has_form(const char *name)
+{
+	return tree_walk_has_suffix(name, ".xml") || tree_walk_has_suffix(name, ".pdf") ||
+	       tree_walk_has_suffix(name, ".csv") || strcmp(name, TREE_TRUTH_JOURNAL) == 0;
+}
+
+/* Too large to be held and understood: that its bytes can be read is all that is shown. */
+static int open_large(struct opening *o, const struct tree_walk_item *item, int fd, struct err *err)
+{
+	o->has_record_xml = o->has_record_xml || strcmp(item->name, CHECK_OPEN_RECORD_NAME) == 0;
+	if (has_form(item->name)) {
+		o->unjudged++;
+		checks_tell(o->c, "'%s/%s' is larger than %zu bytes: its form was not looked at",
+			o->record, item->path, CHECK_OPEN_RECORD_FILE_MAX);
+	}
+	return read_through(o, fd, item->path, err);
+}
+
 static int open_file(void *arg, const struct tree_walk_item *item, struct err *err)
 {
 	struct opening *o = arg;
@@ -147,7 +168,7 @@ static int open_file(void *arg, const struct tree_walk_item *item, struct err *e
 		return 0;
 	}
 	if ((uint64_t)item->st->st_size > CHECK_OPEN_RECORD_FILE_MAX)
-		return read_through(o, fd, item->path, err);
+		return open_large(o, item, fd, err);
 	CLEANUP(buf_done) struct buf b = BUF_INIT(CHECK_OPEN_RECORD_FILE_MAX);
 	struct err why = ERR_INIT;
 	int rc = fdio_read_all(fd, &b, &why);
@@ -301,11 +322,17 @@ static int open_sample(struct opening *o, int root, struct err *err)
 	if (e->kind == PLAN_EXPECT_VALUE && !plan_expect_holds(e, (double)good, NAN))
 		checks_fault(c, "%" PRId64 " records are readable, expected %s", good,
 			c->check->expect_text);
-	checks_summarize(c, "%" PRId64 " of %zu sampled %s are readable (seed %016" PRIx64 ")%s",
+	char unjudged[64] = "";
+	if (o->unjudged > 0)
+		(void)snprintf(unjudged, sizeof(unjudged),
+			", the form of %" PRId64 " large files not looked at",
+			o->unjudged); /* fits */
+	checks_summarize(c, "%" PRId64 " of %zu sampled %s are readable (seed %016" PRIx64 ")%s%s",
 		good, want, is_batch ? "batches" : "files", c->place->seed,
 		is_batch && missing == 0 && c->place->truth != NULL && c->place->truth->has_batches
 			? ", none is missing"
-			: "");
+			: "",
+		unjudged);
 	checks_tell(c, "%zu records there, %zu sampled with seed %016" PRIx64, o->records.count,
 		want, c->place->seed);
 	return 0;
@@ -327,7 +354,7 @@ int check_open_record_run(struct checks_case *c, struct err *err)
 }
 
 /* True if cutting the file of this record after its first byte ends its form. */
-static bool has_form(const char *path)
+static bool is_cut_seen(const char *path)
 {
 	return tree_walk_has_suffix(path, ".xml") || tree_walk_has_suffix(path, ".pdf");
 }
@@ -345,7 +372,7 @@ int check_open_record_find(struct checks_case *c, char out[PATH_MAX], struct err
 	const size_t want = choose(&o, (size_t)c->check->sample);
 	for (size_t i = 0; i < want; i++) {
 		const char *path = o.records.items[i];
-		if (!is_batch && !has_form(path))
+		if (!is_batch && !is_cut_seen(path))
 			continue;
 		int n = snprintf(out, PATH_MAX, "%s%s%s%s", c->place->root,
 			c->place->root[0] == '\0' ? "" : "/", path,

@@ -1,5 +1,6 @@
 #include "restore/check_sql.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,6 +13,8 @@
 #include "base/human.h"
 #include "codec/truth.h"
 #include "restore/checks.h"
+#include "restore/report_form.h"
+#include "restore/report_shape.h"
 #include "restore/sandbox.h"
 #include "restore/service_postgres.h"
 
@@ -20,6 +23,8 @@
  * (1) The question about a table is the text of truth_table_query(), the one the source asked.
  * (2) A server that answers with an error has failed the check; one that cannot be asked any more
  *     ends the drill.
+ * (3) The server is as hostile as its copy: a value that is missing, no number or one that no
+ *     report holds is a fault, never an end of this process.
  */
 
 #define CHECK_SQL_TEXT_BYTES 16384
@@ -95,6 +100,43 @@ static const char *tables_sql(const char *object, struct buf *sql, struct err *e
 	return text;
 }
 
+static bool is_time(int64_t ms)
+{
+	return report_form_is_number(REPORT_SHAPE_TIME, ms);
+}
+
+/* The whole number in a cell of the only row. */
+static bool take_number(const struct sandbox_rows *rows, size_t column, int64_t *out)
+{
+	const char *text = sandbox_rows_at(rows, 0, column);
+	char *end = NULL;
+	errno = 0;
+	const int64_t v = text == NULL ? 0 : strtoll(text, &end, 10);
+	if (text == NULL || end == text || *end != '\0' || errno != 0)
+		return false;
+	*out = v;
+	return true;
+}
+
+/* The answer about one table: rows, oldest, newest, fingerprint, and the newest of all or NULL. */
+static int read_sum(const struct sandbox_rows *rows, struct truth_table *table, int64_t *newest_ms,
+	struct err *err)
+{
+	const char *print = sandbox_rows_at(rows, 0, 3);
+	int64_t count;
+	*newest_ms = TRUTH_NO_TIME;
+	const bool has_newest = sandbox_rows_at(rows, 0, 4) != NULL;
+	if (rows->rows != 1 || !take_number(rows, 0, &count) ||
+		!report_form_is_number(REPORT_SHAPE_INT, count) ||
+		!take_number(rows, 1, &table->min_ms) || !take_number(rows, 2, &table->max_ms) ||
+		(has_newest && !take_number(rows, 4, newest_ms)) || print == NULL ||
+		strlen(print) >= sizeof(table->fingerprint))
+		return err_set(err, ERR_FAILED, "table '%s': a strange answer", table->name);
+	table->rows = (uint64_t)count;
+	memcpy(table->fingerprint, print, strlen(print) + 1);
+	return 0;
+}
+
 /* Sum up one table up to ${cutoff_ms} and add it to ${t}. */
 static int sum_up(struct service_postgres *p, const char *schema, const char *name,
 	int64_t cutoff_ms, struct truth *t, struct err *err)
@@ -114,18 +156,12 @@ static int sum_up(struct service_postgres *p, const char *schema, const char *na
 		rc = ask(p, text, &rows, err);
 	if (rc != 0)
 		return err == NULL ? rc : err_wrap(err, "table '%s'", name);
-	const char *print = sandbox_rows_at(&rows, 0, 3), *newest = sandbox_rows_at(&rows, 0, 4);
-	if (rows.rows != 1 || print == NULL || strlen(print) >= sizeof(table.fingerprint))
-		return err_set(err, ERR_FAILED, "table '%s': a strange answer", name);
-	table.rows = strtoull(sandbox_rows_at(&rows, 0, 0), NULL, 10);
-	table.min_ms = strtoll(sandbox_rows_at(&rows, 0, 1), NULL, 10);
-	table.max_ms = strtoll(sandbox_rows_at(&rows, 0, 2), NULL, 10);
-	memcpy(table.fingerprint, print, strlen(print) + 1);
-	if (newest != NULL) {
-		int64_t ms = strtoll(newest, NULL, 10);
-		if (t->database.newest_ms == TRUTH_NO_TIME || ms > t->database.newest_ms)
-			t->database.newest_ms = ms;
-	}
+	int64_t newest_ms;
+	rc = read_sum(&rows, &table, &newest_ms, err);
+	if (rc != 0)
+		return rc;
+	if (t->database.newest_ms == TRUTH_NO_TIME || newest_ms > t->database.newest_ms)
+		t->database.newest_ms = newest_ms;
 	return truth_add_table(t, &table, err);
 }
 
@@ -143,10 +179,13 @@ static int look(struct checks_case *c, const char *object, int64_t cutoff_ms, st
 		rc = err_set(err, ERR_LIMIT, "'%s' means more than %d tables", object,
 			CHECK_SQL_MAX_TABLES);
 	for (size_t i = 0; i < rows.rows && rc == 0; i++) {
+		const char *schema = sandbox_rows_at(&rows, i, 0),
+			   *name = sandbox_rows_at(&rows, i, 1);
 		rc = checks_stop(c, err);
+		if (rc == 0 && (schema == NULL || name == NULL))
+			rc = err_set(err, ERR_FAILED, "a table without a name");
 		if (rc == 0)
-			rc = sum_up(c->place->database, sandbox_rows_at(&rows, i, 0),
-				sandbox_rows_at(&rows, i, 1), cutoff_ms, t, err);
+			rc = sum_up(c->place->database, schema, name, cutoff_ms, t, err);
 	}
 	if (rc != 0)
 		return rc;
@@ -242,6 +281,19 @@ static const struct truth *facts_of(const struct checks_case *c)
 	return t != NULL && t->has_database ? t : NULL;
 }
 
+/* Up to when rows are counted: what the source wrote down, else the snapshot's end. */
+static int find_cutoff(
+	const struct checks_case *c, const struct truth *facts, int64_t *out, struct err *err)
+{
+	const int64_t ms =
+		facts == NULL ? c->place->snapshot_ns / 1000000 : facts->database.cutoff_ms;
+	if (!is_time(ms))
+		return err_set(
+			err, ERR_FAILED, "the source's cutoff is no time (%" PRId64 " ms)", ms);
+	*out = ms;
+	return 0;
+}
+
 int check_sql_row_count(struct checks_case *c, struct err *err)
 {
 	const struct plan_expect *e = &c->check->expect;
@@ -253,9 +305,10 @@ int check_sql_row_count(struct checks_case *c, struct err *err)
 		checks_summarize(c, "the source wrote no manifest to compare with");
 		return 0;
 	}
-	int64_t cutoff =
-		facts == NULL ? c->place->snapshot_ns / 1000000 : facts->database.cutoff_ms;
-	int rc = look(c, c->check->object, cutoff, found, err);
+	int64_t cutoff;
+	int rc = find_cutoff(c, facts, &cutoff, err);
+	if (rc == 0)
+		rc = look(c, c->check->object, cutoff, found, err);
 	if (rc != 0)
 		return rc;
 	const uint64_t rows = count_rows(found);
@@ -277,13 +330,17 @@ int check_sql_newest_record(struct checks_case *c, struct err *err)
 	CLEANUP(truth_free_p) struct truth *found = truth_new();
 	if (found == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	int64_t cutoff =
-		facts == NULL ? c->place->snapshot_ns / 1000000 : facts->database.cutoff_ms;
-	int rc = look(c, c->check->object, cutoff, found, err);
+	int64_t cutoff;
+	int rc = find_cutoff(c, facts, &cutoff, err);
+	if (rc == 0)
+		rc = look(c, c->check->object, cutoff, found, err);
 	if (rc != 0 || found->database.newest_ms == TRUTH_NO_TIME)
 		return rc;
 	char time[HUMAN_BYTES], lag_text[HUMAN_BYTES];
 	const int64_t newest = found->database.newest_ms;
+	if (!is_time(newest))
+		return err_set(err, ERR_FAILED, "the newest record is of no time (%" PRId64 " ms)",
+			newest);
 	const int64_t lag_ns = c->place->snapshot_ns - newest * 1000000;
 	c->items = (int64_t)found->database.table_count;
 	c->newest_ms = newest;
@@ -379,6 +436,8 @@ static int read_place(const struct sandbox_rows *tables, size_t i, const char *c
 	const char *page_bytes = sandbox_rows_at(tables, i, 4),
 		   *segment = sandbox_rows_at(tables, i, 5);
 	char *end = NULL;
+	if (schema == NULL || name == NULL)
+		return err_set(err, ERR_NOT_FOUND, "a table without a name");
 	if (path == NULL || page_bytes == NULL || segment == NULL || ctid[0] != '(')
 		return err_set(err, ERR_NOT_FOUND, "a table '%s' without a file", name);
 	uint64_t page = strtoull(ctid + 1, &end, 10);
@@ -416,8 +475,9 @@ int check_sql_find_row(struct service_postgres *p, const char *object, int64_t c
 		return rc;
 	for (size_t i = 0; i < tables.rows; i++) {
 		CLEANUP(sandbox_rows_done) struct sandbox_rows rows = { .cells = NULL };
-		rc = ask_place(
-			p, sandbox_rows_at(&tables, i, 2), object != NULL, cutoff_ms, &rows, err);
+		const char *table = sandbox_rows_at(&tables, i, 2);
+		rc = table == NULL ? err_set(err, ERR_FAILED, "a table without a name")
+				   : ask_place(p, table, object != NULL, cutoff_ms, &rows, err);
 		const char *ctid = rc == 0 ? sandbox_rows_at(&rows, 0, 0) : NULL;
 		if (ctid != NULL)
 			return read_place(&tables, i, ctid, out, err);

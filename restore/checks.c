@@ -12,12 +12,15 @@
 #include "restore/check_open_record.h"
 #include "restore/check_sql.h"
 #include "restore/check_xml.h"
+#include "restore/report_form.h"
+#include "restore/report_shape.h"
 #include "restore/tree_walk.h"
 
 /*
  * INVARIANTS
  * (1) A check passes only if it examined something and found no fault.
- * (2) A line of the evidence holds no control character; what goes to the report is escaped by
+ * (2) What it hands on can be written into a report.
+ * (3) A line of the evidence holds no control character; what goes to the report is escaped by
  *     whoever shows it.
  */
 
@@ -100,6 +103,26 @@ static bool is_ours(int rc)
 	return rc == -ERR_NOMEM || rc == -ERR_INTERRUPTED || rc == -ERR_UNREACHABLE;
 }
 
+/* These say nothing of the data. */
+static bool is_broken_off(int rc)
+{
+	return rc == -ERR_BUSY || rc == -ERR_LIMIT || rc == -ERR_IO || rc == -ERR_NOSPACE;
+}
+
+/* What no report holds comes from damaged or forged content. */
+static void check_range(struct checks_case *c)
+{
+	const int64_t newest_ms = c->newest_ms;
+	if (newest_ms != REPORT_NONE && !report_form_is_number(REPORT_SHAPE_TIME, newest_ms)) {
+		c->newest_ms = REPORT_NONE;
+		checks_fault(c, "the newest record is of no time (%lld ms)", (long long)newest_ms);
+	}
+	if (!report_form_is_number(REPORT_SHAPE_INT, c->items)) {
+		checks_fault(c, "%lld items are not to be believed", (long long)c->items);
+		c->items = 0;
+	}
+}
+
 static void conclude(const struct checks_case *c, struct checks_result *out)
 {
 	*out = (struct checks_result){ .items = c->items, .newest_ms = c->newest_ms };
@@ -141,7 +164,9 @@ int checks_run(const struct checks_place *place, const struct plan_check *check,
 	}
 	if (rc != 0)
 		checks_fault(&c, "%s", why.msg);
+	check_range(&c);
 	conclude(&c, out);
+	out->is_broken_off = is_broken_off(rc);
 	checks_tell(&c, "examined %lld, faults %lld: %s", (long long)c.items, (long long)c.faults,
 		out->observed);
 	return 0;

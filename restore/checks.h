@@ -44,6 +44,9 @@ struct checks_result {
 	enum report_status status;
 	int64_t items;
 	int64_t newest_ms; /* newest business time it read in the content, or REPORT_NONE */
+	/* A fail that tells nothing of the data: it could not look (a limit, the time, a server
+	 * that ended or lacks something, an error of this host). */
+	bool is_broken_off;
 	char observed[CHECKS_TEXT_BYTES + 64];
 };
 

@@ -45,7 +45,8 @@ static int open_to_change(int dirfd, const char *path, struct err *err)
 {
 	int fd = tree_walk_open_path(dirfd, path, O_RDWR | O_NONBLOCK);
 	if (fd < 0 && errno == EACCES) {
-		CLEANUP(cleanup_close_p) int own = tree_walk_open_path(dirfd, path, O_RDONLY);
+		CLEANUP(cleanup_close_p)
+		int own = tree_walk_open_path(dirfd, path, O_RDONLY | O_NONBLOCK);
 		if (own >= 0 && fchmod(own, 0600) == 0)
 			fd = tree_walk_open_path(dirfd, path, O_RDWR | O_NONBLOCK);
 	}

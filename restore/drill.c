@@ -69,7 +69,11 @@ void drill_note_stop(struct drill *d)
 {
 	if (d->r->exercise.abort_reason != NULL)
 		return;
-	d->r->exercise.abort_reason = report_text(d->r, "interrupted by the operator");
+	/* far from the operator it is the agent that stops it */
+	d->r->exercise.abort_reason = report_text(d->r,
+		d->o->agent == NULL ? "interrupted by the operator"
+				    : "stopped by the agent that ran it: it was asked to end, the "
+				      "deadline had passed, or its controller said so or was gone");
 	drill_tell(d, "interrupted: cleaning up");
 }
 
@@ -149,6 +153,8 @@ static void drill_done(struct drill *d)
 		snapshot_files_done(&d->systems[i].files);
 		truth_free(d->systems[i].truth);
 		free(d->systems[i].root);
+		if (d->systems[i].is_made)
+			cleanup_close_p(&d->systems[i].tree_fd);
 	}
 	sandbox_free(d->box);
 	canary_free(d->canary);

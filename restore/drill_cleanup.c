@@ -18,7 +18,6 @@
 #include "restore/report_judge.h"
 #include "restore/sandbox_left.h"
 #include "restore/service_postgres.h"
-#include "restore/tree_walk.h"
 
 /*
  * INVARIANTS
@@ -26,9 +25,12 @@
  *     noted as aborted.
  * (2) T7 is set only when nothing is left that should not be.
  * (3) Only the directory that this drill made is removed.
+ * (4) Evidence has the drill's names, never those of whoever wrote into the log directory.
  */
 
 #define DRILL_EVIDENCE_MAX ((size_t)16 << 20) /* of one file; longer ones are cut */
+#define DRILL_LOGS_MAX ((size_t)64 << 20)     /* of what was said inside, together */
+#define DRILL_LOGS_COUNT 200                  /* a controller takes 256 files */
 
 /* ---- evidence ---- */
 
@@ -57,27 +59,73 @@ static void save(struct drill *d, const char *name, const char *kind, const void
 	e->size_bytes = (int64_t)len;
 }
 
-static int save_log(void *arg, const struct tree_walk_item *item, struct err *err)
+/* What was said inside. */
+struct logs {
+	struct drill *d;
+	int dirfd;
+	size_t count, bytes, left_out;
+};
+
+/* Save what the log ${file} holds as ${name}; whoever runs inside could write both at will. */
+static void save_log(struct logs *l, const char *file, const char *name)
 {
-	(void)err; /* a log that cannot be read is a finding, not an end */
-	struct drill *d = arg;
-	if (!S_ISREG(item->st->st_mode))
-		return 0;
-	CLEANUP(buf_done) struct buf text = BUF_INIT(DRILL_EVIDENCE_MAX);
-	CLEANUP(cleanup_close_p) int fd = tree_walk_open(item);
-	int rc = fd < 0 ? -ERR_IO : fdio_read_all(fd, &text, NULL);
-	if (rc != 0 && rc != -ERR_LIMIT)
-		drill_find(d, REPORT_MINOR, NULL, "log '%s' could not be read", item->path);
-	else if (text.len > 0)
-		save(d, item->name, "log", text.data, text.len);
-	return 0;
+	struct drill *d = l->d;
+	struct stat st;
+	CLEANUP(cleanup_close_p)
+	int fd = openat(l->dirfd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return; /* it was never started */
+	const bool is_file = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	if (is_file && st.st_size == 0)
+		return;
+	const size_t left = DRILL_LOGS_MAX - l->bytes;
+	if (is_file && (l->count == DRILL_LOGS_COUNT || left == 0)) {
+		l->left_out++;
+		return;
+	}
+	CLEANUP(buf_done)
+	struct buf text = BUF_INIT(left < DRILL_EVIDENCE_MAX ? left : DRILL_EVIDENCE_MAX);
+	int rc = is_file ? fdio_read_all(fd, &text, NULL) : -ERR_IO;
+	if (rc != 0 && rc != -ERR_LIMIT) {
+		drill_find(d, REPORT_MINOR, NULL, "log '%s' could not be read", name);
+		return;
+	}
+	if (rc == -ERR_LIMIT)
+		drill_find(d, REPORT_OBSERVATION, NULL,
+			"log '%s' is too long for the evidence, which holds its first %zu bytes",
+			name, text.len);
+	l->count++;
+	l->bytes += text.len;
+	save(d, name, "log", text.data, text.len);
 }
 
+/* The logs of what the drill itself started, under names that cannot meet another's. */
 static void save_logs(struct drill *d)
 {
 	CLEANUP(cleanup_close_p) int dirfd = open(d->log, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dirfd < 0 || tree_walk_run(dirfd, save_log, d, NULL) != 0)
+	struct logs l = { .d = d, .dirfd = dirfd };
+	if (dirfd < 0) {
 		drill_find(d, REPORT_MINOR, NULL, "the services' logs could not be saved");
+		return;
+	}
+	save_log(&l, SANDBOX_LOG_NAME, SANDBOX_LOG_NAME);
+	for (size_t i = 0; i < d->o->plan->system_count; i++) {
+		const struct plan_system *s = d->systems[d->order[i]].plan;
+		char service[DRILL_SERVICE_BYTES], file[DRILL_SERVICE_BYTES + 8],
+			name[DRILL_SERVICE_BYTES + 16];
+		if (!plan_system_type_is_database(s->type))
+			continue;
+		drill_control_name(s, service);
+		(void)snprintf(file, sizeof(file), "%s.log", s->id);         /* fits */
+		(void)snprintf(name, sizeof(name), "service-%s.log", s->id); /* fits */
+		save_log(&l, file, name);
+		(void)snprintf(file, sizeof(file), "%s.log", service);       /* fits */
+		(void)snprintf(name, sizeof(name), "control-%s.log", s->id); /* fits */
+		save_log(&l, file, name);
+	}
+	if (l.left_out > 0)
+		drill_find(d, REPORT_OBSERVATION, NULL,
+			"%zu logs of services are not in the evidence, which is full", l.left_out);
 }
 
 /* ---- the end of everything that runs ---- */

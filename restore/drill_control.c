@@ -24,7 +24,8 @@
  * (1) The copy is restored anew from the same snapshot, so that what is wrong with it is the damage
  *     and nothing that running the original did to its files.
  * (2) Every damage is made for a mandatory check, in what that check reads; a check that must see
- *     one of them and passes all the same makes the drill void.  No other check is judged.
+ *     one of them and passes all the same makes the drill void, and one that none is made for is
+ *     named.  A check that could not look has seen nothing.
  * (3) A database is damaged after its recovery, shut down: recovery can neither repair the damage
  *     nor fail because of it, so that what fails is the check.
  * (4) T6 is long set: none of this is in the recovery time.
@@ -41,12 +42,13 @@ struct control_row {
 struct control {
 	struct drill *d;
 	struct drill_system *s;
-	char name[PLAN_MAX_ID + 16]; /* directory and service */
-	int dirfd;                   /* owned */
+	char name[DRILL_SERVICE_BYTES]; /* directory and service */
+	int dirfd;                      /* owned */
 	struct damage damage;
 	struct control_row rows[CONTROL_MAX_ROWS];
 	size_t row_count;
 	uint64_t sampled; /* bit i: check i opens a file that was cut */
+	uint64_t told;    /* bit i: that check i is unproven */
 	bool has_xml_cut;
 	struct service_postgres *database; /* owned */
 };
@@ -212,6 +214,7 @@ static int cut_for(
 			"negative control: nothing that check %s samples can be damaged so that it "
 			"must see it (%s): its passing is not shown to prove anything",
 			check->id, why.msg);
+		c->told |= bit_of(c, check);
 		return 0;
 	}
 	if (rc != 0) {
@@ -332,6 +335,9 @@ static int run_one(struct control *c, const struct plan_check *check, struct err
 	int rc = checks_run(&place, check, &result, err);
 	if (rc != 0)
 		return rc;
+	if (result.is_broken_off)
+		return err_set(err, ERR_FAILED, "check %s could not look: %.600s", check->id,
+			result.observed);
 	if (result.status == REPORT_STATUS_FAIL) {
 		report_add_text(d->r, &c->s->report->negative_control.checks_failed, check->id);
 		drill_tell(d, "negative control: %s: check %s saw it: %s", c->s->plan->id,
@@ -398,6 +404,14 @@ static int end_service(struct service_postgres **database, struct err *err)
 	return rc;
 }
 
+static int start_copy(struct control *c, struct err *err)
+{
+	const struct drill_start what = {
+		.name = c->name, .tree = c->dirfd, .ignore_checksums = true
+	};
+	return drill_system_start(c->d, c->s, &what, &c->database, err);
+}
+
 /* Rows for the checks that ask the database.  Its own checksums stay out of it: they would see any
  * damage, and what has to show that it sees is the check. */
 static int run_rows(struct control *c, struct err *err)
@@ -407,7 +421,7 @@ static int run_rows(struct control *c, struct err *err)
 			      find_check(c, PLAN_CHECK_NEWEST_RECORD) != NULL;
 	if (end_service(&c->s->database, &why) != 0)
 		drill_tell(c->d, "%s: %s", c->s->plan->id, why.msg);
-	int rc = drill_system_start(c->d, c->s, c->name, true, &c->database, err);
+	int rc = start_copy(c, err);
 	if (rc == 0)
 		rc = choose_rows(c, false, err);
 	if (rc == 0)
@@ -421,7 +435,7 @@ static int run_rows(struct control *c, struct err *err)
 		rc = damage_rows(c, err);
 	if (rc == 0) {
 		tell_damage(c);
-		rc = drill_system_start(c->d, c->s, c->name, true, &c->database, err);
+		rc = start_copy(c, err);
 	}
 	return rc == 0 ? run_checks(c, false, err) : rc;
 }
@@ -437,20 +451,43 @@ static int run_database(struct control *c, struct err *err)
 	return run_rows(c, err);
 }
 
+/* Name the mandatory checks that no damage was made for: they passed, and that proves nothing. */
+static void tell_unproven(struct control *c)
+{
+	for (size_t i = 0; i < c->s->plan->check_count; i++) {
+		const struct plan_check *check = &c->s->plan->checks[i];
+		/* what a query reads is not known; a missing row stands beside its newest record */
+		if (!check->is_mandatory || check->type == PLAN_CHECK_SQL || must_see(c, check) ||
+			(c->told & bit_of(c, check)) != 0 ||
+			(check->type == PLAN_CHECK_NEWEST_RECORD && touches(c, check, false)))
+			continue;
+		drill_find(c->d, REPORT_MINOR, c->s,
+			"negative control: no damage was made for check %s (%s): its passing is "
+			"not shown to prove anything",
+			check->id, plan_check_type_name(check->type));
+	}
+}
+
 static int run(struct control *c, struct err *err)
 {
 	struct drill *d = c->d;
-	int rc = drill_system_restore(d, c->s, c->name, NULL, NULL, err);
+	int rc = drill_system_make(d, c->name, &c->dirfd, err);
+	if (rc == 0)
+		rc = drill_system_restore(d, c->s, c->dirfd, NULL, NULL, err);
 	if (rc != 0)
 		return rc;
-	c->dirfd = openat(d->data_fd, c->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (c->dirfd < 0)
-		return err_sys(err, ERR_IO, "unable to open directory '%s'", c->name);
 	rc = c->s->database != NULL ? run_database(c, err) : run_tree(c, err);
 	/* only now has every check had its look: a control that was broken off says nothing */
-	if (rc == 0)
-		c->s->report->negative_control.damage = report_text(d->r, c->damage.text);
-	return rc;
+	if (rc != 0)
+		return rc;
+	c->s->report->negative_control.damage = report_text(d->r, c->damage.text);
+	tell_unproven(c);
+	return 0;
+}
+
+void drill_control_name(const struct plan_system *s, char out[DRILL_SERVICE_BYTES])
+{
+	(void)snprintf(out, DRILL_SERVICE_BYTES, "%s~control", s->id); /* fits; ids have no '~' */
 }
 
 int drill_control_run(struct drill *d, struct drill_system *s, struct err *err)
@@ -459,7 +496,7 @@ int drill_control_run(struct drill *d, struct drill_system *s, struct err *err)
 	struct err why = ERR_INIT;
 	if (!s->is_recovered)
 		return 0; /* its checks failed already: there is nothing more to show */
-	(void)snprintf(c.name, sizeof(c.name), "%s.control", s->plan->id); /* fits */
+	drill_control_name(s->plan, c.name);
 	int rc = drill_settle(d, run(&c, &why), &why);
 	if (rc != 0)
 		s->report->negative_control.checks_failed.count = 0;

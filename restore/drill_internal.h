@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "plans/plan.h"
 #include "restore/clock.h"
 #include "restore/drill.h"
 #include "restore/drill_points.h"
@@ -18,14 +19,13 @@
 
 struct canary;
 struct err;
-struct plan_check;
-struct plan_system;
 struct service_postgres;
 struct truth;
 
 #define DRILL_LOG_MAX ((size_t)16 << 20)
 #define DRILL_ID_BYTES 37
 #define DRILL_NAME_BYTES 64
+#define DRILL_SERVICE_BYTES (PLAN_MAX_ID + 16)
 
 /* One system of the plan on its way. */
 struct drill_system {
@@ -37,6 +37,8 @@ struct drill_system {
 	struct truth *truth;               /* owned; NULL = none */
 	char *root;                        /* owned: where the content begins, relative */
 	struct service_postgres *database; /* owned; NULL = none runs */
+	bool is_made;                      /* its directory */
+	int tree_fd;                       /* that; owned, once is_made */
 	bool is_restored;
 	bool is_recovered; /* T6 */
 };
@@ -104,18 +106,31 @@ void drill_isolation_count(struct drill *d);
 
 /* The steps and checks of one system. */
 int drill_system_run(struct drill *d, struct drill_system *s, struct err *err);
-/* Restore the snapshot of ${s} to the new directory ${name} inside the data directory. */
-int drill_system_restore(struct drill *d, const struct drill_system *s, const char *name,
+/*
+ * Make the directory ${name} inside the data directory and open it; *${tree} is the caller's.  What
+ * runs in the sandbox may rename it at any time: from here on only the descriptor says what it is.
+ */
+int drill_system_make(const struct drill *d, const char *name, int *tree, struct err *err);
+/* Restore the snapshot of ${s} into the empty directory ${tree}. */
+int drill_system_restore(struct drill *d, const struct drill_system *s, int tree,
 	struct report_step *step, struct report_volume *volume, struct err *err);
-/* Start the database that was restored to ${name} as service ${name}. */
-int drill_system_start(struct drill *d, const struct drill_system *s, const char *name,
-	bool ignore_checksums, struct service_postgres **out, struct err *err);
+
+/* A restored database to be started. */
+struct drill_start {
+	const char *name; /* of its directory inside the data directory, and of the service */
+	int tree;         /* that directory */
+	bool ignore_checksums;
+};
+int drill_system_start(struct drill *d, const struct drill_system *s,
+	const struct drill_start *what, struct service_postgres **out, struct err *err);
 /* A report's place for a check, filled from the plan, not run yet. */
 struct report_content_check *drill_system_add_check(
 	struct drill *d, struct report_system *s, const struct plan_check *c);
 
 /* drill_control.c */
 
+/* The name of the damaged copy's directory and service: one that no system's id can be. */
+void drill_control_name(const struct plan_system *s, char out[DRILL_SERVICE_BYTES]);
 /* The same checks on a damaged copy of ${s}. */
 int drill_control_run(struct drill *d, struct drill_system *s, struct err *err);
 

@@ -153,6 +153,9 @@ static int open_point(struct drill *d, struct drill_system *s, struct err *err)
 		is_now ? INT64_MAX : d->r->exercise.t_declared * 1000000, &s->point, err);
 	if (rc != 0)
 		return rc;
+	/* no report holds such times, and no check can reckon with them */
+	if (s->point.record.t_start_ns < 0 || s->point.record.t_end_ns < 0)
+		return err_set(err, ERR_CORRUPT, "the snapshot claims to be from before 1970");
 	s->snap = &s->point;
 	fill_point(d, s);
 	rc = snapshot_files_read(d->o->points->content, &s->point.opened.root.top, &s->files, err);

@@ -23,6 +23,8 @@
  * (1) T4 comes when the data is there and what looks before the start has looked, T5 when the
  *     service answers, T6 when every mandatory check has passed; a mark is set only then.
  * (2) A step that fails ends the steps of its system; checks that need the step are then not run.
+ * (3) The data directory belongs to whatever runs in the sandbox: nothing is looked up in it by
+ *     name once it was made, and no link in it is followed.
  */
 
 DEFINE_CLEANUP(struct restore_writer *, restore_writer_free)
@@ -70,18 +72,23 @@ static int write_tree(struct drill *d, const struct drill_system *s, int dirfd,
 	return restore_run_tree(&run, out, err);
 }
 
-int drill_system_restore(struct drill *d, const struct drill_system *s, const char *name,
+int drill_system_make(const struct drill *d, const char *name, int *tree, struct err *err)
+{
+	if (env_mkdirat(d->data_fd, name, 0700) != 0)
+		return err_sys(err, ERR_IO, "unable to create directory '%s'", name);
+	int fd = openat(d->data_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, ERR_IO, "unable to open directory '%s'", name);
+	*tree = fd;
+	return 0;
+}
+
+int drill_system_restore(struct drill *d, const struct drill_system *s, int tree,
 	struct report_step *step, struct report_volume *volume, struct err *err)
 {
 	struct restoring arg = { .d = d };
 	struct restore_run_result result = { .files = 0 };
-	if (env_mkdirat(d->data_fd, name, 0700) != 0)
-		return err_sys(err, ERR_IO, "unable to create directory '%s'", name);
-	CLEANUP(cleanup_close_p)
-	int dirfd = openat(d->data_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dirfd < 0)
-		return err_sys(err, ERR_IO, "unable to open directory '%s'", name);
-	int rc = write_tree(d, s, dirfd, &arg, &result, err);
+	int rc = write_tree(d, s, tree, &arg, &result, err);
 	if (rc != 0)
 		return rc;
 	if (result.damaged > 0 || result.failed > 0)
@@ -101,17 +108,15 @@ int drill_system_restore(struct drill *d, const struct drill_system *s, const ch
 
 /* ---- start ---- */
 
-int drill_system_start(struct drill *d, const struct drill_system *s, const char *name,
-	bool ignore_checksums, struct service_postgres **out, struct err *err)
+int drill_system_start(struct drill *d, const struct drill_system *s,
+	const struct drill_start *what, struct service_postgres **out, struct err *err)
 {
 	char inside[PATH_MAX];
 	CLEANUP(cleanup_close_p)
-	int tree = openat(d->data_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CLEANUP(cleanup_close_p)
-	int dirfd = tree < 0 ? -1 : tree_walk_open_path(tree, s->root, O_RDONLY | O_DIRECTORY);
+	int dirfd = tree_walk_open_path(what->tree, s->root, O_RDONLY | O_DIRECTORY);
 	if (dirfd < 0)
 		return err_sys(err, ERR_FAILED, "unable to open the data directory '%s'", s->root);
-	int n = snprintf(inside, sizeof(inside), SANDBOX_DATA "/%s%s%s", name,
+	int n = snprintf(inside, sizeof(inside), SANDBOX_DATA "/%s%s%s", what->name,
 		s->root[0] == '\0' ? "" : "/", s->root);
 	if (n < 0 || n >= PATH_MAX)
 		return err_set(err, ERR_LIMIT, "the path of the data directory is too long");
@@ -120,13 +125,13 @@ int drill_system_start(struct drill *d, const struct drill_system *s, const char
 		return err_set(err, ERR_FAILED,
 			"the source did not write down which database and role to ask");
 	const struct service_postgres_opts opts = { .box = d->box,
-		.name = name,
+		.name = what->name,
 		.dirfd = dirfd,
 		.data = inside,
 		.role = s->truth->database.role,
 		.database = s->truth->database.name,
 		.ready_ms = d->o->ready_ms,
-		.ignore_checksums = ignore_checksums,
+		.ignore_checksums = what->ignore_checksums,
 		.is_stopped = d->o->is_stopped,
 		.arg = d->o->arg };
 	return service_postgres_start(&opts, out, err);
@@ -137,12 +142,18 @@ int drill_system_start(struct drill *d, const struct drill_system *s, const char
 static int do_action(struct drill *d, struct drill_system *s, enum plan_action action,
 	struct report_step *step, struct err *err)
 {
+	const struct drill_start what = { .name = s->plan->id, .tree = s->tree_fd };
+	int rc;
 	switch (action) {
 	case PLAN_ACTION_RESTORE:
-		return drill_system_restore(d, s, s->plan->id, step, &s->report->volume, err);
+		rc = drill_system_make(d, s->plan->id, &s->tree_fd, err);
+		s->is_made = rc == 0;
+		return rc == 0 ? drill_system_restore(
+					 d, s, s->tree_fd, step, &s->report->volume, err)
+			       : rc;
 	case PLAN_ACTION_START:
 		step->observed = report_text(d->r, "accepts connections");
-		return drill_system_start(d, s, s->plan->id, false, &s->database, err);
+		return drill_system_start(d, s, &what, &s->database, err);
 	case PLAN_ACTION_NONE:
 		break;
 	}
@@ -248,12 +259,8 @@ static int run_check(struct drill *d, struct drill_system *s, const struct check
 /* Run the checks that look before the start, or the others. */
 static int run_checks(struct drill *d, struct drill_system *s, bool is_before, struct err *err)
 {
-	CLEANUP(cleanup_close_p)
-	int dirfd = openat(d->data_fd, s->plan->id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dirfd < 0)
-		return err_sys(err, ERR_IO, "unable to open the restored '%s'", s->plan->id);
 	const struct checks_place place = { .system = s->plan,
-		.dirfd = dirfd,
+		.dirfd = s->tree_fd,
 		.root = s->root,
 		.files = &s->files,
 		.truth = s->truth,

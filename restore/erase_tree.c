@@ -17,7 +17,9 @@
 /*
  * INVARIANTS
  * (1) Only names inside a directory that was opened without following a link are removed.
- * (2) why keeps the first failure.
+ * (2) Whoever works against the removal can only move what is removed: no mode is changed and
+ *     nothing is opened through a link.
+ * (3) why keeps the first failure.
  */
 
 #define ERASE_TREE_DEPTH 4096
@@ -104,7 +106,7 @@ static void erase_name(struct erase *e, int dirfd, const char *name, unsigned de
 	if (is_dir) {
 		/* one that forbids reading is opened by path once its mode is changed */
 		int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0 && fchmodat(dirfd, name, 0700, 0) == 0)
+		if (fd < 0 && fchmodat(dirfd, name, 0700, AT_SYMLINK_NOFOLLOW) == 0)
 			fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd >= 0)
 			empty(e, fd, depth);

@@ -266,9 +266,25 @@ int pg_manifest_match(const struct pg_manifest *m, struct pg_manifest_list *seen
 
 /* ---- a directory ---- */
 
+/* A regular file, whatever its name has become meanwhile: a FIFO must not hold us up.  -1 and errno
+ * otherwise. */
+static int open_file(int dirfd, const char *name)
+{
+	struct stat st;
+	CLEANUP(cleanup_close_p)
+	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return -1;
+	if (!S_ISREG(st.st_mode)) {
+		errno = EINVAL;
+		return -1;
+	}
+	return TAKE_FD(fd);
+}
+
 static int hash_file(int dirfd, const char *name, struct pg_manifest_file *f, struct err *err)
 {
-	CLEANUP(cleanup_close_p) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	CLEANUP(cleanup_close_p) int fd = open_file(dirfd, name);
 	if (fd < 0)
 		return err_sys(err, ERR_IO, "unable to open '%s'", f->path);
 	CLEANUP(cleanup_free_p) char *bytes = malloc(PG_MANIFEST_READ_BYTES);
@@ -378,7 +394,7 @@ static int check_segment(
 	const uint64_t per_id = (UINT64_C(1) << 32) / bytes;
 	(void)snprintf(name, sizeof(name), "%08" PRIX32 "%08" PRIX64 "%08" PRIX64, timeline,
 		number / per_id, number % per_id); /* fits: 24 digits */
-	CLEANUP(cleanup_close_p) int fd = openat(wal_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	CLEANUP(cleanup_close_p) int fd = open_file(wal_fd, name);
 	struct stat st;
 	struct {
 		uint16_t magic, info;

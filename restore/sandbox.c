@@ -36,7 +36,6 @@
 #define SANDBOX_READY_MS 20000
 #define SANDBOX_GRACE_MS 15000 /* for an answer, beyond the time the work itself may take */
 #define SANDBOX_END_MS 10000
-#define SANDBOX_LOG_NAME "sandbox.log"
 #define SANDBOX_MAX_BWRAP_ARGS 128
 #define SANDBOX_INFO_BYTES 4096
 

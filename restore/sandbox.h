@@ -29,6 +29,8 @@ struct sandbox;
 #define SANDBOX_ETC "/drill-etc"     /* files given at the start, read only */
 #define SANDBOX_PROGRAM "/drill-bin" /* this program, read only */
 
+#define SANDBOX_LOG_NAME "sandbox.log" /* inside SANDBOX_LOG: what the sandbox itself says */
+
 #define SANDBOX_MAX_FILES 8
 #define SANDBOX_MAX_ARGS 128
 #define SANDBOX_MAX_OUTPUT_BYTES ((size_t)1 << 20) /* of one program */
@@ -44,7 +46,7 @@ struct sandbox_file {
 struct sandbox_opts {
 	const char *program; /* NULL = the program that runs now */
 	const char *data;    /* host directory at SANDBOX_DATA */
-	const char *log;     /* host directory at SANDBOX_LOG; gets sandbox.log */
+	const char *log;     /* host directory at SANDBOX_LOG; gets SANDBOX_LOG_NAME */
 	const struct sandbox_file *files;
 	size_t file_count;
 	/* Leave the host's network in: what a drill must find out.  For tests of that. */
@@ -134,8 +136,9 @@ struct sandbox_rows {
 
 /**
  * sandbox_sql(b, q, rows, err):
- * Ask.  Return 0 (end ${rows} with sandbox_rows_done()), -ERR_BUSY (the server does not take
- * connections yet), or -ERR_FAILED with the server's own words.
+ * Ask.  Return 0 (end ${rows} with sandbox_rows_done()), -ERR_BUSY (the server takes no connections
+ * yet, or broke a statement off: its time, its end, something it lacks), or -ERR_FAILED with the
+ * server's own words.
  */
 int sandbox_sql(
 	struct sandbox *b, const struct sandbox_sql *q, struct sandbox_rows *rows, struct err *err);

@@ -8,6 +8,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <seccomp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 #include "base/err.h"
 #include "base/escape.h"
 #include "db/libpq.h"
+#include "plans/plan.h"
 #include "restore/sandbox.h"
 #include "restore/sandbox_wire.h"
 
@@ -32,12 +34,14 @@
  * (1) One request is answered by exactly one reply, in order; a request that cannot be read ends
  *     the loop, and with process 1 the kernel ends every process inside.
  * (2) Nothing is ever given to a shell.
- * (3) A child that child_wait() still has to reap is never reaped by reap_orphans().
+ * (3) No process inside has a socket but of the families that its own network or file system
+ * bounds. (4) A child that child_wait() still has to reap is never reaped by reap_orphans().
  */
 
-#define SANDBOX_INIT_MAX_SERVICES 8
+#define SANDBOX_INIT_MAX_SERVICES (2 * PLAN_MAX_SYSTEMS) /* each system's, and its control's */
 #define SANDBOX_INIT_MAX_CELL_BYTES ((size_t)65536)
-#define SANDBOX_INIT_NAME_BYTES 128 /* a plan's id and ".control" */
+#define SANDBOX_INIT_FAMILIES 64    /* more than there are kinds of sockets */
+#define SANDBOX_INIT_NAME_BYTES 128 /* longer than any of a drill */
 
 struct service {
 	char name[SANDBOX_INIT_NAME_BYTES];
@@ -315,6 +319,26 @@ static int sql_error(PGconn *c, PGresult *r, struct err *err)
 	return err_set(err, ERR_FAILED, "the database says: %.*s", (int)strcspn(text, "\n"), text);
 }
 
+/* True when a statement failed for another reason than what it asked for: the connection is gone,
+ * or by its class the server lacks something (53), was told to stop (57) or its host fails (58). */
+static bool is_broken_off(PGconn *c, PGresult *r)
+{
+	static const char *const classes[] = { "08", "53", "57", "58" };
+	const char *state = libpq.PQresultErrorField(r, PG_DIAG_SQLSTATE);
+	bool is_so = libpq.PQstatus(c) != CONNECTION_OK;
+	for (size_t i = 0; state != NULL && i < sizeof(classes) / sizeof(classes[0]); i++)
+		is_so |= strncmp(state, classes[i], 2) == 0;
+	return is_so;
+}
+
+static int statement_error(PGconn *c, PGresult *r, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int rc = sql_error(c, r, &why);
+	return is_broken_off(c, r) ? err_set(err, ERR_BUSY, "%s", why.msg)
+				   : err_set(err, (enum err_code) - rc, "%s", why.msg);
+}
+
 static int sql_open(const json_t *request, PGconn **out, struct err *err)
 {
 	const char *dir = text_of(request, "socket_dir", err);
@@ -393,7 +417,7 @@ static int do_sql(struct init *in, const json_t *request, json_t *reply, struct 
 		last = libpq.PQexec(c, statements[i]);
 		ExecStatusType status = libpq.PQresultStatus(last);
 		if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
-			return sql_error(c, last, err);
+			return statement_error(c, last, err);
 	}
 	return put_rows(last, reply, err);
 }
@@ -431,7 +455,7 @@ static void reap_orphans(const struct init *in)
 		for (int i = 0; i < SANDBOX_INIT_MAX_SERVICES; i++) {
 			const struct child *c = in->services[i].child;
 			if (c != NULL && child_pid(c) == info.si_pid)
-				return; /* invariant 3; the rest waits behind it */
+				return; /* invariant 4; the rest waits behind it */
 		}
 		(void)waitpid(info.si_pid, NULL, WNOHANG); /* it has ended */
 	}
@@ -472,9 +496,32 @@ static int serve(struct init *in, int fd, struct err *err)
 	return rc;
 }
 
+/* Sockets of any other family may lead out of the network that is unshared (AF_VSOCK does), and
+ * io_uring makes sockets without that call. */
+static int bound_sockets(void)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	int rc = filter == NULL ? -1 : 0;
+	for (unsigned family = 0; rc == 0 && family < SANDBOX_INIT_FAMILIES; family++) {
+		if (family != AF_UNIX && family != AF_INET && family != AF_INET6 &&
+			family != AF_NETLINK)
+			rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+				SCMP_A0(SCMP_CMP_EQ, family));
+	}
+	if (rc == 0)
+		rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+			SCMP_A0(SCMP_CMP_GE, SANDBOX_INIT_FAMILIES));
+	if (rc == 0)
+		rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0);
+	if (rc == 0)
+		rc = seccomp_load(filter);
+	seccomp_release(filter);
+	return rc;
+}
+
 int sandbox_init_run(int argc, char **argv)
 {
-	struct init in = { .services = { { .child = NULL } } };
+	static struct init in; /* for as long as the process */
 	struct err err = ERR_INIT;
 	char *end = NULL;
 	long fd = argc == 2 ? strtol(argv[1], &end, 10) : -1;
@@ -483,7 +530,7 @@ int sandbox_init_run(int argc, char **argv)
 	if (fcntl((int)fd, F_SETFD, FD_CLOEXEC) != 0)
 		return EXIT_STATUS_USAGE;
 	/* code out of the restored data has our user: it must not get at our socket or memory */
-	if (prctl(PR_SET_DUMPABLE, 0) != 0)
+	if (prctl(PR_SET_DUMPABLE, 0) != 0 || bound_sockets() != 0)
 		return EXIT_STATUS_FAILED;
 	while (serve(&in, (int)fd, &err) == 0)
 		continue;

@@ -20,8 +20,9 @@
 /*
  * INVARIANTS
  * (1) What is on the command line beats every configuration file of the copy, postgresql.auto.conf
- *     too, so that it can neither archive, nor follow, nor listen, nor serve another directory, nor
- *     pass over damage.
+ *     too, so that it can neither archive, nor follow, nor listen, nor serve another directory.
+ *     Settings that the copy holds for a role or a database beat it in turn: those by which damage
+ *     is passed over are asked for in a session, and a server that has them otherwise is refused.
  * (2) is_running is true until the service was stopped or seen to have ended.
  * (3) Every service has a socket of its own: no server is ever asked in the place of another.
  */
@@ -141,10 +142,29 @@ static int pause_step(const struct service_postgres_opts *o, struct err *err)
 	return 0;
 }
 
+/* In every session: settings of the role and the database hold in it (invariant 1). */
+static const char *const settings_question[] = {
+	"SELECT pg_catalog.current_setting('zero_damaged_pages'), "
+	"pg_catalog.current_setting('ignore_checksum_failure')"
+};
+
+static int check_settings(
+	const struct service_postgres_opts *o, const struct sandbox_rows *rows, struct err *err)
+{
+	const char *zero = sandbox_rows_at(rows, 0, 0), *ignore = sandbox_rows_at(rows, 0, 1);
+	const char *wanted = o->ignore_checksums ? "on" : "off";
+	const bool is_zero_off = zero != NULL && strcmp(zero, "off") == 0;
+	if (is_zero_off && ignore != NULL && strcmp(ignore, wanted) == 0)
+		return 0;
+	(void)err_set(err, ERR_FAILED,
+		"the copy sets %s for its role or database: damaged pages would go unseen",
+		is_zero_off ? "ignore_checksum_failure" : "zero_damaged_pages");
+	return err_hint(err, "reset it at the source (ALTER ROLE or ALTER DATABASE .. RESET)");
+}
+
 static int wait_ready(
 	const struct service_postgres_opts *o, struct service_postgres *p, struct err *err)
 {
-	static const char *const question[] = { "SELECT 1" };
 	const int ms = o->ready_ms > 0 ? o->ready_ms : SERVICE_POSTGRES_READY_MS;
 	const int64_t give_up = env_mono_ns() + ms * INT64_C(1000000);
 	for (;;) {
@@ -155,7 +175,9 @@ static int wait_ready(
 			return rc;
 		if (!p->is_running)
 			return explain_end(o, &end, err);
-		rc = service_postgres_ask(p, question, 1, &rows, err);
+		rc = service_postgres_ask(p, settings_question, 1, &rows, err);
+		if (rc == 0)
+			rc = check_settings(o, &rows, err);
 		sandbox_rows_done(&rows);
 		if (rc != -ERR_BUSY)
 			return rc == -ERR_FAILED ? err_wrap(err, "service did not start") : rc;

@@ -42,7 +42,8 @@ struct service_postgres_opts {
  * service_postgres_start(opts, out, err):
  * Start the server of the version that the data directory names and wait until it takes
  * connections, so after its recovery.  *${out} is owned.  Return 0, -ERR_NOT_FOUND (no server of
- * that version here), -ERR_FAILED (it ended, or was not ready in time), -ERR_INTERRUPTED or
+ * that version here), -ERR_FAILED (it ended, was not ready in time, or passes over damaged pages by
+ * settings that its copy holds for the role or the database), -ERR_INTERRUPTED or
  * -ERR_UNREACHABLE (the sandbox is gone).
  */
 int service_postgres_start(

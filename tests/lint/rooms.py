@@ -53,9 +53,9 @@ UNTESTED = {
                   "drill_desk_files drill_desk_report fleet_revoke gateway_vault",
     "crypto": "cryptolib",
     "net": "http_flight http_request http_tls",
-    "restore": "check_hash_manifest check_open_record check_sql check_xml drill_begin "
-               "drill_cleanup drill_control drill_isolation drill_select drill_system "
-               "erase_tree report_form report_sections report_style report_summary "
+    "restore": "check_hash_manifest check_open_record check_xml drill_begin "
+               "drill_cleanup drill_isolation drill_select drill_system "
+               "report_form report_sections report_style report_summary "
                "restore_place sandbox_init sandbox_left sandbox_wire service_postgres "
                "snapshot_files tree_walk",
     "store/local": "local_dirs local_tree",

@@ -87,10 +87,10 @@ static void teardown(void)
 
 TestSuite(checks, .init = setup, .fini = teardown, .timeout = 120);
 
-static struct checks_result run(enum plan_check_type type)
+static struct checks_result run_as(enum plan_system_type system_type, enum plan_check_type type)
 {
 	static char system_id[] = "batch3", check_id[] = "c", expect[] = "all";
-	const struct plan_system system = { .id = system_id, .type = PLAN_SYSTEM_BATCH_RECORDS };
+	const struct plan_system system = { .id = system_id, .type = system_type };
 	const struct plan_check check = { .id = check_id,
 		.type = type,
 		.expect_text = expect,
@@ -107,6 +107,11 @@ static struct checks_result run(enum plan_check_type type)
 	struct err err = ERR_INIT;
 	cr_assert(eq(int, checks_run(&place, &check, &r, &err), 0), "%s", err.msg);
 	return r;
+}
+
+static struct checks_result run(enum plan_check_type type)
+{
+	return run_as(PLAN_SYSTEM_BATCH_RECORDS, type);
 }
 
 static void expect_fault(enum plan_check_type type, const char *text)
@@ -149,6 +154,38 @@ Test(checks, a_truth_that_differs_from_snapshot_and_copy_is_seen)
 	facts->files[0].sha256[0] ^= 1;
 	facts->taken_ms = INT64_MAX / 2;
 	expect_fault(PLAN_CHECK_HASH_MANIFEST, "is not what the source wrote down");
+}
+
+Test(checks, a_fifo_in_the_place_of_a_file_is_a_fault_and_holds_up_nothing, .timeout = 20)
+{
+	cr_assert(eq(int, mkfifoat(top, "backup_manifest", 0600), 0));
+	struct checks_result r = run_as(PLAN_SYSTEM_HISTORIAN, PLAN_CHECK_HASH_MANIFEST);
+	cr_expect(eq(int, r.status, REPORT_STATUS_FAIL));
+	cr_expect(strstr(r.observed, "backup_manifest is no file") != NULL, "%s", r.observed);
+}
+
+Test(checks, a_time_that_no_report_can_hold_is_a_fault_and_not_handed_on)
+{
+	write_file(
+		"B1/journal.evt", "1960-01-01T00:00:00Z\tB1\n1960-01-01T02:00:00Z\tEnd Of BATCH\n");
+	cr_assert(eq(int, unlinkat(top, "B2/journal.evt", 0), 0));
+	cr_assert(eq(int, unlinkat(top, "B3/journal.evt", 0), 0));
+	struct checks_result r = run(PLAN_CHECK_OPEN_RECORD);
+	cr_expect(eq(int, r.status, REPORT_STATUS_FAIL));
+	cr_expect(eq(i64, r.newest_ms, REPORT_NONE));
+	cr_expect(strstr(buf_cstr(&evidence), "is of no time (-315") != NULL);
+}
+
+Test(checks, a_file_too_large_for_its_form_to_be_looked_at_is_told)
+{
+	const int fd = openat(top, "B1/lab.csv", O_WRONLY | O_CLOEXEC);
+	cr_assert(ftruncate(fd, (off_t)65 << 20) == 0);
+	(void)close(fd);
+	struct checks_result r = run(PLAN_CHECK_OPEN_RECORD);
+	cr_expect(eq(int, r.status, REPORT_STATUS_PASS), "%s", r.observed);
+	cr_expect(strstr(r.observed, "the form of 1 large files not looked at") != NULL, "%s",
+		r.observed);
+	cr_expect(strstr(buf_cstr(&evidence), "'B1/lab.csv' is larger than") != NULL);
 }
 
 Test(checks, a_link_in_the_copy_is_not_followed)

@@ -649,7 +649,7 @@ static void repair_row(void *arg, const char *text)
 				  &page, file) != 3)
 		return;
 	glob_t found;
-	(void)snprintf(pattern, sizeof(pattern), "%s/drills/holdfast-drill-*/data/hist3.control/%s",
+	(void)snprintf(pattern, sizeof(pattern), "%s/drills/holdfast-drill-*/data/hist3~control/%s",
 		getenv("DRILL_FIXTURE_DIR"), file);
 	cr_assert(eq(int, glob(pattern, 0, NULL, &found), 0));
 	int fd = open(found.gl_pathv[0], O_RDWR | O_CLOEXEC);

@@ -108,6 +108,28 @@ Test(sandbox, shares_the_data_directory_and_nothing_else_that_can_be_written)
 	sandbox_free(b);
 }
 
+/* 0 = it gave a socket of the kind ${family}, else the errno. */
+static int try_family(struct sandbox *b, const char *family)
+{
+	char script[128];
+	(void)snprintf(
+		script, sizeof(script), "perl -e 'exit(socket(S, %s, 1, 0) ? 0 : $! + 0)'", family);
+	return run_shell(b, script, NULL);
+}
+
+Test(sandbox, gives_no_socket_that_its_own_network_does_not_bound)
+{
+	struct sandbox *b = open_one(false);
+	static const char *const others[] = { "0", "17", "38", "40", "63", "64", "0x7fffffff" };
+	static const char *const own[] = { "1", "2", "10" };
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		cr_expect(eq(int, try_family(b, others[i]), EPERM), "family %s", others[i]);
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		cr_expect(ne(int, try_family(b, own[i]), EPERM), "family %s", own[i]);
+	cr_expect(eq(int, try_family(b, "1"), 0));
+	sandbox_free(b);
+}
+
 static int listen_here(int *port)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -173,6 +195,19 @@ Test(sandbox, starts_looks_at_and_stops_a_service_that_logs)
 	cr_expect(eq(int, sandbox_stop(b, "svc", SIGKILL, 5000, &end, &err), -ERR_NOT_FOUND));
 	(void)snprintf(path, sizeof(path), "%s/svc.log", logs);
 	cr_expect(eq(int, access(path, F_OK), 0));
+	sandbox_free(b);
+}
+
+Test(sandbox, holds_as_many_services_as_a_plan_has_systems)
+{
+	struct sandbox *b = open_one(false);
+	const char *const argv[] = { "/bin/sleep", "1000", NULL };
+	struct err err = ERR_INIT;
+	char name[16];
+	for (int i = 0; i < 20; i++) { /* eight were the most there could be */
+		(void)snprintf(name, sizeof(name), "svc%d", i);
+		cr_assert(eq(int, sandbox_start(b, name, argv, &err), 0), "%s", err.msg);
+	}
 	sandbox_free(b);
 }
 
