@@ -141,22 +141,6 @@ static int choose(struct verify *v, const struct names *n, bool **out, struct er
 	return rc;
 }
 
-/* Read it and remember how it was found. */
-static int check_one(struct verify *v, const char *name, uint64_t size, struct err *err)
-{
-	uint8_t hash[HASH_BYTES];
-	const uint64_t before = v->result->problems;
-	const uint64_t packs = v->result->packs;
-	int rc = verify_objects_one(v, name, size, err);
-	if (rc != 0 || v->opts->ages == NULL || pack_hash(name, hash) != 0)
-		return rc;
-	if (v->result->problems > before)
-		verify_ages_set(v->opts->ages, hash, VERIFY_AGES_DAMAGED);
-	else if (v->result->packs > packs && !v->is_short)
-		verify_ages_set(v->opts->ages, hash, now_s());
-	return rc;
-}
-
 static int check_objects(struct verify *v, const struct names *n, struct err *err)
 {
 	CLEANUP(cleanup_free_p) bool *left = NULL;
@@ -165,12 +149,16 @@ static int check_objects(struct verify *v, const struct names *n, struct err *er
 		const char *name = name_at(n, i);
 		const uint64_t size = ((const struct name *)n->names.at)[i].size;
 		v->result->objects++;
+		if (strncmp(name, "pk/", 3) == 0 && (left == NULL || !left[i])) {
+			rc = verify_packs_give(v, name, size, err);
+			continue;
+		}
 		rc = left != NULL && left[i] ? verify_objects_left(v, name, size, err)
-					     : check_one(v, name, size, err);
+					     : verify_objects_one(v, name, size, err);
 		if (rc == 0)
 			rc = verify_step(v, size, err);
 	}
-	return rc;
+	return rc != 0 ? rc : verify_packs_end(v, err);
 }
 
 /* The links of all chains: snapshots that are there, and records of pruned ones. */
@@ -503,7 +491,7 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 	if (rc == 0)
 		rc = id_set_new(&v.told, err);
 	if (rc == 0)
-		rc = aside_new(&v.aside, err);
+		rc = verify_packs_new(&v, err);
 	if (rc == 0)
 		rc = block_memo_new(&v.blocks, err);
 	if (rc == 0)
@@ -516,6 +504,7 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 		verify_problem(&v, "vh/", header); /* one that is there is named below */
 	if (rc == 0)
 		rc = check_objects(&v, &names, err);
+	verify_packs_free(&v);
 	buf_done(&v.object);
 	if (rc == 0)
 		check_slots(&v);
@@ -535,7 +524,6 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 	id_marks_free(v.good);
 	fetch_free(v.fetch);
 	index_free(none);
-	aside_free(v.aside);
 	block_memo_free(v.blocks);
 	if (rc == 0)
 		*out = result;
