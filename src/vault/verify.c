@@ -141,20 +141,35 @@ static int choose(struct verify *v, const struct names *n, bool **out, struct er
 	return rc;
 }
 
+static bool is_pack(const char *name)
+{
+	return strncmp(name, "pk/", 3) == 0;
+}
+
 static int check_objects(struct verify *v, const struct names *n, struct err *err)
 {
 	CLEANUP(cleanup_free_p) bool *left = NULL;
 	int rc = v->opts->ages == NULL ? 0 : choose(v, n, &left, err);
+	/* the packs at the end: the memory of neither is wanted for the others */
 	for (size_t i = 0; rc == 0 && i < n->count; i++) {
-		const char *name = name_at(n, i);
 		const uint64_t size = ((const struct name *)n->names.at)[i].size;
 		v->result->objects++;
-		if (strncmp(name, "pk/", 3) == 0 && (left == NULL || !left[i])) {
-			rc = verify_packs_give(v, name, size, err);
+		if (is_pack(name_at(n, i)))
+			continue;
+		rc = verify_objects_one(v, name_at(n, i), size, err);
+		if (rc == 0)
+			rc = verify_step(v, size, err);
+	}
+	buf_done(&v->object);
+	for (size_t i = 0; rc == 0 && i < n->count; i++) {
+		const uint64_t size = ((const struct name *)n->names.at)[i].size;
+		if (!is_pack(name_at(n, i)))
+			continue;
+		if (left == NULL || !left[i]) {
+			rc = verify_packs_give(v, name_at(n, i), size, err);
 			continue;
 		}
-		rc = left != NULL && left[i] ? verify_objects_left(v, name, size, err)
-					     : verify_objects_one(v, name, size, err);
+		rc = verify_objects_left(v, name_at(n, i), size, err);
 		if (rc == 0)
 			rc = verify_step(v, size, err);
 	}

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
@@ -29,7 +28,7 @@
 #define MAX_TASKS (LINEUP_MAX_THREADS + 1)
 #define MAX_IN_FLIGHT ((uint64_t)48 << 20)
 #define GROUP 256 /* records hashed side by side */
-#define FOUND_BYTES (HASH_BYTES + 4)
+#define SPARE_BYTES ((size_t)4 << 20)
 
 struct task {
 	struct verify *v;
@@ -37,7 +36,7 @@ struct task {
 	uint64_t size;
 	struct buf object;
 	struct buf places; /* struct pack_place */
-	struct buf found;  /* FOUND_BYTES each: ID and length of a record that hashes to its ID */
+	size_t found;      /* so many of them, from the first on, hash to their IDs */
 	int name_rc, rc;   /* of the pack's hash; of its footer and records */
 	struct err name_why, why;
 };
@@ -76,21 +75,11 @@ struct group {
 	uint8_t headers[GROUP][RECORD_HEADER_BYTES];
 };
 
-static int check_record(struct task *t, const struct pack_place *p, const uint8_t hash[HASH_BYTES])
-{
-	if (memcmp(hash, p->id, HASH_BYTES) != 0)
-		return err_set(&t->why, ERR_CORRUPT, "the record at %u does not hash to its ID",
-			p->offset);
-	int rc = buf_add(&t->found, p->id, HASH_BYTES, &t->why);
-	return rc != 0 ? rc : buf_add32(&t->found, p->cr_len, &t->why);
-}
-
 /* The records at ${places}, and with the first of them, or with none, the pack itself. */
 static int check_group(struct task *t, struct group *g, const struct pack_place *places,
 	size_t count, bool has_pack)
 {
 	const size_t first = has_pack ? 1 : 0;
-	int rc = 0;
 	if (has_pack) {
 		g->parts[0][0] = (struct hash_part){ t->object.data, t->object.len };
 		g->items[0] = (struct hash_lanes_item){ .parts = g->parts[0], .count = 1 };
@@ -107,9 +96,13 @@ static int check_group(struct task *t, struct group *g, const struct pack_place 
 	hash_lanes_run(g->items, first + count);
 	if (has_pack)
 		check_name(t, g->items[0].out);
-	for (size_t i = 0; rc == 0 && i < count; i++)
-		rc = check_record(t, &places[i], g->items[first + i].out);
-	return rc;
+	for (size_t i = 0; i < count; i++) {
+		if (memcmp(g->items[first + i].out, places[i].id, HASH_BYTES) != 0)
+			return err_set(&t->why, ERR_CORRUPT,
+				"the record at %u does not hash to its ID", places[i].offset);
+		t->found++;
+	}
+	return 0;
 }
 
 static void do_task(void *arg, unsigned worker)
@@ -150,8 +143,7 @@ int verify_packs_new(struct verify *v, struct err *err)
 	for (size_t i = 0; i < p->task_count; i++) {
 		p->tasks[i] = (struct task){ .v = v,
 			.object = BUF_INIT(STORE_MAX_OBJECT_BYTES),
-			.places = BUF_INIT((size_t)PACK_MAX_RECORDS * sizeof(struct pack_place)),
-			.found = BUF_INIT((size_t)PACK_MAX_RECORDS * FOUND_BYTES) };
+			.places = BUF_INIT((size_t)PACK_MAX_RECORDS * sizeof(struct pack_place)) };
 		p->spare[p->spare_count++] = &p->tasks[i];
 	}
 	return lineup_new(p->task_count, do_task, &p->lineup, err);
@@ -166,19 +158,17 @@ void verify_packs_free(struct verify *v)
 	for (size_t i = 0; i < p->task_count; i++) {
 		buf_done(&p->tasks[i].object);
 		buf_done(&p->tasks[i].places);
-		buf_done(&p->tasks[i].found);
 	}
 	free(p);
 	v->packs = NULL;
 }
 
-static int add_good(struct verify *v, const struct buf *found, struct err *why)
+static int add_good(struct verify *v, const struct task *t, struct err *why)
 {
+	const struct pack_place *places = (const struct pack_place *)(const void *)t->places.data;
 	int rc = 0;
-	for (size_t at = 0; rc == 0 && at < found->len; at += FOUND_BYTES) {
-		const uint8_t *id = found->data + at;
-		rc = id_marks_add(v->good, id, bytes_get32(id + HASH_BYTES), why);
-	}
+	for (size_t i = 0; rc == 0 && i < t->found; i++)
+		rc = id_marks_add(v->good, places[i].id, places[i].cr_len, why);
 	return rc;
 }
 
@@ -195,12 +185,12 @@ static int check_pack(struct verify *v, struct task *t, struct err *why)
 		rc = err_set(why, ERR_CORRUPT, "the pack lies in the wrong folder");
 	if (rc == 0) {
 		v->result->packs++;
-		v->result->records += t->found.len / FOUND_BYTES;
+		v->result->records += t->found;
 		v->result->bytes += t->object.len;
 		/* what a dead pack holds does not count as there */
 		if (text_unhex(hex + 1, sizeof(hash), hash) != 0 ||
 			!collect_view_is_dead(&v->lists, COLLECT_LIST_PACK, hash))
-			rc = add_good(v, &t->found, why);
+			rc = add_good(v, t, why);
 	}
 	if (rc == 0 && t->rc != 0) {
 		*why = t->why;
@@ -255,8 +245,10 @@ int verify_packs_give(struct verify *v, const char *name, uint64_t size, struct 
 	if (rc != 0)
 		return rc;
 	struct task *t = p->spare[p->spare_count - 1];
+	if (t->object.cap > size + SPARE_BYTES)
+		buf_done(&t->object); /* in_flight is what there is */
 	buf_clear(&t->places);
-	buf_clear(&t->found);
+	t->found = 0;
 	t->why = (struct err)ERR_INIT;
 	rc = verify_objects_read(v, name, size, &t->object, bad, err);
 	if (rc <= 0)

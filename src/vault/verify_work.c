@@ -29,7 +29,7 @@
 #define BATCH_PIECES 32 /* of one message */
 #define BATCH_MESSAGE_BYTES ((uint64_t)1 << 20)
 #define ZERO_BYTES ((size_t)65536)
-#define STEP_BYTES ((size_t)256 << 10)
+#define STEP_BYTES ((size_t)128 << 10)
 /* a piece, or the zeros of a hole; and the 00 of a leaf */
 #define BATCH_PARTS (BATCH_MESSAGES * (BATCH_PIECES + 1) + BATCH_MESSAGES * 16)
 

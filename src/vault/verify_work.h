@@ -19,7 +19,7 @@ struct fetch;
 
 #define VERIFY_WORK_PIECES 2048
 #define VERIFY_WORK_MESSAGES 256
-#define VERIFY_WORK_HELD_BYTES ((size_t)32 << 20) /* of opened records, all workers together */
+#define VERIFY_WORK_HELD_BYTES ((size_t)40 << 20) /* of opened records, all workers together */
 
 /* What is hashed: a file, or a block of a large one with its 00 in front. */
 struct verify_work_message {
