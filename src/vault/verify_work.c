@@ -26,12 +26,12 @@
 
 #define SLOTS 64
 #define BATCH_MESSAGES 32
-#define BATCH_PIECES 32 /* of one message */
-#define BATCH_MESSAGE_BYTES ((uint64_t)1 << 20)
+#define BATCH_PIECES 32                      /* of one message */
+#define BATCH_HOLE_BYTES ((uint64_t)1 << 20) /* likewise */
 #define ZERO_BYTES ((size_t)65536)
 #define STEP_BYTES ((size_t)128 << 10)
-/* a piece, or the zeros of a hole; and the 00 of a leaf */
-#define BATCH_PARTS (BATCH_MESSAGES * (BATCH_PIECES + 1) + BATCH_MESSAGES * 16)
+/* of each message its pieces, the zeros of its holes, and the 00 of a leaf */
+#define BATCH_PARTS (BATCH_MESSAGES * (BATCH_PIECES + 1 + BATCH_HOLE_BYTES / ZERO_BYTES))
 
 struct slot {
 	struct ref ref;
@@ -354,18 +354,21 @@ static bool is_short(const struct verify_work_worker *w, const struct verify_wor
 	const struct verify_work_message *m, uint64_t *need)
 {
 	const struct extent *before = NULL;
+	uint64_t holes = 0;
 	*need = 0;
-	if (m->bytes > BATCH_MESSAGE_BYTES || m->count > BATCH_PIECES)
+	if (m->count > BATCH_PIECES)
 		return false;
 	for (size_t i = m->first; i < m->first + m->count; i++) {
 		const struct extent *x = &work->pieces[i];
-		if (x->is_hole)
+		if (x->is_hole) {
+			holes += x->length;
 			continue;
+		}
 		if (before == NULL || memcmp(&before->ref, &x->ref, sizeof(x->ref)) != 0)
 			*need += x->ref.raw_len;
 		before = x;
 	}
-	return *need <= w->max_held / 2;
+	return *need <= w->max_held / 2 && holes <= BATCH_HOLE_BYTES;
 }
 
 /* Into the batch; its records stay until the batch is run. */
