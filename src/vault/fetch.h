@@ -14,9 +14,9 @@
 struct buf;
 struct err;
 struct fetch;
-struct record_run;
 struct record_store;
 struct vault;
+struct record_run;
 
 /* ${v} is borrowed until free. */
 int fetch_new(struct vault *v, struct fetch **out, struct err *err);
@@ -55,20 +55,19 @@ int fetch_footers(struct fetch *f, struct err *err);
  */
 int fetch_record(struct fetch *f, const uint8_t id[32], struct buf *cr, struct err *err);
 
+/* fetch_record() as a store for a reader or a cache of the caller's; borrowed until free. */
+const struct record_store *fetch_store(struct fetch *f);
+
 /**
  * fetch_run(f, ids, count, is_known, out, err):
  * Read the first of ${count} records, and with the same read those behind it that follow it in its
  * pack, with small gaps, within the limits of struct record_run.  Each one's SHA-256 is compared
- * with its id, unless ${is_known} says that whoever asks compares all that the bytes lead to.  What
- * is in
- * *${out} is replaced; its memory serves again.  Threading as fetch_record().
+ * with its id, unless ${is_known} says that whoever asks compares all that the bytes lead to.
+ * What is in *${out} is replaced; its memory serves again.  Threading as fetch_record().
  * Return 0, or an error, after which fetch_record() tells of each record what can be had.
  */
 int fetch_run(struct fetch *f, const uint8_t *const *ids, size_t count, bool is_known,
 	struct record_run *out, struct err *err);
-
-/* fetch_record() as a store for a reader or a cache of the caller's; borrowed until free. */
-const struct record_store *fetch_store(struct fetch *f);
 
 /* A record source; borrowed until free. */
 const struct record_source *fetch_source(struct fetch *f);
