@@ -10,6 +10,7 @@
 #include "restore/restore_writer.h"
 #include "vault/digest.h"
 #include "vault/extent_bytes.h"
+#include "vault/leaf_batch.h"
 #include "vault/tree_reader.h"
 
 /*
@@ -22,8 +23,12 @@
  * (3) A file whose content is not what the digest says never gets its name.
  * (4) The bytes of an extent are hashed on another thread while this one writes them: the digest
  *     is that thread's until aside_wait(), behind which nothing reads them any more.
+ * (5) Of a file whose digest is one of blocks (is_kept) they wait for each other instead, to be
+ * hashed side by side: kept_bytes and kept_records are at least what was asked for since the first
+ * of them, and stay below what the source keeps.
  */
 
+#define KEPT_PIECES 128
 #define ASIDE_MIN_BYTES 65536 /* below it waking a thread costs more than the hash */
 
 struct run {
@@ -39,7 +44,16 @@ struct run {
 		struct digest *digest;
 		const uint8_t *data;
 		size_t len;
-	} piece;                /* invariant 4 */
+	} piece; /* invariant 4 */
+	struct leaf_batch *leaves;
+	bool is_kept; /* the file at hand: invariant 5 */
+	struct kept {
+		const uint8_t *data;
+		size_t len;
+		uint64_t offset;
+	} kept[KEPT_PIECES];
+	size_t kept_count, kept_bytes, kept_records;
+	struct ref last_ref;    /* of the record asked for last */
 	uint64_t offset;        /* in the file at hand */
 	bool is_writer_failure; /* the last content error came from the target */
 };
@@ -109,6 +123,55 @@ static int give_data(struct run *r, const uint8_t *data, size_t len, struct err 
 	return rc;
 }
 
+static void hash_leaves(void *arg)
+{
+	leaf_batch_flush(arg);
+}
+
+/* What waits goes into the digest and the file, both at once. */
+static int give_kept(struct run *r, struct err *err)
+{
+	int rc = 0;
+	aside_begin(r->aside, hash_leaves, r->leaves);
+	for (size_t i = 0; rc == 0 && i < r->kept_count; i++) {
+		const struct kept *k = &r->kept[i];
+		rc = restore_writer_data(r->opts->writer, k->offset, k->data, k->len, err);
+	}
+	aside_wait(r->aside);
+	r->is_writer_failure = rc != 0;
+	r->kept_count = 0;
+	r->kept_records = 0;
+	r->kept_bytes = 0;
+	return rc;
+}
+
+/* Before a record is asked for: does all that waits stay? */
+static int make_room(struct run *r, const struct ref *ref, struct err *err)
+{
+	int rc = 0;
+	if (r->kept_records > 0 && memcmp(&r->last_ref, ref, sizeof(*ref)) == 0)
+		return 0;
+	if (r->kept_records == RECORD_KEEP_MAX - 1 ||
+		r->kept_bytes + ref->raw_len > LEAF_BATCH_BYTES)
+		rc = give_kept(r, err);
+	r->last_ref = *ref;
+	r->kept_bytes += ref->raw_len;
+	r->kept_records++;
+	return rc;
+}
+
+static int keep_data(struct run *r, const uint8_t *data, size_t len, struct err *err)
+{
+	r->kept[r->kept_count++] = (struct kept){ data, len, r->offset };
+	bool is_flushed = leaf_batch_add(r->leaves, data, len);
+	if (!is_flushed && r->kept_count < KEPT_PIECES)
+		return 0;
+	int rc = give_kept(r, err);
+	r->kept_bytes = r->last_ref.raw_len; /* more of it may come */
+	r->kept_records = 1;
+	return rc;
+}
+
 static int give_extent(void *arg, const struct extent *x, struct err *err)
 {
 	struct run *r = arg;
@@ -116,16 +179,22 @@ static int give_extent(void *arg, const struct extent *x, struct err *err)
 	if (rc != 0)
 		return rc;
 	if (x->is_hole) {
-		digest_add_zeros(r->digest, x->length);
+		if (r->is_kept)
+			leaf_batch_add_zeros(r->leaves, x->length);
+		else
+			digest_add_zeros(r->digest, x->length);
 		r->offset += x->length;
 		r->result->bytes += x->length;
 		return 0;
 	}
 	const uint8_t *data = NULL;
-	rc = extent_bytes_get(&r->bytes, x, &data, err);
+	rc = r->is_kept ? make_room(r, &x->ref, err) : 0;
+	if (rc == 0)
+		rc = extent_bytes_get(&r->bytes, x, &data, err);
 	if (rc != 0)
 		return rc;
-	rc = give_data(r, data, (size_t)x->length, err);
+	rc = r->is_kept ? keep_data(r, data, (size_t)x->length, err)
+			: give_data(r, data, (size_t)x->length, err);
 	if (rc != 0)
 		return rc;
 	r->offset += x->length;
@@ -140,7 +209,19 @@ static int give_content(struct run *r, const struct entry *e, struct err *err)
 	uint8_t digest[32];
 	digest_begin(r->digest, e->digest_kind);
 	r->offset = 0;
+	r->is_kept = e->digest_kind == ENTRY_DIGEST_BLOCKS &&
+		     extent_bytes_keep(&r->bytes, LEAF_BATCH_BYTES);
+	r->kept_bytes = 0;
+	r->kept_records = 0;
+	leaf_batch_begin(r->leaves, r->digest);
 	int rc = tree_reader_extents(r->reader, e, give_extent, r, err);
+	if (r->is_kept) {
+		if (rc == 0)
+			rc = give_kept(r, err);
+		leaf_batch_flush(r->leaves); /* also when it failed: the digest has to end */
+		r->kept_count = 0;
+		(void)extent_bytes_keep(&r->bytes, 0); /* it could before */
+	}
 	int ended = digest_end(r->digest, digest, rc == 0 ? err : NULL);
 	if (rc == 0)
 		rc = ended;
@@ -356,6 +437,8 @@ int restore_run_tree(
 	if (rc == 0)
 		rc = aside_new(&r.aside, err);
 	if (rc == 0)
+		rc = leaf_batch_new(&r.leaves, err);
+	if (rc == 0)
 		rc = tree_reader_new(opts->source, opts->top, &r.reader, err);
 	if (rc == 0)
 		rc = tree_reader_new(opts->source, opts->top, &r.ancestors, err);
@@ -370,6 +453,8 @@ int restore_run_tree(
 	tree_reader_free(r.reader);
 	extent_bytes_done(&r.bytes);
 	aside_free(r.aside);
+	leaf_batch_free(r.leaves);
+	explicit_bzero(&r.last_ref, sizeof(r.last_ref));
 	digest_free(r.digest);
 	buf_done(&r.last);
 	return rc;

@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -103,8 +107,26 @@ static void inverse_words(const struct column *c, const uint8_t *in, uint8_t *ou
 	}
 }
 
-/* Turn the square of 8 x 8 bytes: byte b of word i goes to byte i of word b.  Halves, quarters and
- * bytes of the words change places across the diagonal. */
+/* Turn the square of 8 x 8 bytes: byte b of word i goes to byte i of word b.  */
+#ifdef __SSE2__ /* part of every x86-64: bytes, pairs and fours of the words are interleaved */
+static inline void transpose(uint64_t w[8])
+{
+	__m128i pair[4], four[4];
+	for (unsigned i = 0; i < 4; i++)
+		pair[i] = _mm_unpacklo_epi8(_mm_loadl_epi64((const __m128i *)(w + 2 * i)),
+			_mm_loadl_epi64((const __m128i *)(w + 2 * i + 1)));
+	for (unsigned i = 0; i < 2; i++) {
+		four[i] = _mm_unpacklo_epi16(pair[2 * i], pair[2 * i + 1]);
+		four[2 + i] = _mm_unpackhi_epi16(pair[2 * i], pair[2 * i + 1]);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		_mm_storeu_si128(
+			(__m128i *)(w + 4 * i), _mm_unpacklo_epi32(four[2 * i], four[2 * i + 1]));
+		_mm_storeu_si128((__m128i *)(w + 4 * i + 2),
+			_mm_unpackhi_epi32(four[2 * i], four[2 * i + 1]));
+	}
+}
+#else /* halves, quarters and bytes of the words change places across the diagonal */
 static inline void transpose(uint64_t w[8])
 {
 	for (unsigned i = 0; i < 4; i++) {
@@ -124,6 +146,7 @@ static inline void transpose(uint64_t w[8])
 		w[i] ^= t << 8;
 	}
 }
+#endif
 
 /* Sixteen bytes; the compiler makes one instruction of each of these, where the machine has it. */
 typedef uint8_t lanes __attribute__((vector_size(16)));

@@ -29,7 +29,6 @@ struct digest {
 	bool has_zero_leaf;
 	uint8_t *leaves; /* owned */
 	size_t leaf_count, leaf_cap;
-	uint8_t last_leaf[HASH_BYTES];
 	bool is_short; /* a leaf found no memory */
 };
 
@@ -87,7 +86,6 @@ void digest_free(struct digest *d)
 
 static void add_leaf(struct digest *d, const uint8_t leaf[HASH_BYTES])
 {
-	memmove(d->last_leaf, leaf, HASH_BYTES);
 	if (d->leaf_count == d->leaf_cap) {
 		size_t cap = d->leaf_cap == 0 ? 64 : d->leaf_cap * 2;
 		uint8_t *grown = reallocarray(d->leaves, cap, HASH_BYTES);
@@ -160,17 +158,12 @@ void digest_add_zeros(struct digest *d, uint64_t len)
 	}
 }
 
-void digest_add_leaf(struct digest *d, const uint8_t leaf[32])
+void digest_add_leaf(struct digest *d, const uint8_t leaf[32], size_t len)
 {
 	assert(d->kind == ENTRY_DIGEST_BLOCKS && d->fill == 0);
+	assert(d->size % DIGEST_BLOCK_BYTES == 0 && len <= DIGEST_BLOCK_BYTES);
 	add_leaf(d, leaf);
-	d->size += DIGEST_BLOCK_BYTES;
-}
-
-const uint8_t *digest_last_leaf(const struct digest *d)
-{
-	assert(d->kind == ENTRY_DIGEST_BLOCKS && d->fill == 0 && d->size > 0);
-	return d->last_leaf;
+	d->size += len;
 }
 
 int digest_end(struct digest *d, uint8_t out[32], struct err *err)

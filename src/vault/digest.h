@@ -27,10 +27,9 @@ void digest_begin(struct digest *d, enum entry_digest kind);
 /* Content in order; a hole or run of zeros by its length. */
 void digest_add(struct digest *d, const void *data, size_t len);
 void digest_add_zeros(struct digest *d, uint64_t len);
-/* Of a digest of blocks that stands between two blocks: add a whole one by its leaf, which is
- * known; the leaf of the whole block added last (there is one), borrowed until the next call. */
-void digest_add_leaf(struct digest *d, const uint8_t leaf[32]);
-const uint8_t *digest_last_leaf(const struct digest *d);
+/* Of a digest of blocks that stands between two blocks: add one of ${len} bytes by its leaf, which
+ * is known.  Only the last one of all is shorter than DIGEST_BLOCK_BYTES. */
+void digest_add_leaf(struct digest *d, const uint8_t leaf[32], size_t len);
 /* Store the digest and begin anew, also on failure.  Return 0 or -ERR_NOMEM (a digest of blocks
  * keeps 32 bytes a MiB). */
 int digest_end(struct digest *d, uint8_t out[32], struct err *err);

@@ -19,6 +19,15 @@ void extent_bytes_done(struct extent_bytes *b)
 	buf_wipe(&b->raw);
 }
 
+bool extent_bytes_keep(struct extent_bytes *b, size_t bytes)
+{
+	const struct record_source *s = b->source;
+	if (s->borrow == NULL || s->keep == NULL)
+		return false;
+	s->keep(s->self, bytes);
+	return true;
+}
+
 /* The raw bytes of the record and their number. */
 static int record_bytes(struct extent_bytes *b, const struct ref *ref, const uint8_t **raw,
 	size_t *len, struct err *err)

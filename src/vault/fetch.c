@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "codec/text.h"
-#include "crypto/hash.h"
+#include "crypto/hash_lanes.h"
 #include "store/store.h"
 #include "vault/index_cache.h"
 #include "vault/record_reader.h"
@@ -22,6 +22,8 @@
  * (3) fetch_record() may run on several threads: it reads the index under lock, and changes it
  *     under lock taken for writing.  Everything else is for the thread that owns the fetch.
  */
+
+#define RUN_GAP_BYTES 16384u /* read for nothing rather than apart */
 
 struct fetch {
 	struct vault *vault; /* borrowed */
@@ -37,6 +39,12 @@ DEFINE_CLEANUP(struct fetch *, fetch_free)
 static int store_get_record(void *self, const uint8_t id[32], struct buf *cr, struct err *err)
 {
 	return fetch_record(self, id, cr, err);
+}
+
+static int store_get_run(void *self, const uint8_t *const *ids, size_t count,
+	struct record_run *out, struct err *err)
+{
+	return fetch_run(self, ids, count, false, out, err);
 }
 
 static int store_type(void *self, const uint8_t id[32])
@@ -59,6 +67,7 @@ int fetch_new(struct vault *v, struct fetch **out, struct err *err)
 	(void)pthread_rwlock_init(&f->lock, NULL); /* default attributes: cannot fail */
 	f->store = (struct record_store){ .self = f,
 		.get = store_get_record,
+		.get_run = store_get_run,
 		.type = store_type,
 		.is_shared = true,
 		.is_checked = true };
@@ -263,6 +272,96 @@ int fetch_record(struct fetch *f, const uint8_t id[32], struct buf *cr, struct e
 		return err_set(err, ERR_NOT_FOUND, "record %s is in no pack of this vault", hex);
 	}
 	return last;
+}
+
+/* ---- several records with one read ------------------------------------------------------------
+ */
+
+/* Where the records of a run lie. */
+struct run_place {
+	uint8_t pack[HASH_BYTES];
+	uint64_t begin, end;         /* in the pack */
+	size_t from[RECORD_RUN_MAX]; /* of each record's body, in bytes behind begin */
+};
+
+/* The first place of a record, if it is one that can be. */
+static bool first_place(const struct fetch *f, const uint8_t id[32], struct index_place *out)
+{
+	return f->index != NULL && index_find(f->index, id, 0, out) &&
+	       out->cr_len >= RECORD_HEADER_BYTES + RECORD_TAG_BYTES &&
+	       out->cr_len <= RECORD_MAX_BYTES;
+}
+
+/* With the lock.  Return how many records are in the run. */
+static size_t find_run(const struct fetch *f, const uint8_t *const *ids, size_t count,
+	struct record_run *out, struct run_place *place)
+{
+	size_t n = 0;
+	for (; n < count && n < RECORD_RUN_MAX; n++) {
+		struct index_place p;
+		if (!first_place(f, ids[n], &p))
+			break;
+		const size_t body_len = p.cr_len - RECORD_HEADER_BYTES;
+		const uint64_t end = (uint64_t)p.offset + body_len;
+		if (n == 0) {
+			memcpy(place->pack, p.pack, sizeof(place->pack));
+			place->begin = p.offset;
+		} else if (memcmp(place->pack, p.pack, sizeof(place->pack)) != 0 ||
+			   p.offset < place->end || p.offset - place->end > RUN_GAP_BYTES ||
+			   end - place->begin > RECORD_RUN_BYTES) {
+			break;
+		}
+		place->end = end;
+		place->from[n] = (size_t)(p.offset - place->begin);
+		record_header(p.suite, p.type, p.cr_len, out->at[n].header);
+		out->at[n].body_len = body_len;
+	}
+	return n;
+}
+
+static int check_run(const struct record_run *run, const uint8_t *const *ids, struct err *err)
+{
+	struct hash_part parts[RECORD_RUN_MAX][2];
+	struct hash_lanes_item items[RECORD_RUN_MAX];
+	for (size_t i = 0; i < run->count; i++) {
+		const struct record_run_item *r = &run->at[i];
+		parts[i][0] = (struct hash_part){ r->header, sizeof(r->header) };
+		parts[i][1] = (struct hash_part){ r->body, r->body_len };
+		items[i] = (struct hash_lanes_item){ .parts = parts[i], .count = 2 };
+	}
+	hash_lanes_run(items, run->count);
+	for (size_t i = 0; i < run->count; i++) {
+		if (memcmp(items[i].out, ids[i], HASH_BYTES) != 0)
+			return err_set(err, ERR_CORRUPT, "a record is damaged");
+	}
+	return 0;
+}
+
+int fetch_run(struct fetch *f, const uint8_t *const *ids, size_t count, bool is_known,
+	struct record_run *out, struct err *err)
+{
+	struct run_place place = { .begin = 0 };
+	char name[FETCH_PACK_NAME_BYTES];
+	out->count = 0;
+	(void)pthread_rwlock_rdlock(&f->lock);
+	size_t n = find_run(f, ids, count, out, &place);
+	(void)pthread_rwlock_unlock(&f->lock);
+	if (n == 0)
+		return err_set(err, ERR_NOT_FOUND, "the index does not know a record");
+	fetch_pack_name(place.pack, name);
+	buf_clear(&out->span);
+	out->span.max = RECORD_MAX_BYTES;
+	int rc = store_get_range(f->vault->store, name, place.begin,
+		(size_t)(place.end - place.begin), &out->span, err);
+	if (rc != 0)
+		return rc;
+	for (size_t i = 0; i < n; i++)
+		out->at[i].body = out->span.data + place.from[i];
+	out->count = n;
+	rc = is_known ? 0 : check_run(out, ids, err);
+	if (rc != 0)
+		out->count = 0;
+	return rc;
 }
 
 const struct record_store *fetch_store(struct fetch *f)

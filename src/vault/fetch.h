@@ -17,6 +17,7 @@ struct fetch;
 struct index_place;
 struct record_store;
 struct vault;
+struct record_run;
 
 /* ${v} is borrowed until free. */
 int fetch_new(struct vault *v, struct fetch **out, struct err *err);
@@ -67,6 +68,17 @@ int fetch_place(struct fetch *f, const uint8_t id[32], const struct index_place 
 
 /* fetch_record() as a store for a reader or a cache of the caller's; borrowed until free. */
 const struct record_store *fetch_store(struct fetch *f);
+
+/**
+ * fetch_run(f, ids, count, is_known, out, err):
+ * Read the first of ${count} records, and with the same read those behind it that follow it in its
+ * pack, with small gaps, within the limits of struct record_run.  Each one's SHA-256 is compared
+ * with its id, unless ${is_known} says that whoever asks compares all that the bytes lead to.
+ * What is in *${out} is replaced; its memory serves again.  Threading as fetch_record().
+ * Return 0, or an error, after which fetch_record() tells of each record what can be had.
+ */
+int fetch_run(struct fetch *f, const uint8_t *const *ids, size_t count, bool is_known,
+	struct record_run *out, struct err *err);
 
 /* A record source; borrowed until free. */
 const struct record_source *fetch_source(struct fetch *f);

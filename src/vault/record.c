@@ -128,12 +128,14 @@ void record_opener_free(struct record_opener *o)
 
 /* Check the header against the ref and decrypt into o->inner. */
 static int open_seal(struct record_opener *o, const struct ref *ref, enum record_type type,
-	const uint8_t *cr, size_t cr_len, struct err *err)
+	const uint8_t header[RECORD_HEADER_BYTES], const uint8_t *body, size_t body_len,
+	struct err *err)
 {
+	const size_t cr_len = RECORD_HEADER_BYTES + body_len;
 	uint32_t said_len;
 	int suite;
 	int said_type;
-	int rc = record_peek(cr, cr_len, &said_len, &suite, &said_type, err);
+	int rc = record_peek(header, RECORD_HEADER_BYTES, &said_len, &suite, &said_type, err);
 	if (rc != 0)
 		return rc;
 	if (said_type != (int)type)
@@ -145,8 +147,8 @@ static int open_seal(struct record_opener *o, const struct ref *ref, enum record
 	buf_clear(&o->inner);
 	rc = buf_reserve(&o->inner, cr_len - OVERHEAD, err);
 	if (rc == 0)
-		rc = aead_open(suite, ref->key, NULL, cr, RECORD_HEADER_BYTES,
-			cr + RECORD_HEADER_BYTES, cr_len - RECORD_HEADER_BYTES, o->inner.data, err);
+		rc = aead_open(suite, ref->key, NULL, header, RECORD_HEADER_BYTES, body, body_len,
+			o->inner.data, err);
 	if (rc != 0)
 		return err_wrap(err, "record");
 	o->inner.len = cr_len - OVERHEAD;
@@ -237,13 +239,26 @@ static int check_length(const struct ref *ref, size_t cr_len, struct err *err)
 	return 0;
 }
 
+int record_open_body(struct record_opener *o, const struct ref *ref, enum record_type type,
+	const uint8_t header[RECORD_HEADER_BYTES], const void *body, size_t body_len,
+	struct buf *raw, struct err *err)
+{
+	int rc = check_length(ref, RECORD_HEADER_BYTES + body_len, err);
+	if (rc == 0)
+		rc = open_seal(o, ref, type, header, body, body_len, err);
+	return rc != 0 ? rc : open_payload(o, ref, raw, err);
+}
+
 int record_open_checked(struct record_opener *o, const struct ref *ref, enum record_type type,
 	const void *cr, size_t cr_len, struct buf *raw, struct err *err)
 {
+	const uint8_t *header = cr;
 	int rc = check_length(ref, cr_len, err);
-	if (rc == 0)
-		rc = open_seal(o, ref, type, cr, cr_len, err);
-	return rc != 0 ? rc : open_payload(o, ref, raw, err);
+	if (rc == 0 && cr_len < RECORD_HEADER_BYTES)
+		rc = err_set(err, ERR_CORRUPT, "record is cut short");
+	return rc != 0 ? rc
+		       : record_open_body(o, ref, type, header, header + RECORD_HEADER_BYTES,
+				 cr_len - RECORD_HEADER_BYTES, raw, err);
 }
 
 int record_open(struct record_opener *o, const struct ref *ref, enum record_type type,
@@ -364,7 +379,8 @@ static int check_sealed(struct record_sealer *s, const struct ref *ref, enum rec
 	const uint8_t *cr, const uint8_t *raw, struct err *err)
 {
 	struct err why = ERR_INIT;
-	int rc = open_seal(s->opener, ref, type, cr, ref->cr_len, &why);
+	int rc = open_seal(s->opener, ref, type, cr, cr + RECORD_HEADER_BYTES,
+		ref->cr_len - RECORD_HEADER_BYTES, &why);
 	bool is_compared = s->check == RECORD_CHECK_FULL ||
 			   (s->check == RECORD_CHECK_SAMPLE && ref->id[0] < SAMPLE_IDS);
 	if (rc == 0 && is_compared) {

@@ -64,6 +64,11 @@ int record_open(struct record_opener *o, const struct ref *ref, enum record_type
 /* The same of bytes whose SHA-256 the caller compared with ${ref}->id a moment ago. */
 int record_open_checked(struct record_opener *o, const struct ref *ref, enum record_type type,
 	const void *cr, size_t cr_len, struct buf *raw, struct err *err);
+/* Likewise, of a record as it lies in a pack: its header made by record_header(), its body apart.
+ */
+int record_open_body(struct record_opener *o, const struct ref *ref, enum record_type type,
+	const uint8_t header[RECORD_HEADER_BYTES], const void *body, size_t body_len,
+	struct buf *raw, struct err *err);
 
 /**
  * record_peek(data, len, cr_len, suite, type, err):

@@ -20,8 +20,8 @@
  * (1) lock covers everything below; it is never held while the store or the opener works.
  * (2) A slot is in its bucket from before its record is opened: nobody opens it twice.  One whose
  *     record could not be opened leaves the bucket before the lock is left.
- * (3) In the list of idle slots are exactly those that are ready and not held, the last used first;
- *     only these are given up.
+ * (3) In the list of idle slots are exactly those that are ready and not held, the last used first
+ *     and those that nobody will want again last; only these are given up.
  * (4) bytes is the cost of all slots in buckets: it passes max_bytes only by what is held.
  *     spare_bytes is at most a quarter of max_bytes.
  */
@@ -29,6 +29,8 @@
 #define MAX_SPARE 16
 #define KEEP_CR_BYTES ((size_t)2 << 20)
 #define AHEAD_QUEUE 32
+#define BATCH_RECORDS 4
+#define BATCH_BYTES ((size_t)2 << 20) /* raw */
 #define SLOT_BYTES_PER_BUCKET 16384
 #define MIN_BUCKETS 1024
 
@@ -49,6 +51,7 @@ struct slot {
 struct tools {
 	struct record_opener *opener; /* owned; NULL: not made yet */
 	struct buf cr;
+	struct buf span; /* of a run */
 };
 
 struct wish {
@@ -105,6 +108,18 @@ static void idle_add(struct record_cache *c, struct slot *s)
 	else
 		c->oldest = s;
 	c->newest = s;
+}
+
+/* As if it had been used before all others. */
+static void idle_add_last(struct record_cache *c, struct slot *s)
+{
+	s->older = NULL;
+	s->newer = c->oldest;
+	if (c->oldest != NULL)
+		c->oldest->older = s;
+	else
+		c->newest = s;
+	c->oldest = s;
 }
 
 static void idle_take(struct record_cache *c, struct slot *s)
@@ -230,40 +245,67 @@ static int open_record(struct record_cache *c, struct tools *t, const struct ref
 		       : record_open(t->opener, ref, s->type, cr->data, cr->len, &s->raw, err);
 }
 
+/* Likewise, of a record that was read with others and is checked. */
+static int open_item(struct tools *t, const struct record_run_item *item, const struct ref *ref,
+	struct slot *s, struct err *err)
+{
+	int rc = t->opener != NULL ? 0 : record_opener_new(&t->opener, err);
+	if (rc == 0)
+		rc = buf_reserve(&s->raw, ref->raw_len, err);
+	return rc != 0 ? rc
+		       : record_open_body(t->opener, ref, s->type, item->header, item->body,
+				 item->body_len, &s->raw, err);
+}
+
 static void tools_done(struct tools *t)
 {
 	record_opener_free(t->opener);
 	buf_done(&t->cr);
+	buf_done(&t->span);
+}
+
+static struct tools take_tools(struct record_cache *c)
+{
+	struct tools t = { .cr = BUF_INIT(RECORD_MAX_BYTES), .span = BUF_INIT(RECORD_MAX_BYTES) };
+	if (c->tools_count > 0)
+		t = c->tools[--c->tools_count];
+	return t;
 }
 
 static void put_tools(struct record_cache *c, struct tools *t)
 {
 	if (t->cr.cap > KEEP_CR_BYTES)
 		buf_done(&t->cr);
+	if (t->span.cap > KEEP_CR_BYTES)
+		buf_done(&t->span);
 	if (t->opener != NULL && c->tools_count < MAX_OPENERS)
 		c->tools[c->tools_count++] = *t;
 	else
 		tools_done(t);
 }
 
+/* The record of ${s} was opened, or could not be; with the lock. */
+static void finish(struct record_cache *c, struct slot *s, int rc)
+{
+	(void)pthread_cond_broadcast(&c->opened); /* cannot fail */
+	if (rc != 0) {
+		drop(c, s);
+		return;
+	}
+	s->held = (struct record_cache_held){ .data = s->raw.data, .len = s->raw.len };
+	s->is_ready = true;
+}
+
 /* Open the record of ${s}, which has just been added; the lock is left meanwhile. */
 static int fill(struct record_cache *c, const struct ref *ref, struct slot *s, struct err *err)
 {
-	struct tools t = { .cr = BUF_INIT(RECORD_MAX_BYTES) };
-	if (c->tools_count > 0)
-		t = c->tools[--c->tools_count];
+	struct tools t = take_tools(c);
 	(void)pthread_mutex_unlock(&c->lock); /* ours */
 	int rc = open_record(c, &t, ref, s, err);
 	(void)pthread_mutex_lock(&c->lock); /* ours until the caller leaves it */
 	put_tools(c, &t);
-	(void)pthread_cond_broadcast(&c->opened); /* cannot fail */
-	if (rc != 0) {
-		drop(c, s);
-		return rc;
-	}
-	s->held = (struct record_cache_held){ .data = s->raw.data, .len = s->raw.len };
-	s->is_ready = true;
-	return 0;
+	finish(c, s, rc);
+	return rc;
 }
 
 /* A slot of ${ref} that is ready and held once more; with the lock. */
@@ -324,6 +366,17 @@ void record_cache_release(struct record_cache *c, const struct record_cache_held
 	(void)pthread_mutex_unlock(&c->lock);
 }
 
+void record_cache_release_first(struct record_cache *c, const struct record_cache_held *held)
+{
+	struct slot *s = (struct slot *)(uintptr_t)held; /* held is its first member */
+	(void)pthread_mutex_lock(&c->lock);
+	if (--s->holds == 0) {
+		idle_add_last(c, s);
+		make_room(c, 0);
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
 static int source_get(
 	void *self, const struct ref *ref, enum record_type type, struct buf *raw, struct err *err)
 {
@@ -338,17 +391,79 @@ static int source_get(
 
 /* ---- reading ahead --------------------------------------------------------------------------- */
 
-/* With the lock, which is left while the record is opened. */
-static void fulfil(struct record_cache *c, const struct wish *w)
+/* Records that one thread opens in turn. */
+struct batch {
+	struct wish wishes[BATCH_RECORDS];
+	struct slot *slots[BATCH_RECORDS];
+	size_t count;
+	struct record_run run; /* wishes[run_at .. run_at + run.count) */
+	size_t run_at;
+};
+
+/* The wishes that wait, as many as are for one thread, with slots of their own; with the lock. */
+static void take_batch(struct record_cache *c, struct batch *b)
 {
-	if (find(c, &w->ref, w->type) != NULL)
+	size_t bytes = 0;
+	while (c->queue_len > 0 && b->count < BATCH_RECORDS) {
+		const struct wish w = c->queue[c->queue_at];
+		if (b->count > 0 && bytes + w.ref.raw_len > BATCH_BYTES)
+			break;
+		c->queue_at = (c->queue_at + 1) % AHEAD_QUEUE;
+		c->queue_len--;
+		struct slot *s =
+			find(c, &w.ref, w.type) != NULL ? NULL : add(c, &w.ref, w.type, NULL);
+		if (s == NULL)
+			continue;
+		bytes += w.ref.raw_len;
+		b->wishes[b->count] = w;
+		b->slots[b->count++] = s;
+	}
+}
+
+/* Is record ${i} of the batch in the run, or in one that begins with it? */
+static bool has_run(struct record_cache *c, struct batch *b, size_t i)
+{
+	const uint8_t *ids[BATCH_RECORDS];
+	const size_t left = b->count - i;
+	if (i - b->run_at < b->run.count)
+		return true;
+	if (c->store->get_run == NULL || left < 2)
+		return false;
+	for (size_t k = 0; k < left; k++)
+		ids[k] = b->wishes[i + k].ref.id;
+	b->run_at = i;
+	if (c->store->get_run(c->store->self, ids, left, &b->run, NULL) != 0)
+		b->run.count = 0;
+	return b->run.count > 0;
+}
+
+/* Open what is wished for next; with the lock, which is left meanwhile. */
+static void fulfil(struct record_cache *c)
+{
+	struct batch b = { .count = 0 };
+	take_batch(c, &b);
+	if (b.count == 0)
 		return;
-	struct slot *s = add(c, &w->ref, w->type, NULL);
-	if (s == NULL || fill(c, &w->ref, s, NULL) != 0)
-		return; /* whoever needs it is told why */
-	c->stats.ahead++;
-	s->holds = 1;
-	release(c, s);
+	struct tools t = take_tools(c);
+	b.run.span = t.span;
+	for (size_t i = 0; i < b.count; i++) {
+		struct slot *s = b.slots[i];
+		const struct ref *ref = &b.wishes[i].ref;
+		(void)pthread_mutex_unlock(&c->lock);
+		/* whoever needs it is told why it cannot be had */
+		int rc = has_run(c, &b, i) ? open_item(&t, &b.run.at[i - b.run_at], ref, s, NULL)
+					   : open_record(c, &t, ref, s, NULL);
+		(void)pthread_mutex_lock(&c->lock);
+		finish(c, s, rc);
+		if (rc != 0)
+			continue;
+		c->stats.ahead++;
+		s->holds = 1;
+		release(c, s);
+	}
+	t.span = b.run.span;
+	put_tools(c, &t);
+	explicit_bzero(b.wishes, sizeof(b.wishes));
 }
 
 static void *read_ahead(void *arg)
@@ -360,10 +475,7 @@ static void *read_ahead(void *arg)
 			(void)pthread_cond_wait(&c->wished, &c->lock); /* cannot fail */
 			continue;
 		}
-		struct wish w = c->queue[c->queue_at];
-		c->queue_at = (c->queue_at + 1) % AHEAD_QUEUE;
-		c->queue_len--;
-		fulfil(c, &w);
+		fulfil(c);
 	}
 	(void)pthread_mutex_unlock(&c->lock);
 	return NULL;

@@ -52,6 +52,8 @@ void record_cache_free(struct record_cache *c);
 int record_cache_hold(struct record_cache *c, const struct ref *ref, enum record_type type,
 	const struct record_cache_held **out, struct err *err);
 void record_cache_release(struct record_cache *c, const struct record_cache_held *held);
+/* The same of a record that is hardly wanted again: it is given up before all others. */
+void record_cache_release_first(struct record_cache *c, const struct record_cache_held *held);
 
 /* Open the record soon, if there is a thread for it; an error is seen by who asks for it then. */
 void record_cache_ahead(struct record_cache *c, const struct ref *ref, enum record_type type);

@@ -12,6 +12,8 @@
 struct buf;
 struct err;
 
+#define RECORD_KEEP_MAX 64
+
 struct record_sink {
 	void *self;
 	/* Seal ${len} raw bytes, send them unless the vault has them, note the reference
@@ -28,9 +30,12 @@ struct record_source {
 	int (*get)(void *self, const struct ref *ref, enum record_type type, struct buf *raw,
 		struct err *err);
 	/* OPTIONAL.  The same, not copied: *${raw}, ${ref}->raw_len bytes, is borrowed until the
-	 * next borrow or rest. */
+	 * next borrow (but keep) or rest. */
 	int (*borrow)(void *self, const struct ref *ref, enum record_type type, const uint8_t **raw,
 		struct err *err);
+	/* OPTIONAL, with borrow.  What was borrowed stays until ${bytes} raw bytes, or
+	 * RECORD_KEEP_MAX records, were borrowed behind it, or until rest; 0 = as it begins. */
+	void (*keep)(void *self, size_t bytes);
 	/* OPTIONAL.  End what is opened ahead on other threads, until something is asked for again:
 	 * whoever has walked a tree calls it. */
 	void (*rest)(void *self);

@@ -15,21 +15,29 @@
  * INVARIANTS
  * (1) What is given was opened under its own ref and type, and its hash compared with the id, by
  *     the store if that says so: neither a hint nor what was opened ahead changes an outcome.
- * (2) held is the record borrowed last; it stays in the cache until another is.
- * (3) The cache holds what is planned and as much again that was used: nothing that was opened
- *     ahead is given up before it is asked for.
+ * (2) lent[first .. first + count) modulo LENT_MAX are the records borrowed, the last one at the
+ * end; all of them stay in the cache, and lent_bytes is their sum. (3) The cache holds what is
+ * planned and as much again that was used, or was lent: nothing that was opened ahead is given up
+ * before it is asked for.
  */
 
 #define CACHE_BYTES (3 * RECORD_PLAN_MAX_BYTES)
+#define LENT_MAX (RECORD_KEEP_MAX + 1)
+
+struct lent {
+	const struct record_cache_held *held;
+	struct ref ref;
+	enum record_type type;
+	bool is_kept; /* for a while, and then done with */
+};
 
 struct record_reader {
 	const struct record_store *store; /* borrowed */
 	struct record_source source;
 	struct record_cache *cache;
 	struct record_plan *plan; /* NULL: nothing is opened ahead */
-	const struct record_cache_held *held;
-	struct ref held_ref;
-	enum record_type held_type;
+	struct lent lent[LENT_MAX];
+	size_t first, count, lent_bytes, keep_bytes;
 };
 
 DEFINE_CLEANUP(struct record_reader *, record_reader_free)
@@ -106,37 +114,63 @@ static int reader_get(
 	return rc;
 }
 
+static void release_first(struct record_reader *r)
+{
+	struct lent *l = &r->lent[r->first];
+	r->lent_bytes -= l->held->len;
+	if (l->is_kept)
+		record_cache_release_first(r->cache, l->held);
+	else
+		record_cache_release(r->cache, l->held);
+	explicit_bzero(&l->ref, sizeof(l->ref));
+	r->first = (r->first + 1) % LENT_MAX;
+	r->count--;
+}
+
+/* Release what need not stay when another record is borrowed. */
 static void let_go(struct record_reader *r)
 {
-	if (r->held != NULL)
-		record_cache_release(r->cache, r->held);
-	r->held = NULL;
+	while (r->count > 0 &&
+		(r->count > RECORD_KEEP_MAX ||
+			r->lent_bytes - r->lent[r->first].held->len >= r->keep_bytes))
+		release_first(r);
+}
+
+static void reader_keep(void *self, size_t bytes)
+{
+	struct record_reader *r = self;
+	r->keep_bytes = bytes;
 }
 
 static int reader_borrow(void *self, const struct ref *ref, enum record_type type,
 	const uint8_t **raw, struct err *err)
 {
 	struct record_reader *r = self;
+	const struct lent *last = &r->lent[(r->first + r->count + LENT_MAX - 1) % LENT_MAX];
 	/* many small files lie in one record */
-	if (r->held == NULL || r->held_type != type ||
-		memcmp(&r->held_ref, ref, sizeof(*ref)) != 0) {
+	if (r->count == 0 || last->type != type || memcmp(&last->ref, ref, sizeof(*ref)) != 0) {
+		const struct record_cache_held *held;
 		let_go(r);
-		int rc = hold(r, ref, type, &r->held, err);
-		if (rc != 0) {
-			r->held = NULL;
+		int rc = hold(r, ref, type, &held, err);
+		if (rc != 0)
 			return rc;
-		}
-		r->held_ref = *ref;
-		r->held_type = type;
+		struct lent *next = &r->lent[(r->first + r->count++) % LENT_MAX];
+		*next = (struct lent){
+			.held = held, .ref = *ref, .type = type, .is_kept = r->keep_bytes > 0
+		};
+		r->lent_bytes += held->len;
+		last = next;
 	}
-	*raw = r->held->data;
+	*raw = last->held->data;
 	return 0;
 }
 
 static void reader_rest(void *self)
 {
 	struct record_reader *r = self;
-	let_go(r);
+	while (r->count > 0)
+		release_first(r);
+	r->keep_bytes = 0;
 	record_cache_rest(r->cache);
 }
 
@@ -152,9 +186,11 @@ int record_reader_new(const struct record_store *store, struct record_reader **o
 	if (r == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	r->store = store;
-	r->source = (struct record_source){
-		.self = r, .get = reader_get, .borrow = reader_borrow, .rest = reader_rest
-	};
+	r->source = (struct record_source){ .self = r,
+		.get = reader_get,
+		.borrow = reader_borrow,
+		.keep = reader_keep,
+		.rest = reader_rest };
 	const struct record_cache_opts opts = { .max_bytes = CACHE_BYTES,
 		.ahead_threads = store->is_shared ? thread_count() : 0 };
 	int rc = record_cache_new(store, &opts, &r->cache, err);
@@ -170,11 +206,10 @@ void record_reader_free(struct record_reader *r)
 {
 	if (r == NULL)
 		return;
-	if (r->cache != NULL)
-		let_go(r);
+	while (r->count > 0)
+		release_first(r);
 	record_plan_free(r->plan);
 	record_cache_free(r->cache);
-	explicit_bzero(&r->held_ref, sizeof(r->held_ref));
 	free(r);
 }
 

@@ -143,36 +143,39 @@ static int choose(struct verify *v, const struct names *n, bool **out, struct er
 	return rc;
 }
 
-/* Read it and remember how it was found. */
-static int check_one(struct verify *v, const char *name, uint64_t size, struct err *err)
+static bool is_pack(const char *name)
 {
-	uint8_t hash[HASH_BYTES];
-	const uint64_t before = v->result->problems;
-	const uint64_t packs = v->result->packs;
-	int rc = verify_objects_one(v, name, size, err);
-	if (rc != 0 || v->opts->ages == NULL || pack_hash(name, hash) != 0)
-		return rc;
-	if (v->result->problems > before)
-		verify_ages_set(v->opts->ages, hash, VERIFY_AGES_DAMAGED);
-	else if (v->result->packs > packs && !v->is_short)
-		verify_ages_set(v->opts->ages, hash, now_s());
-	return rc;
+	return strncmp(name, "pk/", 3) == 0;
 }
 
 static int check_objects(struct verify *v, const struct names *n, struct err *err)
 {
 	CLEANUP(cleanup_free_p) bool *left = NULL;
 	int rc = v->opts->ages == NULL ? 0 : choose(v, n, &left, err);
+	/* the packs at the end: the memory of neither is wanted for the others */
 	for (size_t i = 0; rc == 0 && i < n->count; i++) {
-		const char *name = name_at(n, i);
 		const uint64_t size = ((const struct name *)n->names.at)[i].size;
 		v->result->objects++;
-		rc = left != NULL && left[i] ? verify_objects_left(v, name, size, err)
-					     : check_one(v, name, size, err);
+		if (is_pack(name_at(n, i)))
+			continue;
+		rc = verify_objects_one(v, name_at(n, i), size, err);
 		if (rc == 0)
 			rc = verify_step(v, size, err);
 	}
-	return rc;
+	buf_done(&v->object);
+	for (size_t i = 0; rc == 0 && i < n->count; i++) {
+		const uint64_t size = ((const struct name *)n->names.at)[i].size;
+		if (!is_pack(name_at(n, i)))
+			continue;
+		if (left == NULL || !left[i]) {
+			rc = verify_packs_give(v, name_at(n, i), size, err);
+			continue;
+		}
+		rc = verify_objects_left(v, name_at(n, i), size, err);
+		if (rc == 0)
+			rc = verify_step(v, size, err);
+	}
+	return rc != 0 ? rc : verify_packs_end(v, err);
 }
 
 static void pass_over(void *arg, const char *object, const struct err *why)
@@ -476,7 +479,7 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 	if (rc == 0)
 		rc = id_set_new(&v.told, err);
 	if (rc == 0)
-		rc = aside_new(&v.aside, err);
+		rc = verify_packs_new(&v, err);
 	if (rc == 0)
 		rc = block_memo_new(&v.blocks, err);
 	if (rc == 0)
@@ -489,6 +492,7 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 		verify_problem(&v, "vh/", header); /* one that is there is named below */
 	if (rc == 0)
 		rc = check_objects(&v, &names, err);
+	verify_packs_free(&v);
 	buf_done(&v.object);
 	if (rc == 0)
 		check_slots(&v);
@@ -510,7 +514,6 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 	id_marks_free(v.good);
 	fetch_free(v.fetch);
 	index_free(none);
-	aside_free(v.aside);
 	block_memo_free(v.blocks);
 	if (rc == 0)
 		*out = result;

@@ -4,7 +4,6 @@
 #ifndef VAULT_VERIFY_INTERNAL_H
 #define VAULT_VERIFY_INTERNAL_H
 
-#include "base/aside.h"
 #include "base/buf.h"
 #include "store/store.h"
 #include "vault/block_memo.h"
@@ -15,6 +14,8 @@
 #include "vault/missing.h"
 #include "vault/snapshot.h"
 #include "vault/verify.h"
+
+struct verify_packs;
 
 struct verify {
 	struct vault *vault;
@@ -31,8 +32,8 @@ struct verify {
 	struct id_set *told;     /* owned; SHA-256 of names of lost members that were told */
 	char (*damaged)[STORE_MAX_NAME_BYTES + 1]; /* owned; what parity may bring back */
 	size_t damaged_count;
-	struct block_memo *blocks; /* of contents compared before */
-	struct aside *aside;       /* for what is hashed meanwhile */
+	struct block_memo *blocks;  /* of contents compared before */
+	struct verify_packs *packs; /* owned; those that are being hashed */
 };
 
 /* Tell a problem (or a warning) of an object and count it.  Lack of memory is no problem of the
@@ -42,8 +43,22 @@ void verify_warning(struct verify *v, const char *object, const char *what);
 /* Count progress; return 0 or -ERR_INTERRUPTED. */
 int verify_step(struct verify *v, uint64_t bytes, struct err *err);
 
-/* Check one object by its name; findings are told.  Return 0, or what stops the run. */
+/* Read an object into ${object}, whose contents are replaced.  Return 1; 0 when it cannot be had
+ * (told to ${bad}, unless a collection has deleted it), or what stops the run. */
+int verify_objects_read(struct verify *v, const char *name, uint64_t size, struct buf *object,
+	void (*bad)(struct verify *v, const char *name, const struct err *why), struct err *err);
+/* Check one object that is no pack, by its name; findings are told.  Return 0, or what stops the
+ * run.
+ */
 int verify_objects_one(struct verify *v, const char *name, uint64_t size, struct err *err);
+
+/* Packs are read one after another, hashed on threads, and told in the order in which they were
+ * given, with their progress and age.  ${name} is borrowed until the end.  Return 0, or what stops
+ * the run. */
+int verify_packs_new(struct verify *v, struct err *err);
+void verify_packs_free(struct verify *v);
+int verify_packs_give(struct verify *v, const char *name, uint64_t size, struct err *err);
+int verify_packs_end(struct verify *v, struct err *err);
 
 /* Check a parity object whose hash is right: trailer, stripes, and that its members are there. */
 int verify_parity_object(

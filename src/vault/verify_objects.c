@@ -2,9 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/aside.h"
 #include "base/buf.h"
-#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "codec/text.h"
@@ -14,7 +12,6 @@
 #include "vault/collect_list.h"
 #include "vault/fetch.h"
 #include "vault/index.h"
-#include "vault/pack.h"
 #include "vault/prune_order.h"
 #include "vault/record.h"
 #include "vault/repair_back.h"
@@ -29,8 +26,6 @@
 /*
  * INVARIANTS
  * (1) Every check_* gets the bytes as they lie on the store and says nothing of other objects.
- * (2) A pack is hashed as a whole on a thread of its own while its records are hashed here; none of
- *     them counts before both are known.
  */
 
 typedef int (*check_fn)(
@@ -219,52 +214,6 @@ static int check_list(struct verify *v, const char *name, const struct buf *obje
 	return rc;
 }
 
-struct pack_check {
-	struct buf found; /* FOUND_BYTES each: ID and length of a record that hashes to its ID */
-	const uint8_t *data;
-	uint64_t records;
-};
-#define FOUND_BYTES (HASH_BYTES + 4)
-
-static int check_place(void *arg, const struct pack_place *p, struct err *why)
-{
-	struct pack_check *c = arg;
-	uint8_t header[RECORD_HEADER_BYTES];
-	uint8_t id[HASH_BYTES];
-	record_header(p->suite, p->type, p->cr_len, header);
-	struct hash *h = hash_new();
-	if (h == NULL)
-		return err_set(why, ERR_NOMEM, "out of memory");
-	hash_add(h, header, sizeof(header));
-	hash_add(h, c->data + p->offset, p->cr_len - RECORD_HEADER_BYTES);
-	hash_end(h, id);
-	hash_free(h);
-	if (memcmp(id, p->id, sizeof(id)) != 0)
-		return err_set(
-			why, ERR_CORRUPT, "the record at %u does not hash to its ID", p->offset);
-	c->records++;
-	int rc = buf_add(&c->found, p->id, HASH_BYTES, why);
-	return rc != 0 ? rc : buf_add32(&c->found, p->cr_len, why);
-}
-
-static int add_good(struct verify *v, const struct buf *found, struct err *why)
-{
-	int rc = 0;
-	for (size_t at = 0; rc == 0 && at < found->len; at += FOUND_BYTES) {
-		const uint8_t *id = found->data + at;
-		rc = id_marks_add(v->good, id, bytes_get32(id + HASH_BYTES), why);
-	}
-	return rc;
-}
-
-/* Whether an object hashes to its name, found out meanwhile. */
-struct name_check {
-	const char *name;
-	const struct buf *object;
-	int rc;
-	struct err why;
-};
-
 static int check_hash(const char *name, const struct buf *object, struct err *why)
 {
 	uint8_t hash[HASH_BYTES];
@@ -277,53 +226,11 @@ static int check_hash(const char *name, const struct buf *object, struct err *wh
 	return 0;
 }
 
-static void run_name_check(void *arg)
-{
-	struct name_check *n = arg;
-	n->rc = check_hash(n->name, n->object, &n->why);
-}
-
-static int check_pack(struct verify *v, const char *name, const struct buf *object, struct err *why)
-{
-	struct pack_check c = { .found = BUF_INIT(PACK_MAX_BYTES), .data = object->data };
-	struct name_check hashed = { .name = name, .object = object };
-	int class = 0;
-	aside_begin(v->aside, run_name_check, &hashed);
-	struct err footer_why = ERR_INIT;
-	int footer_rc = pack_footer_open(vault_sealed_key(v->vault), object->data, object->len,
-		object->len, &class, check_place, &c, &footer_why);
-	const char *hex = strrchr(name, '/');
-	uint8_t hash[HASH_BYTES];
-	aside_wait(v->aside);
-	int rc = hashed.rc;
-	if (rc != 0)
-		*why = hashed.why;
-	if (rc == 0 && (hex == NULL || strlen(name) != 3 + 2 + 1 + 64 ||
-			       strncmp(name + 3, hex + 1, 2) != 0))
-		rc = err_set(why, ERR_CORRUPT, "the pack lies in the wrong folder");
-	if (rc == 0) {
-		v->result->packs++;
-		v->result->records += c.records;
-		v->result->bytes += object->len;
-		/* what a dead pack holds does not count as there */
-		if (text_unhex(hex + 1, sizeof(hash), hash) != 0 ||
-			!collect_view_is_dead(&v->lists, COLLECT_LIST_PACK, hash))
-			rc = add_good(v, &c.found, why);
-	}
-	if (rc == 0 && footer_rc != 0) {
-		*why = footer_why;
-		rc = footer_rc;
-	}
-	buf_done(&c.found);
-	return rc;
-}
-
 static const struct {
 	const char *prefix;
 	bool is_hashed; /* the name ends in the hash of the bytes */
 	check_fn check;
 } classes[] = {
-	{ "pk/", false, check_pack }, /* itself */
 	{ "ix/", true, check_index },
 	{ "rf/", true, check_refs_object },
 	{ "ev/", true, check_envelopes_object },
@@ -365,6 +272,12 @@ static void check_text(
 	}
 }
 
+static void tell_bad(struct verify *v, const char *name, const struct err *why)
+{
+	verify_problem(v, name, why);
+	verify_parity_note(v, name);
+}
+
 static void check_class(struct verify *v, const char *name, const struct buf *object)
 {
 	struct err why = ERR_INIT;
@@ -374,10 +287,8 @@ static void check_class(struct verify *v, const char *name, const struct buf *ob
 		int rc = classes[i].is_hashed ? check_hash(name, object, &why) : 0;
 		if (rc == 0)
 			rc = classes[i].check(v, name, object, &why);
-		if (rc != 0) {
-			verify_problem(v, name, &why);
-			verify_parity_note(v, name);
-		}
+		if (rc != 0)
+			tell_bad(v, name, &why);
 		return;
 	}
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
@@ -395,19 +306,17 @@ static void check_class(struct verify *v, const char *name, const struct buf *ob
 	verify_warning(v, name, "no object of this format");
 }
 
-int verify_objects_one(struct verify *v, const char *name, uint64_t size, struct err *err)
+int verify_objects_read(struct verify *v, const char *name, uint64_t size, struct buf *object,
+	void (*bad)(struct verify *v, const char *name, const struct err *why), struct err *err)
 {
-	struct buf *object = &v->object;
 	struct err why = ERR_INIT;
 	buf_clear(object);
-	if (size > STORE_MAX_OBJECT_BYTES) {
-		err_set(&why, ERR_CORRUPT, "longer than any object of this format");
-		verify_problem(v, name, &why);
-		verify_parity_note(v, name);
-		return 0;
-	}
-	int rc = store_get(vault_store(v->vault), name, object, &why);
+	int rc = size > STORE_MAX_OBJECT_BYTES
+			 ? err_set(&why, ERR_CORRUPT, "longer than any object of this format")
+			 : store_get(vault_store(v->vault), name, object, &why);
 	uint64_t still;
+	if (rc == 0)
+		return 1;
 	if (rc == -ERR_NOT_FOUND &&
 		store_stat(vault_store(v->vault), name, &still, NULL) == -ERR_NOT_FOUND)
 		return 0; /* deleted by a collection between list and read; what needs it says so */
@@ -416,10 +325,17 @@ int verify_objects_one(struct verify *v, const char *name, uint64_t size, struct
 			*err = why;
 		return rc;
 	}
-	if (rc != 0) {
-		verify_problem(v, name, &why);
-		verify_parity_note(v, name);
-	} else if (strcmp(name, "README.txt") == 0)
+	bad(v, name, &why);
+	return 0;
+}
+
+int verify_objects_one(struct verify *v, const char *name, uint64_t size, struct err *err)
+{
+	const struct buf *object = &v->object;
+	int rc = verify_objects_read(v, name, size, &v->object, tell_bad, err);
+	if (rc <= 0)
+		return rc;
+	if (strcmp(name, "README.txt") == 0)
 		check_text(v, name, object, store_text_readme);
 	else if (strcmp(name, "FORMAT.txt") == 0)
 		check_text(v, name, object, store_text_format);

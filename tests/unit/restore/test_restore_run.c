@@ -268,3 +268,67 @@ Test(restore_run, a_stop_is_obeyed)
 	cr_expect(eq(int, run(), -ERR_INTERRUPTED));
 	cr_expect(eq(u64, result.files, 0));
 }
+
+struct largest {
+	char name[128];
+	uint64_t size;
+};
+
+static int keep_largest(void *arg, const char *name, uint64_t size)
+{
+	struct largest *l = arg;
+	if (size > l->size) {
+		(void)snprintf(l->name, sizeof(l->name), "%s", name);
+		l->size = size;
+	}
+	return 0;
+}
+
+/* Its digest is one of blocks: they are hashed side by side, and written meanwhile. */
+Test(restore_run, a_large_file_comes_back_whole_or_not_at_all)
+{
+	const size_t len = (19u << 20) + 777, hole = 3u << 20;
+	struct backup_result made;
+	struct largest pack = { .size = 0 };
+	struct stat st;
+	uint8_t *data = malloc(len), *back = malloc(len);
+	cr_assert(data != NULL && back != NULL);
+	vault_fixture_noise(data, len, 11);
+	memset(data + (5u << 20) + 100, 0, 2u << 20);
+	const struct fake_file shard = { .path = "shard",
+		.kind = ENTRY_FILE,
+		.data = data,
+		.len = len,
+		.hole = hole,
+		.mtime_s = 9 };
+	cr_assert(eq(int, vault_fixture_backup(&f, &shard, 1, &made, &err), 0), "%s", err.msg);
+	snapshot_list_done(&list);
+	fetch_free(fetch);
+	cr_assert(eq(int, fetch_new(f.vault, &fetch, &err), 0));
+	cr_assert(eq(int, snapshot_list(f.vault, NULL, NULL, &list, &err), 0));
+	cr_assert(eq(int, snapshot_open(f.vault, fetch, &list.at[1], f.rk_sk, &opened, &err), 0));
+	opts.source = fetch_source(fetch);
+	cr_assert(eq(int, run(), 0), "%s", err.msg);
+	cr_expect(eq(u64, result.files, 1));
+	cr_expect(eq(u64, result.bytes, len + hole));
+	int fd = openat(target_fd, "shard", O_RDONLY | O_CLOEXEC);
+	cr_assert(ge(int, fd, 0));
+	cr_assert(eq(int, fstat(fd, &st), 0));
+	cr_expect(eq(u64, (uint64_t)st.st_size, len + hole));
+	cr_assert(eq(long, (long)pread(fd, back, len, 0), (long)len));
+	cr_expect(eq(int, memcmp(back, data, len), 0));
+	(void)close(fd);
+
+	cr_assert(eq(int, unlinkat(target_fd, "shard", 0), 0));
+	cr_assert(eq(int, store_list(f.store, "pk/", keep_largest, &pack, &err), 0));
+	cr_assert(eq(int, store_mem_flip(f.mem, pack.name, pack.size * 6, &err), 0));
+	fetch_free(fetch); /* nothing that was opened before */
+	cr_assert(eq(int, fetch_new(f.vault, &fetch, &err), 0));
+	opts.source = fetch_source(fetch);
+	cr_assert(eq(int, run(), 0), "%s", err.msg);
+	cr_expect(eq(u64, result.damaged, 1));
+	cr_expect(strstr(problems, "/shard: ") != NULL, "%s", problems);
+	cr_expect(not(is_there("shard")));
+	free(data);
+	free(back);
+}

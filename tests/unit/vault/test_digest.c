@@ -114,7 +114,7 @@ Test(digest, a_block_that_is_known_by_its_leaf_counts_as_its_bytes)
 	struct err err = ERR_INIT;
 	const size_t len = 3 * DIGEST_BLOCK_BYTES + 99;
 	uint8_t *data = malloc(len);
-	uint8_t want[32], got[32], leaf[3][32];
+	uint8_t want[32], got[32], leaf[4][32];
 	struct digest *d = NULL;
 	cr_assert(data != NULL);
 	for (size_t i = 0; i < len; i++)
@@ -122,21 +122,20 @@ Test(digest, a_block_that_is_known_by_its_leaf_counts_as_its_bytes)
 	memset(data + DIGEST_BLOCK_BYTES, 0, DIGEST_BLOCK_BYTES);
 	by_definition(data, len, want);
 	cr_assert(eq(int, digest_new(ENTRY_DIGEST_BLOCKS, &d, &err), 0));
-	for (size_t i = 0; i < 3; i++) {
-		if (i == 1)
-			digest_add_zeros(d, DIGEST_BLOCK_BYTES);
-		else
-			digest_add(d, data + i * DIGEST_BLOCK_BYTES, DIGEST_BLOCK_BYTES);
-		memcpy(leaf[i], digest_last_leaf(d), 32);
+	for (size_t i = 0; i < 4; i++) {
+		const struct hash_part parts[] = { { "", 1 },
+			{ data + i * DIGEST_BLOCK_BYTES, i < 3 ? DIGEST_BLOCK_BYTES : 99 } };
+		hash_parts(parts, 2, leaf[i]);
 	}
-	digest_add(d, data + len - 99, 99);
-	cr_assert(eq(int, digest_end(d, got, &err), 0));
-	cr_expect(memcmp(got, want, 32) == 0);
-	digest_add_leaf(d, leaf[0]);
-	digest_add_leaf(d, leaf[1]);
-	digest_add(d, data + 2 * DIGEST_BLOCK_BYTES, DIGEST_BLOCK_BYTES + 99);
-	cr_assert(eq(int, digest_end(d, got, &err), 0));
-	cr_expect(memcmp(got, want, 32) == 0);
+	for (size_t known = 0; known <= 4; known++) { /* the first of them by their leaves */
+		const size_t rest = known * DIGEST_BLOCK_BYTES;
+		for (size_t i = 0; i < known; i++)
+			digest_add_leaf(d, leaf[i], i < 3 ? DIGEST_BLOCK_BYTES : 99);
+		if (known < 4)
+			digest_add(d, data + rest, len - rest);
+		cr_assert(eq(int, digest_end(d, got, &err), 0));
+		cr_expect(memcmp(got, want, 32) == 0, "%zu by leaf", known);
+	}
 	digest_free(d);
 	free(data);
 }

@@ -208,6 +208,68 @@ Test(record_cache, a_record_that_many_want_is_opened_once)
 	cr_expect(eq(u64, stats().misses, shop->asked));
 }
 
+/* A store that brings two records at a time, the second one damaged when asked to. */
+static size_t runs_asked;
+static bool is_second_bad;
+static uint8_t second[2 * RAW_BYTES];
+
+static int bring_run(void *self, const uint8_t *const *ids, size_t count, struct record_run *out,
+	struct err *err)
+{
+	struct sealed_records *s = self;
+	(void)err;
+	(void)__atomic_add_fetch(&runs_asked, 1, __ATOMIC_RELAXED);
+	out->count = 0;
+	for (size_t k = 0; k < count && k < 2; k++) {
+		size_t i = 0;
+		while (memcmp(s->ref[i].id, ids[k], 32) != 0)
+			i++;
+		const uint8_t *cr = s->cr[i].data;
+		struct record_run_item *r = &out->at[out->count++];
+		memcpy(r->header, cr, sizeof(r->header));
+		r->body = cr + sizeof(r->header);
+		r->body_len = s->cr[i].len - sizeof(r->header);
+		if (k == 1 && is_second_bad) {
+			memcpy(second, r->body, r->body_len);
+			second[7] ^= 1;
+			r->body = second;
+		}
+	}
+	return 0;
+}
+
+Test(record_cache, what_comes_together_is_opened_like_what_comes_alone)
+{
+	shop->store.get_run = bring_run;
+	for (int round = 0; round < 2; round++) {
+		is_second_bad = round == 1;
+		make(RECORD_CACHE_DEFAULT_BYTES, 1);
+		for (size_t i = 0; i < RECORDS; i++)
+			record_cache_ahead(cache, &shop->ref[i], RECORD_DATA);
+		for (size_t i = 0; i < RECORDS; i++)
+			cr_assert(reads(i), "round %d, record %zu", round, i);
+		record_cache_free(cache);
+		cache = NULL;
+	}
+}
+
+Test(record_cache, what_is_hardly_wanted_again_is_given_up_first)
+{
+	const struct record_cache_held *held;
+	make(RECORD_CACHE_MIN_BYTES, 0); /* ten records */
+	for (size_t i = 0; i < 9; i++)
+		cr_assert(reads(i));
+	cr_assert(eq(int, record_cache_hold(cache, &shop->ref[9], RECORD_DATA, &held, NULL), 0));
+	record_cache_release_first(cache, held);
+	cr_assert(reads(10)); /* takes its room */
+	const uint64_t misses = stats().misses;
+	for (size_t i = 0; i < 9; i++)
+		cr_expect(reads(i));
+	cr_expect(eq(u64, stats().misses, misses));
+	cr_expect(reads(9));
+	cr_expect(eq(u64, stats().misses, misses + 1));
+}
+
 Test(record_cache, after_a_rest_it_reads_ahead_again)
 {
 	make(RECORD_CACHE_DEFAULT_BYTES, 2);

@@ -306,3 +306,33 @@ Test(record_reader, a_damaged_record_fails_for_who_asks_for_it_and_nobody_else)
 	sealed_records_free(s);
 	buf_done(&out);
 }
+
+Test(record_reader, what_is_lent_stays_for_as_long_as_it_is_told_to)
+{
+	enum { COUNT = 80 };
+	static uint8_t raw[COUNT][50000];
+	const uint8_t *lent[COUNT];
+	struct sealed_records *shop_of = sealed_records_new();
+	struct record_reader *r = NULL;
+	for (size_t i = 0; i < COUNT; i++) {
+		vault_fixture_noise(raw[i], sizeof(raw[i]), i + 1);
+		(void)sealed_records_put(shop_of, raw[i], sizeof(raw[i]));
+	}
+	cr_assert(eq(int, record_reader_new(&shop_of->store, &r, NULL), 0));
+	const struct record_source *s = record_reader_source(r);
+	for (size_t keep = 0; keep <= COUNT; keep += 20) { /* records */
+		const size_t stay = keep > RECORD_KEEP_MAX ? RECORD_KEEP_MAX : keep;
+		s->keep(s->self, keep * sizeof(raw[0]));
+		for (size_t i = 0; i < COUNT; i++) {
+			cr_assert(eq(int,
+				s->borrow(s->self, &shop_of->ref[i], RECORD_DATA, &lent[i], NULL),
+				0));
+			for (size_t k = i < stay ? 0 : i - stay; k <= i; k++)
+				cr_assert(eq(int, memcmp(lent[k], raw[k], sizeof(raw[k])), 0),
+					"%zu kept, record %zu behind %zu", keep, k, i);
+		}
+		s->rest(s->self);
+	}
+	record_reader_free(r);
+	sealed_records_free(shop_of);
+}
