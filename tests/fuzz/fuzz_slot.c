@@ -1,5 +1,5 @@
 /*
- * fuzz_slot: the key slots HFBG and HFKV (docs/FORMAT.md section 7).
+ * fuzz_slot: the key slots HFBG, HFKV and HFKP (docs/FORMAT.md section 7).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "fuzz/fuzz.h"
 #include "vault/slot.h"
 
-static const uint8_t sk[32] = { 3 };
+static const uint8_t sk[32] = { 3 }, vault_id[16] = { 4 }, k_vault[32] = { 2 };
 
 /* A reader works as hard as the slot asks, up to its limits: keep that small here, and let what is
  * beyond the limits through. */
@@ -24,10 +24,27 @@ static void tame(uint8_t *slot)
 		slot[8] = 1;
 }
 
+/* What opens is the one slot that exists for what it says. */
+static void run_hfkp(const uint8_t *slot, size_t len)
+{
+	struct err err = ERR_INIT;
+	uint8_t before[32], again[SLOT_HFKP_BYTES];
+	int rc = slot_hfkp_open(slot, len, vault_id, k_vault, before, &err);
+	fuzz_verdict(rc, &err);
+	if (len < SLOT_HFKP_BYTES)
+		return;
+	uint32_t epoch = slot_hfkp_epoch(slot);
+	FUZZ_CHECK(rc != 0 || epoch >= 2);
+	if (rc == 0) {
+		FUZZ_CHECK(slot_hfkp_seal(vault_id, epoch, k_vault, before, again, &err) == 0);
+		FUZZ_CHECK(len == sizeof(again) && memcmp(slot, again, len) == 0);
+	}
+}
+
 static void run(const uint8_t *data, size_t len)
 {
 	struct err err = ERR_INIT;
-	uint8_t slot[256], out[32], id[16];
+	uint8_t slot[256] = { 0 }, out[32], id[16];
 	uint32_t epoch = 0;
 	size_t n = len < sizeof(slot) ? len : sizeof(slot);
 	if (n > 0)
@@ -37,18 +54,21 @@ static void run(const uint8_t *data, size_t len)
 	fuzz_verdict(slot_hfbg_open(slot, n, "pass", 4, out, &err), &err);
 	err_clear(&err);
 	fuzz_verdict(slot_hfkv_open(slot, n, sk, id, &epoch, out, &err), &err);
+	run_hfkp(slot, n);
 }
 
 static void seeds(void)
 {
-	static const uint8_t id[16] = { 1 }, k_vault[32] = { 2 }, salt[32] = { 6 };
+	static const uint8_t id[16] = { 1 }, salt[32] = { 6 }, before[32] = { 7 };
 	struct err err = ERR_INIT;
-	uint8_t pk[32], bg[SLOT_HFBG_BYTES], kv[SLOT_HFKV_BYTES];
+	uint8_t pk[32], bg[SLOT_HFBG_BYTES], kv[SLOT_HFKV_BYTES], kp[SLOT_HFKP_BYTES];
 	FUZZ_CHECK(slot_hfbg_seal(sk, "pass", 4, 4, salt, bg, &err) == 0);
 	fuzz_seed(bg, sizeof(bg));
 	hpke_public(sk, pk);
 	FUZZ_CHECK(slot_hfkv_seal(id, 1, k_vault, pk, kv, &err) == 0);
 	fuzz_seed(kv, sizeof(kv));
+	FUZZ_CHECK(slot_hfkp_seal(vault_id, 2, k_vault, before, kp, &err) == 0);
+	fuzz_seed(kp, sizeof(kp));
 }
 
 const struct fuzz_target fuzz_slot = { "slot", run, seeds };
