@@ -200,6 +200,7 @@ bench-agents: all ## the controller under 100 polling agents (BENCH_AGENTS, BENC
 lane-reference: all tools $(BUILD)/model/model_explore ## the independent reader, known answers, model, proof
 	@$(BUILD)/model/model_explore --quick
 	@$(MAKE) --no-print-directory -j$$(nproc) prove-built
+	@tests/prove/log_check.sh
 	@tests/prove/run.sh $(BUILD) --quick
 	@tests/reference/run.sh $(BUILD)
 lane-asan: ## all unit and contract tests and a smoke run under ASan and UBSan
