@@ -204,13 +204,14 @@ bench-agents: all ## the controller under 100 polling agents (BENCH_AGENTS, BENC
 lane-reference: all tools $(BUILD)/model/model_explore ## the independent reader, known answers, model, proof
 	@$(BUILD)/model/model_explore --quick
 	@$(MAKE) --no-print-directory -j$$(nproc) prove-built
+	@tests/prove/log_check.sh
 	@tests/prove/run.sh $(BUILD) --quick
 	@tests/reference/run.sh $(BUILD)
 lane-asan: ## all unit and contract tests and a smoke run under ASan and UBSan
 	@$(MAKE) --no-print-directory -j$$(nproc) V=asan all unit-programs
 	@$(MAKE) --no-print-directory V=asan unit build/asan/fuzz/fuzz_replay build/asan/tools/mallocs
 	@build/asan/fuzz/fuzz_replay tests/fuzz/corpus
-	@build/asan/tools/mallocs 101
+	@build/asan/tools/mallocs --quick
 	@tests/e2e/smoke.sh build/asan
 
 .PHONY: unit-programs
@@ -238,12 +239,20 @@ PROVE_PARTS_ALL := bits power faults kill9 forged programs hostile
 PROVE_PROGRAMS := $(PROVE_PARTS_ALL:%=$(BUILD)/prove/%)
 .PHONY: prove prove-quick prove-built $(PROVE_PARTS_ALL:%=prove-%)
 prove-built: $(PROVE_PROGRAMS)
-prove: $(PROVE_PROGRAMS) ## the whole proof in slices, goes on where it was (PROVE_S, PROVE_TOTAL_S, SEED)
+prove: $(PROVE_PROGRAMS) ## the whole proof in slices, goes on where it was (PROVE_S, PROVE_TOTAL_S, PROVE_JOBS, SEED)
+	@$(MAKE) --no-print-directory -j$$(nproc) V=asan build/asan/tools/mallocs
 	@tests/prove/run.sh $(BUILD)
 prove-quick: $(PROVE_PROGRAMS) ## the part of it that is in `make test`
 	@tests/prove/run.sh $(BUILD) --quick
 $(PROVE_PARTS_ALL:%=prove-%): prove-%: $(BUILD)/prove/%
 	@PROVE_PARTS=$* tests/prove/run.sh $(BUILD)
+.PHONY: prove-asan prove-tsan
+prove-asan: ## the quick part of every proof under ASan and UBSan
+	@$(MAKE) --no-print-directory -j$$(nproc) V=asan prove-built
+	@tests/prove/run.sh build/asan --quick
+prove-tsan: ## and under TSan
+	@$(MAKE) --no-print-directory -j$$(nproc) V=tsan prove-built
+	@tests/prove/run.sh build/tsan --quick
 MODEL_SRC := $(sort $(wildcard tests/model/*.c))
 .PHONY: prove-model
 prove-model: $(BUILD)/model/model_explore ## every state of sessions and collection (docs/MODEL.md)
@@ -256,7 +265,7 @@ $(BUILD)/model/model_explore: $(MODEL_SRC) $(wildcard tests/model/*.h)
 .PHONY: prove-malloc
 prove-malloc: ## every allocation of backup, restore, verify, prune and collection fails once
 	@$(MAKE) --no-print-directory -j$$(nproc) V=asan build/asan/tools/mallocs
-	@build/asan/tools/mallocs
+	@PROVE_PARTS=malloc tests/prove/run.sh $(BUILD)
 .PHONY: prove-fuzz fuzz-programs
 prove-fuzz: ## every parser under libFuzzer (FUZZ_SECONDS=600 each; wants clang, libclang-rt-14-dev)
 	@$(MAKE) --no-print-directory -j$$(nproc) V=fuzz CC=clang fuzz-programs

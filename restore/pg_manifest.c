@@ -113,7 +113,7 @@ static int get_path(const json_t *o, struct buf *out, struct err *err)
 	int rc = 0;
 	if (json_is_string(plain)) {
 		rc = buf_add(out, json_string_value(plain), json_string_length(plain), err);
-	} else if (hex != NULL && strlen(hex) % 2 == 0) {
+	} else if (hex != NULL && hex[0] != '\0' && strlen(hex) % 2 == 0) {
 		size_t len = strlen(hex) / 2;
 		rc = buf_reserve(out, len, err);
 		if (rc == 0 && text_unhex(hex, len, out->data + out->len) != 0)

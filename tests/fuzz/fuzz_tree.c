@@ -128,7 +128,7 @@ static void run(const uint8_t *data, size_t len)
 {
 	struct records all;
 	struct written w = { .last = BUF_INIT((size_t)1 << 20) };
-	const struct record_source source = { &all, get };
+	const struct record_source source = { .self = &all, .get = get };
 	const struct record_sink sink = { &w, put, use };
 	struct err err = ERR_INIT;
 	struct tree_builder *b = NULL;

@@ -5,7 +5,8 @@
  * Three places: the store's driver (reads, lists and barriers too), the system calls of the local
  * driver, the system calls of a restore's target.  After each: the call has failed with a code and
  * a text or did what it says; every acknowledged snapshot is there to the byte, verify with content
- * finds nothing, the same step succeeds now, and all of that holds again.
+ * finds nothing, the same step succeeds now; then the newest snapshot is there to the byte, all
+ * others are, and verify with content finds nothing.
  */
 #include <errno.h>
 #include <fcntl.h>

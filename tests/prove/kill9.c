@@ -2,7 +2,7 @@
  * kill9: processes that back up, prune and collect one after another in one directory are killed
  * with SIGKILL at any moment.  What the model says is in memory that outlives them.  After each
  * kill: the vault opens, every acknowledged snapshot restores to the byte, verify with content
- * finds nothing, the next backup succeeds, and all of that holds again.
+ * finds nothing, the next backup succeeds; then it restores to the byte and all others are there.
  */
 #include <signal.h>
 #include <stdatomic.h>

@@ -3,7 +3,8 @@
  * step is recorded (power_trace); for every point of it directories are built as a power cut may
  * leave them, bounded enumeration first, then by chance.  In each: the vault opens, every
  * acknowledged snapshot restores to the byte, verify with content finds nothing, the next backup
- * (in every fourth a collection before it) succeeds and all of that holds again.
+ * (in every fourth a collection before it) succeeds; then it restores to the byte, all others are
+ * there, and verify with content finds nothing.
  *
  * So that the proof is known to be able to fail, part of the states are of a disk that did nothing
  * when it was told to sync.  There losses must show, and every one must be told.

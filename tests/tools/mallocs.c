@@ -1,7 +1,8 @@
 /*
  * mallocs: every allocation of backup, restore, verify, prune and collection fails once.
- * `mallocs [EVERY]`: in each scenario the n-th allocation of our own code and of jansson fails, for
- * every n (or every EVERY-th, another residue in each scenario), each in a process of its own.
+ * In each scenario the n-th allocation of our own code and of jansson fails, for every n (with
+ * --quick some, another residue in each scenario), each in a process of its own; in slices, as all
+ * of the proof (tests/lib/prove_slice.h).
  * What is asked: no crash; an error with a code and a text, or a result that is true; the vault
  * verifies afterwards with all that was acknowledged.  (Linked with --wrap; the allocations of
  * libcrypto are not among them: cryptolib_die() ends the program there.)
@@ -9,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +21,10 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "restore/erase_tree.h"
 #include "restore/restore_run.h"
 #include "restore/restore_writer.h"
+#include "tests/lib/prove_scratch.h"
+#include "tests/lib/prove_slice.h"
 #include "tests/lib/vault_fixture.h"
 #include "vault/collect.h"
 #include "vault/fetch.h"
@@ -30,18 +33,27 @@
 #include "vault/verify.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define QUICK_STEP 41
 #define BIG_BYTES 700000
 #define HOLE_BYTES ((uint64_t)17 << 20) /* past it a file has a digest of blocks */
 
 /* ---- the allocations ------------------------------------------------------------------------ */
 
-static atomic_long left = -1; /* until one fails; below 0: none does */
-static atomic_long seen;
+static atomic_long left = -1;  /* until one fails; below 0: none does */
+static atomic_long seen;       /* by the call that is looked at */
+static atomic_bool is_watched; /* the call is under way: not what prepares and checks it */
 
 static bool is_failing(void)
 {
+	if (!atomic_load(&is_watched))
+		return false;
 	atomic_fetch_add(&seen, 1);
 	return atomic_load(&left) > 0 && atomic_fetch_sub(&left, 1) == 1;
+}
+
+static void watch(bool is_on)
+{
+	atomic_store(&is_watched, is_on);
 }
 
 void *__real_malloc(size_t size);
@@ -98,8 +110,7 @@ char *__wrap_strndup(const char *s, size_t n)
 
 static struct vault_fixture f;
 static uint8_t noise[BIG_BYTES];
-static char scratch[] = "/tmp/holdfast-mallocs.XXXXXX";
-static char cache[64];
+static char cache[PATH_MAX + 16];
 
 static const struct fake_file day1[] = {
 	{ .path = "srv", .kind = ENTRY_DIR, .mtime_s = 100 },
@@ -140,13 +151,12 @@ static const char *backup_of(const struct fake_file *files, size_t count, struct
 	struct fake_source source;
 	struct backup_result made = { .seq = 0 };
 	struct backup_opts opts = { .source_name = "plant", .cache_path = cache };
-	long armed = atomic_exchange(&left, -1);
 	int before = vault_fixture_snapshots(f.store, f.rk_sk);
 	vault_fixture_reopen(&f);
 	fake_source_init(&source, files, count);
-	atomic_store(&left, armed);
+	watch(true);
 	*rc = vault_fixture_run(&f, &opts, &source.source, &made, err);
-	atomic_store(&left, -1);
+	watch(false);
 	int after = vault_fixture_snapshots(f.store, f.rk_sk);
 	if (*rc == 0 && after != before + 1)
 		return "acknowledged, and there is no snapshot";
@@ -223,22 +233,15 @@ static bool is_restored(int dirfd)
 static const char *restore(struct err *err, int *rc)
 {
 	struct restore_run_result result = { .files = 0 };
-	struct err ignored = ERR_INIT;
-	long armed = atomic_exchange(&left, -1);
-	int top = open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	(void)erase_tree_run(top, "out", NULL, &ignored); /* the one before may have left it */
-	if (mkdirat(top, "out", 0700) != 0)
-		return "no directory to restore to";
-	int out = openat(top, "out", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	atomic_store(&left, armed);
+	int out = prove_scratch_dir("out");
+	watch(true);
 	*rc = restore_to(out, &result, err);
-	atomic_store(&left, -1);
+	watch(false);
 	if (*rc == 0 && result.damaged > 0)
 		return "whole data is called damaged";
 	if (*rc == 0 && result.failed == 0 && !is_restored(out))
 		return "restored without an error, and it differs";
 	(void)close(out); /* a directory */
-	(void)close(top);
 	return NULL;
 }
 
@@ -246,8 +249,9 @@ static const char *verify(struct err *err, int *rc)
 {
 	const struct verify_opts opts = { .sk = f.rk_sk };
 	struct verify_result result = { .objects = 0 };
+	watch(true);
 	*rc = verify_run(f.vault, &opts, &result, err);
-	atomic_store(&left, -1);
+	watch(false);
 	if (*rc == 0 && result.problems > 0)
 		return "a whole vault is called damaged";
 	if (*rc == 0 && (result.snapshots != 1 || result.files != 4))
@@ -283,8 +287,9 @@ static const char *newest_is_whole(void)
 
 static const char *prune(struct err *err, int *rc)
 {
+	watch(true);
 	*rc = run_prune(err);
-	atomic_store(&left, -1);
+	watch(false);
 	if (*rc == 0 && vault_fixture_snapshots(f.store, f.rk_sk) != 1)
 		return "pruned, and it is still there";
 	return newest_is_whole();
@@ -295,8 +300,9 @@ static const char *collect(struct err *err, int *rc)
 	struct collect_sights sights = { .count = 0 };
 	struct collect_opts opts = { .repack_bytes = COLLECT_REPACK_BYTES, .sights = &sights };
 	struct collect_result result = { .packs = 0 };
+	watch(true);
 	*rc = collect_run(f.vault, &opts, &result, err);
-	atomic_store(&left, -1);
+	watch(false);
 	collect_sights_done(&sights);
 	if (*rc == 0 && (result.deleted == 0 || result.missing_records > 0))
 		return "nothing was collected, and nothing says so";
@@ -318,18 +324,32 @@ static const struct scenario {
 	{ "collect", collect, false },
 };
 
-static long *shared_seen;
+/* Written by the child. */
+static struct shared {
+	long seen;    /* allocations */
+	int rc;       /* what the call said */
+	bool is_idle; /* there were not so many that one failed */
+	long counts[COUNT(scenarios)];
+} * shared;
+
+static struct prove_slice p;
+enum { TOLD, PASSED, IDLE, FIRST_SCENARIO };
+static const char *const labels[] = { "told as errors", "went well all the same",
+	"behind the last allocation", "in a backup", "in the next backup", "in a restore",
+	"in verify", "in a prune", "in a collection", NULL };
 
 /* In the child: 0 = good. */
 static int child_run(const struct scenario *s, long n)
 {
 	struct err err = ERR_INIT;
 	int rc = 0;
-	(void)alarm(120); /* what hangs is found, too */
+	(void)alarm(300); /* what hangs is found, too */
 	atomic_store(&seen, 0);
 	atomic_store(&left, n);
 	const char *why = s->run(&err, &rc);
-	*shared_seen = atomic_load(&seen);
+	shared->seen = atomic_load(&seen);
+	shared->rc = rc;
+	shared->is_idle = atomic_load(&left) > 0;
 	if (why == NULL && rc != 0 && (err.code != -rc || err.msg[0] == '\0'))
 		why = "an error without a text";
 	if (why == NULL && rc > 0)
@@ -340,7 +360,7 @@ static int child_run(const struct scenario *s, long n)
 	return why != NULL;
 }
 
-/* Return 0 when the n-th allocation of ${s} may fail. */
+/* Return 0 when the n-th allocation of ${s} may fail; else the signal, or 256 and more. */
 static int run_one(const struct scenario *s, long n)
 {
 	int status = 0;
@@ -348,63 +368,111 @@ static int run_one(const struct scenario *s, long n)
 	pid_t pid = fork();
 	if (pid == 0)
 		exit(child_run(s, n)); /* leaks are looked for here */
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return -1;
-	if (WIFEXITED(status))
-		return WEXITSTATUS(status);
-	fprintf(stderr, "mallocs: %s: allocation %ld: signal %d\n", s->name, n, WTERMSIG(status));
-	return -1;
+	prove_slice_must(pid < 0, "fork");
+	while (waitpid(pid, &status, 0) != pid)
+		prove_slice_must(errno != EINTR, "wait");
+	return status;
 }
 
-static void run_scenario(const struct scenario *s, long every, long *passed, long *failed)
+/* What comes before scenario number ${i}. */
+static void prepare(size_t i)
 {
-	if (run_one(s, -1) != 0) {
-		(*failed)++;
-		return;
+	struct backup_opts opts = { .source_name = "plant", .cache_path = cache };
+	struct backup_result made;
+	struct fake_source source;
+	struct err err = ERR_INIT;
+	int rc = 0;
+	if (i == 1) {
+		fake_source_init(&source, day1, COUNT(day1));
+		rc = vault_fixture_run(&f, &opts, &source.source, &made, &err);
 	}
-	long all = *shared_seen, runs = 0, bad = 0;
-	/* a few more than were counted: a run that goes on after a failure makes others */
-	for (long n = 1 + (s - scenarios) % every; n <= all + 8; n += every, runs++)
-		bad += run_one(s, n) != 0;
-	printf("mallocs: %s: %ld allocations, %ld of them failed, %ld runs go wrong\n", s->name,
-		all, runs, bad);
-	*passed += runs - bad;
-	*failed += bad;
+	if (scenarios[i].run == prune)
+		rc = backup_of(day2, COUNT(day2), &err, &rc) != NULL;
+	if (scenarios[i].run == collect)
+		rc = run_prune(&err);
+	prove_slice_must(rc, err.msg);
+}
+
+/* How many allocations each scenario makes, found out in a process of its own: the vault stays as
+ * it is.  A few more are asked for: a run that goes on after a failure makes others. */
+static void count_all(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+	if (pid == 0) {
+		for (size_t i = 0; i < COUNT(scenarios); i++) {
+			prepare(i);
+			prove_slice_must(run_one(&scenarios[i], -1), scenarios[i].name);
+			shared->counts[i] = shared->seen + 8;
+		}
+		_exit(0);
+	}
+	prove_slice_must(pid < 0 || waitpid(pid, &status, 0) != pid || status != 0, "counting");
+}
+
+/* The first allocation of scenario ${i} that this process has to fail, and the step to the next. */
+static long first_of(size_t i)
+{
+	return 1 + (long)(p.is_quick ? i % QUICK_STEP : p.job);
+}
+
+static long step(void)
+{
+	return p.is_quick ? QUICK_STEP : (long)p.jobs;
+}
+
+static void try_one(const struct scenario *s, long n)
+{
+	int status = run_one(s, n);
+	p.counts[FIRST_SCENARIO + (s - scenarios)]++;
+	p.counts[shared->is_idle ? IDLE : shared->rc == 0 ? PASSED : TOLD]++;
+	if (status != 0)
+		prove_slice_wrong(&p, "%s: allocation %ld: %s %d", s->name, n,
+			WIFEXITED(status) ? "exit" : "signal",
+			WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+	p.at++;
+	p.in_round++;
+}
+
+/* A round is a scenario. */
+static void run_all(void)
+{
+	p.total = p.at;
+	for (size_t i = p.round; i < COUNT(scenarios); i++) {
+		for (long n = first_of(i); n <= shared->counts[i]; n += step())
+			p.total++;
+	}
+	p.total -= p.in_round;
+	for (size_t i = 0; i < COUNT(scenarios); i++) {
+		prepare(i);
+		if (i < p.round)
+			continue;
+		long n = first_of(i) + step() * (long)p.in_round;
+		for (; n <= shared->counts[i] && prove_slice_more(&p); n += step())
+			try_one(&scenarios[i], n);
+		if (n <= shared->counts[i])
+			return;
+		p.round++;
+		p.in_round = 0;
+	}
+	p.total = p.at;
 }
 
 int main(int argc, char **argv)
 {
-	long every = argc > 1 ? strtol(argv[1], NULL, 10) : 1, passed = 0, failed = 0;
-	int rc = 0;
-	struct backup_result made;
-	struct fake_source source;
-	struct err err = ERR_INIT;
-	struct backup_opts opts = { .source_name = "plant", .cache_path = cache };
-	if (every < 1 || mkdtemp(scratch) == NULL)
-		return 2;
+	prove_slice_begin(&p, "prove-malloc", labels, 1, 1, argc, argv);
+	prove_slice_share(&p, PROVE_SLICE_ONE_SEED); /* every jobs-th allocation */
+	(void)prove_scratch_begin();                 /* it is asked for by name */
 	json_set_alloc_funcs(__wrap_malloc, free);
-	shared_seen =
-		mmap(NULL, sizeof(long), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	snprintf(cache, sizeof(cache), "%s/cache", scratch);
+	shared = mmap(
+		NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	prove_slice_must(shared == MAP_FAILED, "no memory");
+	snprintf(cache, sizeof(cache), "%s/cache", prove_scratch_path());
 	vault_fixture_noise(noise, sizeof(noise), 7);
 	vault_fixture_init(&f);
-	for (size_t i = 0; i < COUNT(scenarios); i++) {
-		if (i == 1) {
-			fake_source_init(&source, day1, COUNT(day1));
-			if (vault_fixture_run(&f, &opts, &source.source, &made, &err) != 0)
-				return 2;
-		}
-		if (scenarios[i].run == prune && backup_of(day2, COUNT(day2), &err, &rc) != NULL)
-			return 2;
-		if (scenarios[i].run == collect && run_prune(&err) != 0)
-			return 2;
-		run_scenario(&scenarios[i], every, &passed, &failed);
-		fflush(stdout);
-	}
+	count_all();
+	run_all();
 	vault_fixture_done(&f);
-	int top = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	(void)erase_tree_run(top, scratch + strlen("/tmp/"), NULL, &err); /* only scratch */
-	(void)close(top);
-	printf("mallocs: %ld passed, %ld failed\n", passed, failed);
-	return failed != 0;
+	prove_scratch_done();
+	return prove_slice_end(&p);
 }

@@ -108,6 +108,8 @@ Test(pg_manifest, what_it_cannot_vouch_for_is_refused)
 	cr_expect(eq(int, parse_changed("\"Size\": 1", "\"Size\": -1", &err), -ERR_CORRUPT));
 	cr_expect(eq(int, parse_changed(SUM_B, "00", &err), -ERR_CORRUPT));
 	cr_expect(eq(int, parse_changed("626173652fff", "6", &err), -ERR_CORRUPT));
+	cr_expect(eq(int, parse_changed("626173652fff", "", &err), -ERR_CORRUPT));
+	cr_expect(eq(str, err.msg, "backup_manifest: a file has no path"));
 	cr_expect(eq(int, parse_changed("0/2000028", "x", &err), -ERR_CORRUPT));
 	cr_expect(eq(int, parse_changed("0/2000028", "99/0", &err), -ERR_CORRUPT));
 	cr_expect(eq(int, parse_changed("\"WAL-Ranges\"", "\"Other\"", &err), -ERR_CORRUPT));
