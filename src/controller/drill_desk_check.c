@@ -375,10 +375,22 @@ static int check_times(
 	return rc;
 }
 
+/* Older versions of the schema conclude less. */
+static int check_version(const struct report *r, struct err *err)
+{
+	if (r->version == REPORT_VERSION)
+		return 0;
+	(void)err_set(err, ERR_CORRUPT, "the report is written in '%s', this controller signs '%s'",
+		report_shape_schema(r->version), report_shape_schema(REPORT_VERSION));
+	return err_hint(err, "update the agent");
+}
+
 int drill_desk_check_report(
 	const struct report_check *c, const struct drill_desk_expected *x, struct err *err)
 {
 	int rc = check_signers(c, x, err);
+	if (rc == 0)
+		rc = check_version(c->report, err);
 	if (rc == 0)
 		rc = check_parties(&c->report->environment, x, err);
 	if (rc == 0)

@@ -719,6 +719,9 @@ Test(drill_desk, nobody_is_named_who_did_not_take_part)
 	report_add_text(r, &r->systems[0]->depends_on, "hist3");
 	expect_refused(-ERR_CORRUPT, "depends on");
 	r->systems[0]->depends_on.count = 0;
+	r->version = 1; /* it concludes less */
+	expect_refused(-ERR_CORRUPT, "written in 'drill-report/1'");
+	r->version = REPORT_VERSION;
 	r->plan.file = "line4.plan";
 	expect_refused(-ERR_CORRUPT, "plan file");
 }
