@@ -40,7 +40,9 @@
 /*
  * INVARIANTS
  * (1) The plan that is carried out is the one whose SHA-256 the order names.
- * (2) The report is kept here whatever the controller says of it.
+ * (2) The report is kept here whatever the controller says of it, and what the controller orders
+ *     later takes the place of none (restore/drill_begin).
+ * (3) T0 is the controller's: what goes by here before the drill begins lies after it.
  */
 
 #define DRILL_BEAT_NS INT64_C(5000000000)
@@ -55,7 +57,7 @@ struct job {
 	struct msg_result *result;
 	struct msg_progress progress;
 	struct err why; /* why it was stopped */
-	int64_t last_ns, deadline_ns;
+	int64_t received_ns, last_ns, deadline_ns;
 	bool is_stopped;
 	char reports[PATH_MAX];
 	struct plan *plan; /* owned, as all here */
@@ -184,6 +186,11 @@ static enum report_trigger trigger_of(const char *word)
 	return REPORT_TRIGGER_MANUAL;
 }
 
+int64_t agent_drill_since(const struct msg_order *order, int64_t received_ns)
+{
+	return order->since_declared_ms + (env_mono_ns() - received_ns) / 1000000;
+}
+
 static int carry_out(struct job *j, struct err *err)
 {
 	const struct agent_state *s = j->opts->state;
@@ -204,7 +211,7 @@ static int carry_out(struct job *j, struct err *err)
 		.scenario = j->order->scenario,
 		.trigger = trigger_of(j->order->trigger),
 		.exercise = j->order->exercise,
-		.since_declared_ms = j->order->since_declared_ms,
+		.since_declared_ms = agent_drill_since(j->order, j->received_ns),
 		.ordered_by = j->order->ordered_by,
 		.agent = &agent,
 		.controller = &controller,
@@ -272,6 +279,23 @@ static int send_evidence(struct job *j, struct err *err)
 	return rc;
 }
 
+int agent_drill_check_answer(const struct buf *sent, const struct buf *back,
+	const uint8_t agent_pk[32], const uint8_t controller_pk[32], struct err *err)
+{
+	CLEANUP(buf_done) struct buf said = BUF_INIT(REPORT_JSON_MAX);
+	CLEANUP(buf_done) struct buf says = BUF_INIT(REPORT_JSON_MAX);
+	struct dsse_opened by;
+	int rc = dsse_open(
+		sent->data, sent->len, REPORT_JSON_PAYLOAD_TYPE, agent_pk, &said, NULL, err);
+	if (rc == 0)
+		rc = dsse_open(back->data, back->len, REPORT_JSON_PAYLOAD_TYPE, controller_pk,
+			&says, &by, err);
+	if (rc == 0 && (says.len != said.len || memcmp(says.data, said.data, said.len) != 0 ||
+			       memcmp(by.signers[0].pk, agent_pk, 32) != 0))
+		rc = err_set(err, ERR_CORRUPT, "it is not the report that it was sent");
+	return rc == 0 ? 0 : err_wrap(err, "the report that the controller gave back");
+}
+
 static int send_report(struct job *j, const struct buf *json, struct err *err)
 {
 	char path[DRILL_PATH_BYTES];
@@ -283,6 +307,9 @@ static int send_report(struct job *j, const struct buf *json, struct err *err)
 		rc = ask(j, HTTP_POST, path, json, &answer, err);
 	if (rc == 0)
 		rc = msg_vault_report_decode(answer.data, answer.len, &whole, err);
+	if (rc == 0)
+		rc = agent_drill_check_answer(json, &whole, j->opts->state->request.report,
+			j->order->controller_key, err);
 	if (rc == 0)
 		rc = keep(j, &whole, true, err); /* the same with both signatures */
 	return rc;
@@ -333,7 +360,9 @@ static int run(struct job *j, struct err *err)
 void agent_drill_run(
 	const struct agent_drill_opts *opts, const struct msg_order *order, struct msg_result *out)
 {
-	struct job j = { .opts = opts, .order = order, .result = out };
+	struct job j = {
+		.opts = opts, .order = order, .result = out, .received_ns = env_mono_ns()
+	};
 	*out = (struct msg_result){ .attempt = order->attempt };
 	j.progress.attempt = order->attempt;
 	if (order->deadline_ms > 0)

@@ -41,10 +41,14 @@ struct drill_opts {
 	const char *scenario; /* OPTIONAL: what is practised */
 	enum report_trigger trigger;
 	/* OPTIONAL: the UUID of this exercise, when somebody else chose it.  What an earlier try
-	 * at the same exercise left in work and reports is removed first. */
+	 * at the same exercise left in work and reports is removed first; but a report of it,
+	 * <exercise>.json, stays with its page and evidence, as <exercise>.1.json and so on. */
 	const char *exercise;
 	int64_t declared_ns;       /* T0, since 1970; 0 = see the next line */
-	int64_t since_declared_ms; /* T0 lies so long before the call; 0 = when the drill begins */
+	int64_t since_declared_ms; /* T0 lies so long before the call; 0 = the next line */
+	/* T0 is when the drill begins, but for what was done of the recovery before the call: the
+	 * vault opened, its snapshots listed. */
+	int64_t spent_ms;
 	const char *ordered_by, *approved_by;       /* OPTIONAL, for the report */
 	const struct report_agent *agent;           /* OPTIONAL: who runs it, for a controller */
 	const struct report_controller *controller; /* OPTIONAL: for whom */

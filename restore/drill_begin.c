@@ -27,9 +27,12 @@
  * INVARIANTS
  * (1) Whatever takes time and is no part of a recovery (names, directories) comes before T0.
  * (2) The drill's own directory did not exist before: nothing of others is ever in it.
+ * (3) A report that is there is never lost, nor the evidence it names, whoever orders the same
+ *     exercise again: both go aside under a number.
  */
 
 #define DRILL_OS_RELEASE "/etc/os-release"
+#define DRILL_ASIDE_MAX 99 /* earlier reports of one exercise */
 
 /* The exercise that somebody else chose; its directory bears the whole id. */
 static int take_id(struct drill *d, struct err *err)
@@ -74,14 +77,50 @@ static int make_dir(const char *path, struct err *err)
 	return 0;
 }
 
-/* What a try at the same exercise left that did not come to its end. */
+static bool is_there(int dirfd, const char *name)
+{
+	return faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Invariant 3.  The report goes last: what was cut off in the middle goes on with this number. */
+static int set_aside(const struct drill *d, int reports, struct err *err)
+{
+	static const char *const ends[] = { "", ".html", ".json" };
+	char from[DRILL_ID_BYTES + 16], to[DRILL_ID_BYTES + 16];
+	int n = 1;
+	(void)snprintf(from, sizeof(from), "%s.json", d->id); /* fits, and below */
+	if (!is_there(reports, from))
+		return 0;
+	for (; n <= DRILL_ASIDE_MAX; n++) {
+		(void)snprintf(to, sizeof(to), "%s.%d.json", d->id, n);
+		if (!is_there(reports, to))
+			break;
+	}
+	if (n > DRILL_ASIDE_MAX) {
+		(void)err_set(err, ERR_LIMIT, "'%s' holds %d reports of exercise %s already",
+			d->o->reports, DRILL_ASIDE_MAX + 1, d->id);
+		return err_hint(err, "an exercise is ordered once; order another one");
+	}
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		(void)snprintf(from, sizeof(from), "%s%s", d->id, ends[i]);
+		(void)snprintf(to, sizeof(to), "%s.%d%s", d->id, n, ends[i]);
+		if (env_renameat(reports, from, reports, to) != 0 && errno != ENOENT)
+			return err_sys(err, ERR_IO, "unable to set the earlier '%s' aside in '%s'",
+				from, d->o->reports);
+	}
+	return 0;
+}
+
+/* What a try at the same exercise left: its report stays, the rest did not come to its end. */
 static int clear_earlier(const struct drill *d, struct err *err)
 {
 	CLEANUP(cleanup_close_p)
 	int reports = open(d->o->reports, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (reports < 0)
 		return err_sys(err, ERR_IO, "unable to open directory '%s'", d->o->reports);
-	int rc = erase_tree_run(reports, d->id, NULL, err);
+	int rc = set_aside(d, reports, err);
+	if (rc == 0)
+		rc = erase_tree_run(reports, d->id, NULL, err);
 	return rc == 0 ? erase_tree_run(d->parent_fd, d->name, NULL, err) : rc;
 }
 
@@ -261,7 +300,7 @@ static int add_targets(struct drill *d, struct err *err)
 static void declare(struct drill *d)
 {
 	const int64_t now = clock_now_ms(&d->clock);
-	int64_t declared = now;
+	int64_t declared = now - d->o->spent_ms;
 	if (d->o->declared_ns != 0)
 		declared = report_ms(d->o->declared_ns);
 	else if (d->o->since_declared_ms > 0) /* on the clock of whoever declared it */

@@ -225,6 +225,29 @@ static void call_back(const struct drill *d, const struct drill_system *s, enum 
 		d->o->on_phase(d->o->arg, phase, s->plan->id, dir);
 }
 
+/* Take the newest time that a check read as the age of the data.  One that did not pass has shown
+ * nothing.  What is newer than T0 stays so: it has no age, and the judgement says that.  What is
+ * newer than its snapshot alone was written by a clock that is ahead. */
+static void take_newest(struct drill *d, struct drill_system *s, const struct plan_check *check,
+	const struct checks_result *result, int64_t end_ms)
+{
+	int64_t newest_ms = result->newest_ms;
+	int64_t *as_of = &s->report->recovery_point.data_as_of;
+	if (newest_ms == REPORT_NONE || result->status != REPORT_STATUS_PASS)
+		return;
+	if (newest_ms > end_ms && newest_ms <= d->r->exercise.t_declared) {
+		char time[HUMAN_BYTES];
+		drill_find(d, REPORT_MINOR, s,
+			"check %s read data of %s, from after the end of its snapshot: it was "
+			"written by a clock that is ahead, so how old it is is not certain; it "
+			"counts as of the snapshot's end",
+			check->id, human_time_utc(time, newest_ms * 1000000));
+		newest_ms = end_ms;
+	}
+	if (*as_of == REPORT_NONE || newest_ms > *as_of)
+		*as_of = newest_ms;
+}
+
 static int run_check(struct drill *d, struct drill_system *s, const struct checks_place *place,
 	const struct plan_check *check, struct report_content_check *r, struct err *err)
 {
@@ -237,17 +260,7 @@ static int run_check(struct drill *d, struct drill_system *s, const struct check
 	r->items_examined = result.items;
 	r->observed = report_text(d->r, result.observed);
 	r->duration_ms = (clock_now_ns(&d->clock) - from) / 1000000;
-	/* what claims to be newer than its snapshot was written by a clock that is ahead */
-	const int64_t end_ms = place->snapshot_ns / 1000000;
-	if (result.newest_ms != REPORT_NONE && result.newest_ms > end_ms) {
-		drill_tell(d, "%s: check %s: data from after the snapshot counts as of its end",
-			s->plan->id, check->id);
-		result.newest_ms = end_ms;
-	}
-	if (result.newest_ms != REPORT_NONE &&
-		(s->report->recovery_point.data_as_of == REPORT_NONE ||
-			result.newest_ms > s->report->recovery_point.data_as_of))
-		s->report->recovery_point.data_as_of = result.newest_ms;
+	take_newest(d, s, check, &result, place->snapshot_ns / 1000000);
 	drill_tell(d, "%s: check %s: %s: %s", s->plan->id, check->id,
 		result.status == REPORT_STATUS_PASS   ? "passed"
 		: result.status == REPORT_STATUS_FAIL ? "FAILED"

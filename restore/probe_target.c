@@ -32,12 +32,19 @@ static bool has_address(const struct probe_target *t, size_t count, const char *
 	return false;
 }
 
+void probe_target_name(char out[PROBE_TARGET_TEXT], const char *host, int port)
+{
+	(void)snprintf(out, PROBE_TARGET_TEXT,
+		strchr(host, ':') == NULL ? "%.255s:%d" : "[%.255s]:%d", host,
+		port); /* fits: a host name has 255 bytes at most */
+}
+
 static void name_target(struct probe_target *t, const char *host, int port, const char *more)
 {
 	*t = (struct probe_target){ .port = port };
-	(void)snprintf(t->text, sizeof(t->text),
-		strchr(host, ':') == NULL ? "%.255s:%d%s" : "[%.255s]:%d%s", host, port,
-		more); /* fits: a host name has 255 bytes at most */
+	probe_target_name(t->text, host, port);
+	const size_t len = strlen(t->text);
+	(void)snprintf(t->text + len, sizeof(t->text) - len, "%s", more); /* fits */
 }
 
 size_t probe_target_expand(const char *host, int port, const struct addrinfo *list,

@@ -12,12 +12,18 @@ struct addrinfo;
 
 #define PROBE_TARGET_MAX 16 /* addresses tried of one name */
 
+#define PROBE_TARGET_TEXT 384 /* bytes of its name with its NUL */
+
 struct probe_target {
-	char text[384];   /* "192.0.2.10:502", "plc.example:502 at 192.0.2.10" */
-	char address[64]; /* numeric; "" = not tried */
-	char detail[96];  /* why not tried; "" when it is */
+	char text[PROBE_TARGET_TEXT]; /* "192.0.2.10:502", "plc.example:502 at 192.0.2.10" */
+	char address[64];             /* numeric; "" = not tried */
+	char detail[96];              /* why not tried; "" when it is */
 	int port;
 };
+
+/* What the target is called: "HOST:PORT", or "[HOST]:PORT" of an IPv6 address.  The name of every
+ * probe of it is this one, or this one and " at ADDRESS". */
+void probe_target_name(char out[PROBE_TARGET_TEXT], const char *host, int port);
 
 /**
  * probe_target_expand(host, port, list, out):

@@ -43,6 +43,7 @@ struct report *report_new(void)
 	if (r == NULL)
 		return NULL;
 	report_shape_clear(&report_shape_root, r);
+	r->version = REPORT_VERSION;
 	r->log = REPORT_LOG_NONE;
 	return r;
 }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define REPORT_VERSION 2u /* of the schema, as it is written; older ones are read */
 #define REPORT_NONE INT64_MIN
 #define REPORT_INT_MAX ((INT64_C(1) << 53) - 1) /* what every JSON reader keeps exactly */
 #define REPORT_TEXT_MAX 4096                    /* bytes of one text; longer ones are cut */
@@ -250,6 +251,7 @@ struct report_block;
 struct report_shape;
 
 struct report {
+	unsigned version; /* of the schema: by its rules it is judged */
 	struct report_exercise exercise;
 	struct report_plan plan;
 	struct report_environment environment;
@@ -267,7 +269,7 @@ struct report {
 	bool has_failed;             /* out of memory or a limit: rendering is refused */
 };
 
-/* An empty report: every number absent, log none.  NULL = out of memory. */
+/* An empty report of the newest version: every number absent, log none.  NULL = out of memory. */
 struct report *report_new(void);
 void report_free(struct report *r);
 

@@ -209,11 +209,12 @@ int report_json_encode(struct report *r, struct buf *out, struct err *err)
 	if (rc != 0)
 		return rc;
 	CLEANUP(json_decref_p) json_t *statement = json_object();
-	if (json_object_set_new(predicate, "schema", json_string(REPORT_SHAPE_SCHEMA)) != 0 ||
+	if (json_object_set_new(
+		    predicate, "schema", json_string(report_shape_schema(r->version))) != 0 ||
 		json_object_set_new(statement, "_type", json_string(STATEMENT_TYPE)) != 0 ||
 		json_object_set_new(statement, "subject", write_subjects(r)) != 0 ||
 		json_object_set_new(statement, "predicateType",
-			json_string(REPORT_SHAPE_PREDICATE_TYPE)) != 0 ||
+			json_string(report_shape_predicate_type(r->version))) != 0 ||
 		json_object_set(statement, "predicate", predicate) != 0)
 		return no_memory(&p);
 	return jsonx_encode(statement, out, err);

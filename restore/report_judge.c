@@ -274,8 +274,15 @@ static bool has_passed(const struct report_system *s, const char *id)
 static void judge_negative_control(const struct bench *b, struct report_system *s)
 {
 	struct report_negative_control *n = &s->negative_control;
-	if (n->damage == NULL)
+	if (n->damage == NULL) {
+		/* one that was not recovered has checks that failed already */
+		if (b->r->version >= 2 && s->timings.t_verified != REPORT_NONE)
+			find(b, REPORT_MINOR, "negative_control_not_run",
+				report_text(b->r,
+					"the checks of this system were not tried on a damaged "
+					"copy: they are not shown to prove anything"));
 		return;
+	}
 	n->verdict = REPORT_NOT_DETECTED;
 	for (size_t i = 0; i < n->checks_failed.count; i++) {
 		if (has_passed(s, n->checks_failed.items[i]))
@@ -371,13 +378,17 @@ static void judge_cleanup(const struct bench *b)
 static void judge_drill(struct report *r, struct tally *all)
 {
 	const struct bench b = { .r = r, .system = NULL, .tally = all };
-	bool has_control = false;
+	bool has_control = false, is_told = false;
 
 	if (r->systems_count == 0)
 		gap(&b, "no_system", report_text(r, "the drill recovered no system"));
-	for (size_t i = 0; i < r->systems_count; i++)
-		has_control |= r->systems[i]->negative_control.damage != NULL;
-	if (!has_control)
+	for (size_t i = 0; i < r->systems_count; i++) {
+		const struct report_system *s = r->systems[i];
+		has_control |= s->negative_control.damage != NULL;
+		/* told of the system itself */
+		is_told |= r->version >= 2 && s->timings.t_verified != REPORT_NONE;
+	}
+	if (!has_control && !is_told)
 		find(&b, REPORT_MINOR, "negative_control_not_run",
 			report_text(r, "the checks were not tried on a damaged copy"));
 	judge_isolation(&b);

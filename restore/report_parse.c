@@ -190,7 +190,7 @@ static int read_object(
 }
 
 /* The outer members of the statement; what they hold is compared byte for byte afterwards. */
-static int check_statement(const json_t *statement, struct err *err)
+static int check_statement(const json_t *statement, unsigned *version, struct err *err)
 {
 	char shown[128];
 	const char *type = json_string_value(json_object_get(statement, "predicateType"));
@@ -198,15 +198,19 @@ static int check_statement(const json_t *statement, struct err *err)
 	const char *schema = json_string_value(json_object_get(predicate, "schema"));
 	if (type == NULL || schema == NULL)
 		return err_set(err, ERR_CORRUPT, "the signed text is not a drill report");
-	const char *odd = strcmp(type, REPORT_SHAPE_PREDICATE_TYPE) != 0 ? type
-			  : strcmp(schema, REPORT_SHAPE_SCHEMA) != 0     ? schema
-									 : NULL;
+	const char *odd = type;
+	for (unsigned v = 1; v <= REPORT_VERSION; v++) {
+		if (strcmp(type, report_shape_predicate_type(v)) != 0)
+			continue;
+		*version = v;
+		odd = strcmp(schema, report_shape_schema(v)) == 0 ? NULL : schema;
+	}
 	if (odd == NULL)
 		return 0;
 	(void)escape_str(shown, sizeof(shown), odd);
 	return err_set(err, ERR_UNSUPPORTED,
-		"the report is written in '%s', this program reads '%s'", shown,
-		REPORT_SHAPE_SCHEMA);
+		"the report is written in '%s', this program reads '%s' and older ones", shown,
+		report_shape_schema(REPORT_VERSION));
 }
 
 /* Say where the bytes begin to differ from the only form there is. */
@@ -228,18 +232,20 @@ int report_parse_statement(const void *data, size_t len, struct report **out, st
 {
 	CLEANUP(json_decref_p) json_t *statement = NULL;
 	CLEANUP(buf_done) struct buf again = BUF_INIT(REPORT_JSON_MAX);
+	unsigned version = 0;
 
 	if (len > REPORT_JSON_MAX)
 		return err_set(
 			err, ERR_CORRUPT, "the report is larger than %zu bytes", REPORT_JSON_MAX);
 	int rc = jsonx_parse(data, len, "report", &statement, err);
 	if (rc == 0)
-		rc = check_statement(statement, err);
+		rc = check_statement(statement, &version, err);
 	if (rc != 0)
 		return rc;
 	CLEANUP(report_free_p) struct report *r = report_new();
 	if (r == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
+	r->version = version;
 	struct reader rd = { .err = err, .r = r };
 	rc = read_object(&rd, &report_shape_root, json_object_get(statement, "predicate"), r);
 	if (rc == 0)

@@ -10,8 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REPORT_SHAPE_SCHEMA "drill-report/1"
-#define REPORT_SHAPE_PREDICATE_TYPE "https://holdfast.dev/drill-report/v1"
+/* The versions of the schema have the same members; what is concluded from them differs
+ * (docs/REPORT.md, Judgement).  NULL = there is no such version. */
+const char *report_shape_schema(unsigned version);
+const char *report_shape_predicate_type(unsigned version);
 
 enum report_shape_kind {
 	REPORT_SHAPE_TEXT,   /* const char * */

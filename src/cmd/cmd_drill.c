@@ -51,6 +51,7 @@ struct job {
 	struct report *report;       /* owned */
 	uint8_t seed[32];            /* signs */
 	const char *reports;
+	int64_t begun_ns; /* of the recovery, by env_mono_ns() */
 	struct report_shelf_paths paths;
 };
 
@@ -143,6 +144,7 @@ static int carry_out(struct job *j, struct access *a, int64_t declared_ns, struc
 		.approved_by = cli_text(cli, "approved-by"),
 		.trigger = trigger_values[cli_number(cli, "trigger", 0)],
 		.declared_ns = declared_ns,
+		.spent_ms = (env_mono_ns() - j->begun_ns) / 1000000,
 		.on_tell = on_tell,
 		.is_stopped = is_stopped,
 		.arg = j };
@@ -179,6 +181,7 @@ static int prepare(struct job *j, struct access *a, struct err *err)
 {
 	struct conf_problems problems = CONF_PROBLEMS_INIT;
 	int rc = load_plan(j, &problems, err);
+	j->begun_ns = env_mono_ns();
 	if (rc == 0) {
 		rc = open_vault(j, a, err);
 		if (rc == 0)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/escape.h"
 #include "base/human.h"
 #include "cmd/remote.h"
 #include "cmd/stop.h"
@@ -50,7 +51,7 @@ void cmd_job_print(struct console *c, const json_t *job)
 static void tell_progress(struct cli *cli, const json_t *job, char last[256])
 {
 	const json_t *p = json_object_get(job, "progress");
-	char line[256], size[HUMAN_BYTES];
+	char line[256], safe[4 * sizeof(line)], size[HUMAN_BYTES];
 	if (p == NULL || cli->console.is_json || remote_text(p, "phase")[0] == '\0')
 		return; /* nothing was said yet */
 	const bool has_counts = remote_number(p, "files") != 0 || remote_number(p, "bytes") != 0;
@@ -66,8 +67,9 @@ static void tell_progress(struct cli *cli, const json_t *job, char last[256])
 			remote_text(p, "text")); /* as above */
 	if (strcmp(line, last) == 0)
 		return;
-	(void)snprintf(last, 256, "%s", line); /* same size */
-	console_note(&cli->console, "%s", line);
+	(void)snprintf(last, 256, "%s", line);      /* same size */
+	(void)escape_str(safe, sizeof(safe), line); /* there is room for every byte as \xHH */
+	console_note(&cli->console, "%s", safe);
 }
 
 int cmd_job_wait(struct cli *cli, struct remote *r, const char *id, json_t **out, struct err *err)

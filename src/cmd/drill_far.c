@@ -20,6 +20,7 @@
 #include "cmd/report_shelf.h"
 #include "codec/text.h"
 #include "conf/conf_problems.h"
+#include "crypto/hash.h"
 #include "plans/plan.h"
 #include "restore/report.h"
 #include "restore/report_check.h"
@@ -30,6 +31,7 @@
  * INVARIANTS
  * (1) A report is kept byte for byte as it came, and only if it is intact and of the exercise that
  *     was asked for.
+ * (2) What a drill that was ordered here came to is told of the plan that was sent, no other.
  */
 
 #define FAR_PLAN_MAX ((size_t)1 << 20)
@@ -144,15 +146,21 @@ static int read_plan(struct remote *r, const char *path, struct buf *out, struct
 					    : err_wrap(err, "unable to read the plan '%s'", path);
 }
 
-static int order(struct cli *cli, struct remote *r, json_t **job, struct err *err)
+/* Send the plan; ${sha256}, 65 bytes: of what was sent. */
+static int order(struct cli *cli, struct remote *r, char sha256[2 * HASH_BYTES + 1], json_t **job,
+	struct err *err)
 {
+	uint8_t hash[HASH_BYTES];
 	CLEANUP(buf_done) struct buf plan = BUF_INIT(FAR_PLAN_MAX);
 	CLEANUP(buf_done) struct buf text = BUF_INIT(2 * FAR_PLAN_MAX);
 	const char *path = cli_text(cli, "plan");
 	const char *slash = strrchr(path, '/');
 	int rc = read_plan(r, path, &plan, err);
-	if (rc == 0)
+	if (rc == 0) {
+		hash_sha256(plan.data, plan.len, hash);
+		text_hex(hash, sizeof(hash), sha256);
 		rc = text_base64(plan.data, plan.len, &text, err);
+	}
 	const char *base64 = rc == 0 ? buf_cstr(&text) : NULL;
 	if (rc == 0 && base64 == NULL)
 		rc = err_set(err, ERR_NOMEM, "out of memory");
@@ -172,8 +180,24 @@ static int find_dir(const struct cli *cli, const char **dir, struct err *err)
 	return cli_text(cli, "reports") == NULL ? 0 : paths_make(*dir, err);
 }
 
-/* Invariant 1. */
-static int fetch(struct cli *cli, struct remote *r, const char *exercise, struct err *err)
+int drill_far_check(
+	const struct report *r, const char *exercise, const char *plan_sha256, struct err *err)
+{
+	if (strcmp(r->exercise.exercise_id, exercise) != 0)
+		return err_set(err, ERR_CORRUPT, "the controller sent the report of exercise %s",
+			r->exercise.exercise_id);
+	if (plan_sha256 == NULL || strcmp(r->plan.sha256, plan_sha256) == 0)
+		return 0;
+	(void)err_set(err, ERR_CORRUPT,
+		"the report is of another plan (SHA-256 %s) than the one sent (%s)", r->plan.sha256,
+		plan_sha256);
+	return err_hint(err, "what that drill came to says nothing of your plan: look at the "
+			     "controller, which drilled something else");
+}
+
+/* Invariants 1 and 2; ${plan_sha256} NULL = whatever plan it was. */
+static int fetch(struct cli *cli, struct remote *r, const char *exercise, const char *plan_sha256,
+	struct err *err)
 {
 	CLEANUP(buf_done) struct buf bytes = BUF_INIT(REPORT_JSON_MAX);
 	CLEANUP(report_check_done) struct report_check check = { .report = NULL };
@@ -189,9 +213,8 @@ static int fetch(struct cli *cli, struct remote *r, const char *exercise, struct
 		rc = remote_bytes(r, path, &bytes, err);
 	if (rc == 0)
 		rc = report_check_envelope(bytes.data, bytes.len, NULL, &check, err);
-	if (rc == 0 && strcmp(check.report->exercise.exercise_id, exercise) != 0)
-		rc = err_set(err, ERR_CORRUPT, "the controller sent the report of exercise %s",
-			check.report->exercise.exercise_id);
+	if (rc == 0)
+		rc = drill_far_check(check.report, exercise, plan_sha256, err);
 	if (rc == 0)
 		rc = report_shelf_keep(dir, &check, bytes.data, bytes.len, &paths, err);
 	if (rc != 0)
@@ -209,18 +232,23 @@ int drill_far_run(struct cli *cli, struct err *err)
 {
 	struct remote *r = NULL;
 	json_t *job = NULL, *ended = NULL;
+	char sha256[2 * HASH_BYTES + 1] = "";
 	int rc = check_usage(cli, err);
 	if (rc == 0)
 		rc = remote_open(cli, &r, err);
 	if (rc == 0)
-		rc = order(cli, r, &job, err);
+		rc = order(cli, r, sha256, &job, err);
+	if (rc == 0) /* both become parts of a path, and are shown */
+		rc = remote_check_word(remote_text(job, "drill"), err);
+	if (rc == 0)
+		rc = remote_check_word(remote_text(job, "id"), err);
 	if (rc == 0) {
 		console_note(&cli->console, "exercise %s, job %.12s", remote_text(job, "drill"),
 			remote_text(job, "id"));
 		rc = cmd_job_wait(cli, r, remote_text(job, "id"), &ended, err);
 	}
-	if (rc == 0 && has_report(ended))
-		rc = fetch(cli, r, remote_text(ended, "drill"), err);
+	if (rc == 0 && has_report(ended)) /* of the exercise that was ordered, not of another */
+		rc = fetch(cli, r, remote_text(job, "drill"), sha256, err);
 	else if (rc == 0)
 		rc = err_set(err, ERR_FAILED, "the drill ended without a report: %s: %s",
 			remote_text(ended, "state"), remote_text(ended, "reason"));
@@ -234,10 +262,14 @@ static void print_one(struct console *c, const json_t *d)
 {
 	char at[HUMAN_BYTES];
 	const char *plan = remote_text(d, "plan");
-	console_print(c, "%s  %s  ", remote_time(d, "declared", at), remote_text(d, "exercise"));
+	const char *exercise = remote_text(d, "exercise"), *verdict = remote_text(d, "verdict");
+	console_print(c, "%s  ", remote_time(d, "declared", at));
+	console_print_name(c, exercise, strlen(exercise));
+	console_print(c, "  ");
 	console_print_name(c, plan, strlen(plan));
-	console_print(c, " version %lld: %s\n", (long long)remote_number(d, "plan_version"),
-		remote_text(d, "verdict"));
+	console_print(c, " version %lld: ", (long long)remote_number(d, "plan_version"));
+	console_print_name(c, verdict, strlen(verdict));
+	console_print(c, "\n");
 }
 
 int drill_far_list(struct cli *cli, struct err *err)
@@ -266,7 +298,7 @@ int drill_far_get(struct cli *cli, struct err *err)
 	struct remote *r = NULL;
 	int rc = remote_open(cli, &r, err);
 	if (rc == 0)
-		rc = fetch(cli, r, cli->args[0], err);
+		rc = fetch(cli, r, cli->args[0], NULL, err);
 	remote_close(r);
 	return rc;
 }

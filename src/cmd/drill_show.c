@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/escape.h"
 #include "cmd/cli.h"
 #include "cmd/report_shelf.h"
 #include "codec/jsonx.h"
@@ -10,6 +11,8 @@
 #include "restore/report_judge.h"
 #include "restore/report_shape.h"
 #include "restore/report_words.h"
+
+#define DRILL_SHOW_ID_BYTES 256
 
 static json_t *system_object(const struct report_system *s)
 {
@@ -60,6 +63,14 @@ json_t *drill_show_object(const struct report *r)
 		r->verdict.summary, "systems", systems_array(r), "findings", findings_array(r));
 }
 
+/* An id in its column: any text may stand in a report that anybody signed. */
+static void print_id(struct console *c, const char *id)
+{
+	char safe[DRILL_SHOW_ID_BYTES];
+	(void)escape_str(safe, sizeof(safe), id); /* cut is fine */
+	console_print(c, "%-16s", safe);
+}
+
 void drill_show_systems(struct console *c, const struct report *r)
 {
 	char took[REPORT_WORDS_BYTES], rto[REPORT_WORDS_BYTES], age[REPORT_WORDS_BYTES],
@@ -68,7 +79,8 @@ void drill_show_systems(struct console *c, const struct report *r)
 		"RECOVERY", "RTO", "RTO MET", "AGE OF DATA", "RPO", "RPO MET");
 	for (size_t i = 0; i < r->systems_count; i++) {
 		const struct report_system *s = r->systems[i];
-		console_print(c, "%-16s %-22s %-12s %-10s %-18s %-12s %-10s %s\n", s->system_id,
+		print_id(c, s->system_id);
+		console_print(c, " %-22s %-12s %-10s %-18s %-12s %-10s %s\n",
 			report_words_verdict(s->result.verdict),
 			report_words_duration(took, s->result.rta_total_ms),
 			report_words_duration(rto, s->rto_ms), report_words_met(s->result.rto_met),
@@ -85,8 +97,10 @@ static void print_drill(
 	console_print(c, "\n");
 	for (size_t i = 0; i < r->findings_count; i++) {
 		const struct report_finding *f = r->findings[i];
-		console_print(c, "finding %s  %s, %s: ", f->id, report_words_grade(f->grade),
-			f->system == NULL ? "the drill" : f->system);
+		const char *of = f->system == NULL ? "the drill" : f->system;
+		console_print(c, "finding %s  %s, ", f->id, report_words_grade(f->grade));
+		console_print_name(c, of, strlen(of));
+		console_print(c, ": ");
 		console_print_name(c, f->description, strlen(f->description));
 		console_print(c, "\n");
 	}

@@ -89,12 +89,12 @@ int report_shelf_keep(const char *dir, const struct report_check *check, const v
 {
 	CLEANUP(buf_done) struct buf json = BUF_INIT(REPORT_JSON_MAX);
 	const char *id = check->report->exercise.exercise_id;
-	const struct dsse_opened *by = &check->signed_by;
+	const char *controller = check->report->environment.controller.keyid;
 	struct report_shelf_paths p = { .controller_keyid = "" };
-	(void)snprintf(p.keyid, sizeof(p.keyid), "%s", by->signers[0].keyid); /* same size */
-	if (by->count > 1)
-		(void)snprintf(p.controller_keyid, sizeof(p.controller_keyid), "%s",
-			by->signers[1].keyid); /* same size */
+	(void)snprintf(p.keyid, sizeof(p.keyid), "%s", check->signed_by.signers[0].keyid);
+	/* whoever else signed is not the controller that the report names */
+	if (controller != NULL && !check->is_controller_missing)
+		(void)snprintf(p.controller_keyid, sizeof(p.controller_keyid), "%s", controller);
 	int rc = join(p.json, dir, id, ".json", err);
 	if (rc == 0)
 		rc = join(p.html, dir, id, ".html", err);

@@ -20,8 +20,9 @@ struct report;
 struct report_shelf_paths {
 	char json[PATH_MAX];
 	char html[PATH_MAX];
-	char keyid[DSSE_KEYID_BYTES];            /* of the key that signed */
-	char controller_keyid[DSSE_KEYID_BYTES]; /* of a controller that signed too, or "" */
+	char keyid[DSSE_KEYID_BYTES]; /* of the key that signed */
+	/* of the controller that the report names, if it signed too, or "" */
+	char controller_keyid[DSSE_KEYID_BYTES];
 };
 
 /**

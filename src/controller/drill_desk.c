@@ -22,6 +22,7 @@
 #include "crypto/secret.h"
 #include "msg/msg_vault.h"
 #include "plans/plan.h"
+#include "restore/report.h"
 #include "restore/report_json.h"
 #include "restore/report_shape.h"
 #include "vault/snapshot_body.h"
@@ -194,7 +195,9 @@ static int begin_attempt(struct drill_desk *d, const struct catalog_job *j,
 	n->declared_mono_ms = now_ms - *since_ms; /* the same moment, as this run counts */
 	n->ordered_mono_ms = now_ms;
 	drill_desk_files_boot(n->boot);
-	int rc = drill_desk_files_put_granted(d->dirfd, n->exercise, NULL, 0, err);
+	CLEANUP(cleanup_free_p) struct drill_desk_granted *none = calloc(1, sizeof(*none));
+	int rc = none == NULL ? err_set(err, ERR_NOMEM, "out of memory")
+			      : drill_desk_files_put_granted(d->dirfd, n->exercise, none, err);
 	if (rc == 0)
 		rc = drill_desk_files_put_note(d->dirfd, n, err);
 	if (rc == 0)
@@ -279,35 +282,48 @@ int drill_desk_sources(struct drill_desk *d, const struct catalog_job *j, const 
 	return 0;
 }
 
+/* What the signed record of a granted snapshot says of it. */
+static int read_point(const struct msg_point *m, struct drill_desk_point *out, struct err *err)
+{
+	struct snapshot_body body;
+	struct snaprec record;
+	uint8_t hash[HASH_BYTES];
+	int rc = snapshot_body_decode(m->snapshot, m->snapshot_len, &body, err);
+	if (rc != 0)
+		return rc;
+	rc = snaprec_decode(body.record, &record, err);
+	snaprec_hash(body.record, hash);
+	snapshot_body_done(&body);
+	if (rc != 0)
+		return rc;
+	text_hex(hash, sizeof(hash), out->snapshot);
+	text_hex(record.root_id, sizeof(record.root_id), out->root_id);
+	(void)snprintf(out->source, sizeof(out->source), "%s", m->source); /* same size */
+	/* a number that no report can hold is absent there */
+	out->seq = record.seq <= (uint64_t)REPORT_INT_MAX ? (int64_t)record.seq : REPORT_NONE;
+	out->start_ms = report_ms(record.t_start_ns);
+	out->end_ms = report_ms(record.t_end_ns);
+	return 0;
+}
+
 int drill_desk_granted(struct drill_desk *d, const struct catalog_job *j, const void *points,
 	size_t len, struct err *err)
 {
-	struct msg_points m = { .count = 0 };
-	int rc = drill_desk_files_need_id(j->drill, err);
+	CLEANUP(msg_vault_points_done) struct msg_points m = { .count = 0 };
+	CLEANUP(cleanup_free_p) struct drill_desk_granted *g = calloc(1, sizeof(*g));
+	struct drill_desk_note n;
+	int rc = g == NULL ? err_set(err, ERR_NOMEM, "out of memory")
+			   : drill_desk_files_need_id(j->drill, err);
+	if (rc == 0)
+		rc = drill_desk_files_get_note(d->dirfd, j->drill, &n, err);
 	if (rc == 0)
 		rc = msg_vault_points_decode(points, len, &m, err);
+	for (; rc == 0 && g->count < m.count; g->count++)
+		rc = read_point(&m.at[g->count], &g->at[g->count], err);
 	if (rc != 0)
 		return rc;
-	struct drill_desk_granted *list = calloc(m.count + 1, sizeof(*list));
-	if (list == NULL)
-		rc = err_set(err, ERR_NOMEM, "out of memory");
-	for (size_t i = 0; rc == 0 && i < m.count; i++) {
-		struct snapshot_body body;
-		uint8_t hash[HASH_BYTES];
-		rc = snapshot_body_decode(m.at[i].snapshot, m.at[i].snapshot_len, &body, err);
-		if (rc != 0)
-			break;
-		snaprec_hash(body.record, hash);
-		text_hex(hash, sizeof(hash), list[i].snapshot);
-		(void)snprintf(list[i].source, sizeof(list[i].source), "%s",
-			m.at[i].source); /* same size */
-		snapshot_body_done(&body);
-	}
-	if (rc == 0)
-		rc = drill_desk_files_put_granted(d->dirfd, j->drill, list, m.count, err);
-	free(list);
-	msg_vault_points_done(&m);
-	return rc;
+	g->since_declared_ms = drill_desk_files_seen(&n).since_declared_ms;
+	return drill_desk_files_put_granted(d->dirfd, j->drill, g, err);
 }
 
 /* ---- evidence, and reports as they lie ---- */

@@ -9,9 +9,11 @@
 #include "controller/drill_desk.h"
 #include "controller/drill_desk_internal.h"
 #include "plans/plan.h"
+#include "restore/probe_target.h"
 #include "restore/report.h"
 #include "restore/report_check.h"
 #include "restore/report_shape.h"
+#include "restore/report_words.h"
 
 /*
  * INVARIANTS
@@ -122,6 +124,51 @@ static int check_checks(const struct report_system *r, const struct plan_system 
 	return rc;
 }
 
+static int check_depends(
+	const struct report_system *r, const struct plan_system *p, struct err *err)
+{
+	int rc = same_number(
+		"depends on so many", (int64_t)r->depends_on.count, (int64_t)p->after_count, err);
+	for (size_t i = 0; rc == 0 && i < p->after_count; i++)
+		rc = same_text("depends on", r->depends_on.items[i], p->after[i].id, err);
+	return rc;
+}
+
+static const struct drill_desk_point *find_granted(
+	const struct drill_desk_granted *g, const char *source, const char *snapshot)
+{
+	for (size_t i = 0; i < g->count; i++) {
+		if (strcmp(g->at[i].source, source) == 0 &&
+			strcmp(g->at[i].snapshot, snapshot) == 0)
+			return &g->at[i];
+	}
+	return NULL;
+}
+
+static int same_time(const char *what, int64_t said, int64_t recorded, struct err *err)
+{
+	char a[REPORT_WORDS_BYTES], b[REPORT_WORDS_BYTES];
+	if (said == recorded)
+		return 0;
+	return err_set(err, ERR_CORRUPT,
+		"the report says %s %s, the snapshot's record %s (%lld ms apart)", what,
+		report_words_time(a, said), report_words_time(b, recorded),
+		(long long)(said - recorded));
+}
+
+/* Nothing in a snapshot is newer than its end.  What claims to be newer than T0 as well has no age,
+ * and the judgement says so. */
+static int check_age(const struct report_recovery_point *said, int64_t t0,
+	const struct drill_desk_point *is, struct err *err)
+{
+	if (said->data_as_of == REPORT_NONE || said->data_as_of <= is->end_ms ||
+		said->data_as_of > t0)
+		return 0;
+	return same_time("its data is of", said->data_as_of, is->end_ms, err);
+}
+
+/* The age of the data is made of these times, so they are compared and not only whose they are.
+ * What is sealed (consistency, the data itself) only the agent can read. */
 static int check_point(const struct report_system *r, const struct plan_system *p,
 	const struct drill_desk_expected *x, struct err *err)
 {
@@ -131,14 +178,17 @@ static int check_point(const struct report_system *r, const struct plan_system *
 	int rc = same_text("source", point->source, p->source, err);
 	if (rc != 0)
 		return rc;
-	for (size_t i = 0; i < x->granted_count; i++) {
-		if (strcmp(x->granted[i].source, p->source) == 0 &&
-			strcmp(x->granted[i].snapshot, point->snapshot_id) == 0)
-			return 0;
-	}
-	return err_set(err, ERR_CORRUPT,
-		"the report names snapshot %.16s of source '%s', which was not granted",
-		point->snapshot_id, p->source);
+	const struct drill_desk_point *is = find_granted(x->granted, p->source, point->snapshot_id);
+	if (is == NULL)
+		return err_set(err, ERR_CORRUPT,
+			"the report names snapshot %.16s of source '%s', which was not granted",
+			point->snapshot_id, p->source);
+	rc = same_time("the snapshot is of", point->snapshot_at, is->start_ms, err);
+	if (rc == 0)
+		rc = same_number("snapshot number", point->seq, is->seq, err);
+	if (rc == 0)
+		rc = same_text("root", point->root_id, is->root_id, err);
+	return rc == 0 ? check_age(point, r->timings.t_declared, is, err) : rc;
 }
 
 static int check_system(
@@ -157,6 +207,8 @@ static int check_system(
 		rc = same_number("RTO", r->rto_ms, p->rto_ns / NS_PER_MS, err);
 	if (rc == 0)
 		rc = same_number("RPO", r->rpo_ms, p->rpo_ns / NS_PER_MS, err);
+	if (rc == 0)
+		rc = check_depends(r, p, err);
 	if (rc == 0)
 		rc = check_steps(r, p, err);
 	if (rc == 0)
@@ -209,13 +261,72 @@ static int check_order(const struct report *r, const struct drill_desk_expected 
 	if (rc == 0)
 		rc = same_text("ordered by", r->exercise.ordered_by,
 			x->ordered_by[0] == '\0' ? NULL : x->ordered_by, err);
+	if (rc == 0) /* nobody can approve an order of ours yet */
+		rc = same_text("approved by", r->exercise.approved_by, NULL, err);
 	if (rc == 0)
 		rc = same_text("plan", r->plan.id, x->plan->id, err);
 	if (rc == 0)
 		rc = same_number("plan version", r->plan.version, x->plan->version, err);
 	if (rc == 0)
 		rc = same_text("title", r->plan.title, x->plan->title, err);
+	if (rc == 0)
+		rc = same_text("plan file", r->plan.file, x->plan->file, err);
 	return rc == 0 ? same_text("plan SHA-256", r->plan.sha256, sha256, err) : rc;
+}
+
+/* ---- where ---- */
+
+/* Nothing is restored before isolation was shown: true once anything was. */
+static bool is_begun(const struct report *r)
+{
+	for (size_t i = 0; i < r->systems_count; i++) {
+		const struct report_system *s = r->systems[i];
+		if (s->timings.t_sandbox != REPORT_NONE)
+			return true;
+		for (size_t k = 0; k < s->steps_count; k++) {
+			if (s->steps[k]->status != REPORT_STATUS_SKIPPED)
+				return true;
+		}
+		for (size_t k = 0; k < s->checks_count; k++) {
+			if (s->checks[k]->status != REPORT_STATUS_SKIPPED)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* A target is "HOST:PORT", and " at ADDRESS" behind it where HOST is a name. */
+static bool has_target(const struct report_environment *e, const struct plan_target *t)
+{
+	char want[PROBE_TARGET_TEXT];
+	probe_target_name(want, t->host, t->port);
+	const size_t len = strlen(want);
+	for (size_t i = 0; i < e->isolation_checks_count; i++) {
+		const char *target = e->isolation_checks[i]->target;
+		if (strncmp(target, want, len) == 0 && (target[len] == '\0' || target[len] == ' '))
+			return true;
+	}
+	return false;
+}
+
+static int check_isolation(
+	const struct report *r, const struct drill_desk_expected *x, struct err *err)
+{
+	const struct report_environment *e = &r->environment;
+	if (!is_begun(r))
+		return 0;
+	for (size_t i = 0; i < x->plan->must_not_reach_count; i++) {
+		const struct plan_target *t = &x->plan->must_not_reach[i];
+		if (!has_target(e, t))
+			return err_set(err, ERR_CORRUPT,
+				"the report does not say whether the sandbox reached %s port %d, "
+				"which the plan forbids",
+				t->host, t->port);
+	}
+	return e->canary.address != NULL
+		       ? 0
+		       : err_set(err, ERR_CORRUPT,
+				 "the report names no canary, and every drill has one");
 }
 
 /* ---- when ---- */
@@ -229,6 +340,24 @@ static int check_span(const char *what, int64_t claimed_ms, int64_t seen_ms, str
 		(long long)claimed_ms, what, (long long)seen_ms);
 }
 
+/* T0 was declared before the drill was ordered, and the drill begins with what it was given. */
+static int check_since(
+	const struct report_exercise *e, const struct drill_desk_expected *x, struct err *err)
+{
+	const struct drill_desk_note *n = x->note;
+	int64_t since_ms = n->ordered_mono_ms - n->declared_mono_ms;
+	if (x->granted->count > 0 && x->granted->since_declared_ms > since_ms)
+		since_ms = x->granted->since_declared_ms;
+	if (e->started - e->t_declared >= since_ms - DRILL_DESK_SLACK_MS)
+		return 0;
+	(void)err_set(err, ERR_CORRUPT,
+		"the report claims %lld ms from T0 to its start, our clock saw %lld ms before the "
+		"recovery points were given away",
+		(long long)(e->started - e->t_declared), (long long)since_ms);
+	return err_hint(err, "update the agent, or look why orders reach it late; then drill "
+			     "again");
+}
+
 static int check_times(
 	const struct report_exercise *e, const struct drill_desk_expected *x, struct err *err)
 {
@@ -238,10 +367,22 @@ static int check_times(
 			"T0 in the report is %lld ms off the one declared here", (long long)off);
 		return err_hint(err, "set the clocks of agent and controller, and drill again");
 	}
-	int rc = check_span("its start", e->ended - e->started, x->seen.since_ordered_ms, err);
+	int rc = check_since(e, x, err);
+	if (rc == 0)
+		rc = check_span("its start", e->ended - e->started, x->seen.since_ordered_ms, err);
 	if (rc == 0)
 		rc = check_span("T0", e->ended - e->t_declared, x->seen.since_declared_ms, err);
 	return rc;
+}
+
+/* Older versions of the schema conclude less. */
+static int check_version(const struct report *r, struct err *err)
+{
+	if (r->version == REPORT_VERSION)
+		return 0;
+	(void)err_set(err, ERR_CORRUPT, "the report is written in '%s', this controller signs '%s'",
+		report_shape_schema(r->version), report_shape_schema(REPORT_VERSION));
+	return err_hint(err, "update the agent");
 }
 
 int drill_desk_check_report(
@@ -249,11 +390,15 @@ int drill_desk_check_report(
 {
 	int rc = check_signers(c, x, err);
 	if (rc == 0)
+		rc = check_version(c->report, err);
+	if (rc == 0)
 		rc = check_parties(&c->report->environment, x, err);
 	if (rc == 0)
 		rc = check_order(c->report, x, err);
 	if (rc == 0)
 		rc = check_systems(c->report, x, err);
+	if (rc == 0)
+		rc = check_isolation(c->report, x, err);
 	if (rc == 0)
 		rc = check_times(&c->report->exercise, x, err);
 	return rc;

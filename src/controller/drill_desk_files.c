@@ -146,44 +146,69 @@ int drill_desk_files_get_note(
 	return 0;
 }
 
-int drill_desk_files_put_granted(int dirfd, const char *exercise,
-	const struct drill_desk_granted *list, size_t count, struct err *err)
+static json_t *pack_point(const struct drill_desk_point *p)
 {
-	CLEANUP(json_decref_p) json_t *all = json_array();
-	for (size_t i = 0; i < count; i++) {
-		if (json_array_append_new(all, json_pack("{s:s, s:s}", "source", list[i].source,
-						       "snapshot", list[i].snapshot)) != 0)
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "source", p->source, "snapshot",
+		p->snapshot, "root_id", p->root_id, "seq", (json_int_t)p->seq, "start_ms",
+		(json_int_t)p->start_ms, "end_ms", (json_int_t)p->end_ms);
+}
+
+static bool unpack_point(const json_t *o, struct drill_desk_point *p)
+{
+	const char *source, *snapshot, *root_id;
+	json_int_t seq, start, end;
+	/* jansson's unpacking takes no const object; nothing is changed */
+	if (json_unpack((json_t *)(uintptr_t)o, "{s:s, s:s, s:s, s:I, s:I, s:I}", "source", &source,
+		    "snapshot", &snapshot, "root_id", &root_id, "seq", &seq, "start_ms", &start,
+		    "end_ms", &end) != 0)
+		return false;
+	p->seq = seq;
+	p->start_ms = start;
+	p->end_ms = end;
+	return copy(p->source, sizeof(p->source), source) &&
+	       copy(p->snapshot, sizeof(p->snapshot), snapshot) &&
+	       copy(p->root_id, sizeof(p->root_id), root_id);
+}
+
+int drill_desk_files_put_granted(
+	int dirfd, const char *exercise, const struct drill_desk_granted *g, struct err *err)
+{
+	CLEANUP(json_decref_p) json_t *points = json_array();
+	for (size_t i = 0; i < g->count; i++) {
+		if (json_array_append_new(points, pack_point(&g->at[i])) != 0)
 			return err_set(err, ERR_NOMEM, "out of memory");
 	}
+	CLEANUP(json_decref_p)
+	json_t *all = json_pack("{s:I, s:O}", "since_declared_ms", (json_int_t)g->since_declared_ms,
+		"points", points);
 	return put_json(dirfd, exercise, GRANTED, all, err);
 }
 
-int drill_desk_files_get_granted(int dirfd, const char *exercise, struct drill_desk_granted *out,
-	size_t *count, struct err *err)
+int drill_desk_files_get_granted(
+	int dirfd, const char *exercise, struct drill_desk_granted *out, struct err *err)
 {
 	CLEANUP(json_decref_p) json_t *all = NULL;
 	struct err why = ERR_INIT;
+	json_t *points;
+	json_int_t since;
 	int rc = get_json(dirfd, exercise, GRANTED, &all, &why);
-	if (rc == -ERR_NOT_FOUND) {
-		*count = 0;
+	out->since_declared_ms = 0;
+	out->count = 0;
+	if (rc == -ERR_NOT_FOUND)
 		return 0;
-	}
 	if (rc != 0) {
 		if (err != NULL)
 			*err = why;
 		return rc;
 	}
-	size_t n = json_array_size(all);
-	for (size_t i = 0; i < n; i++) {
-		const char *source, *snapshot;
-		if (i >= MSG_MAX_POINTS ||
-			json_unpack(json_array_get(all, i), "{s:s, s:s}", "source", &source,
-				"snapshot", &snapshot) != 0 ||
-			!copy(out[i].source, sizeof(out[i].source), source) ||
-			!copy(out[i].snapshot, sizeof(out[i].snapshot), snapshot))
+	if (json_unpack(all, "{s:I, s:o}", "since_declared_ms", &since, "points", &points) != 0 ||
+		!json_is_array(points) || json_array_size(points) > MSG_MAX_POINTS)
+		return err_set(err, ERR_CORRUPT, "'%s/" GRANTED "' is damaged", exercise);
+	out->since_declared_ms = since;
+	for (; out->count < json_array_size(points); out->count++) {
+		if (!unpack_point(json_array_get(points, out->count), &out->at[out->count]))
 			return err_set(err, ERR_CORRUPT, "'%s/" GRANTED "' is damaged", exercise);
 	}
-	*count = n;
 	return 0;
 }
 

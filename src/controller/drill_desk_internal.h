@@ -78,16 +78,25 @@ int drill_desk_files_get(
 /* Which run of this host this is; "" when it does not say. */
 void drill_desk_files_boot(char out[DRILL_DESK_BOOT_BYTES]);
 
-/* A snapshot that was given to the agent. */
-struct drill_desk_granted {
+/* A snapshot that was given to the agent, as its signed record says. */
+struct drill_desk_point {
 	char source[MSG_NAME_BYTES];
 	char snapshot[65]; /* hex of its hash */
+	char root_id[65];  /* hex */
+	int64_t seq;
+	int64_t start_ms, end_ms; /* of the capture, since 1970 */
 };
-int drill_desk_files_put_granted(int dirfd, const char *exercise,
-	const struct drill_desk_granted *list, size_t count, struct err *err);
-/* ${out} has room for MSG_MAX_POINTS.  None noted yet: *${count} 0. */
-int drill_desk_files_get_granted(int dirfd, const char *exercise, struct drill_desk_granted *out,
-	size_t *count, struct err *err);
+/* What the newest attempt was given, and how long after T0 that was by our clock. */
+struct drill_desk_granted {
+	int64_t since_declared_ms;
+	size_t count;
+	struct drill_desk_point at[MSG_MAX_POINTS];
+};
+int drill_desk_files_put_granted(
+	int dirfd, const char *exercise, const struct drill_desk_granted *g, struct err *err);
+/* None noted yet: count 0. */
+int drill_desk_files_get_granted(
+	int dirfd, const char *exercise, struct drill_desk_granted *out, struct err *err);
 
 /* drill_desk_check.c */
 
@@ -104,7 +113,6 @@ struct drill_desk_expected {
 	const char *controller;       /* name */
 	const char *controller_keyid; /* ours */
 	const struct drill_desk_granted *granted;
-	size_t granted_count;
 	struct drill_desk_seen seen;
 };
 /* Is the report (checked by itself) the one that was ordered?  Pure.  Return 0, -ERR_AUTH (who

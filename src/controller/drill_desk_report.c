@@ -67,17 +67,15 @@ static int check(struct drill_desk *d, const struct catalog_job *j,
 {
 	CLEANUP(buf_done) struct buf text = BUF_INIT(DRILL_DESK_PLAN_MAX);
 	CLEANUP(plan_free_p) struct plan *plan = NULL;
-	CLEANUP(cleanup_free_p)
-	struct drill_desk_granted *granted = calloc(MSG_MAX_POINTS, sizeof(*granted));
+	CLEANUP(cleanup_free_p) struct drill_desk_granted *granted = calloc(1, sizeof(*granted));
 	struct drill_desk_note n;
-	size_t count = 0;
 	if (granted == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	int rc = drill_desk_files_get_note(d->dirfd, j->drill, &n, err);
 	if (rc == 0)
 		rc = drill_desk_files_get_plan(d->dirfd, &n, &text, &plan, err);
 	if (rc == 0)
-		rc = drill_desk_files_get_granted(d->dirfd, j->drill, granted, &count, err);
+		rc = drill_desk_files_get_granted(d->dirfd, j->drill, granted, err);
 	if (rc != 0)
 		return rc;
 	char who[DRILL_DESK_WHO_BYTES];
@@ -89,7 +87,6 @@ static int check(struct drill_desk *d, const struct catalog_job *j,
 		.controller = d->o.name,
 		.controller_keyid = d->keyid,
 		.granted = granted,
-		.granted_count = count,
 		.seen = drill_desk_files_seen(&n) };
 	rc = drill_desk_check_report(c, &x, err);
 	return rc == 0 ? check_evidence(d, c->report, err) : rc;

@@ -145,10 +145,15 @@ struct report *report_fixture_good(void)
 	report_fixture_check(r, batch, "b2", "open_record", 25, "25 of 25 readable");
 	report_fixture_check(r, batch, "b3", "xml", 405, "405 of 405 well-formed");
 
+	batch->negative_control.damage = report_text(r, "removed 2026/11/B0417");
+	report_add_text(r, &batch->negative_control.checks_failed, "b2");
+
 	struct report_system *plc = fill_system(r, "plc3", "plc_project", 8 * HOUR_MS, 21000);
 	plc->tier = 2;
 	report_fixture_check(r, plc, "p1", "hash_manifest", 40, "40 of 40 equal");
 	report_fixture_check(r, plc, "p2", "xml", 14, "14 of 14 well-formed")->is_mandatory = false;
+	plc->negative_control.damage = report_text(r, "one bit changed in line3.xml");
+	report_add_text(r, &plc->negative_control.checks_failed, "p1");
 
 	r->cleanup = (struct report_cleanup){ .rule = REPORT_ERASE,
 		.is_completed = true,
@@ -176,6 +181,8 @@ struct report *report_fixture_bad(void)
 	batch->checks[1]->observed = report_text(
 		r, "24 of 25 readable: \x1b[31m2026/11/B0417/record.xml\x1b[0m <cut> & \"torn\"");
 	batch->timings.t_verified = REPORT_NONE;
+	batch->negative_control.damage = NULL; /* what was not recovered gets none */
+	batch->negative_control.checks_failed.count = 0;
 	r->systems[2]->checks[1]->items_examined = 0;
 	r->environment.isolation_checks[0]->observed = REPORT_REACHED;
 	r->environment.isolation_checks[0]->detail = report_text(r, "connected");

@@ -33,7 +33,7 @@ TOPS = ("src", "agents", "plans", "restore")
 # Tested through others so far, or by tests/e2e alone.  Nothing is added here: a new file brings its
 # test, and a name goes when its test comes.
 UNTESTED = {
-    "agents": "agent_backup agent_drill agent_link backup_commit demo_batch demo_file "
+    "agents": "agent_backup agent_link backup_commit demo_batch demo_file "
               "demo_historian demo_pdf demo_plc demo_postgres demo_signal demo_writer "
               "file_cache_form file_cache_index file_cache_places",
     "agents/sources": "dir_stack gentle_open name_glob name_list owner_names pg_conn "
@@ -44,8 +44,8 @@ UNTESTED = {
            "cmd_job cmd_key cmd_ls cmd_maintenance cmd_mount cmd_officer cmd_parity cmd_people "
            "cmd_plan cmd_repair cmd_report cmd_restore cmd_retention cmd_snapshot cmd_vault "
            "cmd_verify console content_stream demo_crew demo_enrol demo_home demo_jobs "
-           "demo_local demo_net demo_plan demo_stage demo_verb drill_far drivers entry_show "
-           "filter_options holdfast holdfast_agent holdfast_verify paths progress report_shelf "
+           "demo_local demo_net demo_plan demo_stage demo_verb drivers entry_show "
+           "filter_options holdfast holdfast_agent holdfast_verify paths progress "
            "retention_rules snapshot_show tar_out view",
     "codec": "truth_json",
     "conf": "conf_tell",
@@ -53,9 +53,8 @@ UNTESTED = {
                   "drill_desk_files drill_desk_report fleet_revoke gateway_vault",
     "crypto": "cryptolib",
     "net": "http_flight http_request http_tls",
-    "restore": "check_hash_manifest check_open_record check_xml drill_begin "
-               "drill_cleanup drill_isolation drill_select drill_system "
-               "report_form report_sections report_style report_summary "
+    "restore": "check_hash_manifest check_open_record check_xml drill_cleanup drill_isolation "
+               "drill_select report_form report_sections report_style report_summary "
                "restore_place sandbox_init sandbox_left sandbox_wire service_postgres "
                "snapshot_files tree_walk",
     "store/local": "local_dirs local_tree",

@@ -113,3 +113,37 @@ Test(drill_show, what_was_not_measured_is_absent)
 	json_decref(o);
 	(void)fclose(cli.console.json);
 }
+
+/* What ${r} looks like to people; owned. */
+static char *show(struct report *r)
+{
+	char *shown = NULL;
+	size_t len = 0;
+	FILE *terminal = stdout;
+	struct err err = ERR_INIT;
+	(void)fclose(cli.console.json);
+	cli.console.is_json = false;
+	stdout = open_memstream(&shown, &len);
+	cr_assert(stdout != NULL);
+	report = r;
+	report_judge_run(r);
+	const int rc = drill_show_tell(&cli, r, &paths, &err);
+	(void)fclose(stdout);
+	stdout = terminal;
+	cr_expect(eq(int, rc, 0));
+	return shown;
+}
+
+Test(drill_show, no_terminal_escape_of_a_report_reaches_the_terminal)
+{
+	struct report *r = report_fixture_bad();
+	r->systems[0]->system_id = "hist\x1b]0;owned\x07";
+	char *shown = show(r);
+	cr_expect(eq(ptr, strchr(shown, '\x1b'), NULL));
+	cr_expect(eq(ptr, strchr(shown, '\x07'), NULL));
+	/* in the table, and where a finding names its system */
+	const char *first = strstr(shown, "hist\\x1b]0;owned\\x07 ");
+	cr_assert(first != NULL, "%s", shown);
+	cr_expect(ne(ptr, strstr(first + 1, "hist\\x1b]0;owned\\x07: "), NULL), "%s", shown);
+	free(shown);
+}

@@ -33,6 +33,7 @@
 
 #define JOB "00112233445566778899aabbccddeeff"
 #define MIN_MS INT64_C(60000)
+#define BEFORE_MS (5 * MIN_MS) /* the snapshot began so long before the first moment */
 
 static const char plan_text[] =
 	"plan = { id = \"bcp\"; version = 3; title = \"Line 3\"; systems = (\n"
@@ -53,13 +54,14 @@ static struct catalog_job job;
 static struct msg_order order;
 static struct report *r;
 static struct err err;
-static char snapshot[65];
+static char snapshot[65], root_id[65];
 static const uint8_t agent_seed[32] = { 1 };
 static const uint8_t desk_seed[32] = { 2 };
 static char agent_keyid[DSSE_KEYID_BYTES], desk_keyid[DSSE_KEYID_BYTES];
 static bool is_source_there;
 
 /* Time goes on only when a test says so. */
+#define FIRST_MS INT64_C(1795487993120)
 static int64_t now_ms;
 
 static int64_t fake_now(void)
@@ -101,7 +103,7 @@ static void setup(void)
 	ops = *env_real();
 	ops.now_ns = fake_now;
 	ops.mono_ns = fake_mono;
-	now_ms = 1795487993120;
+	now_ms = FIRST_MS;
 	(void)env_swap(&ops);
 	catalog_fixture_init(&f);
 	(void)snprintf(reports, sizeof(reports), "%s/reports", f.dir);
@@ -155,8 +157,16 @@ static int fill(void)
 static void grant(uint8_t n)
 {
 	struct buf body = BUF_INIT(4096), bytes = BUF_INIT(65536);
-	struct snapshot_body b = { .record = { n } };
+	struct snapshot_body b = { .receipt_ns = 1 };
+	const struct snaprec record = { .suite = 1,
+		.seq = 1,
+		.t_start_ns = (FIRST_MS - BEFORE_MS) * 1000000,
+		.t_end_ns = (FIRST_MS - BEFORE_MS + MIN_MS) * 1000000,
+		.root_id = { n } };
+	struct snaprec signed_record = record;
 	uint8_t hash[32];
+	snaprec_sign(&signed_record, agent_seed, b.record);
+	text_hex(record.root_id, 32, root_id);
 	cr_assert(eq(int, snapshot_body_encode(&b, &body, NULL), 0));
 	snaprec_hash(b.record, hash);
 	text_hex(hash, 32, snapshot);
@@ -199,8 +209,9 @@ static void fill_system(int64_t t0)
 	s->recovery_point = (struct report_recovery_point){ .source = "batch3",
 		.snapshot_id = snapshot,
 		.seq = 1,
-		.snapshot_at = t0 - 5 * MIN_MS,
+		.snapshot_at = FIRST_MS - BEFORE_MS,
 		.data_as_of = REPORT_NONE,
+		.root_id = root_id,
 		.recovery_envelope = REPORT_ENVELOPE_RECOMPUTED };
 	s->timings.t_declared = t0;
 	s->timings.t_restored = t0 + 2000;
@@ -233,7 +244,7 @@ static void make_report(void)
 		.t_declared = t0,
 		.ended = t0 + 4000 };
 	r->plan = (struct report_plan){
-		.id = "bcp", .version = 3, .title = "Line 3", .sha256 = sha256
+		.id = "bcp", .version = 3, .title = "Line 3", .sha256 = sha256, .file = "line3.plan"
 	};
 	r->environment.sandbox_kind = "process";
 	r->environment.tool_version = "0.1.0";
@@ -243,6 +254,12 @@ static void make_report(void)
 		.keyid = agent_keyid };
 	r->environment.controller =
 		(struct report_controller){ .name = "plant3", .keyid = desk_keyid };
+	r->environment.canary =
+		(struct report_canary){ .address = "127.0.0.1:1", .connections_seen = 0 };
+	struct report_isolation_check *c = report_add_isolation_check(r);
+	c->target = "192.0.2.10:502";
+	c->observed = REPORT_UNREACHABLE;
+	c->at = t0 + 500;
 	fill_system(t0);
 	now_ms += 4000;
 }
@@ -596,6 +613,117 @@ Test(drill_desk, what_an_earlier_attempt_was_granted_counts_no_more)
 	grant(1);
 	cr_expect(eq(int, send(agent_seed, &out), 0), "%s", err.msg);
 	buf_done(&out);
+}
+
+/* A recovery time without what went by before the drill began is shorter than it was. */
+Test(drill_desk, what_went_by_before_the_drill_began_is_part_of_it)
+{
+	struct conf_problems problems = CONF_PROBLEMS_INIT;
+	struct buf out = BUF_INIT(1 << 20);
+	cr_assert(eq(int, prepare(plan_text, &problems), 0), "%s", err.msg);
+	conf_problems_done(&problems);
+	now_ms += 7000; /* nobody was there to take the order */
+	cr_assert(eq(int, fill(), 0), "%s", err.msg);
+	cr_expect(eq(i64, order.since_declared_ms, 7000));
+	now_ms += 30000; /* the vault was opened, its snapshots listed */
+	grant(1);
+	make_report();
+	/* T0 = the start */
+	expect_refused(-ERR_CORRUPT, "from T0 to its start, our clock saw 37000 ms");
+	/* what the order said, counted from the start of the drill */
+	move_t0(-7000);
+	expect_refused(-ERR_CORRUPT, "from T0 to its start, our clock saw 37000 ms");
+	move_t0(-30000 + DRILL_DESK_SLACK_MS);
+	cr_expect(eq(int, send(agent_seed, &out), 0), "%s", err.msg);
+	buf_done(&out);
+}
+
+/* The age of the data is made of the snapshot's times. */
+Test(drill_desk, a_recovery_point_is_described_as_its_record_does)
+{
+	struct buf out = BUF_INIT(1 << 20);
+	begin();
+	struct report_recovery_point *p = &r->systems[0]->recovery_point;
+	const int64_t end_ms = FIRST_MS - BEFORE_MS + MIN_MS;
+	p->snapshot_at += 1;
+	expect_refused(-ERR_CORRUPT, "the snapshot is of");
+	p->snapshot_at -= 1;
+	p->seq = 2;
+	expect_refused(-ERR_CORRUPT, "snapshot number");
+	p->seq = 1;
+	p->root_id = snapshot;
+	expect_refused(-ERR_CORRUPT, "root");
+	p->root_id = root_id;
+	p->data_as_of = end_ms + 1;
+	expect_refused(-ERR_CORRUPT, "its data is of");
+	p->data_as_of = r->exercise.t_declared;
+	expect_refused(-ERR_CORRUPT, "its data is of");
+	/* newer than T0: no age follows from it */
+	p->data_as_of = r->exercise.t_declared + 1;
+	cr_expect(eq(int, send(agent_seed, &out), 0), "%s", err.msg);
+	cr_expect(eq(int, r->systems[0]->result.rpo_met, REPORT_MET_NOT_DEMONSTRATED));
+	buf_done(&out);
+}
+
+Test(drill_desk, data_as_of_the_end_of_its_snapshot_is_taken)
+{
+	struct buf out = BUF_INIT(1 << 20);
+	begin();
+	r->systems[0]->recovery_point.data_as_of = FIRST_MS - BEFORE_MS + MIN_MS;
+	cr_expect(eq(int, send(agent_seed, &out), 0), "%s", err.msg);
+	buf_done(&out);
+}
+
+Test(drill_desk, every_target_that_the_plan_forbids_was_tried)
+{
+	struct buf out = BUF_INIT(1 << 20);
+	begin();
+	struct report_isolation_check *c = r->environment.isolation_checks[0];
+	r->environment.isolation_checks_count = 0;
+	expect_refused(-ERR_CORRUPT, "192.0.2.10 port 502");
+	r->environment.isolation_checks_count = 1;
+	c->target = "192.0.2.10:5020";
+	expect_refused(-ERR_CORRUPT, "192.0.2.10 port 502");
+	c->target = "192.0.2.10:502 at 192.0.2.10";
+	r->environment.canary.address = NULL;
+	r->environment.canary.connections_seen = REPORT_NONE;
+	expect_refused(-ERR_CORRUPT, "names no canary");
+	r->environment.canary.address = "127.0.0.1:1";
+	r->environment.canary.connections_seen = 0;
+	cr_expect(eq(int, send(agent_seed, &out), 0), "%s", err.msg);
+	buf_done(&out);
+}
+
+Test(drill_desk, a_drill_that_did_not_come_to_its_sandbox_has_no_targets_to_show)
+{
+	struct buf out = BUF_INIT(1 << 20);
+	begin();
+	struct report_system *s = r->systems[0];
+	r->environment.isolation_checks_count = 0;
+	r->environment.canary.address = NULL;
+	r->environment.canary.connections_seen = REPORT_NONE;
+	s->timings.t_restored = s->timings.t_verified = REPORT_NONE;
+	s->steps[0]->status = REPORT_STATUS_SKIPPED;
+	s->checks[0]->status = s->checks[1]->status = REPORT_STATUS_SKIPPED;
+	r->exercise.abort_reason = "the host was shut down";
+	cr_expect(eq(int, send(agent_seed, &out), 0), "%s", err.msg);
+	buf_done(&out);
+}
+
+Test(drill_desk, nobody_is_named_who_did_not_take_part)
+{
+	begin();
+	r->exercise.approved_by = "the plant manager";
+	expect_refused(-ERR_CORRUPT, "approved by");
+	r->exercise.approved_by = NULL;
+	report_add_text(r, &r->systems[0]->depends_on, "hist3");
+	expect_refused(-ERR_CORRUPT, "depends on");
+	r->systems[0]->depends_on.count = 0;
+	r->version = 1; /* it concludes less */
+	expect_refused(-ERR_CORRUPT, "written in 'drill-report/1'");
+	r->version = REPORT_VERSION;
+	r->plan.file = "line4.plan";
+	expect_refused(-ERR_CORRUPT, "plan file");
 }
 
 /* ---- evidence ---- */

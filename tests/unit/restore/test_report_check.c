@@ -55,6 +55,21 @@ static int open_it(const char *expected_key)
 	return report_check_envelope(envelope.data, envelope.len, &keys, &check, &err);
 }
 
+/* Reports are kept for years: one of an older version is as good as on the day it was signed. */
+Test(report_check, a_report_of_an_older_version_stays_valid)
+{
+	report_free(r);
+	r = report_fixture_good();
+	r->version = 1;
+	r->systems[1]->negative_control.damage = NULL; /* a finding, by the rules of today */
+	r->systems[1]->negative_control.checks_failed.count = 0;
+	report_judge_run(r);
+	seal();
+	cr_assert(eq(int, open_it(keyid), 0), "%s", err.msg);
+	cr_expect(eq(uint, check.report->version, 1u));
+	cr_expect(eq(int, check.report->verdict.overall, REPORT_PASS));
+}
+
 /* Sign what is not so; the check must say ${message}. */
 static void expect_lie_found(const char *message)
 {

@@ -264,10 +264,48 @@ Test(report_judge, only_a_check_that_passed_without_damage_detects_it)
 	expect_rule(REPORT_FAIL, "negative_control_not_detected", REPORT_MAJOR);
 }
 
-Test(report_judge, a_drill_without_negative_control_is_a_finding)
+static void drop_control(struct report_system *s)
 {
-	hist->negative_control.damage = NULL;
+	s->negative_control.damage = NULL;
+	s->negative_control.checks_failed.count = 0;
+}
+
+/* What one system's checks see says nothing of the checks of another. */
+Test(report_judge, a_recovered_system_without_negative_control_is_a_finding)
+{
+	drop_control(r->systems[1]);
 	expect_rule(REPORT_PASS_WITH_FINDINGS, "negative_control_not_run", REPORT_MINOR);
+	cr_expect(eq(str, (char *)r->findings[0]->system, "batch3"));
+	cr_expect(eq(int, (int)r->systems[1]->result.verdict, REPORT_PASS_WITH_FINDINGS));
+	cr_expect(eq(int, (int)hist->result.verdict, REPORT_PASS));
+}
+
+Test(report_judge, a_drill_without_negative_control_is_a_finding_of_each_system)
+{
+	for (size_t i = 0; i < r->systems_count; i++)
+		drop_control(r->systems[i]);
+	report_judge_run(r);
+	cr_expect(eq(int, (int)r->verdict.overall, REPORT_PASS_WITH_FINDINGS));
+	cr_expect(eq(sz, found("negative_control_not_run", REPORT_MINOR), (size_t)3));
+	/* where nothing was recovered it is said of the drill */
+	for (size_t i = 0; i < r->systems_count; i++)
+		r->systems[i]->timings.t_verified = REPORT_NONE;
+	report_judge_run(r);
+	cr_expect(eq(sz, found("negative_control_not_run", REPORT_MINOR), (size_t)1));
+}
+
+/* A report that was signed before the rule is what it was. */
+Test(report_judge, a_report_of_version_1_is_judged_by_its_own_rules)
+{
+	r->version = 1;
+	drop_control(r->systems[1]);
+	drop_control(r->systems[2]);
+	report_judge_run(r);
+	cr_expect(eq(int, (int)r->verdict.overall, REPORT_PASS));
+	cr_expect(eq(sz, r->findings_count, (size_t)0));
+	drop_control(hist);
+	expect_rule(REPORT_PASS_WITH_FINDINGS, "negative_control_not_run", REPORT_MINOR);
+	cr_expect(eq(ptr, (void *)(uintptr_t)r->findings[0]->system, NULL));
 }
 
 Test(report_judge, a_reached_target_fails_the_drill)

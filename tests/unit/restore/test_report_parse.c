@@ -118,10 +118,13 @@ Test(report_parse, missing_and_unknown_members_are_refused)
 
 Test(report_parse, another_schema_is_newer_not_damaged)
 {
-	expect_refused("drill-report/1", "drill-report/2", ERR_UNSUPPORTED,
-		"the report is written in 'drill-report/2'");
-	expect_refused("drill-report/v1", "drill-report/v2", ERR_UNSUPPORTED,
-		"this program reads 'drill-report/1'");
+	expect_refused("drill-report/2", "drill-report/3", ERR_UNSUPPORTED,
+		"the report is written in 'drill-report/3'");
+	expect_refused("drill-report/v2", "drill-report/v3", ERR_UNSUPPORTED,
+		"this program reads 'drill-report/2' and older ones");
+	/* type and schema are of one version */
+	expect_refused("drill-report/2", "drill-report/1", ERR_UNSUPPORTED,
+		"the report is written in 'drill-report/1'");
 	expect_refused("\"predicateType\"", "\"predicatetype\"", ERR_CORRUPT,
 		"the signed text is not a drill report");
 }
