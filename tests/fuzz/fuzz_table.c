@@ -25,6 +25,7 @@ extern const struct fuzz_target fuzz_record;
 extern const struct fuzz_target fuzz_refs;
 extern const struct fuzz_target fuzz_report;
 extern const struct fuzz_target fuzz_root;
+extern const struct fuzz_target fuzz_s3_reply;
 extern const struct fuzz_target fuzz_sealed;
 extern const struct fuzz_target fuzz_slot;
 extern const struct fuzz_target fuzz_snapshot;
@@ -56,6 +57,7 @@ const struct fuzz_target *const fuzz_targets[] = {
 	&fuzz_refs,
 	&fuzz_report,
 	&fuzz_root,
+	&fuzz_s3_reply,
 	&fuzz_sealed,
 	&fuzz_slot,
 	&fuzz_snapshot,
