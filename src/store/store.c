@@ -91,6 +91,11 @@ bool store_is_read_only(const struct store *s)
 	return s->opts.is_read_only;
 }
 
+int store_facts(const struct store *s, store_fact_fn fn, void *arg)
+{
+	return s->driver->facts == NULL ? 0 : s->driver->facts(s->self, fn, arg);
+}
+
 static bool is_name_char(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||

@@ -32,6 +32,10 @@ enum store_feature {
 /* Called for each object; return 0 to go on, another value to stop (store_list returns it). */
 typedef int (*store_list_fn)(void *arg, const char *name, uint64_t size);
 
+/* Called for each fact about a store, a name and a value for people and programs; return as above.
+ */
+typedef int (*store_fact_fn)(void *arg, const char *name, const char *value);
+
 /* What a driver gives.  Slots marked OPTIONAL may be NULL. */
 struct store_driver {
 	const char *name; /* "local" */
@@ -54,6 +58,9 @@ struct store_driver {
 	/* OPTIONAL.  Everything put before is durable and visible when this returns 0.  After a
 	 * failure none of the objects staged since the last barrier may become visible later. */
 	int (*barrier)(void *self, struct err *err);
+	/* OPTIONAL.  Where the store is and what it can.  Asks nobody.  Return 0 or what ${fn} did.
+	 */
+	int (*facts)(void *self, store_fact_fn fn, void *arg);
 	/* End the driver; staged objects vanish. */
 	void (*free)(void *self);
 };
@@ -84,6 +91,10 @@ void store_stop_when(struct store *s, bool (*is_stopped)(void *arg), void *arg);
 unsigned store_features(const struct store *s);
 const char *store_driver_name(const struct store *s);
 bool store_is_read_only(const struct store *s);
+
+/* What the driver knows about its store, none for some.  Return 0, or the first other value of
+ * ${fn}. */
+int store_facts(const struct store *s, store_fact_fn fn, void *arg);
 
 /* Return true if ${name} is in the grammar: components of [a-zA-Z0-9._-] joined by '/', none empty,
  * "." or "..", at most STORE_MAX_NAME_BYTES, and the first one not "tmp" (the drivers' own). */
