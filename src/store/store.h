@@ -26,7 +26,8 @@ enum store_feature {
 	STORE_HAS_IF_ABSENT = 1 << 1, /* put of a taken name fails, it never replaces */
 	STORE_HAS_VERSIONS = 1 << 2,
 	STORE_HAS_OBJECT_LOCK = 1 << 3,
-	STORE_NEEDS_BARRIER = 1 << 4, /* objects are durable and visible only after the barrier */
+	STORE_NEEDS_BARRIER = 1 << 4, /* objects are durable and visible only after the barrier;
+				       * without it any of them may be, from its put on */
 };
 
 /* Called for each object; return 0 to go on, another value to stop (store_list returns it). */
@@ -56,7 +57,9 @@ struct store_driver {
 	/* Removing a missing object is success.  A staged object of the name is dropped. */
 	int (*remove)(void *self, const char *name, struct err *err);
 	/* OPTIONAL.  Everything put before is durable and visible when this returns 0.  After a
-	 * failure none of the objects staged since the last barrier may become visible later. */
+	 * failure none of the objects staged since the last barrier may become visible later,
+	 * unless the driver makes them visible one by one (it does not say STORE_NEEDS_BARRIER);
+	 * half of one never does. */
 	int (*barrier)(void *self, struct err *err);
 	/* OPTIONAL.  Where the store is and what it can.  Asks nobody.  Return 0 or what ${fn} did.
 	 */

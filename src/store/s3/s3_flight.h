@@ -18,15 +18,25 @@ struct s3_cred_key;
 struct s3_location;
 struct s3_wire_call;
 
+#define S3_FLIGHT_MAX_SOCKETS 128
+
+/* Those that are open, of all flights of a wire; outlives their connections. */
+struct s3_flight_sockets {
+	int fds[S3_FLIGHT_MAX_SOCKETS];
+	size_t count;
+};
+
 struct s3_flight_opts {
 	const struct s3_location *place;
 	const char *ca_file; /* NULL = the system's */
 	long connect_ms, stall_s;
+	struct s3_flight_sockets *sockets; /* borrowed */
 };
 
 struct s3_flight {
 	CURL *easy;                /* owned; kept from call to call */
 	struct s3_wire_call *call; /* NULL = free */
+	struct s3_flight_sockets *sockets;
 	struct curl_slist *headers;
 	struct buf url, refusal;
 	char detail[CURL_ERROR_SIZE];

@@ -41,6 +41,7 @@ TAILQ_HEAD(call_list, s3_wire_call);
 struct s3_wire {
 	struct s3_wire_opts opts;
 	struct s3_flight_opts flight_opts;
+	struct s3_flight_sockets sockets;
 	struct s3_cred *cred;
 	char *region;  /* owned */
 	char *ca_file; /* owned; NULL = the system's */
@@ -90,7 +91,8 @@ static int set_up(struct s3_wire *w, struct err *err)
 	w->flight_opts = (struct s3_flight_opts){ .place = place,
 		.ca_file = w->ca_file,
 		.connect_ms = w->opts.connect_ms,
-		.stall_s = w->opts.stall_s };
+		.stall_s = w->opts.stall_s,
+		.sockets = &w->sockets };
 	int rc = 0;
 	for (; rc == 0 && w->flight_count < (size_t)w->opts.connections; w->flight_count++)
 		rc = s3_flight_init(&w->flights[w->flight_count], &w->flight_opts, err);
@@ -543,7 +545,8 @@ void s3_wire_start(struct s3_wire *w, struct s3_wire_call *call)
 	begin_call(call);
 	call->attempt = 0;
 	call->until_ms = call->due_ms + w->opts.budget_ms;
-	if (call->len > 0 || call->method == S3_WIRE_PUT || call->method == S3_WIRE_POST)
+	/* a GET that compares may become a PUT, of nothing too */
+	if (call->body != NULL || call->method == S3_WIRE_PUT || call->method == S3_WIRE_POST)
 		hash_body(call);
 	if (!w->is_started && start_thread(w) != 0) {
 		call->rc = err_set(&call->err, ERR_NOMEM, "no thread for the object store");

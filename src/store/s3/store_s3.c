@@ -34,13 +34,15 @@ struct upload {
 	TAILQ_ENTRY(upload) link;
 };
 
+TAILQ_HEAD(upload_list, upload);
+
 struct store_s3 {
 	struct s3_location place;
 	struct s3_wire *wire;
 	struct store_driver driver;
 	struct s3_caps caps;
 	size_t window_bytes, under_way;
-	TAILQ_HEAD(, upload) uploads;
+	struct upload_list uploads;
 	struct s3_remove removals;
 	struct err failed; /* code 0 = none */
 	bool is_read_only;

@@ -113,6 +113,9 @@ Test(store_s3, a_server_that_replaces_is_not_believed_in)
 	cr_expect(eq(int, put("ks/a", "two"), -ERR_EXISTS));
 	cr_expect(holds("ks/a", "one"));
 	cr_expect(eq(uint, s3_stub_count(stub, "PUT", "ks/a"), 1u));
+	cr_expect(eq(int, put("ks/empty", ""), 0), "%s", err.msg);
+	cr_expect(eq(int, put("ks/empty", ""), 0), "%s", err.msg);
+	cr_expect(holds("ks/empty", ""));
 }
 
 Test(store_s3, a_server_without_conditions_is_looked_at_first)
