@@ -218,7 +218,7 @@ write_env() {
 	cat >"$DIR/env" <<-END
 		S3_ENDPOINT=http://$HOST:$PORT
 		S3_ENDPOINT_TLS=https://$HOST:$((PORT + 1))
-		S3_CA=$DIR/ca.pem
+		S3_CA='$DIR/ca.pem'
 		AWS_ACCESS_KEY_ID=$ACCESS
 		AWS_SECRET_ACCESS_KEY=$SECRET
 		AWS_EC2_METADATA_DISABLED=true

@@ -289,6 +289,28 @@ char *s3_flight_host(const struct s3_location *place)
 	return n < 0 ? NULL : host;
 }
 
+bool s3_flight_is_tls_there(const struct s3_location *place)
+{
+	CLEANUP(cleanup_free_p) char *host = s3_flight_host(place);
+	CLEANUP(cleanup_free_p) char *url = NULL;
+	CURL *e = curl_easy_init();
+	if (e == NULL || host == NULL || asprintf(&url, "https://%s/", host) < 0)
+		url = NULL;
+	CURLcode bad = url == NULL ? CURLE_OUT_OF_MEMORY : CURLE_OK;
+	SET(CURLOPT_URL, url);
+	SET(CURLOPT_CONNECT_ONLY, 1L);
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_SSL_VERIFYPEER, 0L); /* nothing is sent: who it is does not matter */
+	SET(CURLOPT_SSL_VERIFYHOST, 0L);
+	SET(CURLOPT_TIMEOUT_MS, 3000L);
+	if (is_loopback(place->host))
+		SET(CURLOPT_PROXY, "");
+	if (bad == CURLE_OK)
+		bad = curl_easy_perform(e);
+	curl_easy_cleanup(e);
+	return bad == CURLE_OK;
+}
+
 static int add_path(
 	const struct s3_location *place, const char *key, struct buf *out, struct err *err)
 {

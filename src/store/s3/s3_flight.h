@@ -74,6 +74,10 @@ void s3_flight_land(struct s3_flight *f, CURLcode code, struct s3_outcome *out);
 /* The call is not this flight's any more. */
 void s3_flight_leave(struct s3_flight *f);
 
+/* Does somebody speak TLS where we speak plainly?  Asks, with a connection of its own, 3 s at most.
+ */
+bool s3_flight_is_tls_there(const struct s3_location *place);
+
 /* The host that requests go to: "bucket.host" or "host".  The caller frees; NULL = no memory. */
 char *s3_flight_host(const struct s3_location *place);
 

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "store/s3/s3_caps.h"
+#include "store/s3/s3_flight.h"
 #include "store/s3/s3_location.h"
 #include "store/s3/s3_put.h"
 #include "store/s3/s3_remove.h"
@@ -454,6 +455,10 @@ static int read_caps(struct store_s3 *s, struct err *err)
 		(void)s3_caps_parse((const char *)text.data, text.len, &s->caps, NULL);
 	if (rc == 0 || rc == -ERR_NOT_FOUND)
 		return 0;
+	if (rc == -ERR_UNREACHABLE && !s->place.is_https && s3_flight_is_tls_there(&s->place)) {
+		(void)err_set(err, ERR_CONFIG, "'%s' speaks TLS, and we do not", s->place.host);
+		return err_hint(err, "write https:// instead of http://");
+	}
 	if (err != NULL)
 		*err = why;
 	return rc;

@@ -1,0 +1,133 @@
+#!/bin/bash
+# The s3 driver on a real Ceph RGW that this script starts (make test-s3): the contract, the whole
+# way with --vault s3:.., mistakes, and faults.  BUILD as the argument; PORT (19400) and 29 more.
+# shellcheck source=../e2e/lib.sh
+. "$(dirname "$0")/../e2e/lib.sh"
+HERE=$TREE/tests/s3
+PORT=${PORT:-19400}
+PROXY=$((PORT + 3))
+RGW=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-rgw.XXXXXX") # its path stands in places of vaults
+PROXY_PID=
+# shellcheck disable=SC2317 # the trap calls it
+stop_all() {
+	[ -z "$PROXY_PID" ] || kill "$PROXY_PID" 2>/dev/null
+	"$HERE/rgw.sh" wipe "$RGW" "$PORT" >/dev/null 2>&1
+	rm -rf "$SCRATCH" "$RGW"
+}
+trap stop_all EXIT
+STORE=bluestore RGW_EXTRA="rgw gc max objs = 7" "$HERE/rgw.sh" start "$RGW" "$PORT" || exit 1
+set -a
+# shellcheck disable=SC1091
+. "$RGW/env"
+set +a
+"$HERE/s3.py" --make plain
+"$HERE/s3.py" --make locked lock
+HTTP=s3:http://127.0.0.1:$PORT
+
+# ---- the contract, on both kinds of bucket
+for bucket in plain locked; do
+	expect 0 "contract on $bucket" env HOLDFAST_TEST_S3="$S3_ENDPOINT/$bucket" \
+		"$TREE/tests/run-unit.sh" "$BUILD/tests/contract/test_store_contract"
+done
+
+# ---- the whole way
+DATA=$SCRATCH/data
+mkdir "$DATA"
+cp -r "$TREE/src" "$TREE/docs" "$DATA/"
+head -c 120000000 /dev/urandom >"$DATA/large"
+way() { # NAME PLACE: init, two backups, verify, restore
+	new_vault "$2"
+	expect 0 "$1: backup" "$HF" backup --vault "$2" --source s "$DATA"
+	expect 0 "$1: again" "$HF" backup --vault "$2" --source s "$DATA"
+	says "$1: again" "unchanged"
+	expect 0 "$1: verify" "$HF" verify --data --vault "$2"
+	says "$1: verify" "2 snapshots"
+	rm -rf "$SCRATCH/back"
+	expect 0 "$1: restore" "$HF" restore latest --to "$SCRATCH/back" --vault "$2"
+	expect 0 "$1: equal" diff -r "$DATA" "$SCRATCH/back$DATA"
+}
+new_vault() {
+	printf 'correct horse battery staple\n' >"$SCRATCH/pass"
+	export HOLDFAST_PASSPHRASE_FILE=$SCRATCH/pass HOLDFAST_RECOVERY_FILE
+	HOLDFAST_RECOVERY_FILE=$SCRATCH/$(printf '%s' "$1" | sha256sum | cut -c1-16).recovery
+	expect 0 "init $1" "$HF" init --vault "$1" --recovery-file "$HOLDFAST_RECOVERY_FILE"
+}
+way "plain" "$HTTP/plain/a%20b+c"
+expect 0 "info" "$HF" vault info --vault "$HTTP/plain/a%20b+c"
+says "info" "conditional-put yes"
+way "tls, a lock bucket" "s3:$S3_ENDPOINT_TLS/locked/x?ca=$S3_CA"
+expect 0 "info of locked" "$HF" vault info --vault "$HTTP/locked/x"
+says "info of locked" "object-lock     yes, and kept"
+says "info of locked" "conditional-put no"
+new_vault "s3:https://s3.localhost:$((PORT + 1))/plain/v?style=virtual&ca=$S3_CA"
+
+# ---- mistakes: each has words of its own, within seconds
+mistake() { # WORDS PLACE
+	expect "$1" "mistake: $2" timeout 20 "$HF" snapshot list --vault "$3"
+	says "mistake" "$2"
+}
+AWS_SECRET_ACCESS_KEY=wrong mistake 12 "the secret key is wrong" "$HTTP/plain/a"
+AWS_ACCESS_KEY_ID=wrong mistake 12 "does not know our access key" "$HTTP/plain/a"
+mistake 2 "there is no bucket 'nosuch'" "$HTTP/nosuch/a"
+mistake 2 "speaks TLS, and we do not" "s3:http://127.0.0.1:$((PORT + 1))/plain/a"
+mistake 13 "does not speak TLS with us" "s3:https://127.0.0.1:$PORT/plain/a"
+mistake 12 "is not trusted" "s3:$S3_ENDPOINT_TLS/plain/a"
+mistake 13 "nobody answers" "s3:http://127.0.0.1:$((PORT + 9))/plain/a"
+
+# ---- faults on the way
+echo '{}' >"$SCRATCH/rules"
+"$HERE/fault_proxy.py" "$PROXY" "$PORT" "$SCRATCH/rules" &
+PROXY_PID=$!
+sleep 0.5
+under() { # NAME RULES: a backup and a restore with faults, verified without
+	local place=s3:http://127.0.0.1:$PROXY/plain/$1
+	echo '{}' >"$SCRATCH/rules"
+	new_vault "$place"
+	echo "$2" >"$SCRATCH/rules"
+	expect 0 "$1: backup" "$HF" backup --vault "$place" --source s "$DATA"
+	rm -rf "$SCRATCH/back"
+	expect 0 "$1: restore" "$HF" restore latest --to "$SCRATCH/back" --vault "$place"
+	expect 0 "$1: equal" diff -r "$DATA" "$SCRATCH/back$DATA"
+	echo '{}' >"$SCRATCH/rules"
+	expect 0 "$1: verify" "$HF" verify --data --vault "$HTTP/plain/$1"
+}
+under busy '{"p503": 0.3}'
+under broken '{"p500": 0.1, "p_reset": 0.1}'
+under lost '{"p_lose": 0.3}'
+under cut '{"p_cut": 0.3}'
+under trickle '{"reset_get_at": 65536}'
+
+# ---- the server's own troubles
+V=$HTTP/plain/troubles
+new_vault "$V"
+kill_and_restart() { # DAEMON
+	(
+		sleep 1
+		kill -KILL "$(cat "$RGW/$1.pid")"
+		sleep 1
+		STORE=bluestore "$HERE/rgw.sh" start "$RGW" "$PORT"
+	) >/dev/null 2>&1 &
+	expect 0 "$1 killed" "$HF" backup --vault "$V" --source "$1" "$DATA"
+	wait $!
+	expect 0 "$1 killed: verify" "$HF" verify --data --vault "$V"
+}
+kill_and_restart rgw
+kill_and_restart osd
+kill -STOP "$(cat "$RGW/osd.pid")"
+(
+	sleep 40
+	kill -CONT "$(cat "$RGW/osd.pid")"
+) &
+expect 0 "a hang of 40 s" "$HF" backup --vault "$V" --source hang "$DATA/docs"
+wait $!
+radosgw-admin -c "$RGW/ceph.conf" quota set --uid=test --quota-scope=user --max-objects=1 >/dev/null
+radosgw-admin -c "$RGW/ceph.conf" quota enable --uid=test --quota-scope=user >/dev/null
+head -c 3000000 /dev/urandom >"$DATA/new"
+expect 1 "quota" "$HF" backup --vault "$V" --source full "$DATA"
+says "quota" "the object store is full"
+radosgw-admin -c "$RGW/ceph.conf" quota disable --uid=test --quota-scope=user >/dev/null
+expect 0 "after the quota" "$HF" verify --data --vault "$V"
+
+# ---- the clock of this host is wrong
+expect 0 "20 minutes of skew" faketime -f -20m "$HF" snapshot list --vault "$V"
+finish
