@@ -383,8 +383,10 @@ static void tag(struct answer *a, const struct s3_stub *s, const struct object *
 static void do_get(struct s3_stub *s, const struct request *r, struct answer *a)
 {
 	char range[64], match[128];
+	const char *version = param(r, "versionId");
 	const struct object *o = find(s, r->key);
-	if (o == NULL) {
+	bool is_old = version != NULL && strcmp(version, "v1") == 0;
+	if (o == NULL || (s->kind.is_destroyed && !is_old && strstr(r->key, "tmp/") == NULL)) {
 		refuse(a, 404, "NoSuchKey");
 		return;
 	}
@@ -463,6 +465,25 @@ static void do_list(struct s3_stub *s, const struct request *r, struct answer *a
 	buf_addf(&a->body, NULL, "</ListBucketResult>");
 }
 
+/* Two keys a page, so that there are some. */
+static void do_versions(struct s3_stub *s, const struct request *r, struct answer *a)
+{
+	const char *marker = param(r, "key-marker");
+	size_t i = marker == NULL ? 0 : place(s, marker) + 1, until = i + 2;
+	buf_addf(&a->body, NULL, "<ListVersionsResult>");
+	for (; i < s->count && i < until; i++)
+		buf_addf(&a->body, NULL,
+			"<DeleteMarker><Key>%s</Key><VersionId>v3</VersionId></DeleteMarker>"
+			"<Version><Key>%s</Key><VersionId>v2</VersionId><Size>1</Size></Version>"
+			"<Version><Key>%s</Key><VersionId>v1</VersionId><Size>%zu</Size></Version>",
+			s->objects[i].key, s->objects[i].key, s->objects[i].key, s->objects[i].len);
+	buf_addf(&a->body, NULL, "<IsTruncated>%s</IsTruncated>", i < s->count ? "true" : "false");
+	if (i < s->count)
+		buf_addf(
+			&a->body, NULL, "<NextKeyMarker>%s</NextKeyMarker>", s->objects[i - 1].key);
+	buf_addf(&a->body, NULL, "</ListVersionsResult>");
+}
+
 static void do_delete_many(struct s3_stub *s, const struct request *r, struct answer *a)
 {
 	unsigned n = 0;
@@ -517,6 +538,8 @@ static void answer(struct s3_stub *s, const struct request *r, struct answer *a)
 		refuse(a, 404, "NoSuchBucket");
 	else if (r->key[0] == '\0' && strcmp(r->method, "POST") == 0)
 		do_delete_many(s, r, a);
+	else if (r->key[0] == '\0' && param(r, "versions") != NULL)
+		do_versions(s, r, a);
 	else if (r->key[0] == '\0' && param(r, "list-type") != NULL)
 		do_list(s, r, a);
 	else if (r->key[0] == '\0')

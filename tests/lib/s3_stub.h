@@ -26,8 +26,11 @@ struct s3_stub_kind {
 	bool sends_no_tags;          /* no ETag */
 	unsigned page;               /* keys in a page of a list; 0 = 1000 */
 	bool has_empty_pages;        /* before each full one */
-	const char *token;           /* session token that is wanted; NULL = none */
-	int64_t skew_s;              /* its clock is so far ahead */
+	/* Somebody overwrote every key and then deleted it: only the versions v1 are as they were.
+	 */
+	bool is_destroyed;
+	const char *token; /* session token that is wanted; NULL = none */
+	int64_t skew_s;    /* its clock is so far ahead */
 };
 
 enum s3_stub_break {

@@ -59,6 +59,15 @@ way "tls, a lock bucket" "s3:$S3_ENDPOINT_TLS/locked/x?ca=$S3_CA"
 expect 0 "info of locked" "$HF" vault info --vault "$HTTP/locked/x"
 says "info of locked" "object-lock     yes, and kept"
 says "info of locked" "conditional-put no"
+# everything overwritten and deleted, as by whoever stole the key
+expect 0 "destroy" "$HERE/s3.py" --destroy locked x/
+expect 10 "destroyed" "$HF" snapshot list --vault "$HTTP/locked/x"
+expect 0 "behind it: list" "$HF" snapshot list --vault "$HTTP/locked/x?view=oldest"
+rm -rf "$SCRATCH/back"
+expect 0 "behind it: restore" "$HF" restore latest --to "$SCRATCH/back" \
+	--vault "$HTTP/locked/x?view=oldest"
+expect 0 "behind it: equal" diff -r "$DATA" "$SCRATCH/back$DATA"
+expect 1 "behind it: nothing is written" "$HF" backup --vault "$HTTP/locked/x?view=oldest" "$DATA/docs"
 new_vault "s3:https://s3.localhost:$((PORT + 1))/plain/v?style=virtual&ca=$S3_CA"
 
 # ---- mistakes: each has words of its own, within seconds
@@ -78,7 +87,10 @@ mistake 13 "nobody answers" "s3:http://127.0.0.1:$((PORT + 9))/plain/a"
 echo '{}' >"$SCRATCH/rules"
 "$HERE/fault_proxy.py" "$PROXY" "$PORT" "$SCRATCH/rules" &
 PROXY_PID=$!
-sleep 0.5
+for _ in $(seq 100); do
+	(exec 3<>"/dev/tcp/127.0.0.1/$PROXY") 2>/dev/null && break
+	sleep 0.1
+done
 under() { # NAME RULES: a backup and a restore with faults, verified without
 	local place=s3:http://127.0.0.1:$PROXY/plain/$1
 	echo '{}' >"$SCRATCH/rules"

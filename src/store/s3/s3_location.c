@@ -112,6 +112,14 @@ static int take_style(struct s3_location *out, const char *value, struct err *er
 	return 0;
 }
 
+static int take_view(struct s3_location *out, const char *value, struct err *err)
+{
+	if (strcmp(value, "oldest") != 0)
+		return refuse("view is oldest, or left out", err);
+	out->is_oldest = true;
+	return 0;
+}
+
 static int take_option(struct s3_location *out, const char *text, size_t len, struct err *err)
 {
 	struct {
@@ -128,6 +136,8 @@ static int take_option(struct s3_location *out, const char *text, size_t len, st
 		return refuse("an option's value is too long or has a broken %XX", err);
 	if (name == strlen("style") && strncmp(text, "style", name) == 0)
 		return take_style(out, value, err);
+	if (name == strlen("view") && strncmp(text, "view", name) == 0)
+		return take_view(out, value, err);
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (strlen(known[i].name) != name || strncmp(text, known[i].name, name) != 0)
 			continue;

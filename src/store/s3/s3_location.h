@@ -1,7 +1,7 @@
 /*
  * s3_location: where a vault lies in an object store, as one line of text:
  *   http[s]://HOST[:PORT]/BUCKET[/PREFIX][?region=R&style=path|virtual&ca=FILE&profile=P
- *                                         &credentials=FILE|imds]
+ *                                         &credentials=FILE|imds&view=oldest]
  * No secret ever stands in it.  %XX in PREFIX and values is one byte.
  */
 #ifndef STORE_S3_S3_LOCATION_H
@@ -17,6 +17,7 @@ struct s3_location {
 	bool is_https;
 	bool is_virtual;   /* the bucket stands in the host's name, not in the path */
 	bool is_amazon;    /* an endpoint of amazonaws.com */
+	bool is_oldest;    /* of each key the oldest version counts, whatever came over it */
 	char *host;        /* "s3.example.org:9000", as given; owned, as all that follow */
 	char *bucket;      /* never NULL */
 	char *prefix;      /* "" or "plant/a/": with its slash, decoded */

@@ -12,6 +12,7 @@
 #include "store/s3/s3_put.h"
 #include "store/s3/s3_remove.h"
 #include "store/s3/s3_reply.h"
+#include "store/s3/s3_versions.h"
 #include "store/s3/s3_wire.h"
 
 /*
@@ -20,7 +21,8 @@
  *     any order among themselves.
  * (2) The first failure since the last barrier is told by every put, and by the barrier, which
  *     forgets it.
- * (3) Keys that are gathered for deletion are deleted before anything else is asked of the server.
+ * (3) With the oldest versions as the view nothing is written, and each read names its version.
+ * (4) Keys that are gathered for deletion are deleted before anything else is asked of the server.
  */
 
 #define ALONE_BYTES ((size_t)1 << 20) /* larger ones are put beside each other */
@@ -45,7 +47,8 @@ struct store_s3 {
 	size_t window_bytes, under_way;
 	struct upload_list uploads;
 	struct s3_remove removals;
-	struct err failed; /* code 0 = none */
+	struct s3_versions versions; /* of the view of the oldest */
+	struct err failed;           /* code 0 = none */
 	bool is_read_only;
 };
 
@@ -70,6 +73,7 @@ static void s3_free(void *self)
 		upload_free(u);
 	}
 	s3_remove_done(&s->removals);
+	s3_versions_done(&s->versions);
 	s3_location_done(&s->place);
 	free(s);
 }
@@ -235,6 +239,18 @@ static int s3_remove(void *self, const char *name, struct err *err)
 /* ---- reading -----------------------------------------------------------------------------------
  */
 
+/* Let ${call} read the version that counts.  Return 0 or -ERR_NOT_FOUND. */
+static int name_version(const struct store_s3 *s, struct s3_wire_call *call, struct err *err)
+{
+	if (!s->place.is_oldest)
+		return 0;
+	const struct s3_version *v = s3_versions_find(&s->versions, call->key);
+	if (v == NULL)
+		return err_set(err, ERR_NOT_FOUND, "no such object");
+	call->query[call->query_count++] = (struct s3_uri_pair){ "versionId", v->id };
+	return 0;
+}
+
 static int s3_get(void *self, const char *name, struct buf *out, struct err *err)
 {
 	struct store_s3 *s = self;
@@ -243,7 +259,8 @@ static int s3_get(void *self, const char *name, struct buf *out, struct err *err
 		return -ERR_NOMEM;
 	settle(s, key);
 	struct s3_wire_call call = { .method = S3_WIRE_GET, .key = key, .answer = out };
-	return s3_wire_run(s->wire, &call, err);
+	int rc = name_version(s, &call, err);
+	return rc == 0 ? s3_wire_run(s->wire, &call, err) : rc;
 }
 
 /* Its size, by way of its first byte: unlike HEAD that says why when it fails. */
@@ -253,7 +270,9 @@ static int size_of(struct store_s3 *s, const char *key, uint64_t *size, struct e
 		.method = S3_WIRE_GET, .key = key, .is_range = true, .offset = 0, .want = 1
 	};
 	struct err why = ERR_INIT;
-	int rc = s3_wire_run(s->wire, &call, &why);
+	int rc = name_version(s, &call, &why);
+	if (rc == 0)
+		rc = s3_wire_run(s->wire, &call, &why);
 	if (rc == -ERR_CORRUPT && call.got == 0) { /* it has no first byte */
 		*size = 0;
 		return 0;
@@ -299,7 +318,8 @@ static int s3_get_range(
 		.offset = offset,
 		.want = len,
 		.answer = out };
-	return s3_wire_run(s->wire, &call, err);
+	int rc = name_version(s, &call, err);
+	return rc == 0 ? s3_wire_run(s->wire, &call, err) : rc;
 }
 
 /* The names of one page, whole before any of them is told. */
@@ -378,12 +398,29 @@ static int tell_page(const struct page *p, store_list_fn fn, void *arg)
 	return 0;
 }
 
+static int list_oldest(const struct store_s3 *s, const char *whole, store_list_fn fn, void *arg)
+{
+	size_t own = strlen(s->place.prefix);
+	size_t len = strlen(whole);
+	for (size_t i = 0; i < s->versions.count; i++) {
+		const struct s3_version *v = &s->versions.at[i];
+		if (strncmp(v->key, whole, len) != 0 || !store_is_valid_name(v->key + own))
+			continue;
+		int rc = fn(arg, v->key + own, v->size);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
 static int s3_list(void *self, const char *prefix, store_list_fn fn, void *arg, struct err *err)
 {
 	struct store_s3 *s = self;
 	CLEANUP(cleanup_free_p) char *whole = key_of(s, prefix, err);
 	if (whole == NULL)
 		return -ERR_NOMEM;
+	if (s->place.is_oldest)
+		return list_oldest(s, whole, fn, arg);
 	flush_removals(s);
 	struct page p = { .store = s, .prefix = whole };
 	struct s3_reply_page next = { .token = BUF_INIT(S3_REPLY_MAX_TOKEN_BYTES) };
@@ -510,6 +547,8 @@ int store_s3_new(const char *location, const struct store_s3_opts *opts, struct 
 		.is_stopped = o.is_stopped,
 		.arg = o.arg };
 	int rc = s3_location_parse(location, &s->place, err);
+	if (rc == 0 && s->place.is_oldest && !o.is_read_only)
+		rc = err_set(err, ERR_READONLY, "the view of the oldest versions is for reading");
 	if (rc == 0)
 		rc = s3_wire_new(&wire, &s->wire, err);
 	if (rc == 0)
@@ -518,6 +557,8 @@ int store_s3_new(const char *location, const struct store_s3_opts *opts, struct 
 		rc = read_caps(s, err);
 	if (rc == 0 && o.create && !o.is_read_only && !s->caps.is_known)
 		rc = write_caps(s, err);
+	if (rc == 0 && s->place.is_oldest)
+		rc = s3_versions_load(s->wire, s->place.prefix, &s->versions, err);
 	if (rc != 0)
 		return rc;
 	set_features(s);

@@ -33,7 +33,8 @@ struct store_s3_opts {
  * Open the store at ${location} (s3_location.h); ${opts} may be NULL.  The server is asked once, so
  * that a wrong secret, bucket, region or scheme is found here.  Give ${*out} with store_s3_driver()
  * to store_new(), or end it with the driver's free.
- * Return 0, -ERR_USAGE, -ERR_AUTH, -ERR_CONFIG, -ERR_UNREACHABLE or -ERR_IO.
+ * Return 0, -ERR_USAGE, -ERR_READONLY (view=oldest to be written), -ERR_AUTH, -ERR_CONFIG,
+ * -ERR_UNREACHABLE or -ERR_IO.
  */
 int store_s3_new(const char *location, const struct store_s3_opts *opts, struct store_s3 **out,
 	struct err *err);

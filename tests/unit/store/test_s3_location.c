@@ -33,12 +33,13 @@ Test(s3_location, options_are_taken)
 {
 	struct s3_location l;
 	cr_assert(eq(int,
-			  s3_location_parse("https://h/plant/p?region=eu-1&style=virtual"
-					    "&ca=/etc/a%26b.pem&profile=x&credentials=imds",
+			  s3_location_parse(
+				  "https://h/plant/p?region=eu-1&style=virtual"
+				  "&view=oldest&ca=/etc/a%26b.pem&profile=x&credentials=imds",
 				  &l, &err),
 			  0),
 		"%s", err.msg);
-	cr_expect(l.is_https && l.is_virtual && !l.is_amazon);
+	cr_expect(l.is_https && l.is_virtual && !l.is_amazon && l.is_oldest);
 	cr_expect(eq(str, l.region, "eu-1"));
 	cr_expect(eq(str, l.ca_file, "/etc/a&b.pem"));
 	cr_expect(eq(str, l.profile, "x"));
@@ -67,7 +68,8 @@ Test(s3_location, what_is_no_place_is_refused_with_how_it_is_written)
 		"http://h/.plant", "http://u:p@h/plant", "http://h/plant/a%2",
 		"http://h/plant/a%00b", "http://h/plant?x=1", "http://h/plant?region",
 		"http://h/plant?region=", "http://h/plant?region=a&region=b",
-		"http://h/plant?region=a/b", "http://h/plant?style=other", "http://h/plant?&" };
+		"http://h/plant?region=a/b", "http://h/plant?style=other",
+		"http://h/plant?view=new", "http://h/plant?&" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct s3_location l;
 		cr_expect(eq(int, s3_location_parse(bad[i], &l, &err), -ERR_USAGE), "%s", bad[i]);

@@ -316,6 +316,37 @@ Test(store_s3, removals_that_nobody_waited_for_are_done_at_the_end)
 	cr_expect(not(holds("dd/a", "x")));
 }
 
+Test(store_s3, the_oldest_versions_are_read_behind_what_came_over_them)
+{
+	struct s3_stub_kind kind = { .is_destroyed = true };
+	char name[16];
+	begin(NULL);
+	for (int i = 0; i < 5; i++) {
+		(void)snprintf(name, sizeof(name), "pk/%d", i);
+		cr_assert(eq(int, put(name, name), 0), "%s", err.msg);
+	}
+	s3_stub_set_kind(stub, &kind);
+	uint64_t size = 0;
+	cr_expect(eq(int, store_stat(store, "pk/0", &size, &err), -ERR_NOT_FOUND));
+	strcat(place, "?view=oldest");
+	cr_expect(eq(int, open_store(false), -ERR_READONLY));
+	struct store_s3_opts opts = { .is_read_only = true };
+	cr_assert(eq(int, store_s3_open(place, &opts, &store, &err), 0), "%s", err.msg);
+	struct names n = { .count = 0 };
+	cr_expect(eq(int, store_list(store, "pk/", count_names, &n, &err), 0));
+	cr_expect(eq(uint, n.count, 5u));
+	cr_expect(eq(u64, n.bytes, (uint64_t)20));
+	struct buf got = BUF_INIT(64);
+	cr_expect(eq(int, store_get(store, "pk/3", &got, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, store_get_range(store, "pk/4", 1, 3, &got, &err), 0), "%s", err.msg);
+	cr_expect(eq(str, (char *)buf_cstr(&got), "pk/3k/4"));
+	cr_expect(eq(int, store_stat(store, "pk/2", &size, &err), 0));
+	cr_expect(eq(u64, size, (uint64_t)4));
+	cr_expect(eq(int, store_get(store, "pk/9", &got, &err), -ERR_NOT_FOUND));
+	cr_expect(eq(int, put("pk/new", "x"), -ERR_READONLY));
+	buf_done(&got);
+}
+
 static void expect_refusal(const char *at, int rc, const char *words)
 {
 	struct store *s = NULL;
