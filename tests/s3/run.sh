@@ -8,9 +8,11 @@ PORT=${PORT:-19400}
 PROXY=$((PORT + 3))
 RGW=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-rgw.XXXXXX") # its path stands in places of vaults
 PROXY_PID=
+TLS_PID=
 # shellcheck disable=SC2317 # the trap calls it
 stop_all() {
 	[ -z "$PROXY_PID" ] || kill "$PROXY_PID" 2>/dev/null
+	[ -z "$TLS_PID" ] || kill "$TLS_PID" 2>/dev/null
 	"$HERE/rgw.sh" wipe "$RGW" "$PORT" >/dev/null 2>&1
 	rm -rf "$SCRATCH" "$RGW"
 }
@@ -23,6 +25,13 @@ set +a
 "$HERE/s3.py" --make plain
 "$HERE/s3.py" --make locked lock
 HTTP=s3:http://127.0.0.1:$PORT
+
+wait_for_port() {
+	for _ in $(seq 100); do
+		(exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
+		sleep 0.1
+	done
+}
 
 # ---- the contract, on both kinds of bucket
 for bucket in plain locked; do
@@ -68,6 +77,12 @@ expect 0 "behind it: restore" "$HF" restore latest --to "$SCRATCH/back" \
 	--vault "$HTTP/locked/x?view=oldest"
 expect 0 "behind it: equal" diff -r "$DATA" "$SCRATCH/back$DATA"
 expect 1 "behind it: nothing is written" "$HF" backup --vault "$HTTP/locked/x?view=oldest" "$DATA/docs"
+# copied from a directory and back to another
+new_vault "$SCRATCH/local"
+expect 0 "copy: backup" "$HF" backup --vault "$SCRATCH/local" --source s "$DATA"
+expect 0 "copy: there" "$HF" copy --vault "$SCRATCH/local" --to "$HTTP/plain/copy" --init --all
+expect 0 "copy: verify" "$HF" verify --data --vault "$HTTP/plain/copy" --accept-rollback
+expect 0 "gc" "$HF" gc --vault "$HTTP/plain/copy" --grace 0s
 new_vault "s3:https://s3.localhost:$((PORT + 1))/plain/v?style=virtual&ca=$S3_CA"
 
 # ---- mistakes: each has words of its own, within seconds
@@ -83,14 +98,19 @@ mistake 13 "does not speak TLS with us" "s3:https://127.0.0.1:$PORT/plain/a"
 mistake 12 "is not trusted" "s3:$S3_ENDPOINT_TLS/plain/a"
 mistake 13 "nobody answers" "s3:http://127.0.0.1:$((PORT + 9))/plain/a"
 
+faketime -f -40d openssl x509 -req -in "$RGW/tls.csr" -CA "$RGW/ca.pem" -CAkey "$RGW/ca.key" \
+	-days 30 -out "$RGW/expired.pem" -extfile <(echo subjectAltName=IP:127.0.0.1) 2>/dev/null
+openssl s_server -accept "$((PORT + 4))" -cert "$RGW/expired.pem" -key "$RGW/tls.key" -quiet \
+	</dev/null >/dev/null 2>&1 &
+TLS_PID=$!
+wait_for_port "$((PORT + 4))"
+mistake 12 "has expired" "s3:https://127.0.0.1:$((PORT + 4))/plain/a?ca=$S3_CA"
+
 # ---- faults on the way
 echo '{}' >"$SCRATCH/rules"
-"$HERE/fault_proxy.py" "$PROXY" "$PORT" "$SCRATCH/rules" &
+"$HERE/fault_proxy.py" "$PROXY" "$PORT" "$SCRATCH/rules" 2>"$SCRATCH/proxy.log" &
 PROXY_PID=$!
-for _ in $(seq 100); do
-	(exec 3<>"/dev/tcp/127.0.0.1/$PROXY") 2>/dev/null && break
-	sleep 0.1
-done
+wait_for_port "$PROXY"
 under() { # NAME RULES: a backup and a restore with faults, verified without
 	local place=s3:http://127.0.0.1:$PROXY/plain/$1
 	echo '{}' >"$SCRATCH/rules"
@@ -125,10 +145,10 @@ kill_and_restart() { # DAEMON
 }
 kill_and_restart rgw
 kill_and_restart osd
-kill -STOP "$(cat "$RGW/osd.pid")"
+kill -STOP "$(cat "$RGW/rgw.pid")"
 (
 	sleep 40
-	kill -CONT "$(cat "$RGW/osd.pid")"
+	kill -CONT "$(cat "$RGW/rgw.pid")"
 ) &
 expect 0 "a hang of 40 s" "$HF" backup --vault "$V" --source hang "$DATA/docs"
 wait $!
@@ -139,6 +159,13 @@ expect 1 "quota" "$HF" backup --vault "$V" --source full "$DATA"
 says "quota" "the object store is full"
 radosgw-admin -c "$RGW/ceph.conf" quota disable --uid=test --quota-scope=user >/dev/null
 expect 0 "after the quota" "$HF" verify --data --vault "$V"
+
+# ---- fewer requests at once than we would send
+"$HERE/rgw.sh" stop "$RGW" "$PORT"
+STORE=bluestore RGW_EXTRA=$'rgw scheduler type = throttler\nrgw max concurrent requests = 2' \
+	"$HERE/rgw.sh" start "$RGW" "$PORT"
+expect 0 "throttled" "$HF" backup --vault "$V" --source throttled "$DATA"
+expect 0 "throttled: verify" "$HF" verify --vault "$V"
 
 # ---- the clock of this host is wrong
 expect 0 "20 minutes of skew" faketime -f -20m "$HF" snapshot list --vault "$V"
