@@ -68,15 +68,24 @@ way "tls, a lock bucket" "s3:$S3_ENDPOINT_TLS/locked/x?ca=$S3_CA"
 expect 0 "info of locked" "$HF" vault info --vault "$HTTP/locked/x"
 says "info of locked" "object-lock     yes, and kept"
 says "info of locked" "conditional-put no"
-# everything overwritten and deleted, as by whoever stole the key
-expect 0 "destroy" "$HERE/s3.py" --destroy locked x/
-expect 10 "destroyed" "$HF" snapshot list --vault "$HTTP/locked/x"
-expect 0 "behind it: list" "$HF" snapshot list --vault "$HTTP/locked/x?view=oldest"
+# a bucket whose default retention locks everything, and a stolen key of its owner: every key
+# overwritten and deleted, then every version by its id
+K=$HTTP/kept/x
+"$HERE/s3.py" --make kept lock
+"$HERE/s3.py" --retain kept 1
+new_vault "$K"
+expect 0 "kept: backup" "$HF" backup --vault "$K" --source s "$DATA"
+expect 0 "kept: destroy" "$HERE/s3.py" --destroy kept x/
+expect 0 "kept: by force" "$HERE/s3.py" --force kept x/
+says "kept: by force" "0 versions gone"
+expect 10 "kept: destroyed" "$HF" snapshot list --vault "$K"
+expect 0 "kept: list" "$HF" snapshot list --vault "$K?view=oldest"
+says "kept: list" "1 snapshot"
 rm -rf "$SCRATCH/back"
-expect 0 "behind it: restore" "$HF" restore latest --to "$SCRATCH/back" \
-	--vault "$HTTP/locked/x?view=oldest"
-expect 0 "behind it: equal" diff -r "$DATA" "$SCRATCH/back$DATA"
-expect 1 "behind it: nothing is written" "$HF" backup --vault "$HTTP/locked/x?view=oldest" "$DATA/docs"
+expect 0 "kept: restore" "$HF" restore latest --to "$SCRATCH/back" --vault "$K?view=oldest"
+expect 0 "kept: equal" diff -r "$DATA" "$SCRATCH/back$DATA"
+expect 1 "kept: nothing is written" "$HF" backup --vault "$K?view=oldest" "$DATA/docs"
+
 # copied from a directory and back to another
 new_vault "$SCRATCH/local"
 expect 0 "copy: backup" "$HF" backup --vault "$SCRATCH/local" --source s "$DATA"

@@ -3,7 +3,10 @@
 input where there is one; prints the status, then the answer's body.  An independent signer, for
 tests: what our own client must not be asked to do (make buckets, overwrite, delete by force).
 s3.py --make BUCKET [lock]: a new bucket.
+s3.py --retain BUCKET DAYS: lock all that is put from now on (default retention, COMPLIANCE).
+s3.py --force BUCKET PREFIX: delete every version by its id; print how many went and how many stayed.
 s3.py --destroy BUCKET [PREFIX]: overwrite every key with rubbish, then delete every key, by name."""
+import base64
 import hashlib
 import hmac
 import http.client
@@ -80,10 +83,36 @@ def destroy(bucket, prefix):
     print(f"{len(keys)} keys overwritten and deleted")
 
 
+def retain(bucket, days):
+    body = ("<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule>"
+            f"<DefaultRetention><Mode>COMPLIANCE</Mode><Days>{days}</Days></DefaultRetention>"
+            "</Rule></ObjectLockConfiguration>").encode()
+    md5 = base64.b64encode(hashlib.md5(body).digest()).decode()
+    must(request("PUT", f"/{bucket}", [("object-lock", "")], body, [("content-md5", md5)]), 200)
+
+
+def force(bucket, prefix):
+    answer = must(request("GET", f"/{bucket}/", [("versions", ""), ("prefix", prefix)]), 200)[2]
+    root = ET.fromstring(answer)
+    if root.findtext(NS + "IsTruncated") == "true":
+        sys.exit("s3.py: more versions than one page")
+    gone = 0
+    versions = list(root.iter(NS + "Version"))
+    for version in versions:
+        status = must(request("DELETE", f"/{bucket}/{version.findtext(NS + 'Key')}",
+                              [("versionId", version.findtext(NS + "VersionId"))]), 204, 403)[0]
+        gone += status == 204
+    print(f"{gone} versions gone, {len(versions) - gone} kept")
+
+
 def main():
     if sys.argv[1] == "--make":
         lock = [("x-amz-bucket-object-lock-enabled", "true")] if "lock" in sys.argv[3:] else []
         must(request("PUT", f"/{sys.argv[2]}", headers=lock), 200, 409)
+    elif sys.argv[1] == "--retain":
+        retain(sys.argv[2], sys.argv[3])
+    elif sys.argv[1] == "--force":
+        force(sys.argv[2], sys.argv[3])
     elif sys.argv[1] == "--destroy":
         destroy(sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else "")
     else:

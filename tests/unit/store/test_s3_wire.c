@@ -222,16 +222,20 @@ Test(s3_wire, what_may_pass_is_tried_again)
 		{ .how = S3_STUB_STATUS, .status = 503, .code = "SlowDown", .times = 2 },
 		{ .how = S3_STUB_STATUS, .status = 500, .code = "InternalError", .times = 2 },
 		{ .how = S3_STUB_STATUS, .status = 408, .code = "RequestTimeout", .times = 1 },
+		{ .how = S3_STUB_STATUS, .status = 400, .code = "BadDigest", .times = 1 },
 		{ .how = S3_STUB_RESET, .times = 2 },
 		{ .how = S3_STUB_LOSE_REPLY, .times = 1 },
 		{ .how = S3_STUB_HANG, .times = 1 },
 	};
 	open_wire(NULL, USUAL, 20000);
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		char key[16];
+		(void)snprintf(key, sizeof(key), "p/%zu", i);
 		s3_stub_break(stub, &faults[i]);
-	cr_expect(eq(int, put("p/a", "x"), 0), "%s", err.msg);
-	cr_expect(eq(uint, s3_stub_count(stub, "PUT", "p/a"), 10u));
-	cr_expect(s3_stub_holds(stub, "p/a", "x", 1));
+		cr_expect(eq(int, put(key, "x"), 0), "%s", err.msg);
+		cr_expect(eq(uint, s3_stub_count(stub, "PUT", key), faults[i].times + 1), "%zu", i);
+		cr_expect(s3_stub_holds(stub, key, "x", 1));
+	}
 }
 
 Test(s3_wire, what_a_person_must_change_is_not_tried_again)
