@@ -19,7 +19,7 @@
 
 static int reserve(struct s3_versions *v, struct err *err)
 {
-	if (v->count < v->cap)
+	if (v->at != NULL && v->count < v->cap)
 		return 0;
 	size_t cap = v->cap == 0 ? FIRST_VERSIONS : 2 * v->cap;
 	struct s3_version *at = reallocarray(v->at, cap, sizeof(*at));
@@ -35,26 +35,26 @@ static int add_version(void *arg, const struct s3_reply_version *version, struct
 	struct s3_versions *v = arg;
 	if (version->is_marker)
 		return 0;
+	int rc = reserve(v, err);
+	if (rc != 0)
+		return rc;
 	struct s3_version *last = v->count == 0 ? NULL : &v->at[v->count - 1];
 	int order = last == NULL ? -1 : strcmp(last->key, version->key);
 	if (order > 0)
 		return err_set(err, ERR_CORRUPT, "the server's list of versions is in no order");
-	char *id = strdup(version->id);
-	int rc = id == NULL ? err_set(err, ERR_NOMEM, "out of memory for a list of versions")
-			    : reserve(v, err);
-	if (rc == 0 && order == 0) { /* an older one of the same */
+	CLEANUP(cleanup_free_p) char *id = strdup(version->id);
+	CLEANUP(cleanup_free_p) char *key = strdup(version->key);
+	if (id == NULL || key == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory for a list of versions");
+	if (last != NULL && order == 0) { /* an older one of the same */
 		free(last->id);
-		last->id = id;
+		last->id = TAKE(id);
 		last->size = version->size;
-		return 0;
+	} else {
+		v->at[v->count++] = (struct s3_version){
+			.key = TAKE(key), .id = TAKE(id), .size = version->size
+		};
 	}
-	char *key = rc == 0 ? strdup(version->key) : NULL;
-	if (key == NULL) {
-		free(id);
-		return rc != 0 ? rc
-			       : err_set(err, ERR_NOMEM, "out of memory for a list of versions");
-	}
-	v->at[v->count++] = (struct s3_version){ .key = key, .id = id, .size = version->size };
 	return 0;
 }
 
