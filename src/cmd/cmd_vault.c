@@ -6,6 +6,7 @@
 #include "base/human.h"
 #include "cmd/access.h"
 #include "cmd/bad_packs.h"
+#include "cmd/drivers.h"
 #include "cmd/paths.h"
 #include "codec/text.h"
 #include "store/store.h"
@@ -155,6 +156,66 @@ static int run(struct cli *cli, struct err *err)
 	return rc;
 }
 
+static int tell_trial(void *arg, const char *name, const char *value)
+{
+	struct cli *cli = arg;
+	if (!cli->console.is_json)
+		console_print(&cli->console, "%-16s %s\n", name, value);
+	return 0;
+}
+
+struct trials {
+	struct cli *cli;
+	json_t *list; /* owned */
+};
+
+static int note_trial(void *arg, const char *name, const char *value)
+{
+	struct trials *t = arg;
+	if (json_array_append_new(
+		    t->list, json_pack("{s:s, s:s}", "name", name, "outcome", value)) != 0)
+		return -ERR_NOMEM;
+	return tell_trial(t->cli, name, value);
+}
+
+static int prove(struct cli *cli, struct store *store, struct err *err)
+{
+	struct console *c = &cli->console;
+	struct trials t = { .cli = cli, .list = json_array() };
+	bool is_kept = false;
+	int rc = t.list == NULL ? err_set(err, ERR_NOMEM, "out of memory")
+				: store_prove(store, note_trial, &t, &is_kept, err);
+	if (rc == -ERR_NOMEM && err->code == 0)
+		rc = err_set(err, ERR_NOMEM, "out of memory");
+	if (rc != 0) {
+		json_decref(t.list);
+		return rc;
+	}
+	cli->status = is_kept ? EXIT_STATUS_OK : EXIT_STATUS_OBJECTIVE;
+	if (!c->is_json) {
+		console_print(
+			c, is_kept ? "kept: the store withstood our own key\n"
+				   : "not kept: whoever has our key can destroy this vault\n");
+		json_decref(t.list);
+		return 0;
+	}
+	json_t *o = json_pack("{s:s, s:b, s:o}", "driver", store_driver_name(store), "is_kept",
+		is_kept, "trials", t.list);
+	if (o == NULL || console_object(c, "vault-prove", NULL, o) != 0)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	return 0;
+}
+
+static int run_prove(struct cli *cli, struct err *err)
+{
+	struct store *store = NULL;
+	int rc = drivers_open(cli, DRIVERS_WRITE, &store, err);
+	if (rc == 0)
+		rc = prove(cli, store, err);
+	store_free(store);
+	return rc;
+}
+
 static const struct cli_option options[] = {
 	ACCESS_RECOVERY_OPTION,
 	{ .name = NULL },
@@ -170,4 +231,22 @@ const struct cli_verb cmd_vault_info_verb = {
 	.options = options,
 	.groups = CLI_VAULT | CLI_PASS,
 	.run = run,
+};
+
+static const struct cli_option no_options[] = {
+	{ .name = NULL },
+};
+
+const struct cli_verb cmd_vault_prove_verb = {
+	.name = "vault prove-immutability",
+	.arguments = "",
+	.summary = "try to destroy a canary in the store with our own key, and tell what is left "
+		   "of it",
+	.about =
+		"Writes one small object beside the vault, overwrites and deletes it, and reads it "
+		"back. Exit status 4 when it is gone. What the store keeps of it stays there.",
+	.json = "one object",
+	.options = no_options,
+	.groups = CLI_VAULT,
+	.run = run_prove,
 };

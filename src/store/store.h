@@ -64,6 +64,8 @@ struct store_driver {
 	/* OPTIONAL.  Where the store is and what it can.  Asks nobody.  Return 0 or what ${fn} did.
 	 */
 	int (*facts)(void *self, store_fact_fn fn, void *arg);
+	/* OPTIONAL.  As store_prove(). */
+	int (*prove)(void *self, store_fact_fn fn, void *arg, bool *is_kept, struct err *err);
 	/* End the driver; staged objects vanish. */
 	void (*free)(void *self);
 };
@@ -98,6 +100,15 @@ bool store_is_read_only(const struct store *s);
 /* What the driver knows about its store, none for some.  Return 0, or the first other value of
  * ${fn}. */
 int store_facts(const struct store *s, store_fact_fn fn, void *arg);
+
+/**
+ * store_prove(s, fn, arg, is_kept, err):
+ * Let the driver write an object of its own and do to it all that somebody with our rights could;
+ * ${fn} is told of each trial.  *${is_kept}: its bytes can still be read.  A driver that knows of
+ * no way to keep anything from whoever may write tries nothing and says false. Return 0,
+ * -ERR_READONLY, what ${fn} returned, or what made it impossible.
+ */
+int store_prove(struct store *s, store_fact_fn fn, void *arg, bool *is_kept, struct err *err);
 
 /* Return true if ${name} is in the grammar: components of [a-zA-Z0-9._-] joined by '/', none empty,
  * "." or "..", at most STORE_MAX_NAME_BYTES, and the first one not "tmp" (the drivers' own). */

@@ -61,8 +61,9 @@ new_vault() {
 	HOLDFAST_RECOVERY_FILE=$SCRATCH/$(printf '%s' "$1" | sha256sum | cut -c1-16).recovery
 	expect 0 "init $1" "$HF" init --vault "$1" --recovery-file "$HOLDFAST_RECOVERY_FILE"
 }
-way "plain" "$HTTP/plain/a%20b+c"
-expect 0 "info" "$HF" vault info --vault "$HTTP/plain/a%20b+c"
+AWKWARD="plain/a%20b+c=d&e!()'*@\$,;:~%C3%BC%3F%25//x/./y/../z"
+way "plain" "$HTTP/$AWKWARD"
+expect 0 "info" "$HF" vault info --vault "$HTTP/$AWKWARD"
 says "info" "conditional-put yes"
 way "tls, a lock bucket" "s3:$S3_ENDPOINT_TLS/locked/x?ca=$S3_CA"
 expect 0 "info of locked" "$HF" vault info --vault "$HTTP/locked/x"
@@ -74,9 +75,14 @@ K=$HTTP/kept/x
 "$HERE/s3.py" --make kept lock
 "$HERE/s3.py" --retain kept 1
 new_vault "$K"
+expect 0 "kept: prove" "$HF" vault prove-immutability --vault "$K"
+says "kept: prove" "kept: the store withstood our own key"
+says "kept: prove" "COMPLIANCE until"
+expect 4 "plain: prove" "$HF" vault prove-immutability --vault "$HTTP/$AWKWARD"
+says "plain: prove" "not kept"
 expect 0 "kept: backup" "$HF" backup --vault "$K" --source s "$DATA"
 expect 0 "kept: destroy" "$HERE/s3.py" --destroy kept x/
-expect 0 "kept: by force" "$HERE/s3.py" --force kept x/
+expect 0 "kept: by force" "$HERE/s3.py" --force kept x/pk/
 says "kept: by force" "0 versions gone"
 expect 10 "kept: destroyed" "$HF" snapshot list --vault "$K"
 expect 0 "kept: list" "$HF" snapshot list --vault "$K?view=oldest"

@@ -9,6 +9,7 @@
 #include "store/s3/s3_caps.h"
 #include "store/s3/s3_flight.h"
 #include "store/s3/s3_location.h"
+#include "store/s3/s3_prove.h"
 #include "store/s3/s3_put.h"
 #include "store/s3/s3_remove.h"
 #include "store/s3/s3_reply.h"
@@ -464,6 +465,12 @@ static int s3_facts(void *self, store_fact_fn fn, void *arg)
 	return rc;
 }
 
+static int s3_prove_it(void *self, store_fact_fn fn, void *arg, bool *is_kept, struct err *err)
+{
+	struct store_s3 *s = self;
+	return s3_prove(s->wire, s->place.prefix, fn, arg, is_kept, err);
+}
+
 static const struct store_driver template = {
 	.name = "s3",
 	.features = STORE_HAS_RANGE,
@@ -475,6 +482,7 @@ static const struct store_driver template = {
 	.remove = s3_remove,
 	.barrier = s3_barrier,
 	.facts = s3_facts,
+	.prove = s3_prove_it,
 	.free = s3_free,
 };
 

@@ -347,6 +347,28 @@ Test(store_s3, the_oldest_versions_are_read_behind_what_came_over_them)
 	buf_done(&got);
 }
 
+Test(store_s3, a_bucket_without_locks_does_not_keep_the_canary)
+{
+	begin(NULL);
+	struct facts f = { "" };
+	bool is_kept = true;
+	cr_assert(eq(int, store_prove(store, note_fact, &f, &is_kept, &err), 0), "%s", err.msg);
+	cr_expect(eq(
+		str, f.text, "lock=none;overwritten=done;deleted=done;read back=no such object;"));
+	cr_expect(not(is_kept));
+	struct s3_stub_fault deny = { .how = S3_STUB_STATUS,
+		.method = "DELETE",
+		.times = 1,
+		.status = 403,
+		.code = "AccessDenied" };
+	s3_stub_break(stub, &deny);
+	f.text[0] = '\0';
+	cr_assert(eq(int, store_prove(store, note_fact, &f, &is_kept, &err), 0), "%s", err.msg);
+	cr_expect(ne(ptr, strstr(f.text, "deleted=refused: "), NULL), "%s", f.text);
+	cr_expect(ne(ptr, strstr(f.text, "read back=other bytes;"), NULL), "%s", f.text);
+	cr_expect(not(is_kept));
+}
+
 static void expect_refusal(const char *at, int rc, const char *words)
 {
 	struct store *s = NULL;
