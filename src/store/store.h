@@ -41,6 +41,11 @@ typedef int (*store_fact_fn)(void *arg, const char *name, const char *value);
 struct store_driver {
 	const char *name; /* "local" */
 	unsigned features;
+	/* OPTIONAL.  Where the store is and what it can.  Asks nobody.  Return 0 or what ${fn} did.
+	 */
+	int (*facts)(void *self, store_fact_fn fn, void *arg);
+	/* OPTIONAL.  As store_prove(). */
+	int (*prove)(void *self, store_fact_fn fn, void *arg, bool *is_kept, struct err *err);
 	/* Write a new object.  A taken name: success if the content is the same, else -ERR_EXISTS.
 	 * -ERR_NOSPACE when full.  Nothing of a failed put is ever visible under the name. */
 	int (*put)(void *self, const char *name, const void *data, size_t len, struct err *err);
@@ -61,11 +66,6 @@ struct store_driver {
 	 * unless the driver makes them visible one by one (it does not say STORE_NEEDS_BARRIER);
 	 * half of one never does. */
 	int (*barrier)(void *self, struct err *err);
-	/* OPTIONAL.  Where the store is and what it can.  Asks nobody.  Return 0 or what ${fn} did.
-	 */
-	int (*facts)(void *self, store_fact_fn fn, void *arg);
-	/* OPTIONAL.  As store_prove(). */
-	int (*prove)(void *self, store_fact_fn fn, void *arg, bool *is_kept, struct err *err);
 	/* End the driver; staged objects vanish. */
 	void (*free)(void *self);
 };
