@@ -12,6 +12,8 @@ PACKAGES_DEMO := postgresql-15 bubblewrap
 PACKAGES_TEST := libcriterion-dev clang-format clang-tidy cppcheck shellcheck python3 \
 	python3-cryptography python3-jsonschema acl attr libcap2-bin e2fsprogs zstd util-linux \
 	faketime fuse3
+# a real object store for `make test-s3`: 62 packages, 67 MB to fetch
+PACKAGES_S3 := ceph-mon ceph-osd radosgw
 PACKAGES_BENCH := restic borgbackup python3 zstd
 
 # ---- how it is built ------------------------------------------------------------------------
@@ -49,7 +51,7 @@ CFLAGS_ALL = -std=gnu17 $(WARN) $(WERROR) $(HARDEN) $(CFLAGS_$(V)) $(CFLAGS)
 LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS_$(V)) $(LDFLAGS)
 
 ROOMS := src/base src/codec src/crypto src/conf src/store src/store/local src/store/mem \
-	src/store/fault src/vault src/mount src/tlog src/net src/db src/msg plans restore agents \
+	src/store/fault src/store/s3 src/vault src/mount src/tlog src/net src/db src/msg plans restore agents \
 	agents/sources src/controller src/web src/cmd
 MAINS := src/cmd/holdfast.c src/cmd/holdfast_verify.c src/cmd/holdfast_agent.c
 SRC := $(filter-out $(MAINS),$(foreach r,$(ROOMS),$(sort $(wildcard $(r)/*.c))))
@@ -169,6 +171,11 @@ lane-unit: ## unit and contract tests of the programs as they ship: those that A
 	@tests/run-unit.sh $(UNIT_SHIPPED)
 lane-e2e: all tools ## the programs from outside, with real faults and kills
 	@tests/e2e/run.sh $(BUILD)
+.PHONY: setup-s3 test-s3
+setup-s3: setup-test ## install the object store that test-s3 needs (Ceph), if it is missing
+	@tests/setup.sh $(PACKAGES_S3)
+test-s3: setup-s3 all tools $(BUILD)/tests/contract/test_store_contract ## the s3 driver on a real Ceph RGW of its own (PORT)
+	@tests/s3/run.sh $(BUILD)
 .PHONY: prove-network
 prove-network: all ## 200 random kills and cuts of controller and agents (CHAOS_ROUNDS, SEED)
 	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} tests/e2e/network_chaos.sh $(BUILD)

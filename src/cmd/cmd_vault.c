@@ -6,8 +6,10 @@
 #include "base/human.h"
 #include "cmd/access.h"
 #include "cmd/bad_packs.h"
+#include "cmd/drivers.h"
 #include "cmd/paths.h"
 #include "codec/text.h"
+#include "store/store.h"
 #include "vault/collect.h"
 #include "vault/id_set.h"
 #include "vault/vault_info.h"
@@ -17,7 +19,25 @@ static int64_t next_of(const struct vault_info *v)
 	return v->oldest_dead_ns == 0 ? 0 : v->oldest_dead_ns + COLLECT_GRACE_NS;
 }
 
-static int tell_json(struct console *c, const char *id, const struct vault_info *v, struct err *err)
+static int add_fact(void *arg, const char *name, const char *value)
+{
+	return json_object_set_new(arg, name, json_string(value)); /* -1: out of memory */
+}
+
+static int add_facts(json_t *o, const struct store *store, struct err *err)
+{
+	json_t *facts = json_pack("{s:s}", "driver", store_driver_name(store));
+	if (facts == NULL || store_facts(store, add_fact, facts) != 0) {
+		json_decref(facts);
+		return err_set(err, ERR_NOMEM, "out of memory");
+	}
+	return json_object_set_new(o, "store", facts) == 0
+		       ? 0
+		       : err_set(err, ERR_NOMEM, "out of memory");
+}
+
+static int tell_json(struct console *c, const struct access *a, const char *id,
+	const struct vault_info *v, struct err *err)
 {
 	char when[HUMAN_BYTES];
 	json_t *classes = json_object();
@@ -45,9 +65,18 @@ static int tell_json(struct console *c, const char *id, const struct vault_info 
 		(json_int_t)v->condemned, "condemned_bytes", (json_int_t)v->condemned_bytes, "dead",
 		(json_int_t)v->dead, "dead_bytes", (json_int_t)v->dead_bytes, "next",
 		next_of(v) == 0 ? json_null() : json_string(human_time_utc(when, next_of(v))));
+	int rc = o == NULL ? 0 : add_facts(o, a->store, err);
+	if (rc != 0)
+		return rc;
 	if (o == NULL || more == NULL || json_object_update_new(o, more) != 0 ||
 		console_object(c, "vault-info", NULL, o) != 0)
 		return err_set(err, ERR_NOMEM, "out of memory");
+	return 0;
+}
+
+static int tell_fact(void *arg, const char *name, const char *value)
+{
+	console_print(arg, "%-14s %-15s %s\n", "", name, value);
 	return 0;
 }
 
@@ -58,11 +87,14 @@ static void tell_line(struct console *c, const char *what, uint64_t count, uint6
 		human_size(size, bytes));
 }
 
-static void tell_text(struct console *c, const char *id, const struct vault_info *v)
+static void tell_text(
+	struct console *c, const struct store *store, const char *id, const struct vault_info *v)
 {
 	char a[HUMAN_BYTES];
 	char b[HUMAN_BYTES];
 	console_print(c, "%-14s %s\n", "vault", id);
+	console_print(c, "%-14s %s\n", "store", store_driver_name(store));
+	(void)store_facts(store, tell_fact, c); /* tell_fact goes on */
 	for (size_t i = 0; i < VAULT_INFO_CLASSES; i++) {
 		if (v->classes[i].objects > 0)
 			tell_line(
@@ -113,14 +145,74 @@ static int run(struct cli *cli, struct err *err)
 	if (rc == 0) {
 		text_hex(a.vault_id, sizeof(a.vault_id), id);
 		if (cli->console.is_json)
-			rc = tell_json(&cli->console, id, &info, err);
+			rc = tell_json(&cli->console, &a, id, &info, err);
 		else
-			tell_text(&cli->console, id, &info);
+			tell_text(&cli->console, a.store, id, &info);
 	}
 	if (rc == 0 && cli->console.warnings > 0)
 		cli->status = EXIT_STATUS_WARNINGS;
 	id_set_free(bad);
 	access_done(&a);
+	return rc;
+}
+
+static int tell_trial(void *arg, const char *name, const char *value)
+{
+	struct cli *cli = arg;
+	if (!cli->console.is_json)
+		console_print(&cli->console, "%-16s %s\n", name, value);
+	return 0;
+}
+
+struct trials {
+	struct cli *cli;
+	json_t *list; /* owned */
+};
+
+static int note_trial(void *arg, const char *name, const char *value)
+{
+	struct trials *t = arg;
+	if (json_array_append_new(
+		    t->list, json_pack("{s:s, s:s}", "name", name, "outcome", value)) != 0)
+		return -ERR_NOMEM;
+	return tell_trial(t->cli, name, value);
+}
+
+static int prove(struct cli *cli, struct store *store, struct err *err)
+{
+	struct console *c = &cli->console;
+	struct trials t = { .cli = cli, .list = json_array() };
+	bool is_kept = false;
+	int rc = t.list == NULL ? err_set(err, ERR_NOMEM, "out of memory")
+				: store_prove(store, note_trial, &t, &is_kept, err);
+	if (rc == -ERR_NOMEM && err->code == 0)
+		rc = err_set(err, ERR_NOMEM, "out of memory");
+	if (rc != 0) {
+		json_decref(t.list);
+		return rc;
+	}
+	cli->status = is_kept ? EXIT_STATUS_OK : EXIT_STATUS_OBJECTIVE;
+	if (!c->is_json) {
+		console_print(
+			c, is_kept ? "kept: the store withstood our own key\n"
+				   : "not kept: whoever has our key can destroy this vault\n");
+		json_decref(t.list);
+		return 0;
+	}
+	json_t *o = json_pack("{s:s, s:b, s:o}", "driver", store_driver_name(store), "is_kept",
+		is_kept, "trials", t.list);
+	if (o == NULL || console_object(c, "vault-prove", NULL, o) != 0)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	return 0;
+}
+
+static int run_prove(struct cli *cli, struct err *err)
+{
+	struct store *store = NULL;
+	int rc = drivers_open(cli, DRIVERS_WRITE, &store, err);
+	if (rc == 0)
+		rc = prove(cli, store, err);
+	store_free(store);
 	return rc;
 }
 
@@ -139,4 +231,22 @@ const struct cli_verb cmd_vault_info_verb = {
 	.options = options,
 	.groups = CLI_VAULT | CLI_PASS,
 	.run = run,
+};
+
+static const struct cli_option no_options[] = {
+	{ .name = NULL },
+};
+
+const struct cli_verb cmd_vault_prove_verb = {
+	.name = "vault prove-immutability",
+	.arguments = "",
+	.summary = "try to destroy a canary in the store with our own key, and tell what is left "
+		   "of it",
+	.about =
+		"Writes one small object beside the vault, overwrites and deletes it, and reads it "
+		"back. Exit status 4 when it is gone. What the store keeps of it stays there.",
+	.json = "one object",
+	.options = no_options,
+	.groups = CLI_VAULT,
+	.run = run_prove,
 };

@@ -1,5 +1,5 @@
 /*
- * cmd_vault: the verb that tells what a vault holds.
+ * cmd_vault: the verbs that tell what a vault holds, and what its store keeps.
  */
 #ifndef CMD_CMD_VAULT_H
 #define CMD_CMD_VAULT_H
@@ -7,5 +7,6 @@
 #include "cmd/cli.h"
 
 extern const struct cli_verb cmd_vault_info_verb;
+extern const struct cli_verb cmd_vault_prove_verb;
 
 #endif

@@ -10,8 +10,10 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "cmd/cli.h"
+#include "cmd/stop.h"
 #include "store/local/local_tree.h"
 #include "store/local/store_local.h"
+#include "store/s3/store_s3.h"
 #include "store/store.h"
 
 static int open_local(const char *path, enum drivers_mode mode, struct store **out, struct err *err)
@@ -21,12 +23,21 @@ static int open_local(const char *path, enum drivers_mode mode, struct store **o
 	return store_local_open(path, &opts, out, err);
 }
 
+static int open_s3(const char *place, enum drivers_mode mode, struct store **out, struct err *err)
+{
+	struct store_s3_opts opts = { .create = mode == DRIVERS_CREATE,
+		.is_read_only = mode == DRIVERS_READ,
+		.is_stopped = stop_is_asked };
+	return store_s3_open(place, &opts, out, err);
+}
+
 /* A location is "scheme:rest"; one without a scheme is a directory. */
 static const struct driver {
 	const char *scheme;
 	int (*open)(const char *rest, enum drivers_mode mode, struct store **out, struct err *err);
 } drivers[] = {
 	{ "file", open_local },
+	{ "s3", open_s3 },
 };
 
 const char *drivers_location(const struct cli *cli)

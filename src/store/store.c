@@ -99,6 +99,35 @@ bool store_is_read_only(const struct store *s)
 	return s->opts.is_read_only;
 }
 
+int store_facts(const struct store *s, store_fact_fn fn, void *arg)
+{
+	return s->driver->facts == NULL ? 0 : s->driver->facts(s->self, fn, arg);
+}
+
+static int check_writable(
+	const struct store *s, const char *verb, const char *name, struct err *err)
+{
+	if (!s->opts.is_read_only)
+		return 0;
+	return err_set(err, ERR_READONLY,
+		"unable to %s object '%s': the store is opened for reading only", verb, name);
+}
+
+int store_prove(struct store *s, store_fact_fn fn, void *arg, bool *is_kept, struct err *err)
+{
+	int rc = check_writable(s, "write", "of the trial", err);
+	if (rc == 0)
+		rc = check_stop(s, err);
+	if (rc != 0)
+		return rc;
+	bool kept = false;
+	if (s->driver->prove != NULL)
+		rc = s->driver->prove(s->self, fn, arg, &kept, err);
+	if (rc == 0)
+		*is_kept = kept;
+	return rc;
+}
+
 static bool is_name_char(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -156,15 +185,6 @@ static int refuse_name(const char *what, const char *name, struct err *err)
 static int check_name(const struct store *s, const char *name, struct err *err)
 {
 	return store_is_valid_name(name) ? check_stop(s, err) : refuse_name("name", name, err);
-}
-
-static int check_writable(
-	const struct store *s, const char *verb, const char *name, struct err *err)
-{
-	if (!s->opts.is_read_only)
-		return 0;
-	return err_set(err, ERR_READONLY,
-		"unable to %s object '%s': the store is opened for reading only", verb, name);
 }
 
 /* Put the operation before the driver's reason.  ${rc} stands even if the driver set no text. */

@@ -26,16 +26,26 @@ enum store_feature {
 	STORE_HAS_IF_ABSENT = 1 << 1, /* put of a taken name fails, it never replaces */
 	STORE_HAS_VERSIONS = 1 << 2,
 	STORE_HAS_OBJECT_LOCK = 1 << 3,
-	STORE_NEEDS_BARRIER = 1 << 4, /* objects are durable and visible only after the barrier */
+	STORE_NEEDS_BARRIER = 1 << 4, /* objects are durable and visible only after the barrier;
+				       * without it any of them may be, from its put on */
 };
 
 /* Called for each object; return 0 to go on, another value to stop (store_list returns it). */
 typedef int (*store_list_fn)(void *arg, const char *name, uint64_t size);
 
+/* Called for each fact about a store, a name and a value for people and programs; return as above.
+ */
+typedef int (*store_fact_fn)(void *arg, const char *name, const char *value);
+
 /* What a driver gives.  Slots marked OPTIONAL may be NULL. */
 struct store_driver {
 	const char *name; /* "local" */
 	unsigned features;
+	/* OPTIONAL.  Where the store is and what it can.  Asks nobody.  Return 0 or what ${fn} did.
+	 */
+	int (*facts)(void *self, store_fact_fn fn, void *arg);
+	/* OPTIONAL.  As store_prove(). */
+	int (*prove)(void *self, store_fact_fn fn, void *arg, bool *is_kept, struct err *err);
 	/* Write a new object.  A taken name: success if the content is the same, else -ERR_EXISTS.
 	 * -ERR_NOSPACE when full.  Nothing of a failed put is ever visible under the name. */
 	int (*put)(void *self, const char *name, const void *data, size_t len, struct err *err);
@@ -52,7 +62,9 @@ struct store_driver {
 	/* Removing a missing object is success.  A staged object of the name is dropped. */
 	int (*remove)(void *self, const char *name, struct err *err);
 	/* OPTIONAL.  Everything put before is durable and visible when this returns 0.  After a
-	 * failure none of the objects staged since the last barrier may become visible later. */
+	 * failure none of the objects staged since the last barrier may become visible later,
+	 * unless the driver makes them visible one by one (it does not say STORE_NEEDS_BARRIER);
+	 * half of one never does. */
 	int (*barrier)(void *self, struct err *err);
 	/* OPTIONAL, all four or none: an object in pieces, as store_draft_*(); a driver without
 	 * them gets the whole by put.  draft_put takes ${take_draft}, also on failure. */
@@ -90,6 +102,19 @@ void store_stop_when(struct store *s, bool (*is_stopped)(void *arg), void *arg);
 unsigned store_features(const struct store *s);
 const char *store_driver_name(const struct store *s);
 bool store_is_read_only(const struct store *s);
+
+/* What the driver knows about its store, none for some.  Return 0, or the first other value of
+ * ${fn}. */
+int store_facts(const struct store *s, store_fact_fn fn, void *arg);
+
+/**
+ * store_prove(s, fn, arg, is_kept, err):
+ * Let the driver write an object of its own and do to it all that somebody with our rights could;
+ * ${fn} is told of each trial.  *${is_kept}: its bytes can still be read.  A driver that knows of
+ * no way to keep anything from whoever may write tries nothing and says false. Return 0,
+ * -ERR_READONLY, what ${fn} returned, or what made it impossible.
+ */
+int store_prove(struct store *s, store_fact_fn fn, void *arg, bool *is_kept, struct err *err);
 
 /* Return true if ${name} is in the grammar: components of [a-zA-Z0-9._-] joined by '/', none empty,
  * "." or "..", at most STORE_MAX_NAME_BYTES, and the first one not "tmp" (the drivers' own). */

@@ -31,6 +31,7 @@ extern const struct fuzz_target fuzz_refs;
 extern const struct fuzz_target fuzz_report;
 extern const struct fuzz_target fuzz_rewrap;
 extern const struct fuzz_target fuzz_root;
+extern const struct fuzz_target fuzz_s3_reply;
 extern const struct fuzz_target fuzz_sandbox_wire;
 extern const struct fuzz_target fuzz_sealed;
 extern const struct fuzz_target fuzz_slot;
@@ -71,6 +72,7 @@ const struct fuzz_target *const fuzz_targets[] = {
 	&fuzz_report,
 	&fuzz_rewrap,
 	&fuzz_root,
+	&fuzz_s3_reply,
 	&fuzz_sandbox_wire,
 	&fuzz_sealed,
 	&fuzz_slot,

@@ -242,3 +242,32 @@ Test(store, begins_no_operation_once_it_is_told_to_stop)
 	cr_expect(eq(int, names, 1));
 	store_free(mine);
 }
+
+static int count_facts(void *arg, const char *name, const char *value)
+{
+	cr_expect(ne(str, (char *)name, (char *)value));
+	++*(int *)arg;
+	return 0;
+}
+
+Test(store, a_driver_that_can_keep_nothing_says_so_and_knows_no_facts)
+{
+	struct store_opts reading = { .is_read_only = true };
+	struct store_mem *mem = NULL;
+	struct store *mine = NULL;
+	bool is_kept = true;
+	int facts = 0;
+	cr_assert(eq(int, store_mem_new(&mem, &err), 0));
+	cr_assert(eq(int, store_new(&store_mem_driver, mem, NULL, &mine, &err), 0));
+	cr_expect(eq(int, store_facts(mine, count_facts, &facts), 0));
+	cr_expect(eq(int, store_prove(mine, count_facts, &facts, &is_kept, &err), 0));
+	cr_expect(eq(int, facts, 0));
+	cr_expect(not(is_kept));
+	store_free(mine);
+	cr_assert(eq(int, store_mem_new(&mem, &err), 0));
+	cr_assert(eq(int, store_new(&store_mem_driver, mem, &reading, &mine, &err), 0));
+	is_kept = true;
+	cr_expect(eq(int, store_prove(mine, count_facts, &facts, &is_kept, &err), -ERR_READONLY));
+	cr_expect(is_kept);
+	store_free(mine);
+}

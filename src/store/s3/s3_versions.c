@@ -1,0 +1,116 @@
+#include "store/s3/s3_versions.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "store/s3/s3_reply.h"
+#include "store/s3/s3_wire.h"
+
+/*
+ * INVARIANTS
+ * (1) Servers list keys ascending and the versions of each newest first: the last one told of a key
+ *     is its oldest.  An answer in another order is refused.
+ */
+
+#define FIRST_VERSIONS 1024
+
+static int reserve(struct s3_versions *v, struct err *err)
+{
+	if (v->at != NULL && v->count < v->cap)
+		return 0;
+	size_t cap = v->cap == 0 ? FIRST_VERSIONS : 2 * v->cap;
+	struct s3_version *at = reallocarray(v->at, cap, sizeof(*at));
+	if (at == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory for a list of versions");
+	v->at = at;
+	v->cap = cap;
+	return 0;
+}
+
+static int add_version(void *arg, const struct s3_reply_version *version, struct err *err)
+{
+	struct s3_versions *v = arg;
+	if (version->is_marker)
+		return 0;
+	int rc = reserve(v, err);
+	if (rc != 0)
+		return rc;
+	struct s3_version *last = v->count == 0 ? NULL : &v->at[v->count - 1];
+	int order = last == NULL ? -1 : strcmp(last->key, version->key);
+	if (order > 0)
+		return err_set(err, ERR_CORRUPT, "the server's list of versions is in no order");
+	CLEANUP(cleanup_free_p) char *id = strdup(version->id);
+	CLEANUP(cleanup_free_p) char *key = strdup(version->key);
+	if (id == NULL || key == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory for a list of versions");
+	if (last != NULL && order == 0) { /* an older one of the same */
+		free(last->id);
+		last->id = TAKE(id);
+		last->size = version->size;
+	} else {
+		v->at[v->count++] = (struct s3_version){
+			.key = TAKE(key), .id = TAKE(id), .size = version->size
+		};
+	}
+	return 0;
+}
+
+static int ask_page(struct s3_wire *w, const char *prefix, struct s3_versions *out,
+	struct s3_reply_versions *next, struct err *err)
+{
+	CLEANUP(buf_done) struct buf answer = BUF_INIT(S3_WIRE_MAX_ANSWER_BYTES);
+	CLEANUP(cleanup_free_p) char *key = NULL;
+	CLEANUP(cleanup_free_p) char *id = NULL;
+	struct s3_wire_call call = { .method = S3_WIRE_GET,
+		.query = { { "versions", NULL }, { "encoding-type", "url" }, { "prefix", prefix } },
+		.query_count = 3,
+		.answer = &answer };
+	if (next->key_marker.len > 0) {
+		key = strdup(buf_cstr(&next->key_marker));
+		id = next->id_marker.len > 0 ? strdup(buf_cstr(&next->id_marker)) : NULL;
+		call.query[call.query_count++] = (struct s3_uri_pair){ "key-marker", key };
+		if (id != NULL)
+			call.query[call.query_count++] =
+				(struct s3_uri_pair){ "version-id-marker", id };
+	}
+	int rc = s3_wire_run(w, &call, err);
+	return rc == 0 ? s3_reply_versions(answer.data, answer.len, add_version, out, next, err)
+		       : rc;
+}
+
+int s3_versions_load(
+	struct s3_wire *w, const char *prefix, struct s3_versions *out, struct err *err)
+{
+	struct s3_reply_versions next = { .key_marker = BUF_INIT(S3_REPLY_MAX_KEY_BYTES),
+		.id_marker = BUF_INIT(S3_REPLY_TEXT_BYTES) };
+	int rc = 0;
+	do {
+		rc = ask_page(w, prefix, out, &next, err);
+	} while (rc == 0 && next.is_truncated);
+	buf_done(&next.key_marker);
+	buf_done(&next.id_marker);
+	return rc;
+}
+
+void s3_versions_done(struct s3_versions *v)
+{
+	for (size_t i = 0; i < v->count; i++) {
+		free(v->at[i].key);
+		free(v->at[i].id);
+	}
+	free(v->at);
+	memset(v, 0, sizeof(*v));
+}
+
+static int by_key(const void *key, const void *at)
+{
+	return strcmp(key, ((const struct s3_version *)at)->key);
+}
+
+const struct s3_version *s3_versions_find(const struct s3_versions *v, const char *key)
+{
+	return v->count == 0 ? NULL : bsearch(key, v->at, v->count, sizeof(*v->at), by_key);
+}

@@ -1,0 +1,38 @@
+/*
+ * s3_versions: the oldest version of every key below a prefix, for reading a bucket as it was
+ * before somebody overwrote or deleted its keys.  What is written once has one true version: the
+ * first. Threading: none of its own.
+ */
+#ifndef STORE_S3_S3_VERSIONS_H
+#define STORE_S3_S3_VERSIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct s3_wire;
+
+struct s3_version {
+	char *key; /* owned, as id */
+	char *id;
+	uint64_t size;
+};
+
+struct s3_versions {
+	struct s3_version *at; /* ascending by key, none twice */
+	size_t count, cap;
+};
+
+/**
+ * s3_versions_load(w, prefix, out, err):
+ * Ask for all of them; ${out} begins as zeros and is ended by s3_versions_done(), also after a
+ * failure.  Return 0, -ERR_CORRUPT, -ERR_NOMEM or as s3_wire_wait().
+ */
+int s3_versions_load(
+	struct s3_wire *w, const char *prefix, struct s3_versions *out, struct err *err);
+void s3_versions_done(struct s3_versions *v);
+
+/* The one of ${key}, or NULL; borrowed. */
+const struct s3_version *s3_versions_find(const struct s3_versions *v, const char *key);
+
+#endif

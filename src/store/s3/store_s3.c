@@ -1,0 +1,591 @@
+#include "store/s3/store_s3.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "store/s3/s3_caps.h"
+#include "store/s3/s3_flight.h"
+#include "store/s3/s3_location.h"
+#include "store/s3/s3_prove.h"
+#include "store/s3/s3_put.h"
+#include "store/s3/s3_remove.h"
+#include "store/s3/s3_reply.h"
+#include "store/s3/s3_versions.h"
+#include "store/s3/s3_wire.h"
+
+/*
+ * INVARIANTS
+ * (1) A small object is put only when all that was put before it is there; large ones may arrive in
+ *     any order among themselves.
+ * (2) The first failure since the last barrier is told by every put, and by the barrier, which
+ *     forgets it.
+ * (3) With the oldest versions as the view nothing is written, and each read names its version.
+ * (4) Keys that are gathered for deletion are deleted before anything else is asked of the server.
+ */
+
+#define ALONE_BYTES ((size_t)1 << 20) /* larger ones are put beside each other */
+#define DEFAULT_WINDOW_BYTES ((size_t)96 << 20)
+#define FIRST_NAMES 1024
+
+/* An object on its way. */
+struct upload {
+	struct s3_put put; /* first: its call is what the wire gives back */
+	char *key;         /* owned */
+	void *data;        /* owned */
+	TAILQ_ENTRY(upload) link;
+};
+
+TAILQ_HEAD(upload_list, upload);
+
+struct store_s3 {
+	struct s3_location place;
+	struct s3_wire *wire;
+	struct store_driver driver;
+	struct s3_caps caps;
+	size_t window_bytes, under_way;
+	struct upload_list uploads;
+	struct s3_remove removals;
+	struct s3_versions versions; /* of the view of the oldest */
+	struct err failed;           /* code 0 = none */
+	bool is_read_only;
+};
+
+static void upload_free(struct upload *u)
+{
+	free(u->key);
+	free(u->data);
+	free(u);
+}
+
+static void s3_free(void *self)
+{
+	struct store_s3 *s = self;
+	if (s == NULL)
+		return;
+	if (s->wire != NULL && !s->is_read_only)
+		(void)s3_remove_flush(&s->removals, NULL); /* nobody is left to be told */
+	s3_wire_free(s->wire);                             /* before the uploads that it holds */
+	struct upload *u = NULL;
+	while ((u = TAILQ_FIRST(&s->uploads)) != NULL) {
+		TAILQ_REMOVE(&s->uploads, u, link);
+		upload_free(u);
+	}
+	s3_remove_done(&s->removals);
+	s3_versions_done(&s->versions);
+	s3_location_done(&s->place);
+	free(s);
+}
+
+DEFINE_CLEANUP(struct store_s3 *, s3_free)
+
+/* The whole key of an object; the caller frees. */
+static char *key_of(const struct store_s3 *s, const char *name, struct err *err)
+{
+	char *key = NULL;
+	if (asprintf(&key, "%s%s", s->place.prefix, name) < 0) {
+		(void)err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	return key;
+}
+
+/* ---- objects on their way ----------------------------------------------------------------------
+ */
+
+static void keep_first(struct store_s3 *s, int rc, const struct err *why)
+{
+	if (rc != 0 && s->failed.code == 0)
+		s->failed = *why;
+}
+
+/* Wait for one and forget it. */
+static void finish(struct store_s3 *s, struct upload *u)
+{
+	struct err why = ERR_INIT;
+	int rc = s3_wire_wait(s->wire, &u->put.call, &why);
+	if (u->put.is_condition_refused)
+		s->caps.has_if_absent = false;
+	keep_first(s, rc, &why);
+	s->under_way -= u->put.call.len;
+	TAILQ_REMOVE(&s->uploads, u, link);
+	upload_free(u);
+}
+
+/* Take what has ended, then wait until ${room} more bytes fit. */
+static void make_room(struct store_s3 *s, size_t room)
+{
+	struct upload *next = NULL;
+	for (struct upload *u = TAILQ_FIRST(&s->uploads); u != NULL; u = next) {
+		next = TAILQ_NEXT(u, link);
+		if (s3_wire_is_done(s->wire, &u->put.call))
+			finish(s, u);
+	}
+	while (!TAILQ_EMPTY(&s->uploads) && s->under_way + room > s->window_bytes)
+		finish(s, TAILQ_FIRST(&s->uploads));
+}
+
+static void wait_for_all(struct store_s3 *s)
+{
+	while (!TAILQ_EMPTY(&s->uploads))
+		finish(s, TAILQ_FIRST(&s->uploads));
+}
+
+static void flush_removals(struct store_s3 *s)
+{
+	struct err why = ERR_INIT;
+	keep_first(s, s3_remove_flush(&s->removals, &why), &why);
+}
+
+/* Before a name is read or removed: nothing of it may be under way. */
+static void settle(struct store_s3 *s, const char *key)
+{
+	const struct upload *u = NULL;
+	flush_removals(s);
+	TAILQ_FOREACH(u, &s->uploads, link)
+	{
+		if (strcmp(u->key, key) == 0) {
+			wait_for_all(s);
+			return;
+		}
+	}
+}
+
+static int tell_failed(const struct store_s3 *s, struct err *err)
+{
+	if (s->failed.code != 0 && err != NULL)
+		*err = s->failed;
+	return -s->failed.code;
+}
+
+static int put_beside(
+	struct store_s3 *s, const char *key, const void *data, size_t len, struct err *err)
+{
+	struct upload *u = calloc(1, sizeof(*u));
+	if (u == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	u->key = strdup(key);
+	u->data = malloc(len);
+	if (u->key == NULL || u->data == NULL) {
+		upload_free(u);
+		return err_set(err, ERR_NOMEM, "out of memory for an object on its way");
+	}
+	memcpy(u->data, data, len);
+	s3_put_init(&u->put, u->key, u->data, len, s->caps.has_if_absent);
+	TAILQ_INSERT_TAIL(&s->uploads, u, link);
+	s->under_way += len;
+	s3_wire_start(s->wire, &u->put.call);
+	return 0;
+}
+
+static int put_alone(
+	struct store_s3 *s, const char *key, const void *data, size_t len, struct err *err)
+{
+	struct s3_put p;
+	wait_for_all(s);
+	int rc = tell_failed(s, err);
+	if (rc != 0)
+		return rc;
+	s3_put_init(&p, key, data, len, s->caps.has_if_absent);
+	rc = s3_wire_run(s->wire, &p.call, err);
+	if (p.is_condition_refused)
+		s->caps.has_if_absent = false;
+	return rc;
+}
+
+static int s3_put(void *self, const char *name, const void *data, size_t len, struct err *err)
+{
+	struct store_s3 *s = self;
+	CLEANUP(cleanup_free_p) char *key = key_of(s, name, err);
+	if (key == NULL)
+		return -ERR_NOMEM;
+	settle(s, key);
+	make_room(s, len < s->window_bytes ? len : s->window_bytes);
+	int rc = tell_failed(s, err);
+	if (rc != 0)
+		return rc;
+	return len < ALONE_BYTES ? put_alone(s, key, data, len, err)
+				 : put_beside(s, key, data, len, err);
+}
+
+static int s3_barrier(void *self, struct err *err)
+{
+	struct store_s3 *s = self;
+	flush_removals(s);
+	wait_for_all(s);
+	int rc = tell_failed(s, err);
+	err_clear(&s->failed);
+	return rc;
+}
+
+static int s3_remove(void *self, const char *name, struct err *err)
+{
+	struct store_s3 *s = self;
+	CLEANUP(cleanup_free_p) char *key = key_of(s, name, err);
+	if (key == NULL)
+		return -ERR_NOMEM;
+	const struct upload *u = NULL;
+	TAILQ_FOREACH(u, &s->uploads, link)
+	{
+		if (strcmp(u->key, key) == 0) {
+			wait_for_all(s);
+			break;
+		}
+	}
+	return s3_remove_add(&s->removals, key, err);
+}
+
+/* ---- reading -----------------------------------------------------------------------------------
+ */
+
+/* Let ${call} read the version that counts.  Return 0 or -ERR_NOT_FOUND. */
+static int name_version(const struct store_s3 *s, struct s3_wire_call *call, struct err *err)
+{
+	if (!s->place.is_oldest)
+		return 0;
+	const struct s3_version *v = s3_versions_find(&s->versions, call->key);
+	if (v == NULL)
+		return err_set(err, ERR_NOT_FOUND, "no such object");
+	call->query[call->query_count++] = (struct s3_uri_pair){ "versionId", v->id };
+	return 0;
+}
+
+static int s3_get(void *self, const char *name, struct buf *out, struct err *err)
+{
+	struct store_s3 *s = self;
+	CLEANUP(cleanup_free_p) char *key = key_of(s, name, err);
+	if (key == NULL)
+		return -ERR_NOMEM;
+	settle(s, key);
+	struct s3_wire_call call = { .method = S3_WIRE_GET, .key = key, .answer = out };
+	int rc = name_version(s, &call, err);
+	return rc == 0 ? s3_wire_run(s->wire, &call, err) : rc;
+}
+
+/* Its size, by way of its first byte: unlike HEAD that says why when it fails. */
+static int size_of(struct store_s3 *s, const char *key, uint64_t *size, struct err *err)
+{
+	struct s3_wire_call call = {
+		.method = S3_WIRE_GET, .key = key, .is_range = true, .offset = 0, .want = 1
+	};
+	struct err why = ERR_INIT;
+	int rc = name_version(s, &call, &why);
+	if (rc == 0)
+		rc = s3_wire_run(s->wire, &call, &why);
+	if (rc == -ERR_CORRUPT && call.got == 0) { /* it has no first byte */
+		*size = 0;
+		return 0;
+	}
+	if (rc == 0 && call.total == 0)
+		rc = err_set(&why, ERR_UNSUPPORTED, "the server does not tell its size");
+	if (rc == 0)
+		*size = call.total;
+	else if (err != NULL)
+		*err = why;
+	return rc;
+}
+
+static int s3_stat(void *self, const char *name, uint64_t *size, struct err *err)
+{
+	struct store_s3 *s = self;
+	CLEANUP(cleanup_free_p) char *key = key_of(s, name, err);
+	if (key == NULL)
+		return -ERR_NOMEM;
+	settle(s, key);
+	return size_of(s, key, size, err);
+}
+
+static int s3_get_range(
+	void *self, const char *name, uint64_t offset, size_t len, struct buf *out, struct err *err)
+{
+	struct store_s3 *s = self;
+	CLEANUP(cleanup_free_p) char *key = key_of(s, name, err);
+	if (key == NULL)
+		return -ERR_NOMEM;
+	settle(s, key);
+	if (len == 0) {
+		uint64_t size = 0;
+		int rc = size_of(s, key, &size, err);
+		if (rc == 0 && offset > size)
+			rc = err_set(
+				err, ERR_CORRUPT, "it ends at byte %llu", (unsigned long long)size);
+		return rc;
+	}
+	struct s3_wire_call call = { .method = S3_WIRE_GET,
+		.key = key,
+		.is_range = true,
+		.offset = offset,
+		.want = len,
+		.answer = out };
+	int rc = name_version(s, &call, err);
+	return rc == 0 ? s3_wire_run(s->wire, &call, err) : rc;
+}
+
+/* The names of one page, whole before any of them is told. */
+struct page {
+	const struct store_s3 *store;
+	const char *prefix; /* that was asked for, with the store's own */
+	char **names;       /* owned */
+	uint64_t *sizes;
+	size_t count, cap;
+};
+
+static void page_clear(struct page *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		free(p->names[i]);
+	p->count = 0;
+}
+
+static int page_reserve(struct page *p, struct err *err)
+{
+	if (p->count < p->cap)
+		return 0;
+	size_t cap = p->cap == 0 ? FIRST_NAMES : 2 * p->cap;
+	char **names = reallocarray(p->names, cap, sizeof(*names));
+	if (names != NULL)
+		p->names = names;
+	uint64_t *sizes = reallocarray(p->sizes, cap, sizeof(*sizes));
+	if (sizes != NULL)
+		p->sizes = sizes;
+	if (names == NULL || sizes == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory for a list");
+	p->cap = cap;
+	return 0;
+}
+
+static int page_add(void *arg, const char *key, uint64_t size, struct err *err)
+{
+	struct page *p = arg;
+	if (strncmp(key, p->prefix, strlen(p->prefix)) != 0)
+		return err_set(err, ERR_CORRUPT, "the server lists what was not asked for");
+	const char *name = key + strlen(p->store->place.prefix);
+	if (!store_is_valid_name(name))
+		return 0; /* the driver's own, or somebody else's */
+	int rc = page_reserve(p, err);
+	if (rc != 0)
+		return rc;
+	p->names[p->count] = strdup(name);
+	if (p->names[p->count] == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory for a list");
+	p->sizes[p->count++] = size;
+	return 0;
+}
+
+/* Ask for the page behind ${next->token}, or for the first one. */
+static int ask_page(struct store_s3 *s, struct page *p, struct s3_reply_page *next, struct err *err)
+{
+	CLEANUP(buf_done) struct buf answer = BUF_INIT(S3_WIRE_MAX_ANSWER_BYTES);
+	const char *token = next->token.len == 0 ? NULL : buf_cstr(&next->token);
+	struct s3_wire_call call = { .method = S3_WIRE_GET,
+		.query = { { "list-type", "2" }, { "encoding-type", "url" },
+			{ "prefix", p->prefix }, { "continuation-token", token } },
+		.query_count = token == NULL ? 3 : 4,
+		.answer = &answer };
+	int rc = s3_wire_run(s->wire, &call, err);
+	page_clear(p);
+	return rc == 0 ? s3_reply_list(answer.data, answer.len, page_add, p, next, err) : rc;
+}
+
+static int tell_page(const struct page *p, store_list_fn fn, void *arg)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		int rc = fn(arg, p->names[i], p->sizes[i]);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int list_oldest(const struct store_s3 *s, const char *whole, store_list_fn fn, void *arg)
+{
+	size_t own = strlen(s->place.prefix);
+	size_t len = strlen(whole);
+	for (size_t i = 0; i < s->versions.count; i++) {
+		const struct s3_version *v = &s->versions.at[i];
+		if (strncmp(v->key, whole, len) != 0 || !store_is_valid_name(v->key + own))
+			continue;
+		int rc = fn(arg, v->key + own, v->size);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int s3_list(void *self, const char *prefix, store_list_fn fn, void *arg, struct err *err)
+{
+	struct store_s3 *s = self;
+	CLEANUP(cleanup_free_p) char *whole = key_of(s, prefix, err);
+	if (whole == NULL)
+		return -ERR_NOMEM;
+	if (s->place.is_oldest)
+		return list_oldest(s, whole, fn, arg);
+	flush_removals(s);
+	struct page p = { .store = s, .prefix = whole };
+	struct s3_reply_page next = { .token = BUF_INIT(S3_REPLY_MAX_TOKEN_BYTES) };
+	int rc = 0;
+	do {
+		rc = ask_page(s, &p, &next, err);
+		if (rc == 0)
+			rc = tell_page(&p, fn, arg);
+	} while (rc == 0 && next.is_truncated);
+	page_clear(&p);
+	free(p.names);
+	free(p.sizes);
+	buf_done(&next.token);
+	return rc;
+}
+
+/* ---- opening -----------------------------------------------------------------------------------
+ */
+
+static int s3_facts(void *self, store_fact_fn fn, void *arg)
+{
+	const struct store_s3 *s = self;
+	const struct s3_caps *c = &s->caps;
+	const char *unknown = c->is_known ? "no" : "not tried";
+	int rc = fn(arg, "host", s->place.host);
+	if (rc == 0)
+		rc = fn(arg, "bucket", s->place.bucket);
+	if (rc == 0)
+		rc = fn(arg, "region", s3_wire_region(s->wire));
+	if (rc == 0)
+		rc = fn(arg, "credentials", s3_wire_credentials(s->wire));
+	if (rc == 0)
+		rc = fn(arg, "conditional-put", c->has_if_absent ? "yes" : unknown);
+	if (rc == 0)
+		rc = fn(arg, "versioning", c->has_versions ? "yes" : unknown);
+	if (rc == 0)
+		rc = fn(arg, "object-lock",
+			c->is_lock_kept ? "yes, and kept"
+			: c->has_lock   ? "yes, but it did not keep a locked version"
+					: unknown);
+	return rc;
+}
+
+static int s3_prove_it(void *self, store_fact_fn fn, void *arg, bool *is_kept, struct err *err)
+{
+	struct store_s3 *s = self;
+	return s3_prove(s->wire, s->place.prefix, fn, arg, is_kept, err);
+}
+
+static const struct store_driver template = {
+	.name = "s3",
+	.features = STORE_HAS_RANGE,
+	.put = s3_put,
+	.get = s3_get,
+	.get_range = s3_get_range,
+	.list = s3_list,
+	.stat = s3_stat,
+	.remove = s3_remove,
+	.barrier = s3_barrier,
+	.facts = s3_facts,
+	.prove = s3_prove_it,
+	.free = s3_free,
+};
+
+/* The first word with the server: it says all that is wrong with place and key. */
+static int read_caps(struct store_s3 *s, struct err *err)
+{
+	CLEANUP(cleanup_free_p) char *key = key_of(s, S3_CAPS_NAME, err);
+	CLEANUP(buf_done) struct buf text = BUF_INIT(S3_CAPS_MAX_BYTES);
+	if (key == NULL)
+		return -ERR_NOMEM;
+	struct s3_wire_call call = { .method = S3_WIRE_GET, .key = key, .answer = &text };
+	struct err why = ERR_INIT;
+	int rc = s3_wire_run(s->wire, &call, &why);
+	if (rc == 0) /* damaged notes are as good as none */
+		(void)s3_caps_parse((const char *)text.data, text.len, &s->caps, NULL);
+	if (rc == 0 || rc == -ERR_NOT_FOUND)
+		return 0;
+	if (rc == -ERR_UNREACHABLE && !s->place.is_https && s3_flight_is_tls_there(&s->place)) {
+		(void)err_set(err, ERR_CONFIG, "'%s' speaks TLS, and we do not", s->place.host);
+		return err_hint(err, "write https:// instead of http://");
+	}
+	if (err != NULL)
+		*err = why;
+	return rc;
+}
+
+static int write_caps(struct store_s3 *s, struct err *err)
+{
+	CLEANUP(cleanup_free_p) char *key = key_of(s, S3_CAPS_NAME, err);
+	CLEANUP(buf_done) struct buf text = BUF_INIT(S3_CAPS_MAX_BYTES);
+	int rc = key == NULL ? -ERR_NOMEM : s3_caps_probe(s->wire, s->place.prefix, &s->caps, err);
+	if (rc == 0)
+		rc = s3_caps_format(&s->caps, &text, err);
+	if (rc != 0)
+		return rc;
+	struct s3_wire_call call = {
+		.method = S3_WIRE_PUT, .key = key, .body = text.data, .len = text.len
+	};
+	return s3_wire_run(s->wire, &call, err);
+}
+
+static void set_features(struct store_s3 *s)
+{
+	s->driver = template;
+	if (s->caps.has_if_absent)
+		s->driver.features |= STORE_HAS_IF_ABSENT;
+	if (s->caps.has_versions)
+		s->driver.features |= STORE_HAS_VERSIONS;
+	if (s->caps.is_lock_kept)
+		s->driver.features |= STORE_HAS_OBJECT_LOCK;
+}
+
+int store_s3_new(const char *location, const struct store_s3_opts *opts, struct store_s3 **out,
+	struct err *err)
+{
+	struct store_s3_opts o = { .create = false };
+	if (opts != NULL)
+		o = *opts;
+	CLEANUP(s3_free_p) struct store_s3 *s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	TAILQ_INIT(&s->uploads);
+	s->is_read_only = o.is_read_only;
+	s->window_bytes = o.window_bytes == 0 ? DEFAULT_WINDOW_BYTES : o.window_bytes;
+	struct s3_wire_opts wire = { .place = &s->place,
+		.connections = o.connections,
+		.connect_ms = o.connect_ms,
+		.stall_s = o.stall_s,
+		.budget_ms = o.budget_ms,
+		.is_stopped = o.is_stopped,
+		.arg = o.arg };
+	int rc = s3_location_parse(location, &s->place, err);
+	if (rc == 0 && s->place.is_oldest && !o.is_read_only)
+		rc = err_set(err, ERR_READONLY, "the view of the oldest versions is for reading");
+	if (rc == 0)
+		rc = s3_wire_new(&wire, &s->wire, err);
+	if (rc == 0)
+		s3_remove_init(&s->removals, s->wire);
+	if (rc == 0)
+		rc = read_caps(s, err);
+	if (rc == 0 && o.create && !o.is_read_only && !s->caps.is_known)
+		rc = write_caps(s, err);
+	if (rc == 0 && s->place.is_oldest)
+		rc = s3_versions_load(s->wire, s->place.prefix, &s->versions, err);
+	if (rc != 0)
+		return rc;
+	set_features(s);
+	*out = TAKE(s);
+	return 0;
+}
+
+const struct store_driver *store_s3_driver(const struct store_s3 *s)
+{
+	return &s->driver;
+}
+
+int store_s3_open(
+	const char *location, const struct store_s3_opts *opts, struct store **out, struct err *err)
+{
+	struct store_s3 *s = NULL;
+	int rc = store_s3_new(location, opts, &s, err);
+	if (rc != 0)
+		return rc;
+	struct store_opts policy = { .is_read_only = s->is_read_only };
+	return store_new(&s->driver, s, &policy, out, err);
+}
