@@ -206,9 +206,8 @@ static int open_payload(
 	const uint8_t *payload = o->inner.data + RECORD_INNER_BYTES;
 	size_t payload_len = bytes_get32(o->inner.data + 8);
 	size_t raw_len = ref->raw_len;
-	uint8_t *out = raw->data + raw->len;
-	if (raw_len == 0)
-		out = o->inner.data; /* nothing is written, but no library is handed a NULL */
+	/* of no bytes nothing is written, but no library is handed a NULL */
+	uint8_t *out = raw_len == 0 ? o->inner.data : raw->data + raw->len;
 
 	if (o->inner.data[2] == FILTER_NONE) {
 		rc = unpack(o, payload, payload_len, out, raw_len, err);
