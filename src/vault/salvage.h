@@ -16,14 +16,15 @@ struct vault;
 
 struct salvage_result {
 	bool is_known;        /* footer or index tell what the pack held */
+	bool is_unread;       /* the store failed to read some of it; another time it may */
 	uint64_t saved, lost; /* records */
 };
 
 /* Where records of a pack go to. */
 struct salvage_opts {
-	const struct id_set *wanted; /* OPTIONAL: only these, and of them what is not in good yet */
+	const struct id_set *wanted; /* OPTIONAL: only these */
 	struct pack_out *to;         /* OPTIONAL: NULL = look only */
-	struct id_set *good;         /* what is whole is added */
+	struct id_set *good;         /* what is in it is passed over; what is whole is added */
 };
 
 /**

@@ -123,6 +123,34 @@ Test(salvage, only_what_is_wanted_and_not_there_yet_is_taken)
 	fetch_footer_done(&x);
 }
 
+/* A pack with a bad sector cannot be set aside: each run finds it, and what is saved is saved. */
+Test(salvage, what_was_saved_once_is_not_saved_again)
+{
+	struct fetch_footer x = footer();
+	rot((x.at[0].offset + 5) * 8);
+	cr_expect(eq(u64, salvage(NULL, NULL).saved, 1));
+	struct salvage_result r = salvage(NULL, NULL);
+	cr_expect(eq(u64, r.saved, 0));
+	cr_expect(eq(u64, r.lost, 1));
+	cr_expect(not(r.is_unread));
+	fetch_footer_done(&x);
+}
+
+Test(salvage, what_the_store_did_not_give_is_told_from_what_is_damaged)
+{
+	for (uint64_t nth = 1;; nth++) {
+		id_set_free(good);
+		cr_assert(eq(int, id_set_new(&good, NULL), 0));
+		store_fault_reset(f.fault);
+		store_fault_fail(f.fault, STORE_FAULT_GET_RANGE, nth, 1, ERR_IO);
+		struct salvage_result r = salvage(NULL, NULL);
+		bool is_hit = store_fault_count(f.fault, STORE_FAULT_GET_RANGE) >= nth;
+		cr_expect(eq(int, r.is_unread, is_hit), "read %d", (int)nth);
+		if (!is_hit)
+			break;
+	}
+}
+
 static bool is_none(void *arg, const char *name)
 {
 	(void)arg;
