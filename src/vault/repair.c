@@ -191,10 +191,15 @@ static int drop_whole(struct repair *r, struct err *err)
 /* ---- salvage ------------------------------------------------------------------------------------
  */
 
-static bool is_damaged_pack(void *arg, const char *name)
+/* Not to be listed: it is damaged, or dead, and no segment lists what is dead. */
+static bool is_unlisted_pack(void *arg, const char *name)
 {
-	const struct repair_object *o = repair_find(arg, name);
-	return o != NULL && o->state == REPAIR_OPEN;
+	const struct repair *r = arg;
+	const struct repair_object *o = repair_find(r, name);
+	uint8_t hash[32];
+	return (o != NULL && o->state == REPAIR_OPEN) ||
+	       (parity_is_member(name, hash, NULL) &&
+		       collect_view_is_dead(&r->view, COLLECT_LIST_PACK, hash));
 }
 
 static int salvage_packs(struct repair *r, struct pack_out *to, struct err *err)
@@ -304,7 +309,7 @@ static int salvage_all(struct repair *r, struct err *err)
 	if (rc == 0)
 		rc = repair_take_spare(r, err);
 	if (rc == 0)
-		rc = salvage_index(r->v, is_damaged_pack, r, to, &r->r.packs_listed, err);
+		rc = salvage_index(r->v, is_unlisted_pack, r, to, &r->r.packs_listed, err);
 	if (rc == 0 && to != NULL)
 		rc = pack_out_end(to, err);
 	pack_out_done(&out);

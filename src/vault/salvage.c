@@ -175,9 +175,13 @@ int salvage_index(struct vault *v, bool (*is_bad)(void *arg, const char *name), 
 {
 	struct fetch *fetch = NULL;
 	struct listing l = { .v = v, .is_bad = is_bad, .arg = arg, .to = to, .err = err };
+	char *cache_dir = v->cache_dir;
 	int rc = fetch_new(v, &fetch, err);
+	v->cache_dir =
+		NULL; /* it knows what damaged segments said: here those count that are readable */
 	if (rc == 0)
 		rc = fetch_index(fetch, &l.index, err);
+	v->cache_dir = cache_dir;
 	if (rc == 0)
 		rc = store_list(v->store, "pk/", list_pack, &l, err);
 	fetch_free(fetch);

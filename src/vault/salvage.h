@@ -39,7 +39,8 @@ int salvage_pack(struct vault *v, const char *name, uint64_t size, const struct 
 
 /**
  * salvage_index(v, is_bad, arg, to, count, err):
- * List, in ${to}, every pack on the store that no readable index segment lists; packs for which
+ * List, in ${to}, every pack on the store that no readable index segment lists (whatever the cache
+ * of this host knows); packs for which
  * ${is_bad} says so, or whose footer cannot be read, are left out.  ${to} NULL: count only.
  */
 int salvage_index(struct vault *v, bool (*is_bad)(void *arg, const char *name), void *arg,
