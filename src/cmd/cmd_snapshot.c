@@ -44,11 +44,15 @@ static bool is_wanted(const struct cli *cli, const struct snapshot *s)
 static bool is_recent(
 	const struct cli *cli, const struct snapshot_list *l, size_t at, int64_t latest)
 {
+	const struct snaprec *own = &l->at[at].record;
 	int64_t newer = 0;
-	for (size_t i = at + 1; i < l->count && newer < latest; i++)
+	for (size_t i = 0; i < l->count && newer < latest; i++) {
+		const struct snaprec *r = &l->at[i].record;
 		newer += is_wanted(cli, &l->at[i]) &&
-			 memcmp(l->at[i].record.source_id, l->at[at].record.source_id, 16) == 0 &&
-			 memcmp(l->at[i].record.agent_id, l->at[at].record.agent_id, 16) == 0;
+			 memcmp(r->source_id, own->source_id, 16) == 0 &&
+			 memcmp(r->agent_id, own->agent_id, 16) == 0 &&
+			 (r->seq > own->seq || (r->seq == own->seq && i > at));
+	}
 	return newer < latest;
 }
 

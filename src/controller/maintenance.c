@@ -166,7 +166,8 @@ static void note_end(struct maintenance *m, const struct maintenance_run *r, int
 {
 	char text[32];
 	struct err why = ERR_INIT;
-	if (r->verb != MSG_VERB_RETENTION || rc != 0)
+	/* a source that waits must not let the gains of all others grow for months */
+	if (r->verb != MSG_VERB_RETENTION || (rc != 0 && !r->is_waiting))
 		return;
 	int n = snprintf(text, sizeof(text), "%lld", (long long)(env_now_ns() / 1000000));
 	if (catalog_set(m->o.db, SINCE_KEY, text, (size_t)n, &why) != 0)

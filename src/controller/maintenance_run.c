@@ -277,6 +277,7 @@ static int run_retention(struct work *w, struct err *err)
 		r->row_count - count, count);
 	if (would == count)
 		return 0;
+	r->is_waiting = true;
 	(void)err_set(err, ERR_FAILED, "an approval is wanted for %zu snapshots: %.200s; %s",
 		would - count, r->guards, r->summary);
 	return err_hint(err,

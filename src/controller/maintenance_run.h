@@ -66,6 +66,7 @@ struct maintenance_run {
 	size_t row_count;
 	uint8_t (*pruned)[32]; /* owned; snapshots that are gone, also after an error */
 	size_t pruned_count;
+	bool is_waiting; /* it failed for want of an approval alone: all that needs none was done */
 	char guards[RETENTION_GUARDS_BYTES]; /* what asks for an approval, or "" */
 };
 

@@ -230,6 +230,11 @@ int collect_run(struct vault *v, const struct collect_opts *opts, struct collect
 		rc = env_random(c.run, sizeof(c.run), err);
 	if (rc == 0)
 		rc = run(&c, err);
+	if (rc == 0 && c.refused != 0) {
+		rc = c.refused;
+		if (err != NULL)
+			*err = c.refusal;
+	}
 	collect_view_done(&c.view);
 	if (rc == 0)
 		*out = r;

@@ -3,6 +3,7 @@
 
 #include "base/env.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "store/store.h"
 #include "vault/collect_internal.h"
 #include "vault/collect_mark.h"
@@ -46,9 +47,10 @@ static const struct collect_view_entry *find_about(
 /* ---- (e), (f) ------------------------------------------------------------------------------ */
 
 /* Is anything in the pack needed of which no other pack has the right bytes?  The footer says what
- * is in it.  1, 0 or an error; a pack that does not tell is needed. */
+ * is in it.  1, 0 or an error; a pack that does not tell is needed, and *${is_mute} is set when it
+ * will not another time. */
 static int is_needed(struct collect *c, const struct collect_mark *m,
-	const struct collect_list_item *item, struct err *err)
+	const struct collect_list_item *item, bool *is_mute, struct err *err)
 {
 	struct fetch_footer footer = { .at = NULL };
 	int needed = 0;
@@ -68,6 +70,7 @@ static int is_needed(struct collect *c, const struct collect_mark *m,
 		return rc != 0 ? rc : needed;
 	if (err != NULL)
 		err_clear(err);
+	*is_mute = !err_is_retryable(rc);
 	return 1;
 }
 
@@ -79,7 +82,8 @@ static int decide(struct collect *c, const struct collect_mark *m,
 	if (item->class == COLLECT_LIST_PACK) {
 		if (id_set_find(m->there, item->hash) == 0)
 			return 0;
-		int rc = is_needed(c, m, item, err);
+		bool is_mute = false;
+		int rc = is_needed(c, m, item, &is_mute, err);
 		if (rc < 0)
 			return rc;
 		stays = rc > 0;
@@ -342,29 +346,43 @@ static void count_dead(struct collect *c, const struct collect_view_entry *e)
 		c->r->next_ns = ends;
 }
 
+/* 1: a live snapshot needs it, or it cannot be shown that none does; 0 or an error. */
+static int is_missed(struct collect *c, const struct collect_mark *m,
+	const struct collect_list_item *item, struct err *err)
+{
+	bool is_mute = false;
+	if (item->class != COLLECT_LIST_PACK)
+		return id_set_find(m->named, item->hash) > 0;
+	if (id_set_find(m->there, item->hash) == 0)
+		return 0;
+	int rc = is_needed(c, m, item, &is_mute, err);
+	if (rc <= 0 || !is_mute)
+		return rc;
+	rc = collect_mark_is_spare(m, item->hash, err);
+	return rc < 0 ? rc : rc == 0;
+}
+
 /* The last look before bytes go for good: nothing that a live snapshot needs may be among them,
- * whatever the lists say. */
+ * whatever the lists say.  0, 1 with ${err} set: the list is left alone, or an error. */
 static int check_last(struct collect *c, const struct collect_mark *m,
 	const struct collect_view_entry *e, struct err *err)
 {
 	for (size_t i = 0; i < e->list.count; i++) {
 		const struct collect_list_item *item = &e->list.items[i];
 		char name[COLLECT_LIST_NAME_BYTES];
-		int rc = 0;
-		if (item->class != COLLECT_LIST_PACK)
-			rc = id_set_find(m->named, item->hash) > 0;
-		else if (id_set_find(m->there, item->hash) > 0)
-			rc = is_needed(c, m, item, err);
+		int rc = is_missed(c, m, item, err);
 		if (rc < 0)
 			return rc;
 		if (rc == 0)
 			continue;
 		collect_list_object(item, name);
-		err_set(err, ERR_CORRUPT,
+		(void)err_set(err, ERR_CORRUPT,
 			"object '%s' is named by '%s' and cannot be shown to be needed by no "
-			"snapshot: nothing was deleted",
+			"snapshot: nothing that this list names was deleted",
 			name, e->name);
-		return err_hint(err, "see 'holdfast verify'; the object is left as it is");
+		(void)err_hint(err, "'holdfast repair' takes what is needed out of packs that are "
+				    "to go; see 'holdfast verify'");
+		return 1;
 	}
 	return 0;
 }
@@ -390,6 +408,28 @@ static int delete_list(struct collect *c, const struct collect_view_entry *e, st
 	return rc;
 }
 
+/* Unless the list is refused: that ends no other. */
+static int carry_out(struct collect *c, const struct collect_mark *m,
+	const struct collect_view_entry *e, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int rc = check_last(c, m, e, &why);
+	if (rc == 0)
+		return delete_list(c, e, err);
+	if (rc < 0) {
+		if (err != NULL)
+			*err = why;
+		return rc;
+	}
+	if (c->refused == 0)
+		c->refusal = why;
+	else if (strcmp(c->refusal.msg, why.msg) != 0)
+		log_error("collect.refused", "%s", why.msg);
+	c->refused = -ERR_CORRUPT;
+	count_dead(c, e);
+	return 0;
+}
+
 int collect_end_delete(struct collect *c, struct err *err)
 {
 	struct collect_mark m = { .segments = 0 };
@@ -409,9 +449,7 @@ int collect_end_delete(struct collect *c, struct err *err)
 			rc = collect_find_needed(c, &m, err);
 		is_marked = is_marked || rc == 0;
 		if (rc == 0)
-			rc = check_last(c, &m, e, err);
-		if (rc == 0)
-			rc = delete_list(c, e, err);
+			rc = carry_out(c, &m, e, err);
 	}
 	if (is_marked)
 		collect_mark_done(&m);

@@ -4,6 +4,7 @@
 #ifndef VAULT_COLLECT_INTERNAL_H
 #define VAULT_COLLECT_INTERNAL_H
 
+#include "base/err.h"
 #include "vault/collect.h"
 #include "vault/collect_view.h"
 
@@ -16,6 +17,8 @@ struct collect {
 	struct collect_view view; /* as of the last collect_look() */
 	uint8_t run[16];          /* this process's */
 	uint32_t number;          /* of its next list */
+	int refused;        /* -ERR_*: (h) left a list alone that names what is needed, or 0 */
+	struct err refusal; /* of the first of them */
 };
 
 /* Look at gc/ and dd/ again; nothing is passed over. */

@@ -248,3 +248,30 @@ int collect_mark_is_elsewhere(const struct collect_mark *m, const uint8_t id[32]
 	}
 	return 0;
 }
+
+int collect_mark_is_spare(const struct collect_mark *m, const uint8_t pack[32], struct err *err)
+{
+	size_t count = index_entry_count(m->index);
+	if (id_set_count(m->strays) > 0)
+		return 0;
+	for (size_t i = 0, next; i < count; i = next) {
+		struct index_place p;
+		const uint8_t *id, *here;
+		size_t number;
+		bool has_home = false, is_in_it = false;
+		index_at(m->index, i, &p, &id, &number);
+		for (next = i; next < count; next++) {
+			index_at(m->index, next, &p, &here, &number);
+			if (memcmp(here, id, 32) != 0)
+				break;
+			has_home |= m->packs[number].is_eligible;
+			is_in_it |= memcmp(p.pack, pack, 32) == 0;
+		}
+		if (!has_bit(m, i))
+			continue;
+		int rc = !has_home ? 0 : is_in_it ? collect_mark_is_elsewhere(m, id, err) : 1;
+		if (rc <= 0)
+			return rc;
+	}
+	return 1;
+}

@@ -55,6 +55,11 @@ bool collect_mark_has(const struct collect_mark *m, const uint8_t id[32]);
  * rotted since it was put must not outlive the last good copy of what it held.  1, 0 or an error.
  */
 int collect_mark_is_elsewhere(const struct collect_mark *m, const uint8_t id[32], struct err *err);
+/* May a pack go that does not tell what is in it?  1: every needed record has a place in an
+ * eligible pack, and of those that the index places in this one the right bytes are there.  0 or an
+ * error.
+ */
+int collect_mark_is_spare(const struct collect_mark *m, const uint8_t pack[32], struct err *err);
 /* The number of the pack whose place of a needed record stays, of the eligible ones; INDEX_NONE
  * when there is none. */
 size_t collect_mark_keeper(const struct collect_mark *m, const uint8_t id[32]);

@@ -228,9 +228,26 @@ static int consider(struct copy *c, const struct snapshot *s, bool is_named, str
 	return rc;
 }
 
+/* What an order at the copy names is gone, also when who gave it did not come to the end: brought
+ * again under it, it would be hidden at first and taken away later. */
+static int carry_out_orders(struct copy *c, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int rc = prune_resume(c->to, NULL, &why);
+	if (vault_is_object_loss(rc)) {
+		bad_object(c, "pr/", &why);
+		return 0;
+	}
+	if (rc != 0 && err != NULL)
+		*err = why;
+	return rc;
+}
+
 static int load(struct copy *c, struct err *err)
 {
-	int rc = snapshot_list_all(c->from, bad_object, c, &c->from_list, err);
+	int rc = carry_out_orders(c, err);
+	if (rc == 0)
+		rc = snapshot_list_all(c->from, bad_object, c, &c->from_list, err);
 	if (rc == 0)
 		rc = snapshot_list_all(c->to, bad_object, c, &c->to_list, err);
 	if (rc == 0)

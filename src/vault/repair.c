@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "vault/fetch.h"
 #include "vault/index_merge.h"
 #include "vault/pack_out.h"
@@ -27,6 +28,8 @@
  * (1) A damaged pack goes only when its good records are durable in other packs that the index
  *     lists, and its bytes in qr/.
  * (2) A dry run changes nothing.
+ * (3) What could not be read for a while is not damaged: nothing whole is taken away, and no pack
+ *     of which a record could not be looked at.
  */
 
 int repair_step(struct repair *r, uint64_t bytes, struct err *err)
@@ -158,13 +161,45 @@ static int bring_back_all(struct repair *r, struct err *err)
 	return rc;
 }
 
+/* Invariant 3: the store may be back.  What is whole now is not in the list any more. */
+static int drop_whole(struct repair *r, struct err *err)
+{
+	CLEANUP(buf_done) struct buf data = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	size_t kept = 0;
+	int rc = 0;
+	for (size_t i = 0; i < r->count; i++) {
+		const struct repair_object *o = &r->at[i];
+		bool is_whole = false;
+		if (rc == 0 && o->state == REPAIR_OPEN && !o->is_lost) {
+			buf_clear(&data);
+			is_whole = store_get(r->store, o->name, &data, NULL) == 0 &&
+				   repair_back_is_whole(o->name, data.data, data.len);
+			rc = repair_step(r, 0, err);
+		}
+		if (is_whole)
+			log_warn("repair.read", "object '%s' could not be read (%s), and is whole",
+				o->name, o->why);
+		r->r.damaged -= is_whole;
+		if (!is_whole && kept != i)
+			r->at[kept] = *o;
+		kept += !is_whole;
+	}
+	r->count = kept;
+	return rc;
+}
+
 /* ---- salvage ------------------------------------------------------------------------------------
  */
 
-static bool is_damaged_pack(void *arg, const char *name)
+/* Not to be listed: it is damaged, or dead, and no segment lists what is dead. */
+static bool is_unlisted_pack(void *arg, const char *name)
 {
-	const struct repair_object *o = repair_find(arg, name);
-	return o != NULL && o->state == REPAIR_OPEN;
+	const struct repair *r = arg;
+	const struct repair_object *o = repair_find(r, name);
+	uint8_t hash[32];
+	return (o != NULL && o->state == REPAIR_OPEN) ||
+	       (parity_is_member(name, hash, NULL) &&
+		       collect_view_is_dead(&r->view, COLLECT_LIST_PACK, hash));
 }
 
 static int salvage_packs(struct repair *r, struct pack_out *to, struct err *err)
@@ -182,6 +217,7 @@ static int salvage_packs(struct repair *r, struct pack_out *to, struct err *err)
 		rc = repair_step(r, 0, err);
 		o->saved = s.saved;
 		o->lost = s.lost;
+		o->is_unread = s.is_unread;
 		r->r.records_saved += s.saved;
 		r->r.records_lost += s.lost;
 		if (!s.is_known)
@@ -206,6 +242,11 @@ static int set_aside(
 		return err_set(err, ERR_NOMEM, "out of memory");
 	if (rc != 0) { /* what cannot be read cannot be kept: it stays where it is */
 		(void)snprintf(o->why, sizeof(o->why), "%.*s", REPAIR_WHY_BYTES - 1, why.msg);
+		return 0;
+	}
+	if (o->is_unread || repair_back_is_whole(o->name, data.data, data.len)) {
+		(void)snprintf(o->why, sizeof(o->why),
+			"the store could not be read for a while: run repair again"); /* fits */
 		return 0;
 	}
 	rc = repair_back_set_aside(r->store, o->name, data.data, data.len, err);
@@ -253,7 +294,9 @@ static int salvage_all(struct repair *r, struct err *err)
 {
 	struct pack_out out = { .v = r->v };
 	struct pack_out *to = r->opts->is_dry_run ? NULL : &out;
-	int rc = repair_loss_good(r, err);
+	int rc = drop_whole(r, err);
+	if (rc == 0)
+		rc = repair_loss_good(r, err);
 	if (rc != 0)
 		return rc;
 	rc = pack_out_begin(r->v, &out, err);
@@ -266,7 +309,7 @@ static int salvage_all(struct repair *r, struct err *err)
 	if (rc == 0)
 		rc = repair_take_spare(r, err);
 	if (rc == 0)
-		rc = salvage_index(r->v, is_damaged_pack, r, to, &r->r.packs_listed, err);
+		rc = salvage_index(r->v, is_unlisted_pack, r, to, &r->r.packs_listed, err);
 	if (rc == 0 && to != NULL)
 		rc = pack_out_end(to, err);
 	pack_out_done(&out);

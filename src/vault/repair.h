@@ -34,6 +34,7 @@ struct repair_object {
 	uint64_t size;   /* on the store */
 	bool is_lost;    /* it is not there; false: it is there and damaged */
 	bool is_covered; /* by parity */
+	bool is_unread;  /* a pack: some of it could not be looked at this time; it stays */
 	enum repair_state state;
 	uint64_t saved, lost; /* records, of a pack that was salvaged */
 	char why[REPAIR_WHY_BYTES];

@@ -12,6 +12,8 @@
  * INVARIANTS
  * (1) The newest snapshot of a source (highest seq, then receipt) always stays.
  * (2) A rule only ever adds bits: more rules never let more snapshots go.
+ * (3) A clock that was wrong for a while lets no more go: the rules are asked by the receipts and
+ *     by the order of the chain, and what either keeps stays.
  */
 
 #define SECOND_NS INT64_C(1000000000)
@@ -76,9 +78,19 @@ static int compare(const void *left, const void *right)
 	int order = memcmp(a->source, b->source, sizeof(a->source));
 	if (order != 0)
 		return order;
-	if (a->receipt_ns != b->receipt_ns)
-		return a->receipt_ns > b->receipt_ns ? -1 : 1;
+	if (a->time_ns != b->time_ns)
+		return a->time_ns > b->time_ns ? -1 : 1;
 	return (a->seq < b->seq) - (a->seq > b->seq);
+}
+
+/* As the chain has them; of a fork the later receipt is behind. */
+static int compare_seq(const void *left, const void *right)
+{
+	const struct retention_item *a = *(struct retention_item *const *)left;
+	const struct retention_item *b = *(struct retention_item *const *)right;
+	if (a->seq != b->seq)
+		return a->seq < b->seq ? -1 : 1;
+	return (a->receipt_ns > b->receipt_ns) - (a->receipt_ns < b->receipt_ns);
 }
 
 static bool has_rule(const struct retention_policy *p)
@@ -97,8 +109,8 @@ static void keep_last(const struct retention_policy *p, struct retention_item **
 		size_t end = i + 1;
 		size_t best = i;
 		while (p->slot_ns > 0 && end < count &&
-			floor_div(at[end]->receipt_ns, p->slot_ns) ==
-				floor_div(at[i]->receipt_ns, p->slot_ns)) {
+			floor_div(at[end]->time_ns, p->slot_ns) ==
+				floor_div(at[i]->time_ns, p->slot_ns)) {
 			if (at[best]->is_partial && !at[end]->is_partial)
 				best = end;
 			end++;
@@ -114,11 +126,11 @@ static void keep_last(const struct retention_policy *p, struct retention_item **
 static void keep_periods(enum retention_period period, struct retention_item **at, size_t count,
 	uint32_t most, int64_t since_ns, unsigned bit)
 {
-	for (size_t i = 0; i < count && most > 0 && at[i]->receipt_ns >= since_ns;) {
+	for (size_t i = 0; i < count && most > 0 && at[i]->time_ns >= since_ns;) {
 		size_t end = i + 1;
 		size_t best = i;
-		while (end < count && period_of(period, at[end]->receipt_ns) ==
-					      period_of(period, at[i]->receipt_ns)) {
+		while (end < count &&
+			period_of(period, at[end]->time_ns) == period_of(period, at[i]->time_ns)) {
 			if (at[best]->is_partial && !at[end]->is_partial)
 				best = end;
 			end++;
@@ -146,30 +158,25 @@ static void keep_alone(const struct retention_policy *p, struct retention_item *
 {
 	if (item->is_held)
 		item->why |= RETENTION_HELD;
-	if (item->receipt_ns > now_ns)
+	if (item->time_ns > now_ns)
 		item->why |= RETENTION_FUTURE;
 	/* unsigned: the distance of any two times fits */
-	else if ((uint64_t)now_ns - (uint64_t)item->receipt_ns < (uint64_t)p->min_keep_ns)
+	else if ((uint64_t)now_ns - (uint64_t)item->time_ns < (uint64_t)p->min_keep_ns)
 		item->why |= RETENTION_MIN_KEEP;
 	if (has_tag(p, item))
 		item->why |= RETENTION_TAG;
 	if (p->within_ns > 0 &&
-		(uint64_t)newest_ns - (uint64_t)item->receipt_ns <= (uint64_t)p->within_ns)
+		(uint64_t)newest_ns - (uint64_t)item->time_ns <= (uint64_t)p->within_ns)
 		item->why |= RETENTION_WITHIN;
 }
 
-/* ${at}: the snapshots of one source, the newest first. */
-static void decide_source(
+/* What the rules keep by time_ns.  ${at}: the snapshots of one source, the newest first. */
+static void keep_by_time(
 	const struct retention_policy *p, struct retention_item **at, size_t count, int64_t now_ns)
 {
-	int64_t newest_ns = at[0]->receipt_ns;
-	size_t end_of_chain = 0;
-	for (size_t i = 0; i < count; i++) {
+	int64_t newest_ns = at[0]->time_ns;
+	for (size_t i = 0; i < count; i++)
 		keep_alone(p, at[i], newest_ns, now_ns);
-		if (at[i]->seq > at[end_of_chain]->seq)
-			end_of_chain = i;
-	}
-	at[end_of_chain]->why |= RETENTION_NEWEST;
 	keep_last(p, at, count);
 	for (int k = 0; k < RETENTION_PERIODS; k++) {
 		int64_t within = p->within_period_ns[k];
@@ -180,6 +187,37 @@ static void decide_source(
 				newest_ns < INT64_MIN + within ? INT64_MIN : newest_ns - within,
 				(unsigned)RETENTION_WITHIN_PERIOD << k);
 	}
+}
+
+/* Give each the latest receipt up to it in the chain, of those that are not after now: what was
+ * received by a clock that had gone back is as new as what came before it.  True: that is later
+ * than the receipt of some.  ${at}: ascending by seq. */
+static bool raise_times(struct retention_item **at, size_t count, int64_t now_ns)
+{
+	int64_t latest_ns = INT64_MIN;
+	bool is_some = false;
+	for (size_t i = 0; i < count; i++) {
+		if (at[i]->receipt_ns > latest_ns && at[i]->receipt_ns <= now_ns)
+			latest_ns = at[i]->receipt_ns;
+		if (at[i]->receipt_ns >= latest_ns)
+			continue;
+		at[i]->time_ns = latest_ns;
+		is_some = true;
+	}
+	return is_some;
+}
+
+/* ${at}: the snapshots of one source, the newest first; the order may change.  Invariant 3. */
+static void decide_source(
+	const struct retention_policy *p, struct retention_item **at, size_t count, int64_t now_ns)
+{
+	keep_by_time(p, at, count, now_ns);
+	qsort(at, count, sizeof(struct retention_item *), compare_seq);
+	at[count - 1]->why |= RETENTION_NEWEST;
+	if (!raise_times(at, count, now_ns))
+		return;
+	qsort(at, count, sizeof(struct retention_item *), compare);
+	keep_by_time(p, at, count, now_ns);
 }
 
 static void sum_up(struct retention_item **at, size_t count, struct retention_verdict *out)
@@ -214,6 +252,7 @@ int retention_decide(const struct retention_policy *p, struct retention_item *it
 	int64_t newest = INT64_MIN;
 	for (size_t i = 0; i < count; i++) {
 		items[i].why = 0;
+		items[i].time_ns = items[i].receipt_ns;
 		at[i] = &items[i];
 		if (items[i].receipt_ns > newest)
 			newest = items[i].receipt_ns;

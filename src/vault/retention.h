@@ -64,7 +64,8 @@ struct retention_item {
 	bool is_partial, is_held;
 	char *const *tags; /* borrowed */
 	size_t tag_count;
-	unsigned why; /* out: enum retention_why bits; 0 = it goes */
+	unsigned why;    /* out: enum retention_why bits; 0 = it goes */
+	int64_t time_ns; /* of retention_decide() alone */
 };
 
 /* What asks for an approval before anything goes. */
@@ -84,7 +85,9 @@ struct retention_verdict {
 /**
  * retention_decide(p, items, count, now_ns, out, err):
  * Fill why of every item; each source by itself.  Within a period a whole snapshot goes before a
- * partial one that is newer.  The order of ${items} does not matter.
+ * partial one that is newer.  Where receipts fall while the numbers rise (a clock was wrong) the
+ * rules are asked a second time, with no snapshot older than one of a smaller number; what either
+ * answer keeps stays.  The order of ${items} does not matter.
  * Return 0, -ERR_USAGE (a policy without a rule that keeps anything) or -ERR_NOMEM.
  */
 int retention_decide(const struct retention_policy *p, struct retention_item *items, size_t count,

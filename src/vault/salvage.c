@@ -59,21 +59,24 @@ static int places_of_index(
 	return rc;
 }
 
+/* *${is_unread} is set when the store could not be read: it may tell more another time. */
 static int find_places(struct vault *v, const uint8_t hash[32], uint64_t size,
-	struct fetch_footer *out, struct err *err)
+	struct fetch_footer *out, bool *is_unread, struct err *err)
 {
 	struct err why = ERR_INIT;
 	int rc = fetch_footer(v, hash, size, out, &why);
 	if (rc == 0)
 		return 0;
+	*is_unread = err_is_retryable(rc);
 	if (rc == -ERR_NOMEM)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	return places_of_index(v, hash, out, err);
 }
 
-/* Read a record as the pack holds it: 1, 0 when it is damaged, or -ERR_NOMEM. */
+/* Read a record as the pack holds it: 1, 0 when it is damaged, or -ERR_NOMEM.  *${is_unread} as
+ * find_places(). */
 static int read_record(struct vault *v, const char *name, const struct pack_place *p,
-	struct buf *out, struct err *err)
+	struct buf *out, bool *is_unread, struct err *err)
 {
 	uint8_t header[RECORD_HEADER_BYTES];
 	uint8_t id[HASH_BYTES];
@@ -85,6 +88,7 @@ static int read_record(struct vault *v, const char *name, const struct pack_plac
 		v->store, name, p->offset, p->cr_len - RECORD_HEADER_BYTES, out, &why);
 	if (rc == -ERR_NOMEM)
 		return err_set(err, ERR_NOMEM, "out of memory");
+	*is_unread = *is_unread || err_is_retryable(rc);
 	if (rc != 0)
 		return 0;
 	record_header(p->suite, p->type, p->cr_len, header);
@@ -95,8 +99,8 @@ static int read_record(struct vault *v, const char *name, const struct pack_plac
 
 static bool is_wanted(const struct salvage_opts *o, const struct pack_place *p)
 {
-	return o->wanted == NULL ||
-	       (id_set_find(o->wanted, p->id) == p->cr_len && id_set_find(o->good, p->id) == 0);
+	return id_set_find(o->good, p->id) == 0 &&
+	       (o->wanted == NULL || id_set_find(o->wanted, p->id) == p->cr_len);
 }
 
 int salvage_pack(struct vault *v, const char *name, uint64_t size, const struct salvage_opts *opts,
@@ -108,12 +112,12 @@ int salvage_pack(struct vault *v, const char *name, uint64_t size, const struct 
 	uint8_t hash[HASH_BYTES];
 	if (!parity_is_member(name, hash, NULL))
 		return err_set(err, ERR_FAILED, "'%s' is no pack", name);
-	int rc = find_places(v, hash, size, &places, err);
+	int rc = find_places(v, hash, size, &places, &r.is_unread, err);
 	for (size_t i = 0; rc == 0 && i < places.count; i++) {
 		const struct pack_place *p = &places.at[i];
 		if (!is_wanted(opts, p))
 			continue;
-		int is_good = read_record(v, name, p, &record, err);
+		int is_good = read_record(v, name, p, &record, &r.is_unread, err);
 		if (is_good < 0)
 			rc = is_good;
 		r.saved += is_good == 1;
@@ -171,9 +175,13 @@ int salvage_index(struct vault *v, bool (*is_bad)(void *arg, const char *name), 
 {
 	struct fetch *fetch = NULL;
 	struct listing l = { .v = v, .is_bad = is_bad, .arg = arg, .to = to, .err = err };
+	char *cache_dir = v->cache_dir;
 	int rc = fetch_new(v, &fetch, err);
+	v->cache_dir =
+		NULL; /* it knows what damaged segments said: here those count that are readable */
 	if (rc == 0)
 		rc = fetch_index(fetch, &l.index, err);
+	v->cache_dir = cache_dir;
 	if (rc == 0)
 		rc = store_list(v->store, "pk/", list_pack, &l, err);
 	fetch_free(fetch);

@@ -16,14 +16,15 @@ struct vault;
 
 struct salvage_result {
 	bool is_known;        /* footer or index tell what the pack held */
+	bool is_unread;       /* the store failed to read some of it; another time it may */
 	uint64_t saved, lost; /* records */
 };
 
 /* Where records of a pack go to. */
 struct salvage_opts {
-	const struct id_set *wanted; /* OPTIONAL: only these, and of them what is not in good yet */
+	const struct id_set *wanted; /* OPTIONAL: only these */
 	struct pack_out *to;         /* OPTIONAL: NULL = look only */
-	struct id_set *good;         /* what is whole is added */
+	struct id_set *good;         /* what is in it is passed over; what is whole is added */
 };
 
 /**
@@ -38,7 +39,8 @@ int salvage_pack(struct vault *v, const char *name, uint64_t size, const struct 
 
 /**
  * salvage_index(v, is_bad, arg, to, count, err):
- * List, in ${to}, every pack on the store that no readable index segment lists; packs for which
+ * List, in ${to}, every pack on the store that no readable index segment lists (whatever the cache
+ * of this host knows); packs for which
  * ${is_bad} says so, or whose footer cannot be read, are left out.  ${to} NULL: count only.
  */
 int salvage_index(struct vault *v, bool (*is_bad)(void *arg, const char *name), void *arg,

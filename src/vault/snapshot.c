@@ -285,6 +285,14 @@ static int explain_many(const struct snapshot *a, const struct snapshot *b, stru
 	return err_hint(err, "name one with --source NAME, or give a snapshot id");
 }
 
+/* The later one of a chain, whatever the clock said; ${s} is behind ${found} in the list. */
+static const struct snapshot *later(const struct snapshot *found, const struct snapshot *s)
+{
+	return found != NULL && is_same_source(found, s) && found->record.seq > s->record.seq
+		       ? found
+		       : s;
+}
+
 static int pick_latest(const struct snapshot_list *list, const char *source,
 	const struct snapshot **out, struct err *err)
 {
@@ -300,12 +308,12 @@ static int pick_latest(const struct snapshot_list *list, const char *source,
 			strcmp(found->label.source, s->label.source) != 0)
 			return explain_many(found, s, err);
 		if (s->is_writer_revoked) {
-			old = s;
+			old = later(old, s);
 			continue;
 		}
 		if (found != NULL && !is_same_source(found, s))
 			return explain_two(found, s, err);
-		found = s;
+		found = later(found, s);
 	}
 	if (found == NULL)
 		found = old;

@@ -78,7 +78,8 @@ bool snapshot_is_named(
  * snapshot_pick(list, name, source, out, err):
  * Find one by "latest" (of ${source} as snapshot_is_of(), or of all when NULL and there is only one
  * source) or by a unique prefix (>= 4 hex digits) of its id.  For "latest" snapshots of revoked
- * writers count only where no other is; among those alone the newest is taken.
+ * writers count only where no other is; among those alone the newest is taken.  Of a source the
+ * latest is the end of the chain, whatever the clock said when it was received.
  * *${out} is borrowed from the list.
  * Return 0, -ERR_NOT_FOUND or -ERR_USAGE (ambiguous; the text lists the candidates).
  */

@@ -588,6 +588,33 @@ Test(copy, a_snapshot_with_two_objects_is_one_and_is_pruned_whole)
 	cr_expect(eq(int, vault_fixture_snapshots(far, f.rk_sk), 2));
 }
 
+Test(copy, what_a_killed_prune_left_to_do_is_done_before_its_snapshot_comes_again)
+{
+	static const struct prune_opts opts = { .cause = PRUNE_ORDER_RETENTION, .policy = "p" };
+	struct wish all = { .seqs = ~0u };
+	struct wish named = { .seqs = 1u << 1, .is_named = true };
+	struct err err = ERR_INIT;
+	struct snapshot_list list;
+	struct vault *to = NULL;
+	must_copy(&all, NULL);
+	cr_assert(eq(int, open_far(&to, &err), 0));
+	cr_assert(eq(int, snapshot_list(to, NULL, NULL, &list, &err), 0));
+	const struct snapshot *going = &list.at[0];
+	store_fault_reset(fault);
+	store_fault_fail(
+		fault, STORE_FAULT_REMOVE, 3, 1, ERR_IO); /* after ev/ and sn/: the order */
+	cr_expect(ne(int, prune_snapshots(to, &opts, &going, 1, &err), 0));
+	store_fault_reset(fault);
+	snapshot_list_done(&list);
+	vault_close(to);
+	cr_assert(eq(int, count(far, "pr/"), 1));
+	cr_assert(eq(int, count(far, "sn/"), 2));
+	must_copy(&named, NULL);
+	cr_expect(eq(int, count(far, "pr/"), 0));
+	cr_expect(eq(int, vault_fixture_snapshots(far, f.rk_sk), 3));
+	cr_expect(eq(int, vault_fixture_problems(far, f.rk_sk), 0));
+}
+
 Test(copy, every_session_of_it_is_over_when_it_ends)
 {
 	struct wish all = { .seqs = ~0u };

@@ -328,6 +328,45 @@ Test(repair, the_index_knows_what_a_pack_without_a_footer_held)
 	cr_expect(eq(u64, r.snapshots_hurt, 2));
 }
 
+/* A run under which ${times} reads from the ${nth} on fail.  True: so many were made. */
+static bool repair_in_outage(enum store_fault_verb verb, uint64_t nth, uint64_t times)
+{
+	struct repair_opts opts = options();
+	struct err err = ERR_INIT;
+	struct repair_result r;
+	store_fault_reset(f.fault);
+	store_fault_fail(f.fault, verb, nth, times, ERR_IO);
+	(void)repair_run(f.store, f.vault, &opts, &r, &err); /* it may end there */
+	bool is_hit = store_fault_count(f.fault, verb) >= nth;
+	store_fault_reset(f.fault);
+	return is_hit;
+}
+
+Test(repair, an_outage_takes_nothing_whole_away)
+{
+	for (uint64_t nth = 1; repair_in_outage(STORE_FAULT_GET, nth, 4); nth++) {
+		for (size_t i = 0; i < whole.count; i++) {
+			uint64_t size;
+			cr_expect(eq(int, store_stat(f.store, whole.at[i].name, &size, NULL), 0),
+				"read %d: %s", (int)nth, whole.at[i].name);
+		}
+	}
+	cr_expect(eq(u64, repair().damaged, 0));
+}
+
+Test(repair, an_outage_costs_a_rotten_pack_no_good_record)
+{
+	const struct store_image_object *pack = nth("pk/", 0, 500000); /* of a and b */
+	for (bool is_hit = true; is_hit; reset()) {
+		static uint64_t read;
+		rot(pack->name, 1000 * 8);
+		is_hit = repair_in_outage(STORE_FAULT_GET_RANGE, ++read, 1);
+		struct repair_opts opts = options();
+		opts.sk = f.rk_sk;
+		cr_expect(eq(u64, must_repair(f.vault, &opts).files_hurt, 2), "read %d", (int)read);
+	}
+}
+
 Test(repair, a_lost_index_is_made_again_from_the_packs)
 {
 	struct store_image s;

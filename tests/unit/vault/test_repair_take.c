@@ -155,6 +155,8 @@ Test(repair_take, what_only_a_pack_has_that_is_to_go_is_taken_over_and_collectio
 		}
 		struct repair_result r = repair();
 		cr_expect(eq(u64, r.records_taken, 2), "way %d", (int)i);
+		cr_expect(
+			eq(u64, r.packs_listed, 0), "way %d", (int)i); /* a dead one least of all */
 		cr_expect(eq(u64, r.open + r.snapshots_hurt + r.damaged, 0));
 		cr_expect(is_there(data_pack->name)); /* its way goes on as it was */
 		cr_expect(eq(u64, repair().records_taken, 0));

@@ -189,6 +189,48 @@ Test(retention, a_tag_keeps)
 	cr_expect(eq(uint, items[2].why, 0));
 }
 
+/* The clock's battery died: a few are received "in 2000", and the clock is right again. */
+static void make_behind(void)
+{
+	make(24, BASE, DAY);
+	for (size_t i = 20; i < 23; i++)
+		items[i].receipt_ns = INT64_C(946684800) * S + (int64_t)i * DAY;
+}
+
+Test(retention, what_a_clock_that_was_behind_received_is_not_the_oldest)
+{
+	struct retention_policy p = { .last = 3 };
+	make_behind();
+	decide(&p, 24, BASE + 24 * DAY);
+	for (size_t i = 21; i < 24; i++)
+		cr_expect(ne(uint, items[i].why & RETENTION_LAST, 0), "%d", (int)i);
+	cr_expect(eq(sz, kept(24), 5)); /* and those that the receipts name: 18 and 19 */
+	make_behind();
+	p = (struct retention_policy){ .count = { [RETENTION_DAY] = 1 },
+		.min_keep_ns = RETENTION_MIN_KEEP_NS };
+	decide(&p, 24, BASE + 24 * DAY);
+	for (size_t i = 20; i < 23; i++)
+		cr_expect(eq(uint, items[i].why, RETENTION_MIN_KEEP), "%d", (int)i);
+	decide(&p, 24, BASE + 90 * DAY);
+	cr_expect(eq(sz, kept(24), 1)); /* in the end they go as others do */
+}
+
+Test(retention, a_clock_that_was_ahead_costs_no_period_and_holds_nothing_for_good)
+{
+	struct retention_policy p = { .count = { [RETENTION_DAY] = 5 } };
+	make(20, BASE, DAY);
+	items[10].receipt_ns = BASE + 18 * DAY + HOUR; /* a week ahead */
+	decide(&p, 20, BASE + 20 * DAY);
+	for (size_t i = 15; i < 18; i++)
+		cr_expect(ne(uint, items[i].why, 0), "%d", (int)i);
+	make(20, BASE, DAY);
+	items[10].receipt_ns = BASE + 9000 * DAY; /* after now: no measure for those behind it */
+	decide(&p, 20, BASE + 20 * DAY);
+	cr_expect(eq(sz, kept(20), 5));
+	cr_expect(eq(uint, items[10].why & RETENTION_FUTURE, RETENTION_FUTURE));
+	cr_expect(ne(uint, v.guards & RETENTION_GUARD_FUTURE, 0));
+}
+
 Test(retention, nothing_younger_than_min_keep_goes)
 {
 	struct retention_policy p = { .last = 1, .min_keep_ns = RETENTION_MIN_KEEP_NS };
@@ -205,7 +247,7 @@ Test(retention, the_end_of_the_chain_stays_also_when_the_clock_went_back)
 	make(3, BASE, DAY);
 	items[2].receipt_ns = BASE - 50 * DAY; /* number 3 was received by a slow clock */
 	decide(&p, 3, BASE + 5 * DAY);
-	cr_expect(eq(uint, items[2].why, RETENTION_NEWEST));
+	cr_expect(eq(uint, items[2].why, RETENTION_NEWEST | RETENTION_LAST));
 	cr_expect(eq(uint, items[1].why, RETENTION_LAST));
 	cr_expect(eq(uint, items[0].why, 0));
 }

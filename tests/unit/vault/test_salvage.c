@@ -4,13 +4,18 @@
 #include <criterion/new/assert.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/err.h"
 #include "tests/lib/store_image.h"
+#include "tests/lib/store_scratch.h"
 #include "tests/lib/vault_fixture.h"
 #include "vault/fetch.h"
 #include "vault/id_set.h"
+#include "vault/index_cache.h"
 #include "vault/pack_out.h"
 #include "vault/parity.h"
+#include "vault/vault_internal.h"
 
 /* A data pack of two files' records. */
 static struct vault_fixture f;
@@ -123,6 +128,34 @@ Test(salvage, only_what_is_wanted_and_not_there_yet_is_taken)
 	fetch_footer_done(&x);
 }
 
+/* A pack with a bad sector cannot be set aside: each run finds it, and what is saved is saved. */
+Test(salvage, what_was_saved_once_is_not_saved_again)
+{
+	struct fetch_footer x = footer();
+	rot((x.at[0].offset + 5) * 8);
+	cr_expect(eq(u64, salvage(NULL, NULL).saved, 1));
+	struct salvage_result r = salvage(NULL, NULL);
+	cr_expect(eq(u64, r.saved, 0));
+	cr_expect(eq(u64, r.lost, 1));
+	cr_expect(not(r.is_unread));
+	fetch_footer_done(&x);
+}
+
+Test(salvage, what_the_store_did_not_give_is_told_from_what_is_damaged)
+{
+	for (uint64_t nth = 1;; nth++) {
+		id_set_free(good);
+		cr_assert(eq(int, id_set_new(&good, NULL), 0));
+		store_fault_reset(f.fault);
+		store_fault_fail(f.fault, STORE_FAULT_GET_RANGE, nth, 1, ERR_IO);
+		struct salvage_result r = salvage(NULL, NULL);
+		bool is_hit = store_fault_count(f.fault, STORE_FAULT_GET_RANGE) >= nth;
+		cr_expect(eq(int, r.is_unread, is_hit), "read %d", (int)nth);
+		if (!is_hit)
+			break;
+	}
+}
+
 static bool is_none(void *arg, const char *name)
 {
 	(void)arg;
@@ -157,4 +190,52 @@ Test(salvage, packs_that_no_segment_lists_are_listed_but_for_bad_ones)
 	pack_out_done(&out);
 	cr_assert(eq(int, salvage_index(f.vault, is_none, NULL, NULL, &count, &err), 0));
 	cr_expect(eq(u64, count, 0));
+}
+
+/* A segment of so many places, all in a pack that is not there, that a cache of the index pays. */
+static void put_large_segment(void)
+{
+	static struct pack_place places[INDEX_CACHE_MIN_ENTRIES];
+	static const uint8_t name[32] = { 1 };
+	struct err err = ERR_INIT;
+	struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	char object[VAULT_NAME_BYTES];
+	struct index *x = NULL;
+	cr_assert(eq(int, index_new(&x, &err), 0));
+	for (uint32_t i = 0; i < INDEX_CACHE_MIN_ENTRIES; i++) {
+		places[i] = (struct pack_place){
+			.suite = 1, .type = 1, .offset = i * 50, .cr_len = 62
+		};
+		bytes_put32(places[i].id, i);
+	}
+	cr_assert(
+		eq(int, index_add_pack(x, name, 60000, places, INDEX_CACHE_MIN_ENTRIES, &err), 0));
+	cr_assert(eq(int, index_settle(x, &err), 0));
+	cr_assert(eq(int, index_encode(x, 0, &body, &err), 0));
+	cr_assert(eq(int,
+		vault_put_sealed(f.store, vault_sealed_key(f.vault), SEALED_INDEX, "ix/", body.data,
+			body.len, object, NULL, &err),
+		0));
+	cr_assert(eq(int, store_barrier(f.store, &err), 0));
+	index_free(x);
+	buf_done(&body);
+}
+
+Test(salvage, packs_of_a_damaged_segment_are_listed_whatever_the_cache_knows)
+{
+	struct err err = ERR_INIT;
+	struct store_image ix;
+	struct index *x = NULL;
+	uint64_t count = 99;
+	store_image_take(f.store, "ix/", &ix);
+	put_large_segment();
+	cr_assert(eq(int, vault_set_cache(f.vault, store_scratch_new(), &err), 0));
+	cr_assert(eq(int, index_cache_load(f.vault, &x, &err), 0), "%s", err.msg); /* made */
+	index_free(x);
+	for (size_t i = 0; i < ix.count; i++)
+		cr_assert(eq(int, store_mem_flip(f.mem, ix.at[i].name, 999, &err), 0));
+	store_image_done(&ix);
+	cr_assert(eq(int, salvage_index(f.vault, is_none, NULL, NULL, &count, &err), 0));
+	cr_expect(eq(u64, count, 2));
+	store_scratch_done();
 }

@@ -219,3 +219,18 @@ Test(snapshot_unseal, what_an_envelope_says_of_itself_makes_nobody_a_recovery_ke
 	cr_expect(eq(int, snapshot_unseal_check(&opts, &err), 0));
 	snapshot_unseal_done(&s);
 }
+
+/* Received by a clock that was behind, the end of the chain is listed before what came earlier. */
+Test(snapshot_unseal, the_latest_is_the_end_of_the_chain_whatever_the_clock_said)
+{
+	const struct snapshot *found = NULL;
+	struct snapshot end = list.at[1];
+	list.at[1] = list.at[0];
+	list.at[0] = end;
+	for (int revoked = 0; revoked < 2; revoked++) {
+		list.at[0].is_writer_revoked = list.at[1].is_writer_revoked = revoked > 0;
+		cr_assert(eq(int, snapshot_pick(&list, "latest", NULL, &found, &err), 0), "%s",
+			err.msg);
+		cr_expect(eq(u64, found->record.seq, 2));
+	}
+}
