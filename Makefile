@@ -165,7 +165,7 @@ lane-rooms: $(LIB) ## floors, names, stems, docs/rooms, a test for each stem
 # speed is their purpose or whose memory is counted: twice all of them cost CI five minutes of its 20.
 UNIT_SHIPPED := $(filter $(foreach r,base codec crypto store net,$(BUILD)/tests/unit/$(r)/% ) \
 	$(BUILD)/tests/contract/% $(foreach t,chunker chunker_kernel col1 record pack index index_cache \
-	id_marks record_cache block_memo session collect parity_code,$(BUILD)/tests/unit/vault/test_$(t)),$(UNIT))
+	id_marks record_cache block_memo session collect collect_harm parity_code,$(BUILD)/tests/unit/vault/test_$(t)),$(UNIT))
 lane-unit: ## unit and contract tests of the programs as they ship: those that ASan does not stand for
 	@$(MAKE) --no-print-directory -j$$(nproc) WERROR=-Werror $(UNIT_SHIPPED)
 	@tests/run-unit.sh $(UNIT_SHIPPED)

@@ -58,9 +58,9 @@ expect 0 "apply again" "$HF" retention apply --vault "$V" --keep-last 1 --keep-t
 says "apply again" "0 were pruned"
 
 # ---- collection
-json 0 vault-info "$HF" vault info --vault "$V"
 # a directory keeps nothing from whoever may write to it, and says so
 json 4 vault-prove "$HF" vault prove-immutability --vault "$V"
+json 0 vault-info "$HF" vault info --vault "$V"
 holds "waste is seen" 'o["waste_bytes"] > 1000000 and o["snapshots"] == 2'
 json 0 gc "$HF" gc --vault "$V" --dry-run
 holds "a dry run" 'o["condemned_bytes"] > 1000000 and o["dry_run"]'
