@@ -39,6 +39,11 @@ for program in "$@"; do
 		[ "$t" -ne "$p" ] || failed=$((failed + 1))
 	fi
 done
+# A child forked from Criterion's worker, which has threads, cannot stop them when it looks for leaks,
+# and says so; nothing is found by that.
+for log in "$logs"/*; do
+	[ -f "$log" ] && ! grep -qv 'was not suspended. False leaks are possible' "$log" && rm "$log"
+done
 if compgen -G "$logs/*" >/dev/null; then
 	echo "FAIL sanitizer findings:"
 	cat "$logs"/* | head -n 200
