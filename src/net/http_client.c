@@ -169,7 +169,27 @@ static bool is_over(struct http_client *c)
 	return now_ms >= c->parting_until_ms;
 }
 
-/* Give every flight its turn, wait a little, take what ended.  Return 0 or -ERR_INTERRUPTED. */
+/* Take what ended.  Return whether anything did. */
+static bool land(struct http_client *c)
+{
+	bool has_landed = false;
+	const CURLMsg *msg = NULL;
+	for (int left = 0; (msg = curl_multi_info_read(c->multi, &left)) != NULL;) {
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		char *private = NULL;
+		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &private); /* was set */
+		struct http_flight *f = (struct http_flight *)(void *)private;
+		bool may_retry = f == &c->flights[0] || c->first.code == 0;
+		http_flight_land(f, msg->data.result, may_retry);
+		keep_first(c, f);
+		has_landed = true;
+	}
+	return has_landed;
+}
+
+/* Give every flight its turn, take what ended, or else wait a little: whoever waits for what has
+ * just ended must not wait for anything more.  Return 0 or -ERR_INTERRUPTED. */
 static int pump(struct http_client *c, struct err *err)
 {
 	if (is_over(c))
@@ -181,21 +201,10 @@ static int pump(struct http_client *c, struct err *err)
 		keep_first(c, &c->flights[i]); /* silence ends a flight in its turn */
 	}
 	int running = 0;
-	if (curl_multi_perform(c->multi, &running) != CURLM_OK ||
-		curl_multi_poll(c->multi, NULL, 0, wait_ms, NULL) != CURLM_OK)
-		return err_set(err, ERR_NOMEM, "out of memory for requests");
-	const CURLMsg *msg = NULL;
-	for (int left = 0; (msg = curl_multi_info_read(c->multi, &left)) != NULL;) {
-		if (msg->msg != CURLMSG_DONE)
-			continue;
-		char *private = NULL;
-		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &private); /* was set */
-		struct http_flight *f = (struct http_flight *)(void *)private;
-		bool may_retry = f == &c->flights[0] || c->first.code == 0;
-		http_flight_land(f, msg->data.result, may_retry);
-		keep_first(c, f);
-	}
-	return 0;
+	bool is_well = curl_multi_perform(c->multi, &running) == CURLM_OK;
+	if (is_well && !land(c))
+		is_well = curl_multi_poll(c->multi, NULL, 0, wait_ms, NULL) == CURLM_OK;
+	return is_well ? 0 : err_set(err, ERR_NOMEM, "out of memory for requests");
 }
 
 /* End the sends, and the call too. */
