@@ -5,7 +5,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -19,7 +21,7 @@
  */
 
 /* Enough that a question and an answer cost nothing beside it; more is only memory. */
-#define FLUSH_BYTES (2u << 20)
+#define FLUSH_BYTES (1u << 20)
 #define ROOM_BYTES (FLUSH_BYTES + RECORD_MAX_WRITE_BYTES)
 #define NS_PER_S 1000000000L
 #define WAIT_NS 200000000L /* how long a wait lasts before it is asked whether to stop */
@@ -30,6 +32,7 @@ struct batch {
 	uint32_t lens[PORT_HAS_IDS];
 	enum record_type types[PORT_HAS_IDS];
 	size_t count;
+	size_t given; /* bytes it was given with */
 };
 
 struct sender {
@@ -104,6 +107,20 @@ static void wait_batch(struct sender *s)
 	}
 }
 
+/* A batch that ends with a long record reaches far behind its usual end: that memory goes back. */
+static void clear_batch(struct batch *b)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	const uintptr_t usual = (uintptr_t)b->bytes.data + FLUSH_BYTES;
+	const uintptr_t begin = (usual + page - 1) / page * page;
+	const uintptr_t end = ((uintptr_t)b->bytes.data + b->bytes.cap) / page * page;
+	if (b->given > FLUSH_BYTES && end > begin) /* fails for bad ranges only */
+		(void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+	b->count = 0;
+	b->given = 0;
+	buf_clear(&b->bytes);
+}
+
 static void *work(void *arg)
 {
 	struct sender *s = arg;
@@ -123,8 +140,7 @@ static void *work(void *arg)
 		s->broken = why;
 		s->stats = sent;
 		s->has_put = true;
-		s->busy->count = 0;
-		buf_clear(&s->busy->bytes);
+		clear_batch(s->busy);
 		s->busy = NULL;
 		(void)pthread_cond_broadcast(&s->changed);
 	}
@@ -237,6 +253,7 @@ int sender_give(struct sender *s, struct err *err)
 	(void)pthread_mutex_lock(&s->lock);
 	int rc = wait_idle(s, err);
 	if (rc == 0 && s->fill->count > 0) {
+		s->fill->given = s->fill->bytes.len;
 		s->busy = s->fill;
 		s->fill = s->fill == &s->batches[0] ? &s->batches[1] : &s->batches[0];
 		(void)pthread_cond_broadcast(&s->changed);

@@ -17,7 +17,7 @@
  */
 
 #define REFUSAL_MAX_BYTES ((size_t)64 << 10)
-#define BUFFER_BYTES 524288L
+#define BUFFER_BYTES 131072L
 #define NS_PER_MS INT64_C(1000000)
 #define TOKEN_MS 20
 #define IDLE_TURN_MS 1000

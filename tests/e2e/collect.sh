@@ -195,7 +195,7 @@ expect 0 "verify --data at the very end" "$HF" verify --data --vault "$V"
 json 0 verify "$HF" verify --vault "$V" --older-than 1h
 holds "what was read a moment ago is left" 'o["packs"] == 0 and o["left_packs"] > 1 and o["problems"] == 0'
 json 0 verify "$HF" verify --vault "$V" --sample 1
-holds "a sample of one pack" 'o["packs"] == 1 and o["left_packs"] > 0'
+holds "a sample of the packs" 'o["packs"] >= 1 and o["left_packs"] > 0'
 json 0 verify "$HF" verify --data --vault "$V" --older-than 1h
 holds "contents, too" 'o["left_snapshots"] == o["snapshots"] and o["files"] == 0'
 json 0 verify "$HF" verify --vault "$V"
