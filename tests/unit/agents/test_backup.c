@@ -583,9 +583,12 @@ Test(backup, what_is_left_of_wasteful_bundles_is_bundled_anew)
 		expect_equal((size_t)day - 1, files, SMALL_FILES);
 		if (day == 2) /* what changed, and nothing else yet */
 			cr_expect(eq(u64, r.read_bytes, SMALL_FILES * SMALL_BYTES - left));
-		if (day == 3) { /* what did not, but for the one that cannot be read */
-			cr_expect(eq(u64, r.read_bytes, left - SMALL_BYTES));
-			cr_expect(eq(u64, r.unchanged_files, SMALL_FILES - left / SMALL_BYTES + 1));
+		if (day == 3) { /* what did not, but for the one that cannot be read, and the last
+				 * two when the cut leaves them in a small bundle of their own */
+			cr_expect(le(u64, r.read_bytes, left - SMALL_BYTES));
+			cr_expect(ge(u64, r.read_bytes, left - 3 * SMALL_BYTES));
+			cr_expect(eq(
+				u64, r.unchanged_files, SMALL_FILES - r.read_bytes / SMALL_BYTES));
 		}
 		if (day == 5)
 			cr_expect(eq(u64, r.read_bytes, 0), "and then there is peace");
