@@ -32,6 +32,7 @@
  * (2) The passphrase is asked for once, and only after a slot it could open was found.
  */
 
+#define ROLLBACK_LOOKS 3
 #define KEY_FILE_MAX_BYTES 4096
 #define SLOTS_MAX 16
 
@@ -371,6 +372,30 @@ static void on_bad(void *arg, const char *object, const struct err *why)
 	console_warn(&b->cli->console, NULL, 0, "%s", why->msg);
 }
 
+static void pass_over(void *arg, const char *object, const struct err *why)
+{
+	(void)arg;
+	(void)object;
+	(void)why; /* told by the first listing */
+}
+
+/* Another process may have made a snapshot, and remembered it, between our listing and our look at
+ * the memory; a listing behind that look has it.  A store that went back stays so. */
+static int check_memory(struct access *a, const char *dir, struct err *why)
+{
+	int rc = rollback_check(dir, &a->list, a->is_backup ? a->damaged : 0, why);
+	for (int i = 0; i < ROLLBACK_LOOKS && rc == -ERR_ROLLBACK; i++) {
+		struct snapshot_list list;
+		if (snapshot_list(a->vault, pass_over, NULL, &list, NULL) != 0)
+			return rc;
+		snapshot_list_done(&a->list);
+		a->list = list;
+		err_clear(why);
+		rc = rollback_check(dir, &a->list, a->is_backup ? a->damaged : 0, why);
+	}
+	return rc;
+}
+
 int access_snapshots(struct cli *cli, struct access *a, struct err *err)
 {
 	char dir[PATH_MAX];
@@ -383,7 +408,7 @@ int access_snapshots(struct cli *cli, struct access *a, struct err *err)
 		return rc;
 	rc = access_memory_dir(cli, a->vault_id, dir, &why);
 	if (rc == 0) {
-		rc = rollback_check(dir, &a->list, a->is_backup ? a->damaged : 0, &why);
+		rc = check_memory(a, dir, &why);
 		if (rc == -ERR_ROLLBACK && is_accepted)
 			console_warn(&cli->console, NULL, 0, "%s; accepted", why.msg);
 		else if (rc == -ERR_ROLLBACK || rc == -ERR_CORRUPT) {
