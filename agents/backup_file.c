@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents/file_digest.h"
 #include "agents/uploader.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -18,7 +19,6 @@
  *     is where the search for their first cut stands.
  */
 
-#define READ_BYTES (256u << 10) /* stays in the cache between digest, zero test and chunker */
 #define STOP_CHECK_BYTES (8u << 20)
 
 /* A run of a small file: placed in the bundle when the file is whole. */
@@ -29,13 +29,12 @@ struct run {
 
 struct backup_file {
 	struct backup_file_opts opts;
-	uint8_t *read_buf; /* READ_BYTES */
-	struct buf window; /* large: the open chunk; small: all data */
+	struct file_digest *digest; /* and what is read into */
+	struct buf window;          /* large: the open chunk; small: all data */
 	struct chunker_search search;
 	struct run *runs;
 	size_t run_count, run_cap;
-	struct digest *digest[3]; /* by enum entry_digest, made when needed */
-	struct content *content;  /* being filled */
+	struct content *content; /* being filled */
 	bool is_small;
 	uint64_t offset;
 	uint64_t zeros;
@@ -54,10 +53,10 @@ int backup_file_new(const struct backup_file_opts *opts, struct backup_file **ou
 	if (f == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	f->opts = *opts;
-	f->window = (struct buf)BUF_INIT(opts->chunker->max + READ_BYTES);
-	f->read_buf = malloc(READ_BYTES);
-	if (f->read_buf == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
+	f->window = (struct buf)BUF_INIT(opts->chunker->max + FILE_DIGEST_ROOM_BYTES);
+	int rc = file_digest_new(&f->digest, err);
+	if (rc != 0)
+		return rc;
 	*out = TAKE(f);
 	return 0;
 }
@@ -66,25 +65,11 @@ void backup_file_free(struct backup_file *f)
 {
 	if (f == NULL)
 		return;
-	for (size_t i = 0; i < sizeof(f->digest) / sizeof(f->digest[0]); i++)
-		digest_free(f->digest[i]);
+	file_digest_free(f->digest);
 	content_free(f->content);
 	buf_done(&f->window);
 	free(f->runs);
-	free(f->read_buf);
 	free(f);
-}
-
-static int digest_get(
-	struct backup_file *f, enum entry_digest kind, struct digest **out, struct err *err)
-{
-	if (f->digest[kind] == NULL) {
-		int rc = digest_new(kind, &f->digest[kind], err);
-		if (rc != 0)
-			return rc;
-	}
-	*out = f->digest[kind];
-	return 0;
 }
 
 static int add_run(struct backup_file *f, bool is_hole, uint64_t length, struct err *err)
@@ -274,28 +259,29 @@ static int end_small(struct backup_file *f, struct err *err)
 
 /* Read to the end, into records or only into the digest.  *${is_lost}: the source could not read
  * the file, and said so; any other failure is the backup's. */
-static int pump(struct backup_file *f, const struct source *source, struct digest *digest,
-	bool is_stored, bool *is_lost, struct err *err)
+static int pump(struct backup_file *f, const struct source *source, bool is_stored, bool *is_lost,
+	struct err *err)
 {
 	uint64_t next_check = STOP_CHECK_BYTES;
 	uint64_t done = 0;
 	for (;;) {
-		size_t len = 0;
+		size_t cap, len = 0;
 		uint64_t hole = 0;
-		int more = source->read(source->self, f->read_buf, READ_BYTES, &len, &hole, err);
+		uint8_t *room = file_digest_room(f->digest, &cap);
+		int more = source->read(source->self, room, cap, &len, &hole, err);
 		if (more == 0)
 			return 0;
 		if (more < 0) {
 			*is_lost = true;
 			return more;
 		}
-		digest_add(digest, f->read_buf, len);
-		digest_add_zeros(digest, hole);
+		file_digest_add(f->digest, len);
+		file_digest_add_zeros(f->digest, hole);
 		*f->opts.read_bytes += len;
 		done += len;
 		int rc = 0;
 		if (is_stored && len > 0)
-			rc = take_data(f, f->read_buf, len, err);
+			rc = take_data(f, room, len, err);
 		if (rc == 0 && is_stored && hole > 0)
 			rc = take_hole(f, hole, err);
 		if (!is_stored)
@@ -310,20 +296,29 @@ static int pump(struct backup_file *f, const struct source *source, struct diges
 	}
 }
 
+/* Read to the end, and store the digest of ${kind} of what was read.  As pump(). */
+static int pump_and_sum(struct backup_file *f, const struct source *source, enum entry_digest kind,
+	bool is_stored, uint8_t sum[32], bool *is_lost, struct err *err)
+{
+	int rc = file_digest_begin(f->digest, kind, err);
+	if (rc != 0)
+		return rc;
+	rc = pump(f, source, is_stored, is_lost, err);
+	int ended = file_digest_end(f->digest, sum, rc == 0 ? err : NULL);
+	return rc != 0 ? rc : ended;
+}
+
 /* A file that grew may have been written to at its beginning as well: read that once more.  If it
  * is the same, it was so at the moment when the first reading ended.  As pump(). */
 static int check_grown(struct backup_file *f, const struct source *source, struct source_item *item,
-	struct digest *digest, const uint8_t sum[32], bool *is_lost, struct err *err)
+	enum entry_digest kind, const uint8_t sum[32], bool *is_lost, struct err *err)
 {
 	uint8_t again[32];
 	if (source->again == NULL || !source->again(source->self))
 		return 0;
 	uint64_t length = f->offset;
 	f->offset = 0;
-	int rc = pump(f, source, digest, false, is_lost, err);
-	int ended = digest_end(digest, again, rc == 0 ? err : NULL);
-	if (rc == 0)
-		rc = ended;
+	int rc = pump_and_sum(f, source, kind, false, again, is_lost, err);
 	if (rc == 0 && (f->offset != length || memcmp(sum, again, sizeof(again)) != 0))
 		item->entry.notes |= ENTRY_NOTE_CHANGED;
 	f->offset = length;
@@ -345,15 +340,12 @@ int backup_file_read(struct backup_file *f, const struct source *source, struct 
 	struct content **out, struct err *err)
 {
 	uint64_t size = 0;
-	struct digest *digest = NULL;
 	struct err lost = ERR_INIT;
 	if (source->open(source->self, &size, &lost) != 0)
 		return 0;
 	begin(f, size);
 	CLEANUP(content_free_p) struct content *content = NULL;
 	int rc = content_new(&content, err);
-	if (rc == 0)
-		rc = digest_get(f, digest_kind(size), &digest, err);
 	if (rc != 0) {
 		source->close(source->self, item);
 		return rc;
@@ -362,12 +354,10 @@ int backup_file_read(struct backup_file *f, const struct source *source, struct 
 	struct err why = ERR_INIT;
 	uint8_t sum[32];
 	bool is_lost = false;
-	rc = pump(f, source, digest, true, &is_lost, &why);
-	int ended = digest_end(digest, sum, rc == 0 ? &why : NULL);
+	const enum entry_digest kind = digest_kind(size);
+	rc = pump_and_sum(f, source, kind, true, sum, &is_lost, &why);
 	if (rc == 0)
-		rc = ended;
-	if (rc == 0)
-		rc = check_grown(f, source, item, digest, sum, &is_lost, &why);
+		rc = check_grown(f, source, item, kind, sum, &is_lost, &why);
 	source->close(source->self, item);
 	if (rc == 0)
 		rc = end_part(f, &why);
@@ -382,7 +372,7 @@ int backup_file_read(struct backup_file *f, const struct source *source, struct 
 		return rc;
 	}
 	content->size = f->offset;
-	content->digest_kind = digest_kind(size);
+	content->digest_kind = kind;
 	memcpy(content->digest, sum, sizeof(sum));
 	item->entry.size = f->offset;
 	*out = TAKE(content);
@@ -393,19 +383,13 @@ int backup_file_compare(struct backup_file *f, const struct source *source,
 	struct source_item *item, const struct content *want, struct err *err)
 {
 	uint64_t size = 0;
-	struct digest *digest = NULL;
 	uint8_t sum[32];
 	struct err lost = ERR_INIT;
 	if (source->open(source->self, &size, &lost) != 0)
 		return 2;
 	begin(f, size);
-	int rc = digest_get(f, want->digest_kind, &digest, err);
 	bool is_lost = false;
-	if (rc == 0) {
-		rc = pump(f, source, digest, false, &is_lost, err);
-		int ended = digest_end(digest, sum, rc == 0 ? err : NULL);
-		rc = rc == 0 ? ended : rc;
-	}
+	int rc = pump_and_sum(f, source, want->digest_kind, false, sum, &is_lost, err);
 	source->close(source->self, item);
 	if (is_lost)
 		return 2;
