@@ -19,7 +19,7 @@
  * (1) A struct col1 that reaches a transform has an allowed stride, phase < stride, modes <= 2.
  * (2) The output of a chunk of n bytes, r = (n - phase) / stride rows, is: column 0 (r * width
  *     bytes), column 1, ..., the first phase bytes, the last n - phase - r * stride bytes.
- * (3) Stride, phase and modes come from the chunk's bytes, its length and the level alone.
+ * (3) Stride, phase and modes come from the chunk's bytes, its length alone.
  *
  * Every number below is part of the format in this sense: another value gives other records for
  * the same data, which then do not deduplicate.
@@ -565,7 +565,6 @@ static unsigned detect_phase(const uint8_t *data, size_t len, unsigned stride)
 
 struct trial {
 	struct zcodec *z;
-	int level;
 	uint8_t *column; /* room for one, TRIAL_BYTES */
 };
 
@@ -576,7 +575,7 @@ static size_t try_column(const struct trial *t, struct column c, const uint8_t *
 	for (unsigned m = MODE_WORDS; m <= MODE_DELTA; m++) {
 		c.mode = m;
 		forward_column(&c, in, t->column);
-		size_t cost = zcodec_size(t->z, t->level, t->column, c.rows * c.width);
+		size_t cost = zcodec_size(t->z, ZCODEC_LOW, t->column, c.rows * c.width);
 		if (cost == 0)
 			return 0;
 		if (m == MODE_PLANES)
@@ -602,7 +601,7 @@ static bool try_filter(const struct trial *t, const uint8_t *data, size_t len, s
 	unsigned width = width_of(f->stride);
 
 	/* plain first: most wrong guesses show in the first columns, and a sum only grows */
-	size_t plain = zcodec_size(t->z, t->level, first, rows * f->stride);
+	size_t plain = zcodec_size(t->z, ZCODEC_LOW, first, rows * f->stride);
 	size_t filtered = 0;
 	for (unsigned i = 0; i < f->stride / width; i++) {
 		struct column c = { rows, f->stride, width, MODE_WORDS };
@@ -614,7 +613,7 @@ static bool try_filter(const struct trial *t, const uint8_t *data, size_t len, s
 	return true;
 }
 
-int col1_choose(struct zcodec *z, int level, const uint8_t *data, size_t len, struct col1 *out)
+int col1_choose(struct zcodec *z, const uint8_t *data, size_t len, struct col1 *out)
 {
 	if (len < CHOOSE_MIN_BYTES)
 		return 0;
@@ -627,7 +626,7 @@ int col1_choose(struct zcodec *z, int level, const uint8_t *data, size_t len, st
 	CLEANUP(cleanup_free_p) uint8_t *column = malloc(TRIAL_BYTES);
 	if (column == NULL)
 		return 0; /* plain is never wrong */
-	const struct trial t = { z, level, column };
+	const struct trial t = { z, column };
 	if (!try_filter(&t, data, len, &f))
 		return 0;
 	*out = f;

@@ -22,13 +22,13 @@ struct col1 {
 };
 
 /**
- * col1_choose(z, level, data, len, out):
+ * col1_choose(z, data, len, out):
  * Detector, phase rule and trial on samples of this chunk alone (at least 64 KiB of it).  The phase
  * is below the column width: rows may begin anywhere in a record, columns may not.  Return 1 and
  * fill *${out} when the filter wins by the rule, 0 when the chunk is better plain (or there is no
  * memory for the trial: plain is never wrong).
  */
-int col1_choose(struct zcodec *z, int level, const uint8_t *data, size_t len, struct col1 *out);
+int col1_choose(struct zcodec *z, const uint8_t *data, size_t len, struct col1 *out);
 
 /* Transform ${len} bytes (same length out; in and out do not overlap). */
 void col1_forward(const struct col1 *f, const uint8_t *in, uint8_t *out, size_t len);

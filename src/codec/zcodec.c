@@ -21,6 +21,7 @@
 
 struct zcodec {
 	ZSTD_CCtx *compress;   /* owned */
+	int effort;            /* whose parameters it has; -1 none */
 	ZSTD_DCtx *decompress; /* owned */
 	uint8_t *room;         /* owned, room_len bytes; NULL until needed */
 	size_t room_len;
@@ -33,6 +34,7 @@ int zcodec_new(struct zcodec **out, struct err *err)
 	CLEANUP(zcodec_free_p) struct zcodec *z = calloc(1, sizeof(*z));
 	if (z == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
+	z->effort = -1;
 	z->compress = ZSTD_createCCtx();
 	z->decompress = ZSTD_createDCtx();
 	if (z->compress == NULL || z->decompress == NULL)
@@ -62,8 +64,38 @@ static uint8_t *room_for(struct zcodec *z, size_t len)
 	return z->room;
 }
 
-size_t zcodec_compress(
-	struct zcodec *z, int level, const void *in, size_t in_len, void *out, size_t out_cap)
+/* The library's answer: a length or an error of its own. */
+static size_t compress(struct zcodec *z, enum zcodec_effort effort, const void *in, size_t in_len,
+	void *room, size_t room_len)
+{
+	static const struct {
+		ZSTD_cParameter name;
+		int value[ZCODEC_EFFORTS];
+	} parameters[] = {
+		/* all that differs, so that each call leaves nothing of another */
+		{ ZSTD_c_compressionLevel, { 1, 1, 3 } },
+		{ ZSTD_c_windowLog, { 21, 21, 0 } }, /* 0: as the level has it */
+		{ ZSTD_c_hashLog, { 14, 14, 0 } },
+		{ ZSTD_c_minMatch, { 7, 5, 0 } },
+		{ ZSTD_c_strategy, { ZSTD_fast, ZSTD_fast, 0 } },
+	};
+	if (z->effort != (int)effort) {
+		z->effort = -1;
+		/* after a run that found no room the library takes no parameters */
+		(void)ZSTD_CCtx_reset(z->compress, ZSTD_reset_session_only);
+		for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
+			size_t set = ZSTD_CCtx_setParameter(
+				z->compress, parameters[i].name, parameters[i].value[effort]);
+			if (ZSTD_isError(set))
+				return set;
+		}
+		z->effort = (int)effort;
+	}
+	return ZSTD_compress2(z->compress, room, room_len, in, in_len);
+}
+
+size_t zcodec_compress(struct zcodec *z, enum zcodec_effort effort, const void *in, size_t in_len,
+	void *out, size_t out_cap)
 {
 	size_t bound = ZSTD_compressBound(in_len);
 	if (ZSTD_isError(bound))
@@ -73,7 +105,7 @@ size_t zcodec_compress(
 	if (room == NULL)
 		return 0; /* out of memory: the caller keeps the bytes plain, which is never wrong
 			   */
-	size_t len = ZSTD_compressCCtx(z->compress, room, bound, in, in_len, level);
+	size_t len = compress(z, effort, in, in_len, room, bound);
 	if (ZSTD_isError(len) || len > out_cap)
 		return 0;
 	if (!is_direct)
@@ -81,24 +113,25 @@ size_t zcodec_compress(
 	return len;
 }
 
-size_t zcodec_size(struct zcodec *z, int level, const void *in, size_t in_len)
+size_t zcodec_size(struct zcodec *z, enum zcodec_effort effort, const void *in, size_t in_len)
 {
 	size_t bound = ZSTD_compressBound(in_len);
 	uint8_t *room = ZSTD_isError(bound) ? NULL : room_for(z, bound);
 	if (room == NULL)
 		return 0;
-	size_t len = ZSTD_compressCCtx(z->compress, room, bound, in, in_len, level);
+	size_t len = compress(z, effort, in, in_len, room, bound);
 	return ZSTD_isError(len) ? 0 : len;
 }
 
-bool zcodec_is_below(struct zcodec *z, int level, const void *in, size_t in_len, size_t limit)
+bool zcodec_is_below(
+	struct zcodec *z, enum zcodec_effort effort, const void *in, size_t in_len, size_t limit)
 {
 	/* the bytes are not kept, so the room may be short; at its edge the library is wasteful */
 	size_t room_len = limit + EDGE_BYTES;
 	uint8_t *room = room_for(z, room_len);
 	if (room == NULL)
 		return false;
-	size_t len = ZSTD_compressCCtx(z->compress, room, room_len, in, in_len, level);
+	size_t len = compress(z, effort, in, in_len, room, room_len);
 	return !ZSTD_isError(len) && len < limit;
 }
 

@@ -330,7 +330,7 @@ static size_t pack_by(struct record_sealer *s, const struct record_rule *rule, c
 		col1_forward(&rule->filter, raw, s->filtered.data, len);
 		in = s->filtered.data;
 	}
-	size_t n = zcodec_compress(s->zcodec, rule->level, in, len, out + used, room - used);
+	size_t n = zcodec_compress(s->zcodec, rule->effort, in, len, out + used, room - used);
 	return n == 0 ? 0 : used + n;
 }
 
@@ -339,9 +339,8 @@ static int pack_payload(struct record_sealer *s, enum record_class class, const 
 	size_t len, uint8_t *out, size_t room, struct packed *packed, struct err *err)
 {
 	struct record_rule rule;
-	int rc = record_rule_choose(s->zcodec, class, raw, len, &rule, err);
-	if (rc == 0 && rule.has_filter)
-		rc = buf_reserve(&s->filtered, len, err);
+	record_rule_choose(s->zcodec, class, raw, len, &rule);
+	int rc = rule.has_filter ? buf_reserve(&s->filtered, len, err) : 0;
 	if (rc != 0)
 		return rc;
 

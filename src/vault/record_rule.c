@@ -1,7 +1,6 @@
 #include "vault/record_rule.h"
 
 #include "base/err.h"
-#include "codec/zcodec.h"
 
 /*
  * INVARIANTS
@@ -10,10 +9,6 @@
  * (2) Lengths are those with room enough: room never changes what the library writes.
  */
 
-#define LEVEL_BUNDLE 1
-#define LEVEL_META 3
-#define LEVEL_FAST 1
-#define LEVEL_BETTER 2
 #define PROBES 4
 #define LOG_SHIFT 16
 /* 7.9 bits, in units of 2^-16 */
@@ -71,37 +66,18 @@ bool record_rule_is_dense(const uint8_t *raw, size_t len)
 	return (uint64_t)total * log2_fixed(total) >= sum + (uint64_t)total * DENSE_BITS;
 }
 
-int record_rule_level(struct zcodec *z, const uint8_t *raw, size_t len, int *level, struct err *err)
+void record_rule_choose(struct zcodec *z, enum record_class class, const uint8_t *raw, size_t len,
+	struct record_rule *out)
 {
-	size_t sample = len < RECORD_RULE_SAMPLE_BYTES ? len : RECORD_RULE_SAMPLE_BYTES;
-	const uint8_t *at = raw + (len - sample) / 2;
-	size_t fast = zcodec_size(z, LEVEL_FAST, at, sample);
-	size_t better = zcodec_size(z, LEVEL_BETTER, at, sample);
-	if (fast == 0 || better == 0)
-		return err_set(err, ERR_NOMEM, "out of memory for a trial");
-	*level = (uint64_t)better * 1000 <= (uint64_t)fast * 985 ? LEVEL_BETTER : LEVEL_FAST;
-	return 0;
-}
-
-int record_rule_choose(struct zcodec *z, enum record_class class, const uint8_t *raw, size_t len,
-	struct record_rule *out, struct err *err)
-{
-	struct record_rule rule = { .level = LEVEL_FAST };
+	struct record_rule rule = { .effort = ZCODEC_LOW };
 	if (class != RECORD_CLASS_STREAM) {
-		rule.level = class == RECORD_CLASS_META ? LEVEL_META : LEVEL_BUNDLE;
+		rule.effort = class == RECORD_CLASS_META ? ZCODEC_HIGH : ZCODEC_LOW;
 	} else if (!record_rule_is_dense(raw, len)) {
-		if (len >= RECORD_RULE_FILTER_MIN_BYTES &&
-			col1_choose(z, LEVEL_FAST, raw, len, &rule.filter) == 1) {
-			rule.has_filter = true;
-			rule.level = LEVEL_BETTER;
-		} else {
-			int rc = record_rule_level(z, raw, len, &rule.level, err);
-			if (rc != 0)
-				return rc;
-		}
+		rule.has_filter = len >= RECORD_RULE_FILTER_MIN_BYTES &&
+				  col1_choose(z, raw, len, &rule.filter) == 1;
+		rule.effort = rule.has_filter ? ZCODEC_LOW : ZCODEC_MIDDLE;
 	}
 	*out = rule;
-	return 0;
 }
 
 /* Do samples from all over the chunk, each on its own, say that it would take a quarter more than
@@ -115,7 +91,7 @@ static int is_clear(
 		return 0;
 	for (size_t i = 0; i < PROBES; i++) {
 		size_t n = zcodec_size(
-			z, LEVEL_BETTER, raw + (len - sample) / (PROBES - 1) * i, sample);
+			z, ZCODEC_MIDDLE, raw + (len - sample) / (PROBES - 1) * i, sample);
 		if (n == 0)
 			return err_set(err, ERR_NOMEM, "out of memory for a trial");
 		plain += n;
@@ -129,12 +105,7 @@ int record_rule_recheck(struct zcodec *z, const uint8_t *raw, size_t len, size_t
 	int rc = is_clear(z, raw, len, packed, err);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
-	/* a clear no, the common case, costs no trial of the level */
-	if (!zcodec_is_below(z, LEVEL_BETTER, raw, len, packed + packed / 16))
-		return 0;
-	int level;
-	rc = record_rule_level(z, raw, len, &level, err);
-	if (rc == 0 && zcodec_is_below(z, level, raw, len, packed))
-		*rule = (struct record_rule){ .level = level };
-	return rc;
+	if (zcodec_is_below(z, ZCODEC_MIDDLE, raw, len, packed))
+		*rule = (struct record_rule){ .effort = ZCODEC_MIDDLE };
+	return 0;
 }

@@ -12,44 +12,37 @@
 #include <stdint.h>
 
 #include "codec/col1.h"
+#include "codec/zcodec.h"
 #include "vault/record.h"
 
-struct zcodec;
-
 #define RECORD_RULE_FILTER_MIN_BYTES 65536
-#define RECORD_RULE_SAMPLE_BYTES 65536
 #define RECORD_RULE_PROBE_BYTES 4096  /* each of 4 */
 #define RECORD_RULE_CLEAR_BYTES 32768 /* each of 4 */
 #define RECORD_RULE_CLEAR_MIN_BYTES 262144
 
 /* What to do with the bytes; whether the result is kept is record_rule_is_worth()'s answer. */
 struct record_rule {
-	int level; /* zstd */
+	enum zcodec_effort effort;
 	bool has_filter;
 	struct col1 filter; /* when has_filter */
 };
 
 /**
- * record_rule_choose(z, class, raw, len, out, err):
- * Decide for ${len} bytes at ${raw}.  Return 0 or -ERR_NOMEM (room for the trials).
+ * record_rule_choose(z, class, raw, len, out):
+ * Decide for ${len} bytes at ${raw}.
  */
-int record_rule_choose(struct zcodec *z, enum record_class class, const uint8_t *raw, size_t len,
-	struct record_rule *out, struct err *err);
+void record_rule_choose(struct zcodec *z, enum record_class class, const uint8_t *raw, size_t len,
+	struct record_rule *out);
 
 /**
  * record_rule_recheck(z, raw, len, packed, rule, err):
  * The guess at a filter came from the chunk's middle: now that the filtered chunk has ${packed}
- * bytes, take the filter out of *${rule} (and set the level) if the chunk is smaller without.  It
+ * bytes, take the filter out of *${rule} (and set the effort) if the chunk is smaller without.  It
  * is packed without to know, unless samples from all over it leave no doubt.  Return 0 or
  * -ERR_NOMEM.
  */
 int record_rule_recheck(struct zcodec *z, const uint8_t *raw, size_t len, size_t packed,
 	struct record_rule *rule, struct err *err);
-
-/* The level of a chunk without a filter: its middle is compressed at both, and *${level} is the
- * better one if that is worth its time.  Return 0 or -ERR_NOMEM. */
-int record_rule_level(
-	struct zcodec *z, const uint8_t *raw, size_t len, int *level, struct err *err);
 
 /* Is a payload of ${packed} bytes kept for ${len} raw ones?  At 98.4 % and above it is not. */
 bool record_rule_is_worth(size_t packed, size_t len);

@@ -61,7 +61,7 @@ static size_t pack(const struct record_rule *rule, const uint8_t *raw, size_t le
 		in = filtered;
 	}
 	t[PART_COMPRESS] = cpu_s();
-	size_t n = zcodec_compress(z, rule->level, in, len, packed, room);
+	size_t n = zcodec_compress(z, rule->effort, in, len, packed, room);
 	t[PART_DECOMPRESS] = cpu_s();
 	bool is_kept = n > 0 && record_rule_is_worth(used + n, len);
 	if (is_kept && zcodec_decompress(z, packed, n, unpacked, len, NULL) != 0)
@@ -82,10 +82,9 @@ static size_t pack(const struct record_rule *rule, const uint8_t *raw, size_t le
 
 static void measure_chunk(const uint8_t *raw, size_t len, struct sums *s)
 {
-	struct record_rule rule, plain = { .level = 1 };
+	struct record_rule rule, plain = { .effort = ZCODEC_MIDDLE };
 	double begin = cpu_s();
-	if (record_rule_choose(z, RECORD_CLASS_STREAM, raw, len, &rule, NULL) != 0)
-		abort();
+	record_rule_choose(z, RECORD_CLASS_STREAM, raw, len, &rule);
 	spent[PART_CHOOSE] += cpu_s() - begin;
 	size_t ruled = pack(&rule, raw, len, spent);
 	bool was_filtered = rule.has_filter;
@@ -101,9 +100,8 @@ static void measure_chunk(const uint8_t *raw, size_t len, struct sums *s)
 	}
 	s->ruled_s += cpu_s() - begin;
 	begin = cpu_s();
-	if (!record_rule_is_dense(raw, len) &&
-		record_rule_level(z, raw, len, &plain.level, NULL) != 0)
-		abort();
+	if (record_rule_is_dense(raw, len))
+		plain.effort = ZCODEC_LOW;
 	size_t without = pack(&plain, raw, len, NULL);
 	s->plain_s += cpu_s() - begin;
 	s->raw += len;

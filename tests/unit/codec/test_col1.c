@@ -336,7 +336,7 @@ static void expect_found_at_every_cut(enum layout layout)
 	for (unsigned cut = 0; cut < stride; cut++) {
 		struct col1 f = { .stride = 0 };
 		size_t len = CHUNK_BYTES + 7 * cut;
-		cr_assert(eq(int, col1_choose(z, 2, data + cut, len, &f), 1), "cut %u", cut);
+		cr_assert(eq(int, col1_choose(z, data + cut, len, &f), 1), "cut %u", cut);
 		cr_expect(eq(uint, f.stride, stride), "cut %u", cut);
 		cr_expect(eq(uint, f.phase, (stride - cut) % 8), "cut %u", cut);
 	}
@@ -375,7 +375,7 @@ Test(col1, historian_records_shrink_by_more_than_a_tenth_and_come_back)
 		static uint8_t back[DATA_BYTES];
 		struct col1 f;
 		fill_records(layouts[i]);
-		cr_assert(eq(int, col1_choose(z, 2, data + 5, DATA_BYTES, &f), 1));
+		cr_assert(eq(int, col1_choose(z, data + 5, DATA_BYTES, &f), 1));
 		col1_forward(&f, data + 5, filtered, DATA_BYTES);
 		size_t plain = zcodec_compress(z, 2, data + 5, DATA_BYTES, packed, sizeof(packed));
 		size_t with = zcodec_compress(z, 2, filtered, DATA_BYTES, packed, sizeof(packed));
@@ -392,13 +392,13 @@ Test(col1, the_choice_is_a_function_of_the_bytes_alone)
 	memset(&first, 0x11, sizeof(first));
 	memset(&second, 0x22, sizeof(second));
 	fill_records(ROWS_24);
-	cr_assert(eq(int, col1_choose(z, 2, data + 8, CHUNK_BYTES, &first), 1));
+	cr_assert(eq(int, col1_choose(z, data + 8, CHUNK_BYTES, &first), 1));
 
 	/* elsewhere in memory, in a buffer of just that size, after other work */
 	CLEANUP(cleanup_free_p) uint8_t *memory = malloc(CHUNK_BYTES + 3);
 	memcpy(memory + 3, data + 8, CHUNK_BYTES);
 	cr_assert(gt(sz, zcodec_compress(z, 3, data, 5000, packed, sizeof(packed)), 0));
-	cr_assert(eq(int, col1_choose(z, 2, memory + 3, CHUNK_BYTES, &second), 1));
+	cr_assert(eq(int, col1_choose(z, memory + 3, CHUNK_BYTES, &second), 1));
 
 	cr_expect(eq(int, memcmp(&first, &second, sizeof(first)), 0));
 }
@@ -406,7 +406,7 @@ Test(col1, the_choice_is_a_function_of_the_bytes_alone)
 static void expect_plain(const uint8_t *bytes, size_t len)
 {
 	struct col1 f = { .stride = 99 };
-	cr_expect(eq(int, col1_choose(z, 2, bytes, len, &f), 0));
+	cr_expect(eq(int, col1_choose(z, bytes, len, &f), 0));
 	cr_expect(eq(u8, f.stride, 99));
 }
 
@@ -450,5 +450,5 @@ Test(col1, chunks_below_64_kib_stay_plain)
 
 	expect_plain(data, 65535);
 	expect_plain(data, 0);
-	cr_expect(eq(int, col1_choose(z, 2, data, 65536, &f), 1));
+	cr_expect(eq(int, col1_choose(z, data, 65536, &f), 1));
 }

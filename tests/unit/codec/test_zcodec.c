@@ -39,14 +39,12 @@ static int unpack(size_t len, size_t out_len)
 	return zcodec_decompress(z, packed, len, back, out_len, &err);
 }
 
-Test(zcodec, what_goes_in_comes_out_at_every_level_and_size)
+Test(zcodec, what_goes_in_comes_out_at_every_effort_and_size)
 {
 	static const size_t sizes[] = { 0, 1, 100, 70000, TEXT_BYTES };
-	static const int levels[] = { -1, 1, 2, 3 };
 	for (size_t s = 0; s < 5; s++) {
-		for (size_t l = 0; l < 4; l++) {
-			size_t n = zcodec_compress(
-				z, levels[l], text, sizes[s], packed, sizeof(packed));
+		for (enum zcodec_effort e = ZCODEC_LOW; e < ZCODEC_EFFORTS; e++) {
+			size_t n = zcodec_compress(z, e, text, sizes[s], packed, sizeof(packed));
 			cr_assert(gt(sz, n, 0));
 			memset(back, 0xee, sizeof(back));
 			cr_assert(eq(int, unpack(n, sizes[s]), 0));
@@ -59,34 +57,35 @@ Test(zcodec, what_goes_in_comes_out_at_every_level_and_size)
 Test(zcodec, the_bytes_do_not_depend_on_the_room_or_on_what_was_before)
 {
 	static uint8_t tight[sizeof(packed)];
-	size_t n = zcodec_compress(z, 2, text, TEXT_BYTES, packed, sizeof(packed));
+	size_t n = zcodec_compress(z, ZCODEC_MIDDLE, text, TEXT_BYTES, packed, sizeof(packed));
 	cr_assert(gt(sz, n, 0));
-	cr_assert(gt(sz, zcodec_compress(z, 1, text + 7, 5000, tight, sizeof(tight)), 0));
+	cr_assert(gt(sz, zcodec_compress(z, ZCODEC_LOW, text + 7, 5000, tight, sizeof(tight)), 0));
 
-	cr_expect(eq(sz, zcodec_compress(z, 2, text, TEXT_BYTES, tight, n), n));
-	cr_expect(eq(sz, zcodec_size(z, 2, text, TEXT_BYTES), n));
+	cr_expect(eq(sz, zcodec_compress(z, ZCODEC_MIDDLE, text, TEXT_BYTES, tight, n), n));
+	cr_expect(eq(sz, zcodec_size(z, ZCODEC_MIDDLE, text, TEXT_BYTES), n));
 	cr_expect(eq(int, memcmp(tight, packed, n), 0));
 	tight[0] = 0x77;
-	cr_expect(eq(sz, zcodec_compress(z, 2, text, TEXT_BYTES, tight, n - 1), 0));
+	cr_expect(eq(sz, zcodec_compress(z, ZCODEC_MIDDLE, text, TEXT_BYTES, tight, n - 1), 0));
 	cr_expect(eq(u8, tight[0], 0x77));
-	cr_expect(eq(sz, zcodec_size(z, 2, text, 0), zcodec_compress(z, 2, text, 0, tight, 100)));
+	cr_expect(eq(sz, zcodec_size(z, ZCODEC_MIDDLE, text, 0),
+		zcodec_compress(z, ZCODEC_MIDDLE, text, 0, tight, 100)));
 }
 
 Test(zcodec, below_a_limit_agrees_with_the_length_on_both_sides)
 {
 	static const size_t sizes[] = { 1, 100, 70000, 140000, TEXT_BYTES };
 	for (size_t s = 0; s < 5; s++) {
-		for (int level = 1; level <= 2; level++) {
-			size_t n =
-				zcodec_compress(z, level, text, sizes[s], packed, sizeof(packed));
-			cr_expect(zcodec_is_below(z, level, text, sizes[s], n + 1));
-			cr_expect(zcodec_is_below(z, level, text, sizes[s], 2 * sizes[s] + 100));
-			cr_expect(not(zcodec_is_below(z, level, text, sizes[s], n)));
-			cr_expect(not(zcodec_is_below(z, level, text, sizes[s], n / 2)));
-			cr_expect(not(zcodec_is_below(z, level, text, sizes[s], 0)));
-			/* what comes after is as if it had not been asked */
-			cr_expect(eq(sz,
-				zcodec_compress(z, level, text, sizes[s], back, sizeof(back)),
+		for (enum zcodec_effort e = ZCODEC_LOW; e < ZCODEC_EFFORTS; e++) {
+			size_t n = zcodec_compress(z, e, text, sizes[s], packed, sizeof(packed));
+			cr_expect(zcodec_is_below(z, e, text, sizes[s], n + 1));
+			cr_expect(zcodec_is_below(z, e, text, sizes[s], 2 * sizes[s] + 100));
+			cr_expect(not(zcodec_is_below(z, e, text, sizes[s], n)));
+			cr_expect(not(zcodec_is_below(z, e, text, sizes[s], n / 2)));
+			cr_expect(not(zcodec_is_below(z, e, text, sizes[s], 0)));
+			/* what comes after is as if it had not been asked, also another effort */
+			const enum zcodec_effort other = (e + 1) % ZCODEC_EFFORTS;
+			cr_expect(gt(sz, zcodec_size(z, other, text, sizes[s]), 0));
+			cr_expect(eq(sz, zcodec_compress(z, e, text, sizes[s], back, sizeof(back)),
 				n <= sizeof(back) ? n : 0));
 			cr_expect(eq(int, memcmp(back, packed, n), 0));
 		}
@@ -95,7 +94,7 @@ Test(zcodec, below_a_limit_agrees_with_the_length_on_both_sides)
 
 Test(zcodec, another_length_than_expected_is_corrupt_and_never_passes_the_end)
 {
-	size_t n = zcodec_compress(z, 1, text, 1000, packed, sizeof(packed));
+	size_t n = zcodec_compress(z, ZCODEC_LOW, text, 1000, packed, sizeof(packed));
 	memset(back, 0xee, sizeof(back));
 
 	cr_expect(eq(int, unpack(n, 999), -ERR_CORRUPT));
@@ -107,7 +106,7 @@ Test(zcodec, another_length_than_expected_is_corrupt_and_never_passes_the_end)
 
 Test(zcodec, cuts_and_bytes_behind_the_frame_are_corrupt)
 {
-	size_t n = zcodec_compress(z, 1, text, 1000, packed, sizeof(packed));
+	size_t n = zcodec_compress(z, ZCODEC_LOW, text, 1000, packed, sizeof(packed));
 	for (size_t len = 0; len < n; len++)
 		cr_expect(eq(int, unpack(len, 1000), -ERR_CORRUPT), "length %zu", len);
 	packed[n] = 0;
@@ -116,15 +115,15 @@ Test(zcodec, cuts_and_bytes_behind_the_frame_are_corrupt)
 
 Test(zcodec, one_frame_only_and_no_skippable_one)
 {
-	size_t a = zcodec_compress(z, 1, text, 500, packed, sizeof(packed));
-	size_t b = zcodec_compress(z, 1, text + 500, 500, packed + a, sizeof(packed) - a);
+	size_t a = zcodec_compress(z, ZCODEC_LOW, text, 500, packed, sizeof(packed));
+	size_t b = zcodec_compress(z, ZCODEC_LOW, text + 500, 500, packed + a, sizeof(packed) - a);
 	cr_assert(gt(sz, b, 0));
 	cr_expect(eq(int, unpack(a + b, 1000), -ERR_CORRUPT));
 
 	static const uint8_t skip[] = { 0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 'x' };
 	memcpy(packed, skip, sizeof(skip));
 	cr_expect(eq(int, unpack(sizeof(skip), 0), -ERR_CORRUPT));
-	a = zcodec_compress(z, 1, text, 500, packed + 9, sizeof(packed) - 9);
+	a = zcodec_compress(z, ZCODEC_LOW, text, 500, packed + 9, sizeof(packed) - 9);
 	cr_expect(eq(int, unpack(9 + a, 500), -ERR_CORRUPT));
 }
 
@@ -141,7 +140,7 @@ Test(zcodec, a_frame_that_claims_a_huge_size_allocates_nothing)
 
 Test(zcodec, a_damaged_frame_does_not_stop_the_next_one)
 {
-	size_t n = zcodec_compress(z, 1, text, 1000, packed, sizeof(packed));
+	size_t n = zcodec_compress(z, ZCODEC_LOW, text, 1000, packed, sizeof(packed));
 	packed[4] ^= 0xff;
 	cr_expect(eq(int, unpack(n, 1000), -ERR_CORRUPT));
 	packed[4] ^= 0xff;

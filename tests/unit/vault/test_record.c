@@ -141,13 +141,11 @@ Test(record, what_does_not_shrink_is_stored_as_it_is)
 	cr_expect(lt(sz, cr.len, 200));
 }
 
-/* The payload of ${data} packed without a filter, at the level that the rule has for that. */
+/* The payload of ${data} packed without a filter, as the rule has it then. */
 static size_t without_filter(struct zcodec *z, const uint8_t *data, size_t len)
 {
 	static uint8_t out[1 << 21];
-	int level = 0;
-	cr_assert(eq(int, record_rule_level(z, data, len, &level, &err), 0));
-	return zcodec_compress(z, level, data, len, out, sizeof(out));
+	return zcodec_compress(z, ZCODEC_MIDDLE, data, len, out, sizeof(out));
 }
 
 Test(record, a_wrong_guess_at_a_filter_never_makes_a_record_longer)
@@ -162,9 +160,7 @@ Test(record, a_wrong_guess_at_a_filter_never_makes_a_record_longer)
 		seal(RECORD_DATA, RECORD_CLASS_STREAM, data, sizeof(data));
 		size_t plain = record_padme(12 + without_filter(z, data, sizeof(data))) + 28;
 		longer += cr.len > plain;
-		cr_assert(eq(int,
-			record_rule_choose(z, RECORD_CLASS_STREAM, data, sizeof(data), &rule, &err),
-			0));
+		record_rule_choose(z, RECORD_CLASS_STREAM, data, sizeof(data), &rule);
 		guessed += rule.has_filter && cr.len == plain;
 		cr_expect(eq(int, open_it(RECORD_DATA), 0));
 		cr_expect(eq(int, memcmp(raw.data, data, sizeof(data)), 0));

@@ -39,28 +39,28 @@ static uint8_t next_byte(void)
 static struct record_rule choose(enum record_class class, size_t len)
 {
 	struct record_rule rule;
-	cr_assert(eq(int, record_rule_choose(z, class, data, len, &rule, &err), 0));
+	record_rule_choose(z, class, data, len, &rule);
 	return rule;
 }
 
-Test(record_rule, bundles_and_metadata_have_fixed_levels)
+Test(record_rule, bundles_and_metadata_have_a_fixed_effort)
 {
-	cr_expect(eq(int, choose(RECORD_CLASS_BUNDLE, sizeof(data)).level, 1));
-	cr_expect(eq(int, choose(RECORD_CLASS_META, sizeof(data)).level, 3));
+	cr_expect(eq(int, choose(RECORD_CLASS_BUNDLE, sizeof(data)).effort, ZCODEC_LOW));
+	cr_expect(eq(int, choose(RECORD_CLASS_META, sizeof(data)).effort, ZCODEC_HIGH));
 	cr_expect(not(choose(RECORD_CLASS_META, sizeof(data)).has_filter));
 }
 
-Test(record_rule, dense_streams_get_level_1_without_trials)
+Test(record_rule, dense_streams_get_the_low_effort_without_trials)
 {
 	for (size_t i = 0; i < sizeof(data); i++)
 		data[i] = next_byte();
 	cr_expect(record_rule_is_dense(data, sizeof(data)));
 	struct record_rule rule = choose(RECORD_CLASS_STREAM, sizeof(data));
-	cr_expect(eq(int, rule.level, 1));
+	cr_expect(eq(int, rule.effort, ZCODEC_LOW));
 	cr_expect(not(rule.has_filter));
 }
 
-Test(record_rule, fixed_size_records_are_filtered_at_level_2)
+Test(record_rule, fixed_size_records_are_filtered)
 {
 	for (size_t i = 0; i + 16 <= sizeof(data); i += 16) {
 		uint64_t t = 1700000000000u + i / 16 * 1000 + next_byte() % 7;
@@ -70,45 +70,20 @@ Test(record_rule, fixed_size_records_are_filtered_at_level_2)
 	}
 	struct record_rule rule = choose(RECORD_CLASS_STREAM, sizeof(data));
 	cr_expect(rule.has_filter);
-	cr_expect(eq(int, rule.level, 2));
+	cr_expect(eq(int, rule.effort, ZCODEC_LOW));
 	cr_expect(eq(int, rule.filter.stride % 8, 0));
 	/* below 64 KiB there is no filter trial */
 	cr_expect(not(choose(RECORD_CLASS_STREAM, 65535).has_filter));
 }
 
-/* zstd of the middle 64 KiB at both levels, as docs/FORMAT.md tells it. */
-static int level_by_sample(size_t len)
+Test(record_rule, other_streams_get_the_middle_effort)
 {
-	static uint8_t out[80000];
-	size_t sample = len < 65536 ? len : 65536;
-	size_t one = zcodec_compress(z, 1, data + (len - sample) / 2, sample, out, sizeof(out));
-	size_t two = zcodec_compress(z, 2, data + (len - sample) / 2, sample, out, sizeof(out));
-	return (double)two <= (double)one * 0.985 ? 2 : 1;
-}
-
-Test(record_rule, other_streams_get_the_level_their_middle_earns)
-{
-	static const char *const words[] = { "valve", "pump", "open", "shut", " ", "\n", "0", "17",
-		"batch", "tank", "alarm", "ack" };
-	int seen[3] = { 0 };
-	for (int round = 0; round < 24; round++) {
-		size_t at = 0;
-		size_t vary = (size_t)round % 12 + 1;
-		while (at < 300000) {
-			const char *word = words[next_byte() % vary];
-			memcpy(data + at, word, strlen(word));
-			at += strlen(word);
-			if (round >= 12 && next_byte() < 40)
-				data[at++] = next_byte();
-		}
-		struct record_rule rule = choose(RECORD_CLASS_STREAM, 300000);
-		if (!rule.has_filter) {
-			cr_assert(eq(int, rule.level, level_by_sample(300000)), "round %d", round);
-			seen[rule.level]++;
-		}
-	}
-	cr_expect(gt(int, seen[1], 0));
-	cr_expect(gt(int, seen[2], 0));
+	static const char text[] = "valve pump open shut\n";
+	for (size_t i = 0; i < 300000; i++)
+		data[i] = (uint8_t)(text[i % (sizeof(text) - 1)] + next_byte() % 3);
+	struct record_rule rule = choose(RECORD_CLASS_STREAM, 300000);
+	cr_expect(eq(int, rule.effort, ZCODEC_MIDDLE));
+	cr_expect(not(rule.has_filter));
 }
 
 /* What the chunk takes by ${rule}, whole. */
@@ -117,10 +92,10 @@ static size_t pack_by(const struct record_rule *rule)
 	static uint8_t filtered[sizeof(data)], out[sizeof(data) + 16384];
 	uint8_t param[COL1_MAX_PARAM_BYTES];
 	if (!rule->has_filter)
-		return zcodec_compress(z, rule->level, data, sizeof(data), out, sizeof(out));
+		return zcodec_compress(z, rule->effort, data, sizeof(data), out, sizeof(out));
 	col1_forward(&rule->filter, data, filtered, sizeof(data));
 	return col1_encode(&rule->filter, param) +
-	       zcodec_compress(z, rule->level, filtered, sizeof(data), out, sizeof(out));
+	       zcodec_compress(z, rule->effort, filtered, sizeof(data), out, sizeof(out));
 }
 
 Test(record_rule, a_filter_that_the_whole_chunk_does_not_earn_is_taken_back)
@@ -131,13 +106,13 @@ Test(record_rule, a_filter_that_the_whole_chunk_does_not_earn_is_taken_back)
 		struct record_rule rule = choose(RECORD_CLASS_STREAM, sizeof(data));
 		if (!rule.has_filter)
 			continue;
-		const struct record_rule plain = { .level = level_by_sample(sizeof(data)) };
+		const struct record_rule plain = { .effort = ZCODEC_MIDDLE };
 		size_t with = pack_by(&rule), without = pack_by(&plain);
 		struct record_rule last = rule;
 		cr_assert(
 			eq(int, record_rule_recheck(z, data, sizeof(data), with, &last, &err), 0));
 		cr_assert(eq(int, last.has_filter, with <= without), "%zu, %zu", with, without);
-		cr_assert(eq(int, last.level, last.has_filter ? rule.level : plain.level));
+		cr_assert(eq(int, last.effort, last.has_filter ? rule.effort : plain.effort));
 		if (last.has_filter)
 			cr_assert(eq(
 				int, memcmp(&last.filter, &rule.filter, sizeof(rule.filter)), 0));
@@ -146,15 +121,6 @@ Test(record_rule, a_filter_that_the_whole_chunk_does_not_earn_is_taken_back)
 	}
 	cr_expect(ge(int, (int)kept, 5), "%u", kept);
 	cr_expect(ge(int, (int)dropped, 5), "%u", dropped);
-}
-
-Test(record_rule, bytes_outside_the_samples_do_not_matter_to_the_level)
-{
-	for (size_t i = 0; i < 300000; i++)
-		data[i] = (uint8_t)("valve pump open shut\n"[i % 21] + next_byte() % 3);
-	struct record_rule before = choose(RECORD_CLASS_STREAM, 300000);
-	cr_expect(eq(int, before.level, level_by_sample(300000)));
-	cr_expect(not(before.has_filter));
 }
 
 /* The definition, with the mathematics library. */
@@ -205,8 +171,8 @@ Test(record_rule, short_and_empty_chunks_have_a_density)
 	cr_expect(record_rule_is_dense(data, 16384));
 	cr_expect(record_rule_is_dense(data, 256));
 	cr_expect(not(record_rule_is_dense(data, 200)));
-	cr_expect(eq(int, choose(RECORD_CLASS_STREAM, 0).level, 1));
-	cr_expect(eq(int, choose(RECORD_CLASS_STREAM, 1).level, 1));
+	cr_expect(eq(int, choose(RECORD_CLASS_STREAM, 0).effort, ZCODEC_MIDDLE));
+	cr_expect(eq(int, choose(RECORD_CLASS_STREAM, 1).effort, ZCODEC_MIDDLE));
 }
 
 Test(record_rule, results_are_kept_below_984_thousandths)
