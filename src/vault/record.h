@@ -26,9 +26,9 @@ enum record_type { RECORD_DATA = 1, RECORD_NODE = 2, RECORD_ROOT = 3, RECORD_ATT
 
 /* How the codec is chosen. */
 enum record_class {
-	RECORD_CLASS_STREAM = 1, /* a chunk of a file: probe, filter trial, levels 1 or 2 */
-	RECORD_CLASS_BUNDLE = 2, /* small files: level 1 */
-	RECORD_CLASS_META = 3,   /* nodes, roots, attributes: level 3 */
+	RECORD_CLASS_STREAM = 1, /* a chunk of a file: probe, filter trial */
+	RECORD_CLASS_BUNDLE = 2, /* small files */
+	RECORD_CLASS_META = 3,   /* nodes, roots, attributes */
 };
 
 /* How much is proven before a record is sent (the profile's verify level). */
