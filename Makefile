@@ -202,7 +202,7 @@ prove-sanitizers: setup-demo ## controller and agents with real traffic under TS
 prove-limits: all ## an agent keeps to cpu_percent and bytes_per_s within 10 % (BENCH_S, BENCH_DIR)
 	@tests/bench/limits.sh $(BUILD)
 .PHONY: bench-network
-bench-network: all ## backup through the gateway beside in-process (BENCH_DIR=/usr/lib)
+bench-network: all $(BUILD)/bench/corpus ## backup through the gateway beside in-process (BENCH_DIR=/usr/lib, BENCH_SCALE)
 	@tests/bench/network.sh $(BUILD)
 .PHONY: bench-mount
 bench-mount: all ## a mounted file beside its restored copy (BENCH_MIB=512)
