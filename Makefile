@@ -21,11 +21,11 @@ VERSION := 0.1.0
 V ?= release
 BUILD := build/$(V)
 CC ?= gcc
-PKGS := libcrypto libssl libzstd libconfig jansson libarchive libxml-2.0 libseccomp \
+PKGS := libcrypto libssl libzstd libconfig jansson libarchive libseccomp \
 	libevent_core libevent_openssl libevent_pthreads libcurl sqlite3 fuse3 libisal
 # asked only when something is compiled, so that `make setup` works before they are installed
-# libpq is loaded when it is used (src/db/libpq.c): its headers only
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) libpq 2>/dev/null | sed 's/-I/-isystem /g')
+# libpq and libxml2 are loaded when they are used (src/db/libpq.c, restore/libxml.c): headers only
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) libpq libxml-2.0 2>/dev/null | sed 's/-I/-isystem /g')
 PKG_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 # no -Wpedantic: TAKE is a statement expression on purpose
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
@@ -100,12 +100,14 @@ TEST_WARN := -Wno-conversion -Wno-write-strings -Wno-cast-qual -Wno-null-derefer
 TEST_CFLAGS_asan := -fsanitize=address -fno-omit-frame-pointer
 TEST_CFLAGS_tsan := -fsanitize=thread
 TEST_CFLAGS = -std=gnu17 $(WARN) $(WERROR) $(TEST_WARN) -O0 -g1 $(TEST_CFLAGS_$(V)) $(CFLAGS)
+TEST_LIBS = $(shell pkg-config --libs libxml-2.0 2>/dev/null)
 TEST_LD := $(if $(wildcard /usr/bin/ld.gold),-fuse-ld=gold)
 $(BUILD)/tests/%: tests/%.c $(LIB) $(TEST_HELPER_OBJ)
 	@mkdir -p $(@D)
 	@echo "  TEST $<"
 	@$(CC) $(CPPFLAGS_ALL) -Itests $(PKG_CFLAGS) $(TEST_CFLAGS) -MMD -MP -MF $@.d -o $@ $< \
-		$(TEST_HELPER_OBJ) $(LIB) $(TEST_LD) $(LDFLAGS_$(V)) $(PKG_LIBS) -lcriterion -lpthread -lm
+		$(TEST_HELPER_OBJ) $(LIB) $(TEST_LD) $(LDFLAGS_$(V)) $(PKG_LIBS) $(TEST_LIBS) \
+		-lcriterion -lpthread -lm
 
 -include $(OBJ:.o=.d) $(UNIT:=.d) $(TEST_HELPER_OBJ:.o=.d) $(MAINS:%.c=$(BUILD)/obj/%.d)
 
@@ -201,7 +203,7 @@ prove-sanitizers: setup-demo ## controller and agents with real traffic under TS
 prove-limits: all ## an agent keeps to cpu_percent and bytes_per_s within 10 % (BENCH_S, BENCH_DIR)
 	@tests/bench/limits.sh $(BUILD)
 .PHONY: bench-network
-bench-network: all ## backup through the gateway beside in-process (BENCH_DIR=/usr/lib)
+bench-network: all $(BUILD)/bench/corpus ## backup through the gateway beside in-process (BENCH_DIR=/usr/lib, BENCH_SCALE)
 	@tests/bench/network.sh $(BUILD)
 .PHONY: bench-mount
 bench-mount: all ## a mounted file beside its restored copy (BENCH_MIB=512)

@@ -11,12 +11,17 @@
  *     worker has looked at, and all behind it are so too or came finished.
  * (2) A job between a worker's take and its is_finished is touched by that worker alone.
  * (3) inside counts the raw bytes of all linked jobs (of what came finished the record's), and
- *     something for each job itself: what they hold in memory is at most twice that.
+ *     something for each job itself; loaded counts those with raw bytes.  A job holds them, its
+ *     record, and of the ones before at most RAW_KEEP_BYTES and RECORD_KEEP_BYTES.
  */
 
 #define INSIDE_PER_WORKER ((size_t)3 << 19) /* raw bytes: one and a half of a usual chunk */
 #define INSIDE_MORE ((size_t)2 << 20)
+#define LOADED_PER_WORKER 3 /* one in work and two that wait, however short */
 #define JOB_BYTES ((size_t)1024)
+/* What a spare job keeps: a usual chunk and its record; the room stays that of the longest. */
+#define RAW_KEEP_BYTES ((size_t)1 << 20)
+#define RECORD_KEEP_BYTES ((size_t)1 << 19)
 
 struct worker {
 	struct seal_pool *pool;
@@ -31,8 +36,9 @@ struct seal_pool {
 	struct chunk_cache *cache; /* borrowed; NULL = none */
 	/* of the caller's thread */
 	size_t inside, max_inside;
+	size_t loaded;
 	struct seal_job *spare; /* done with; their memory serves again: fresh pages are dear */
-	size_t spare_bytes;     /* at most max_inside */
+	size_t spare_count;     /* with loaded at most count * LOADED_PER_WORKER */
 	pthread_mutex_t lock;
 	pthread_cond_t more, finished;
 	/* under lock */
@@ -57,11 +63,6 @@ static void jobs_free(struct seal_job *first)
 	}
 }
 
-static size_t job_bytes(const struct seal_job *j)
-{
-	return j->raw.cap + j->cr.cap;
-}
-
 /* The memory of an earlier job, or none. */
 static struct seal_job *take_spare(struct seal_pool *p)
 {
@@ -69,7 +70,7 @@ static struct seal_job *take_spare(struct seal_pool *p)
 	if (j == NULL)
 		return NULL;
 	p->spare = j->next;
-	p->spare_bytes -= job_bytes(j);
+	p->spare_count--;
 	buf_clear(&j->raw);
 	buf_clear(&j->cr);
 	return j;
@@ -89,7 +90,9 @@ struct seal_job *seal_pool_job(struct seal_pool *p, struct buf *raw, size_t len)
 	if (len == 0)
 		return j;
 	rest.max = raw->max;
-	if (raw->len > len && buf_add(&rest, raw->data + len, raw->len - len, NULL) != 0) {
+	/* all the room at once: only what is written to costs anything */
+	if (buf_reserve(&rest, rest.max, NULL) != 0 ||
+		(raw->len > len && buf_add(&rest, raw->data + len, raw->len - len, NULL) != 0)) {
 		j->raw = rest;
 		job_free(j);
 		return NULL;
@@ -103,14 +106,19 @@ struct seal_job *seal_pool_job(struct seal_pool *p, struct buf *raw, size_t len)
 
 void seal_pool_drop(struct seal_pool *p, struct seal_job *take_job)
 {
-	take_job->fn = NULL; /* it was told */
-	if (take_job->raw.cap == 0 || p->spare_bytes + job_bytes(take_job) > p->max_inside) {
-		job_free(take_job);
+	struct seal_job *j = take_job;
+	j->fn = NULL; /* it was told */
+	if (j->raw.cap == 0 || p->loaded + p->spare_count >= p->count * LOADED_PER_WORKER) {
+		job_free(j);
 		return;
 	}
-	p->spare_bytes += job_bytes(take_job);
-	take_job->next = p->spare;
-	p->spare = take_job;
+	if (j->raw.len > RAW_KEEP_BYTES)
+		buf_trim(&j->raw, RAW_KEEP_BYTES);
+	if (j->cr.len > RECORD_KEEP_BYTES)
+		buf_trim(&j->cr, RECORD_KEEP_BYTES);
+	p->spare_count++;
+	j->next = p->spare;
+	p->spare = j;
 }
 
 /* ---- a worker -------------------------------------------------------------------------------- */
@@ -245,7 +253,8 @@ bool seal_pool_is_empty(const struct seal_pool *p)
 
 bool seal_pool_is_full(const struct seal_pool *p, size_t len)
 {
-	return p->inside > 0 && p->inside + len > p->max_inside;
+	return p->inside > 0 &&
+	       (p->inside + len > p->max_inside || p->loaded >= p->count * LOADED_PER_WORKER);
 }
 
 /* The same from its coming to its going. */
@@ -257,6 +266,7 @@ static size_t weight(const struct seal_job *j)
 static void append(struct seal_pool *p, struct seal_job *j)
 {
 	p->inside += weight(j);
+	p->loaded += j->raw.cap > 0;
 	(void)pthread_mutex_lock(&p->lock);
 	*p->last = j;
 	p->last = &j->next;
@@ -295,7 +305,9 @@ struct seal_job *seal_pool_take(struct seal_pool *p, bool is_waiting)
 		j = NULL;
 	}
 	(void)pthread_mutex_unlock(&p->lock);
-	if (j != NULL)
+	if (j != NULL) {
 		p->inside -= weight(j);
+		p->loaded -= j->raw.cap > 0;
+	}
 	return j;
 }

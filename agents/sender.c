@@ -5,9 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -15,14 +13,14 @@
 /*
  * INVARIANTS
  * (1) A batch's bytes hold count whole records back to back; ids, lens, types describe them in
- *     order.  They never move: room for one more record is there from the start.
+ *     order.  They are FULL_BYTES at most, or one record; all the room is there from the start.
  * (2) fill is the caller's, busy is the thread's: a batch changes hands under the lock only.
  * (3) After the first failure nothing is sent; every later call gives that error.
  */
 
-/* Enough that a question and an answer cost nothing beside it; more is only memory. */
-#define FLUSH_BYTES (1u << 20)
-#define ROOM_BYTES (FLUSH_BYTES + RECORD_MAX_WRITE_BYTES)
+/* A question and an answer cost about a millisecond of processors beside it; more is only memory.
+ */
+#define FULL_BYTES ((size_t)2 << 20)
 #define NS_PER_S 1000000000L
 #define WAIT_NS 200000000L /* how long a wait lasts before it is asked whether to stop */
 
@@ -32,7 +30,7 @@ struct batch {
 	uint32_t lens[PORT_HAS_IDS];
 	enum record_type types[PORT_HAS_IDS];
 	size_t count;
-	size_t given; /* bytes it was given with */
+	size_t longest; /* bytes since it was trimmed */
 };
 
 struct sender {
@@ -107,18 +105,14 @@ static void wait_batch(struct sender *s)
 	}
 }
 
-/* A batch that ends with a long record reaches far behind its usual end: that memory goes back. */
+/* What a long record reached into goes back. */
 static void clear_batch(struct batch *b)
 {
-	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	const uintptr_t usual = (uintptr_t)b->bytes.data + FLUSH_BYTES;
-	const uintptr_t begin = (usual + page - 1) / page * page;
-	const uintptr_t end = ((uintptr_t)b->bytes.data + b->bytes.cap) / page * page;
-	if (b->given > FLUSH_BYTES && end > begin) /* fails for bad ranges only */
-		(void)madvise((void *)begin, end - begin, MADV_DONTNEED);
-	b->count = 0;
-	b->given = 0;
 	buf_clear(&b->bytes);
+	if (b->longest > FULL_BYTES)
+		buf_trim(&b->bytes, FULL_BYTES);
+	b->count = 0;
+	b->longest = 0;
 }
 
 static void *work(void *arg)
@@ -173,9 +167,9 @@ int sender_new(const struct sender_opts *opts, struct sender **out, struct err *
 	(void)pthread_mutex_init(&s->lock, NULL);
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < 2; i++) {
-		s->batches[i].bytes = (struct buf)BUF_INIT(ROOM_BYTES);
+		s->batches[i].bytes = (struct buf)BUF_INIT(RECORD_MAX_WRITE_BYTES);
 		/* costs only what is written to */
-		rc = buf_reserve(&s->batches[i].bytes, ROOM_BYTES, err);
+		rc = buf_reserve(&s->batches[i].bytes, RECORD_MAX_WRITE_BYTES, err);
 	}
 	if (rc == 0)
 		rc = start(s, err);
@@ -205,23 +199,22 @@ void sender_free(struct sender *s)
 	free(s);
 }
 
-struct buf *sender_room(struct sender *s)
+int sender_add(struct sender *s, const uint8_t id[32], const void *cr, uint32_t cr_len,
+	enum record_type type, struct err *err)
 {
-	return &s->fill->bytes;
-}
-
-int sender_add(struct sender *s, const uint8_t id[32], uint32_t cr_len, enum record_type type,
-	struct err *err)
-{
+	const bool is_full = s->fill->count == PORT_HAS_IDS ||
+			     (s->fill->count > 0 && s->fill->bytes.len + cr_len > FULL_BYTES);
+	int rc = is_full ? sender_give(s, err) : 0;
 	struct batch *b = s->fill;
-	if (b->count == PORT_HAS_IDS)
-		return err_set(err, ERR_FAILED, "a batch that was refused takes nothing more");
+	if (rc == 0)
+		rc = buf_add(&b->bytes, cr, cr_len, err);
+	if (rc != 0)
+		return rc;
 	memcpy(b->ids[b->count], id, sizeof(b->ids[0]));
 	b->lens[b->count] = cr_len;
 	b->types[b->count] = type;
 	b->count++;
-	if (b->count == PORT_HAS_IDS || b->bytes.len >= FLUSH_BYTES)
-		return sender_give(s, err);
+	b->longest = b->bytes.len;
 	return 0;
 }
 
@@ -253,7 +246,6 @@ int sender_give(struct sender *s, struct err *err)
 	(void)pthread_mutex_lock(&s->lock);
 	int rc = wait_idle(s, err);
 	if (rc == 0 && s->fill->count > 0) {
-		s->fill->given = s->fill->bytes.len;
 		s->busy = s->fill;
 		s->fill = s->fill == &s->batches[0] ? &s->batches[1] : &s->batches[0];
 		(void)pthread_cond_broadcast(&s->changed);

@@ -34,12 +34,11 @@ int sender_new(const struct sender_opts *opts, struct sender **out, struct err *
  * is not sent. */
 void sender_free(struct sender *s);
 
-/* Where the next record is sealed: appended to; borrowed until sender_add or _give. */
-struct buf *sender_room(struct sender *s);
-/* The record that was just appended to sender_room, ${cr_len} bytes, is a part of the batch.
- * Gives it away when it is long enough.  Return as sender_give. */
-int sender_add(struct sender *s, const uint8_t id[32], uint32_t cr_len, enum record_type type,
-	struct err *err);
+/* Put a whole record, ${cr_len} bytes at ${cr} (copied), into the batch; one that is full is given
+ * away before.  Return as sender_give, or -ERR_LIMIT when it is longer than RECORD_MAX_WRITE_BYTES.
+ */
+int sender_add(struct sender *s, const uint8_t id[32], const void *cr, uint32_t cr_len,
+	enum record_type type, struct err *err);
 /* Hand over what was added; waits while the batch before is on its way.  Return 0, the first error
  * of any batch before (nothing more is sent then), or -ERR_INTERRUPTED when stopped. */
 int sender_give(struct sender *s, struct err *err);

@@ -108,9 +108,7 @@ static int accept(struct uploader *u, const struct seal_job *j, struct err *err)
 	u->sealed_records++;
 	rc = id_set_add(u->sent, j->ref.id, j->ref.cr_len, &is_new, err);
 	if (rc == 0 && is_new)
-		rc = buf_add(sender_room(u->sender), j->cr.data, j->cr.len, err);
-	if (rc == 0 && is_new)
-		rc = sender_add(u->sender, j->ref.id, j->ref.cr_len, j->type, err);
+		rc = sender_add(u->sender, j->ref.id, j->cr.data, j->ref.cr_len, j->type, err);
 	if (rc == 0 && is_new && j->has_print)
 		(void)chunk_cache_add(
 			u->cache, &j->print, &j->ref, NULL); /* its commit tells again */

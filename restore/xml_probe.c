@@ -1,9 +1,6 @@
 #include "restore/xml_probe.h"
 
 #include <errno.h>
-#include <libxml/encoding.h>
-#include <libxml/parser.h>
-#include <libxml/xmlreader.h>
 #include <poll.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -22,6 +19,7 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "base/fdio.h"
+#include "restore/libxml.h"
 
 /*
  * INVARIANTS
@@ -52,7 +50,7 @@ static void copy_name(char *out, const xmlChar *text)
 
 static void copy_fault(struct xml_probe_result *r)
 {
-	const xmlError *e = xmlGetLastError();
+	const xmlError *e = libxml.xmlGetLastError();
 	if (e == NULL || e->message == NULL) {
 		(void)snprintf(r->why, sizeof(r->why), "not well-formed"); /* fits */
 		return;
@@ -69,27 +67,27 @@ static void ignore_message(void *ctx, const char *fmt, ...)
 /* Walk the document; ${r} begins all zero. */
 static void parse(const char *data, size_t len, struct xml_probe_result *r)
 {
-	xmlResetLastError();
-	xmlTextReader *reader = xmlReaderForMemory(data, (int)len, NULL, NULL,
+	libxml.xmlResetLastError();
+	xmlTextReader *reader = libxml.xmlReaderForMemory(data, (int)len, NULL, NULL,
 		XML_PARSE_NONET | XML_PARSE_NOWARNING | XML_PARSE_NOERROR);
 	bool is_in_id = false;
 	int rc = reader == NULL ? -1 : 1;
-	while (rc == 1 && (rc = xmlTextReaderRead(reader)) == 1) {
-		int type = xmlTextReaderNodeType(reader);
-		const xmlChar *name = xmlTextReaderConstLocalName(reader);
-		if (type == XML_READER_TYPE_ELEMENT && xmlTextReaderDepth(reader) == 0)
+	while (rc == 1 && (rc = libxml.xmlTextReaderRead(reader)) == 1) {
+		int type = libxml.xmlTextReaderNodeType(reader);
+		const xmlChar *name = libxml.xmlTextReaderConstLocalName(reader);
+		if (type == XML_READER_TYPE_ELEMENT && libxml.xmlTextReaderDepth(reader) == 0)
 			copy_name(r->root, name);
 		if (type == XML_READER_TYPE_ELEMENT)
-			is_in_id = xmlStrEqual(name, BAD_CAST "Id") == 1;
+			is_in_id = libxml.xmlStrEqual(name, BAD_CAST "Id") == 1;
 		else if (type == XML_READER_TYPE_TEXT && is_in_id)
-			copy_name(r->id, xmlTextReaderConstValue(reader));
+			copy_name(r->id, libxml.xmlTextReaderConstValue(reader));
 		else if (type == XML_READER_TYPE_END_ELEMENT)
 			is_in_id = false;
 	}
 	r->is_well_formed = rc == 0 && r->root[0] != '\0';
 	if (!r->is_well_formed)
 		copy_fault(r);
-	xmlFreeTextReader(reader);
+	libxml.xmlFreeTextReader(reader);
 }
 
 /* Everything but memory, its pipe and the end is refused. */
@@ -127,13 +125,13 @@ static _Noreturn void serve(int fd, pid_t parent)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
 		_exit(1);
-	xmlInitParser();
-	xmlSetGenericErrorFunc(NULL, ignore_message);
+	libxml.xmlInitParser();
+	libxml.xmlSetGenericErrorFunc(NULL, ignore_message);
 	/* a converter that is open keeps its tables: later ones need no files */
 	static const char *const encodings[] = { "WINDOWS-1252", "ISO-8859-15", "ISO-8859-2",
 		"WINDOWS-1251", "SHIFT_JIS", "GB18030" };
 	for (size_t i = 0; i < sizeof(encodings) / sizeof(encodings[0]); i++)
-		(void)xmlFindCharEncodingHandler(encodings[i]); /* kept on purpose */
+		(void)libxml.xmlFindCharEncodingHandler(encodings[i]); /* kept on purpose */
 	char *data = malloc(XML_PROBE_MAX_BYTES);
 	if (data == NULL || cage() != 0)
 		_exit(1);
@@ -169,6 +167,9 @@ static int begin_child(struct xml_probe *p, struct err *err)
 	int pair[2];
 	if (p->pid > 0)
 		return 0;
+	int rc = libxml_load(err);
+	if (rc != 0)
+		return rc;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return err_sys(err, ERR_IO, "unable to start the XML reader");
 	const pid_t parent = getpid();

@@ -24,7 +24,8 @@ struct xml_probe_result {
 	char why[XML_PROBE_WHY_BYTES];   /* what is wrong; "" when nothing is */
 };
 
-/* Start the reader.  *${out} is owned.  Return 0, -ERR_NOMEM or -ERR_IO. */
+/* Start the reader.  *${out} is owned.  Return 0, -ERR_NOMEM, -ERR_IO or -ERR_NOT_FOUND (libxml2 is
+ * not installed). */
 int xml_probe_new(struct xml_probe **out, struct err *err);
 void xml_probe_free(struct xml_probe *p);
 

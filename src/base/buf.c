@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/err.h"
@@ -34,6 +36,17 @@ void buf_wipe(struct buf *b)
 void buf_clear(struct buf *b)
 {
 	b->len = 0;
+}
+
+void buf_trim(struct buf *b, size_t keep)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	const uintptr_t begin = ((uintptr_t)b->data + keep + page - 1) / page * page;
+	const uintptr_t end = ((uintptr_t)b->data + b->cap) / page * page;
+	if (b->len > keep)
+		b->len = keep;
+	if (keep < b->cap && end > begin) /* fails for bad ranges only */
+		(void)madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 int buf_reserve(struct buf *b, size_t more, struct err *err)

@@ -33,6 +33,10 @@ void buf_wipe(struct buf *b);
 /* Forget the contents, keep the memory. */
 void buf_clear(struct buf *b);
 
+/* Give the memory behind the first ${keep} bytes back to the system, and the bytes in it up; the
+ * room stays, and costs again what is written to.  For long-lived buffers that are rarely long. */
+void buf_trim(struct buf *b, size_t keep);
+
 /**
  * buf_reserve(b, more, err):
  * Make room for ${more} bytes behind len.  Return 0, -ERR_LIMIT (max) or -ERR_NOMEM.

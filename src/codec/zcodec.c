@@ -5,6 +5,7 @@
 #include <string.h>
 #include <zstd.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 
@@ -23,8 +24,8 @@ struct zcodec {
 	ZSTD_CCtx *compress;   /* owned */
 	int effort;            /* whose parameters it has; -1 none */
 	ZSTD_DCtx *decompress; /* owned */
-	uint8_t *room;         /* owned, room_len bytes; NULL until needed */
-	size_t room_len;
+	struct buf room;       /* owned */
+	size_t used;           /* the longest since it was trimmed */
 };
 
 DEFINE_CLEANUP(struct zcodec *, zcodec_free)
@@ -49,19 +50,26 @@ void zcodec_free(struct zcodec *z)
 		return;
 	(void)ZSTD_freeCCtx(z->compress);
 	(void)ZSTD_freeDCtx(z->decompress);
-	free(z->room);
+	buf_done(&z->room);
 	free(z);
 }
 
 /* Room for ${len} bytes, kept in ${z}; NULL when out of memory. */
 static uint8_t *room_for(struct zcodec *z, size_t len)
 {
-	if (len > z->room_len) {
-		free(z->room); /* nothing in it is worth a copy */
-		z->room = malloc(len);
-		z->room_len = z->room == NULL ? 0 : len;
-	}
-	return z->room;
+	z->room.max = SIZE_MAX;
+	if (buf_reserve(&z->room, len, NULL) != 0)
+		return NULL;
+	if (len > z->used)
+		z->used = len;
+	return z->room.data;
+}
+
+void zcodec_trim(struct zcodec *z, size_t keep)
+{
+	if (z->used > keep)
+		buf_trim(&z->room, keep);
+	z->used = 0;
 }
 
 /* The library's answer: a length or an error of its own. */

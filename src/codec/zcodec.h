@@ -43,6 +43,9 @@ size_t zcodec_size(struct zcodec *z, enum zcodec_effort effort, const void *in, 
 bool zcodec_is_below(
 	struct zcodec *z, enum zcodec_effort effort, const void *in, size_t in_len, size_t limit);
 
+/* Keep at most ${keep} bytes of memory for what a long trial needed. */
+void zcodec_trim(struct zcodec *z, size_t keep);
+
 /* Decompress one frame that fills the input to exactly ${out_len} bytes; on failure what ${out}
  * holds is undefined.  Return 0 or -ERR_CORRUPT. */
 int zcodec_decompress(struct zcodec *z, const void *in, size_t in_len, void *out, size_t out_len,

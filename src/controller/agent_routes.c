@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "codec/text.h"
+#include "controller/agent_seen.h"
 #include "controller/audit.h"
 #include "controller/dispatch.h"
 #include "controller/drill_desk.h"
@@ -336,7 +337,7 @@ static void do_work(struct agent_routes *r, struct http_request *q, struct catal
 	const uint8_t *data = http_request_body(q, &len);
 	int rc = msg_work_poll_decode(data, len, &m, &why);
 	if (rc == 0)
-		rc = catalog_agent_seen(r->o.db, a->id, env_now_ns() / 1000000,
+		rc = agent_seen_note(r->seen, a->id, env_now_ns() / 1000000,
 			http_request_peer(q)->address, &why);
 	if (rc != 0) {
 		agent_routes_refuse(q, &why);
@@ -557,8 +558,11 @@ int agent_routes_new(
 	if (r == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	r->o = *opts;
-	int rc = loop_timer_new(opts->loop, on_polls, r, &r->timer, err);
+	int rc = agent_seen_new(opts->db, &r->seen, err);
+	if (rc == 0)
+		rc = loop_timer_new(opts->loop, on_polls, r, &r->timer, err);
 	if (rc != 0) {
+		agent_seen_free(r->seen);
 		free(r);
 		return rc;
 	}
@@ -573,6 +577,7 @@ void agent_routes_free(struct agent_routes *r)
 	while (r->polls != NULL)
 		poll_end(r, r->polls);
 	loop_timer_free(r->timer);
+	agent_seen_free(r->seen);
 	free(r);
 }
 
@@ -585,5 +590,6 @@ int64_t agent_routes_tick(struct agent_routes *r, int64_t now_ms)
 			(void)dispatch_touch(r->o.dispatch, c->agent_id, c->job, c->attempt, j,
 				NULL); /* an attempt that is over is seen by its next request */
 	}
-	return now_ms + ROUTES_TICK_MS;
+	const int64_t seen_ms = agent_seen_tick(r->seen, now_ms);
+	return seen_ms < now_ms + ROUTES_TICK_MS ? seen_ms : now_ms + ROUTES_TICK_MS;
 }

@@ -10,6 +10,7 @@
 #include "controller/catalog_job.h"
 #include "msg/msg_work.h"
 
+struct agent_seen;
 struct buf;
 struct http_request;
 struct loop_timer;
@@ -35,6 +36,7 @@ struct agent_routes {
 	struct poll *polls;
 	struct loop_timer *timer; /* set for the first poll to end */
 	struct call *calls;
+	struct agent_seen *seen; /* owned */
 	struct audit_some refusals;
 };
 

@@ -208,7 +208,7 @@ void agent_routes_vault_session(struct agent_routes *r, struct http_request *q,
 		return;
 	}
 	size_t len;
-	uint8_t *body = http_request_take_body(q, &len);
+	const uint8_t *body = http_request_body(q, &len);
 	struct gateway *g = r->o.gateway;
 	if (is_has)
 		rc = gateway_has(g, a->id, session, body, len, on_answer, c, &why);
@@ -306,7 +306,7 @@ void agent_routes_vault_grant(struct agent_routes *r, struct http_request *q,
 	c->attempt = j->attempt;
 	c->is_large = true;
 	if (is_records) {
-		uint8_t *body = http_request_take_body(q, &len);
+		const uint8_t *body = http_request_body(q, &len);
 		rc = gateway_records(r->o.gateway, a->id, j->id, body, len, on_answer, c, &why);
 	} else {
 		rc = open_grant(r, a, j, c, &why);

@@ -99,7 +99,7 @@ struct request {
 	int (*run)(struct request *r, struct err *err);
 	gateway_fn fn;
 	void *arg;
-	uint8_t *body; /* owned */
+	const uint8_t *body; /* borrowed */
 	size_t len;
 	uint64_t offset;
 	struct buf out;
@@ -314,7 +314,6 @@ static int visitor_new(struct gateway *g, const uint8_t agent_id[16], const char
 
 static void request_free(struct request *r)
 {
-	free(r->body);
 	free(r->config);
 	for (size_t i = 0; i < r->source_count; i++)
 		free(r->sources[i]);
@@ -368,16 +367,14 @@ static int hand_over(struct visitor *v, struct request *r, gateway_fn fn, void *
 }
 
 static struct request *request_new(
-	size_t max, int (*run)(struct request *r, struct err *err), uint8_t *take_body, size_t len)
+	size_t max, int (*run)(struct request *r, struct err *err), const uint8_t *body, size_t len)
 {
 	struct request *r = calloc(1, sizeof(*r));
-	if (r == NULL) {
-		free(take_body);
+	if (r == NULL)
 		return NULL;
-	}
 	r->out = (struct buf)BUF_INIT(max);
 	r->run = run;
-	r->body = take_body;
+	r->body = body;
 	r->len = len;
 	return r;
 }
@@ -476,10 +473,10 @@ static int run_has(struct request *r, struct err *err)
 }
 
 int gateway_has(struct gateway *g, const uint8_t agent_id[16], const char *session,
-	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err)
+	const uint8_t *body, size_t len, gateway_fn fn, void *arg, struct err *err)
 {
-	return ask(g, agent_id, session, false, request_new(4096, run_has, take_body, len), fn, arg,
-		err);
+	return ask(
+		g, agent_id, session, false, request_new(4096, run_has, body, len), fn, arg, err);
 }
 
 static int run_put(struct request *r, struct err *err)
@@ -488,10 +485,9 @@ static int run_put(struct request *r, struct err *err)
 }
 
 int gateway_put(struct gateway *g, const uint8_t agent_id[16], const char *session,
-	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err)
+	const uint8_t *body, size_t len, gateway_fn fn, void *arg, struct err *err)
 {
-	return ask(g, agent_id, session, false, request_new(16, run_put, take_body, len), fn, arg,
-		err);
+	return ask(g, agent_id, session, false, request_new(16, run_put, body, len), fn, arg, err);
 }
 
 static int run_list(struct request *r, struct err *err)
@@ -500,9 +496,9 @@ static int run_list(struct request *r, struct err *err)
 }
 
 int gateway_list(struct gateway *g, const uint8_t agent_id[16], const char *session,
-	uint64_t offset, uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err)
+	uint64_t offset, const uint8_t *body, size_t len, gateway_fn fn, void *arg, struct err *err)
 {
-	struct request *r = request_new(16, run_list, take_body, len);
+	struct request *r = request_new(16, run_list, body, len);
 	if (r != NULL)
 		r->offset = offset;
 	return ask(g, agent_id, session, false, r, fn, arg, err);
@@ -522,10 +518,10 @@ static int run_commit(struct request *r, struct err *err)
 }
 
 int gateway_commit(struct gateway *g, const uint8_t agent_id[16], const char *session,
-	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err)
+	const uint8_t *body, size_t len, gateway_fn fn, void *arg, struct err *err)
 {
-	return ask(g, agent_id, session, false, request_new(4096, run_commit, take_body, len), fn,
-		arg, err);
+	return ask(g, agent_id, session, false, request_new(4096, run_commit, body, len), fn, arg,
+		err);
 }
 
 void gateway_set_readers(struct gateway *g, const struct domain *newest)
@@ -680,21 +676,19 @@ static int run_records(struct request *r, struct err *err)
 }
 
 int gateway_records(struct gateway *g, const uint8_t agent_id[16], const char *grant,
-	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err)
+	const uint8_t *body, size_t len, gateway_fn fn, void *arg, struct err *err)
 {
 	struct refusal *f = calloc(1, sizeof(*f));
-	if (f == NULL) {
-		free(take_body);
+	if (f == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	}
 	f->gateway = g;
 	memcpy(f->agent_id, agent_id, 16);
 	(void)snprintf(f->grant, sizeof(f->grant), "%s", grant); /* cut: it will not be found */
 	f->fn = fn;
 	f->arg = arg;
 	int rc = ask(g, agent_id, grant, true,
-		request_new(MSG_MAX_BODY + ((size_t)1 << 20), run_records, take_body, len),
-		on_records, f, err);
+		request_new(MSG_MAX_BODY + ((size_t)1 << 20), run_records, body, len), on_records,
+		f, err);
 	if (rc != 0)
 		free(f);
 	return rc;

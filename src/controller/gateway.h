@@ -49,7 +49,7 @@ typedef void (*gateway_fn)(void *arg, int rc, const struct err *why, const void 
 
 /* Each hands a request over and returns 0 (then ${fn} is called once, later), or an error at once
  * (then it is not): -ERR_INTERRUPTED (no such session of this agent, or it is over: both look
- * alike), -ERR_BUSY (too many).  take_body is malloc'ed and taken over also on failure. */
+ * alike), -ERR_BUSY (too many).  ${body} is borrowed until ${fn} was called. */
 struct gateway_begin {
 	const struct msg_begin *ask;
 	struct session_base_memory memory; /* what the catalog knows of the source's newest */
@@ -59,14 +59,15 @@ struct gateway_begin {
 int gateway_begin(struct gateway *g, const uint8_t agent_id[16], const struct gateway_begin *b,
 	gateway_fn fn, void *arg, struct err *err);
 int gateway_has(struct gateway *g, const uint8_t agent_id[16], const char *session,
-	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err);
+	const uint8_t *body, size_t len, gateway_fn fn, void *arg, struct err *err);
 int gateway_put(struct gateway *g, const uint8_t agent_id[16], const char *session,
-	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err);
+	const uint8_t *body, size_t len, gateway_fn fn, void *arg, struct err *err);
 int gateway_list(struct gateway *g, const uint8_t agent_id[16], const char *session,
-	uint64_t offset, uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err);
+	uint64_t offset, const uint8_t *body, size_t len, gateway_fn fn, void *arg,
+	struct err *err);
 /* Only whom the config of gateway_set_readers() lists when the commit runs gets an envelope. */
 int gateway_commit(struct gateway *g, const uint8_t agent_id[16], const char *session,
-	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err);
+	const uint8_t *body, size_t len, gateway_fn fn, void *arg, struct err *err);
 int gateway_abort(
 	struct gateway *g, const uint8_t agent_id[16], const char *session, struct err *err);
 /* The job and attempt of a session of this agent, or NULL; borrowed. */
@@ -95,7 +96,7 @@ int gateway_open_grant(struct gateway *g, const uint8_t agent_id[16], const char
 int gateway_points(struct gateway *g, const uint8_t agent_id[16], const char *grant, gateway_fn fn,
 	void *arg, struct err *err);
 int gateway_records(struct gateway *g, const uint8_t agent_id[16], const char *grant,
-	uint8_t *take_body, size_t len, gateway_fn fn, void *arg, struct err *err);
+	const uint8_t *body, size_t len, gateway_fn fn, void *arg, struct err *err);
 
 /* End sessions and grants that nobody asked for; return when to call again. */
 int64_t gateway_tick(struct gateway *g, int64_t now_ms);

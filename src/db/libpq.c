@@ -1,19 +1,16 @@
 #include "db/libpq.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "base/err.h"
+#include "base/library.h"
 
 /*
  * INVARIANTS
  * (1) libpq is all NULL or whole, and once whole it never changes: the library is never unloaded.
  */
-
-#define HINT "install PostgreSQL's client library: apt-get install libpq5"
 
 struct libpq libpq;
 
@@ -32,27 +29,11 @@ _Static_assert(sizeof(struct libpq) == COUNT * sizeof(void *), "one pointer for 
 
 int libpq_open(const char *file, struct libpq *out, struct err *err)
 {
-	void *found[COUNT];
-	void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-	if (library == NULL) {
-		/* its text names the file and why */
-		(void)err_set(err, ERR_NOT_FOUND, "unable to load PostgreSQL's client library: %s",
-			dlerror());
-		(void)err_hint(err, HINT);
-		return -ERR_NOT_FOUND;
-	}
-	for (size_t i = 0; i < COUNT; i++) {
-		found[i] = dlsym(library, names[i]);
-		if (found[i] != NULL)
-			continue;
-		(void)err_set(err, ERR_NOT_FOUND,
-			"unable to use PostgreSQL's client library: %s has no %s", file, names[i]);
-		(void)err_hint(err, HINT);
-		(void)dlclose(library); /* nothing of it was called */
-		return -ERR_NOT_FOUND;
-	}
-	memcpy(out, found, sizeof(*out)); /* POSIX: a function's address fits a void pointer */
-	return 0;
+	static const struct library library = { .what = "PostgreSQL's client library",
+		.hint = "install PostgreSQL's client library: apt-get install libpq5",
+		.names = names,
+		.count = COUNT };
+	return library_open(&library, file, out, err);
 }
 
 int libpq_load(struct err *err)

@@ -17,6 +17,7 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "net/http_intake_internal.h"
 #include "net/http_refusal.h"
 #include "net/http_server_internal.h"
 #include "net/http_tls_internal.h"
@@ -33,10 +34,10 @@
  * (4) A body has no memory and is not read before the server's budget has room for the whole of it;
  *     one of at most HEAD_READ_BYTES does not ask: what a connection may hold anyway.  Who may not
  *     make the request is answered before it asks (on_head).
+ * (5) While intake is there the bufferevent does not read.
  */
 
 #define HEAD_READ_BYTES ((size_t)16 << 10)
-#define BODY_READ_BYTES ((size_t)1 << 20)
 #define SCRAP_BYTES 65536
 /* So often in its idle time one that waits for its turn hears that we are there: senders give a
  * silent server up. */
@@ -55,8 +56,9 @@ struct http_conn {
 	int linger_fd; /* -1 before LINGER */
 	struct event *linger;
 	struct http_peer peer;
-	struct http_request *r; /* in QUEUE, BODY and WAIT */
-	size_t scanned;         /* bytes of the head that were looked at */
+	struct http_request *r;     /* in QUEUE, BODY and WAIT */
+	size_t scanned;             /* bytes of the head that were looked at */
+	struct http_intake *intake; /* in BODY, of one over HEAD_READ_BYTES */
 	size_t body_got;
 	int64_t body_end_ms; /* the body must be there by then */
 	bool is_last;        /* closed after the reply */
@@ -79,6 +81,7 @@ void http_conn_drop(struct http_conn *c, bool tell)
 		return;
 	struct http_request *r = TAKE(c->r);
 	bool was_waiting = c->state == WAIT;
+	http_intake_free(c->intake);
 	if (c->be != NULL)
 		bufferevent_free(c->be);
 	if (c->linger != NULL)
@@ -205,6 +208,7 @@ static void refuse(struct http_conn *c, int status, const char *why)
 		why);
 	CLEANUP(buf_done) struct buf json = BUF_INIT(8192);
 	(void)http_refusal_encode(&refusal, &json, NULL); /* an empty body says enough */
+	http_intake_free(TAKE(c->intake));
 	struct http_request *r = TAKE(c->r);
 	http_request_free(r);
 	(void)bufferevent_disable(c->be, EV_READ); /* nothing more is understood, see (3) */
@@ -213,6 +217,7 @@ static void refuse(struct http_conn *c, int status, const char *why)
 }
 
 static void process(struct http_conn *c);
+static void on_intake(void *arg);
 
 static void go_on(struct http_conn *c)
 {
@@ -229,13 +234,14 @@ static void start_body(struct http_conn *c)
 	c->body_got = 0;
 	c->body_end_ms = now_ms() + c->s->idle_s * MS_PER_S +
 			 (int64_t)(len / HTTP_CONN_MIN_BYTES_PER_S) * MS_PER_S;
-	if (len > HEAD_READ_BYTES) /* only slower without */
-		(void)bufferevent_set_max_single_read(
-			c->be, len < BODY_READ_BYTES ? len : BODY_READ_BYTES);
 	if (r->head.has_expect && len > 0)
 		go_on(c);
-	r->body = len == 0 ? NULL : malloc(len);
-	if (len > 0 && r->body == NULL)
+	bool is_ready = http_request_make_body(r);
+	if (is_ready && len > HEAD_READ_BYTES) {
+		c->intake = http_intake_new(c->s->base, c->be, on_intake, c);
+		is_ready = c->intake != NULL;
+	}
+	if (!is_ready)
 		refuse(c, 503, "out of memory");
 }
 
@@ -260,10 +266,8 @@ static void ask_body(struct http_conn *c)
 void http_conn_admit(struct http_conn *c)
 {
 	start_body(c);
-	if (c->state != BODY)
-		return;
-	(void)bufferevent_enable(c->be, EV_READ); /* else the timer ends it */
-	process(c);
+	if (c->state == BODY)
+		process(c);
 }
 
 /* Return true when a whole head was taken. */
@@ -302,14 +306,23 @@ static bool take_head(struct http_conn *c)
 	return c->state == BODY;
 }
 
-/* Return true when the body is whole. */
+/* Return true when the body is whole; with false the connection may be gone. */
 static bool take_body(struct http_conn *c)
 {
 	struct evbuffer *in = bufferevent_get_input(c->be);
 	struct http_request *r = c->r;
-	if (c->body_got < r->body_len) {
+	if (c->body_got < r->body_len) { /* the beginning came with the head */
 		int n = evbuffer_remove(in, r->body + c->body_got, r->body_len - c->body_got);
 		c->body_got += n > 0 ? (size_t)n : 0;
+	}
+	if (c->intake != NULL) {
+		size_t got = 0;
+		if (!http_intake_read(
+			    c->intake, r->body + c->body_got, r->body_len - c->body_got, &got)) {
+			http_conn_drop(c, true);
+			return false;
+		}
+		c->body_got += got;
 	}
 	if (c->body_got == r->body_len)
 		return true;
@@ -328,7 +341,11 @@ static void process(struct http_conn *c)
 			return;
 		c->state = WAIT;
 		(void)event_del(c->timer); /* fails only on an event that was never made */
-		(void)bufferevent_set_max_single_read(c->be, HEAD_READ_BYTES); /* as above */
+		if (c->intake != NULL) {
+			http_intake_end(TAKE(c->intake));
+			(void)bufferevent_enable(
+				c->be, EV_READ); /* else nobody sees who goes away */
+		}
 		c->s->on_request(c->s->arg, c->r);
 		return;
 	}
@@ -341,6 +358,11 @@ static void process(struct http_conn *c)
 static void on_read(struct bufferevent *be, void *arg)
 {
 	(void)be;
+	process(arg);
+}
+
+static void on_intake(void *arg)
+{
 	process(arg);
 }
 
@@ -389,6 +411,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	if (c->state == QUEUE) {
 		go_on(c); /* to one that is gone this fails, and ends it */
 		arm(c, c->s->idle_s * MS_PER_S / SIGNS);
+		return;
+	}
+	if (c->state == BODY && c->intake != NULL && now_ms() < c->body_end_ms &&
+		http_intake_has_more(c->intake)) {
+		process(c); /* it came, too little to be woken up for */
 		return;
 	}
 	if (c->state == BODY || (c->state == HEAD && c->scanned > 0))

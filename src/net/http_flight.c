@@ -18,6 +18,7 @@
 
 #define REFUSAL_MAX_BYTES ((size_t)64 << 10)
 #define BUFFER_BYTES 131072L
+#define OWN_KEEP_BYTES ((size_t)3 << 20) /* longer copies of a body are rare */
 #define NS_PER_MS INT64_C(1000000)
 #define TOKEN_MS 20
 #define IDLE_TURN_MS 1000
@@ -191,6 +192,14 @@ static bool is_good_path(const char *path)
 	return true;
 }
 
+/* A copy of the body, in the memory of the one before: fresh pages are dear. */
+static bool own_body(struct http_flight *f, const struct http_call *call)
+{
+	f->own.max = SIZE_MAX;
+	buf_clear(&f->own);
+	return buf_add(&f->own, call->body, call->len, NULL) == 0;
+}
+
 int http_flight_start(struct http_flight *f, struct http_client *c, const struct http_call *call,
 	bool own, struct err *err)
 {
@@ -200,16 +209,14 @@ int http_flight_start(struct http_flight *f, struct http_client *c, const struct
 	bool is_new = f->easy == NULL;
 	if (is_new)
 		f->easy = curl_easy_init();
-	f->own = own && call->len > 0 ? malloc(call->len) : NULL;
+	bool has_body = !own || own_body(f, call);
 	if (asprintf(&f->url, "https://%s%s", c->address, call->path) < 0)
 		f->url = NULL;
 	f->method = call->method;
-	f->body = own ? f->own : call->body;
+	f->body = own ? f->own.data : call->body;
 	f->len = call->len;
-	if (f->own != NULL)
-		memcpy(f->own, call->body, call->len);
-	if (f->easy == NULL || f->url == NULL || (own && call->len > 0 && f->own == NULL) ||
-		(is_new && !set_up(f)) || !add_headers(f, call->type) || !set_method(f)) {
+	if (f->easy == NULL || f->url == NULL || !has_body || (is_new && !set_up(f)) ||
+		!add_headers(f, call->type) || !set_method(f)) {
 		http_flight_done(f); /* not half set up */
 		return err_set(err, ERR_NOMEM, "out of memory for a request");
 	}
@@ -322,7 +329,8 @@ void http_flight_abort(struct http_flight *f)
 		(void)curl_easy_setopt(f->easy, CURLOPT_HTTPHEADER, NULL); /* NULL always can */
 	curl_slist_free_all(TAKE(f->headers));
 	free(TAKE(f->url));
-	free(TAKE(f->own));
+	if (f->own.cap > OWN_KEEP_BYTES)
+		buf_done(&f->own);
 	f->body = NULL;
 	buf_done(&f->answer);
 	f->state = HTTP_FLIGHT_NONE;
@@ -331,6 +339,7 @@ void http_flight_abort(struct http_flight *f)
 void http_flight_done(struct http_flight *f)
 {
 	http_flight_abort(f);
+	buf_done(&f->own);
 	if (f->easy != NULL)
 		curl_easy_cleanup(TAKE(f->easy));
 }

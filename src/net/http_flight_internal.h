@@ -26,7 +26,7 @@ struct http_flight {
 	enum http_method method;
 	char *url;
 	const uint8_t *body;
-	uint8_t *own; /* the copy of a send's body */
+	struct buf own; /* the copy of a send's body; its memory serves the next one */
 	size_t len, at;
 	bool is_paused; /* out of tokens */
 	bool is_kept;   /* the answer is wanted: set after the start */

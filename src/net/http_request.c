@@ -1,3 +1,4 @@
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,12 +9,14 @@
 /*
  * INVARIANTS
  * (1) A request lives from its whole head to its reply, whatever its connection does.
- * (2) What it holds of the server's budget it gives back at its end, not when its body is taken:
- * who takes a body frees it with the reply. (3) No text of a reply's header holds a control
- * character: nobody can add a line by a value.
+ * (2) What it holds of the server's budget, and its body, it gives back at its end. (3) No text of
+ * a reply's header holds a control character: nobody can add a line by a value.
  */
 
 #define EXTRA_MAX_BYTES ((size_t)16 << 10)
+#define SPARE_MIN_BYTES ((size_t)256 << 10) /* shorter ones have memory of the heap */
+#define SPARE_BYTES ((size_t)4 << 20)       /* only what is written to costs anything */
+#define SPARE_S 10
 
 struct http_request *http_request_new(
 	struct http_server *s, const uint8_t *head, size_t len, int *status, const char **why)
@@ -48,6 +51,39 @@ struct http_request *http_request_new(
 	return r;
 }
 
+static bool is_spare(const struct http_request *r)
+{
+	return r->body_len >= SPARE_MIN_BYTES && r->body_len <= SPARE_BYTES;
+}
+
+bool http_request_make_body(struct http_request *r)
+{
+	struct http_server *s = r->server;
+	if (is_spare(r) && s->spare_count > 0)
+		r->body = s->spares[--s->spare_count];
+	else if (r->body_len > 0)
+		r->body = malloc(is_spare(r) ? SPARE_BYTES : r->body_len);
+	return r->body_len == 0 || r->body != NULL;
+}
+
+static void free_body(struct http_request *r)
+{
+	struct http_server *s = r->server;
+	const struct timeval later = { .tv_sec = SPARE_S };
+	if (r->body == NULL || !is_spare(r) || s->spare_count == HTTP_SPARES ||
+		event_add(s->tidy, &later) != 0) {
+		free(r->body);
+		return;
+	}
+	s->spares[s->spare_count++] = r->body;
+}
+
+void http_request_drop_spares(struct http_server *s)
+{
+	while (s->spare_count > 0)
+		free(s->spares[--s->spare_count]);
+}
+
 void http_request_free(struct http_request *r)
 {
 	if (r == NULL)
@@ -61,7 +97,7 @@ void http_request_free(struct http_request *r)
 		free(v);
 	}
 	buf_done(&r->extra);
-	free(r->body);
+	free_body(r);
 	free(r->text);
 	free(r);
 }
@@ -100,13 +136,6 @@ const uint8_t *http_request_body(const struct http_request *r, size_t *len)
 {
 	*len = r->body_len;
 	return r->body;
-}
-
-uint8_t *http_request_take_body(struct http_request *r, size_t *len)
-{
-	*len = r->body_len;
-	r->body_len = 0;
-	return TAKE(r->body);
 }
 
 const struct http_peer *http_request_peer(const struct http_request *r)

@@ -101,6 +101,13 @@ static void on_admit(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static void on_tidy(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	http_request_drop_spares(arg);
+}
+
 static int tell_no_listen(const struct http_server_opts *opts, struct err *err)
 {
 	switch (errno) {
@@ -183,8 +190,9 @@ int http_server_open(const struct http_server_opts *opts, struct http_server **o
 		opts->body_memory > opts->max_body ? opts->body_memory : opts->max_body);
 	s->resume = evtimer_new(s->base, on_resume, s);
 	s->admit = evtimer_new(s->base, on_admit, s);
+	s->tidy = evtimer_new(s->base, on_tidy, s);
 	s->client_ca = opts->client_ca == NULL ? NULL : strdup(opts->client_ca);
-	if (s->resume == NULL || s->admit == NULL ||
+	if (s->resume == NULL || s->admit == NULL || s->tidy == NULL ||
 		(opts->client_ca != NULL && s->client_ca == NULL))
 		return err_set(err, ERR_NOMEM, "out of memory for a server");
 	int rc = http_server_set_cert(s, opts->cert_pem, opts->key_pem, err);
@@ -205,6 +213,9 @@ void http_server_close(struct http_server *s)
 		http_conn_drop(LIST_FIRST(&s->conns), false);
 	while (!LIST_EMPTY(&s->requests))
 		http_request_free(LIST_FIRST(&s->requests));
+	http_request_drop_spares(s);
+	if (s->tidy != NULL)
+		event_free(s->tidy);
 	if (s->resume != NULL)
 		event_free(s->resume);
 	if (s->admit != NULL)

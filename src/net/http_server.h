@@ -83,9 +83,8 @@ const char *http_request_path(const struct http_request *r);
 const char *http_request_query(struct http_request *r, const char *name);
 /* A header, or NULL. */
 const char *http_request_header(const struct http_request *r, const char *name);
+/* NULL when empty.  Another thread may read it. */
 const uint8_t *http_request_body(const struct http_request *r, size_t *len);
-/* The body as malloc'ed memory that the caller owns from now on (NULL when empty). */
-uint8_t *http_request_take_body(struct http_request *r, size_t *len);
 const struct http_peer *http_request_peer(const struct http_request *r);
 /* Bytes of replies that the same peer (certificate, without one the address) has on its other
  * connections and does not read: they are in memory until it does or is cut off. */

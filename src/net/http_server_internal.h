@@ -24,6 +24,9 @@ struct sockaddr;
 /* How long a refused sender is listened to, so that it can read why. */
 #define HTTP_CONN_LINGER_MS 1000
 
+/* Memory of long bodies that serves the next ones, for a while: fresh pages are dear. */
+#define HTTP_SPARES 2
+
 LIST_HEAD(http_conn_list, http_conn);
 LIST_HEAD(http_request_list, http_request);
 
@@ -35,7 +38,10 @@ struct http_server {
 	char *client_ca; /* or NULL */
 	size_t max_body;
 	struct http_budget budget;
-	struct event *admit; /* who waits for room may have it now */
+	struct event *admit;          /* who waits for room may have it now */
+	uint8_t *spares[HTTP_SPARES]; /* owned */
+	size_t spare_count;
+	struct event *tidy; /* frees them when none was used for long */
 	int max_connections, max_per_address;
 	int idle_s;
 	bool (*on_head)(void *arg, struct http_request *r); /* or NULL */
@@ -79,6 +85,10 @@ void http_server_admit(struct http_server *s);
 struct http_request *http_request_new(
 	struct http_server *s, const uint8_t *head, size_t len, int *status, const char **why);
 void http_request_free(struct http_request *r);
+/* Make ${r}->body, of body_len bytes; its budget has room.  Return false when out of memory. */
+bool http_request_make_body(struct http_request *r);
+/* Free the memory that is kept for bodies. */
+void http_request_drop_spares(struct http_server *s);
 
 /* Take over a connection that was just accepted; on failure it is closed. */
 void http_conn_accept(struct http_server *s, int fd, const char *address);

@@ -33,7 +33,9 @@
 #define FILTER_NONE 0
 #define FILTER_COL1 1
 #define SAMPLE_IDS 16 /* of 256 first bytes */
-#define SCRATCH_KEEP_BYTES ((size_t)3 << 20)
+/* What is kept of scratch memory: a usual chunk, and a trial of less than a whole one. */
+#define SCRATCH_KEEP_BYTES ((size_t)1 << 20)
+#define TRIAL_KEEP_BYTES ((size_t)1 << 18)
 
 static const char magic[4] = { 'H', 'F', 'C', '1' };
 
@@ -49,8 +51,7 @@ struct record_sealer {
 	enum record_check check;
 	struct zcodec *zcodec;
 	struct record_opener *opener; /* of what was just sealed */
-	struct buf filtered;
-	struct buf copy; /* opened again, for the comparison */
+	struct buf scratch; /* the filtered bytes; once they are packed, what was opened again */
 };
 
 DEFINE_CLEANUP(struct record_sealer *, record_sealer_free)
@@ -286,8 +287,7 @@ int record_sealer_new(int suite, const uint8_t k_mle[32], enum record_check chec
 	s->suite = suite;
 	memcpy(s->k_mle, k_mle, sizeof(s->k_mle));
 	s->check = check;
-	s->filtered.max = RECORD_MAX_RAW_BYTES;
-	s->copy.max = RECORD_MAX_RAW_BYTES;
+	s->scratch.max = RECORD_MAX_RAW_BYTES;
 	int rc = zcodec_new(&s->zcodec, err);
 	if (rc == 0)
 		rc = record_opener_new(&s->opener, err);
@@ -303,8 +303,7 @@ void record_sealer_free(struct record_sealer *s)
 		return;
 	zcodec_free(s->zcodec);
 	record_opener_free(s->opener);
-	buf_wipe(&s->filtered);
-	buf_wipe(&s->copy);
+	buf_wipe(&s->scratch);
 	secret_wipe(s->k_mle, sizeof(s->k_mle));
 	free(s);
 }
@@ -327,8 +326,8 @@ static size_t pack_by(struct record_sealer *s, const struct record_rule *rule, c
 		if (used > room)
 			return 0;
 		memcpy(out, param, used);
-		col1_forward(&rule->filter, raw, s->filtered.data, len);
-		in = s->filtered.data;
+		col1_forward(&rule->filter, raw, s->scratch.data, len);
+		in = s->scratch.data;
 	}
 	size_t n = zcodec_compress(s->zcodec, rule->effort, in, len, out + used, room - used);
 	return n == 0 ? 0 : used + n;
@@ -340,7 +339,8 @@ static int pack_payload(struct record_sealer *s, enum record_class class, const 
 {
 	struct record_rule rule;
 	record_rule_choose(s->zcodec, class, raw, len, &rule);
-	int rc = rule.has_filter ? buf_reserve(&s->filtered, len, err) : 0;
+	buf_clear(&s->scratch);
+	int rc = rule.has_filter ? buf_reserve(&s->scratch, len, err) : 0;
 	if (rc != 0)
 		return rc;
 
@@ -366,10 +366,33 @@ static int pack_payload(struct record_sealer *s, enum record_class class, const 
 }
 
 /* Scratch memory of a sealer after a long record: few are, and there are several sealers. */
-static void keep_small(struct buf *scratch)
+static void trim_scratch(struct record_sealer *s, size_t used)
 {
-	if (scratch->cap > SCRATCH_KEEP_BYTES)
-		buf_wipe(scratch);
+	zcodec_trim(s->zcodec, TRIAL_KEEP_BYTES);
+	if (used <= SCRATCH_KEEP_BYTES)
+		return;
+	buf_trim(&s->scratch, SCRATCH_KEEP_BYTES);
+	buf_trim(&s->opener->inner, SCRATCH_KEEP_BYTES);
+	buf_trim(&s->opener->filtered, SCRATCH_KEEP_BYTES);
+}
+
+/* Whether o->inner opens to ${raw}; what lies in it as it was is compared where it is. */
+static int compare(
+	struct record_sealer *s, const struct ref *ref, const uint8_t *raw, struct err *err)
+{
+	struct record_opener *o = s->opener;
+	const uint8_t *opened = o->inner.data + RECORD_INNER_BYTES;
+	int rc = check_inner(&o->inner, ref, err);
+	if (rc == 0 && (o->inner.data[0] != COMP_NONE || o->inner.data[2] != FILTER_NONE)) {
+		buf_clear(&s->scratch);
+		rc = open_payload(o, ref, &s->scratch, err);
+		opened = s->scratch.data;
+	} else if (rc == 0 && bytes_get32(o->inner.data + 8) != ref->raw_len) {
+		rc = err_set(err, ERR_CORRUPT, "it opens to another length");
+	}
+	if (rc == 0 && ref->raw_len > 0 && memcmp(opened, raw, ref->raw_len) != 0)
+		rc = err_set(err, ERR_CORRUPT, "it opens to other bytes");
+	return rc;
 }
 
 /* Open what was sealed, and compare it with the raw bytes when the level asks for this record. */
@@ -381,15 +404,8 @@ static int check_sealed(struct record_sealer *s, const struct ref *ref, enum rec
 		ref->cr_len - RECORD_HEADER_BYTES, &why);
 	bool is_compared = s->check == RECORD_CHECK_FULL ||
 			   (s->check == RECORD_CHECK_SAMPLE && ref->id[0] < SAMPLE_IDS);
-	if (rc == 0 && is_compared) {
-		buf_clear(&s->copy);
-		rc = open_payload(s->opener, ref, &s->copy, &why);
-		if (rc == 0 && ref->raw_len > 0 && memcmp(s->copy.data, raw, ref->raw_len) != 0)
-			rc = err_set(&why, ERR_CORRUPT, "it opens to other bytes");
-	}
-	keep_small(&s->copy);
-	keep_small(&s->opener->inner);
-	keep_small(&s->opener->filtered);
+	if (rc == 0 && is_compared)
+		rc = compare(s, ref, raw, &why);
 	if (rc == 0)
 		return 0;
 	if (rc == -ERR_NOMEM)
@@ -464,6 +480,7 @@ int record_seal(struct record_sealer *s, enum record_type type, enum record_clas
 		return rc;
 	hash_sha256(header, total, made.id);
 	rc = check_sealed(s, &made, type, header, raw, err);
+	trim_scratch(s, len > total ? len : total);
 	if (rc != 0)
 		return rc;
 	cr->len += total;

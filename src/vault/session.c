@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "codec/text.h"
 #include "crypto/hash.h"
+#include "crypto/hash_lanes.h"
 #include "store/store.h"
 #include "vault/collect_view.h"
 #include "vault/fetch.h"
@@ -486,12 +487,10 @@ static int flush_pack(struct session *s, enum pack_class class, struct err *err)
 }
 
 /* Take one whole record into a pack, unless the vault has it already. */
-static int take_record(
-	struct session *s, const uint8_t *cr, uint32_t cr_len, int type, struct err *err)
+static int take_record(struct session *s, const uint8_t id[HASH_BYTES], const uint8_t *cr,
+	uint32_t cr_len, int type, struct err *err)
 {
-	uint8_t id[HASH_BYTES];
 	bool is_new = false;
-	hash_sha256(cr, cr_len, id);
 	int rc = id_set_add(s->puts, id, cr_len, &is_new, err);
 	if (rc == 0 && is_new && s->opts.known != NULL)
 		rc = id_set_add(s->opts.known, id, cr_len, NULL, err);
@@ -522,6 +521,37 @@ static int take_record(
 	return 0;
 }
 
+/* As many of the batch's first records as are hashed side by side; *${taken} tells their bytes. */
+static int take_some(
+	struct session *s, const uint8_t *batch, size_t len, size_t *taken, struct err *err)
+{
+	struct hash_part parts[HASH_LANES_MAX];
+	struct hash_lanes_item items[HASH_LANES_MAX];
+	int types[HASH_LANES_MAX];
+	size_t count = 0, at = 0;
+	for (; count < HASH_LANES_MAX && at < len; count++) {
+		uint32_t cr_len = 0;
+		int suite;
+		int rc = record_peek(batch + at, len - at, &cr_len, &suite, &types[count], err);
+		if (rc == 0 && cr_len > len - at)
+			rc = err_set(err, ERR_CORRUPT, "a record is cut short in its batch");
+		if (rc != 0)
+			return rc;
+		parts[count] = (struct hash_part){ batch + at, cr_len };
+		items[count] = (struct hash_lanes_item){ .parts = &parts[count], .count = 1 };
+		at += cr_len;
+	}
+	hash_lanes_run(items, count);
+	for (size_t i = 0; i < count; i++) {
+		int rc = take_record(
+			s, items[i].out, parts[i].data, (uint32_t)parts[i].len, types[i], err);
+		if (rc != 0)
+			return rc;
+	}
+	*taken = at;
+	return 0;
+}
+
 static int port_put(void *self, const uint8_t *batch, size_t len, struct err *err)
 {
 	struct session *s = self;
@@ -532,18 +562,10 @@ static int port_put(void *self, const uint8_t *batch, size_t len, struct err *er
 			PORT_MAX_BATCH_BYTES);
 	int rc = session_beat(s, err);
 	while (rc == 0 && len > 0) {
-		uint32_t cr_len;
-		int suite;
-		int type;
-		rc = record_peek(batch, len, &cr_len, &suite, &type, err);
-		if (rc == 0 && cr_len > len)
-			rc = err_set(err, ERR_CORRUPT, "a record is cut short in its batch");
-		if (rc == 0)
-			rc = take_record(s, batch, cr_len, type, err);
-		if (rc == 0) {
-			batch += cr_len;
-			len -= cr_len;
-		}
+		size_t taken = 0;
+		rc = take_some(s, batch, len, &taken, err);
+		batch += taken;
+		len -= taken;
 	}
 	if (rc != 0)
 		session_over(s, false);

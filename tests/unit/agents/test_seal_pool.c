@@ -111,6 +111,50 @@ Test(seal_pool, it_is_full_by_bytes_but_takes_any_job_alone)
 	seal_pool_free(p);
 }
 
+Test(seal_pool, it_is_full_by_jobs_with_bytes_since_each_holds_memory_of_earlier_ones)
+{
+	static uint8_t raw[100];
+	struct seal_pool *p = start(1);
+	int count = 0;
+	for (; count < 100 && !seal_pool_is_full(p, 1); count++)
+		seal_pool_add(p, job(p, raw, sizeof(raw)));
+	cr_expect(eq(int, count, 3));
+	seal_pool_add_finished(p, job(p, NULL, 0));
+	seal_pool_drop(p, seal_pool_take(p, true));
+	cr_expect(not(seal_pool_is_full(p, 1)), "what has none does not count");
+	seal_pool_free(p);
+}
+
+Test(seal_pool, a_spare_job_serves_the_next_and_keeps_no_long_one_s_bytes)
+{
+	static uint8_t raw[3u << 20];
+	struct seal_pool *p = start(1);
+	struct buf from = BUF_INIT(4u << 20);
+	vault_fixture_noise(raw, sizeof(raw), 4);
+	cr_assert(eq(int, buf_reserve(&from, 4u << 20, NULL), 0));
+	cr_assert(eq(int, buf_add(&from, raw, sizeof(raw), NULL), 0));
+	struct seal_job *j = seal_pool_job(p, &from, sizeof(raw));
+	cr_assert(ne(ptr, j, NULL));
+	j->type = RECORD_DATA;
+	j->class = RECORD_CLASS_STREAM;
+	seal_pool_add(p, j);
+	j = seal_pool_take(p, true);
+	const uint8_t *raw_was = j->raw.data, *cr_was = j->cr.data;
+	seal_pool_drop(p, j);
+	cr_assert(eq(int, buf_add(&from, raw, 1000, NULL), 0));
+	j = seal_pool_job(p, &from, 1000);
+	cr_assert(ne(ptr, j, NULL));
+	cr_expect(eq(ptr, from.data, (uint8_t *)(uintptr_t)raw_was), "now it is filled");
+	cr_expect(eq(ptr, j->cr.data, (uint8_t *)(uintptr_t)cr_was));
+	cr_expect(ge(sz, from.cap, sizeof(raw)));
+	cr_expect(eq(int, memcmp(from.data, raw, 1u << 20), 0));
+	cr_expect(eq(int, from.data[2u << 20], 0), "this went back to the system");
+	cr_expect(eq(int, j->cr.data[2u << 20], 0));
+	seal_pool_drop(p, j);
+	buf_done(&from);
+	seal_pool_free(p);
+}
+
 Test(seal_pool, a_record_that_cannot_be_sealed_says_why_in_its_turn)
 {
 	static uint8_t raw[RECORD_MAX_WRITE_BYTES + 1];

@@ -21,6 +21,7 @@ struct slow_port {
 	atomic_int tends, under_way; /* tend says 1 so many times, -ERR_FAILED below 0 */
 	uint8_t last;                /* first byte of the last record that came */
 	bool is_ordered;
+	size_t longest;
 };
 
 static int slow_has(
@@ -39,6 +40,7 @@ static int slow_put(void *self, const uint8_t *batch, size_t len, struct err *er
 	(void)pthread_mutex_lock(&p->gate);
 	(void)pthread_mutex_unlock(&p->gate);
 	p->who = pthread_self();
+	p->longest = len > p->longest ? len : p->longest;
 	if (++p->puts == p->fails)
 		return err_set(err, ERR_UNREACHABLE, "put %d fails", p->fails);
 	for (size_t at = 0; at < len; at += RECORD_BYTES) {
@@ -74,8 +76,7 @@ static int add(struct sender *s, uint8_t byte, bool is_there, struct err *err)
 	static uint8_t raw[RECORD_BYTES];
 	const uint8_t id[32] = { byte, is_there };
 	memset(raw, byte, sizeof(raw));
-	cr_assert(eq(int, buf_add(sender_room(s), raw, sizeof(raw), err), 0));
-	return sender_add(s, id, sizeof(raw), RECORD_DATA, err);
+	return sender_add(s, id, raw, sizeof(raw), RECORD_DATA, err);
 }
 
 static bool is_stopped(void *arg)
@@ -147,11 +148,27 @@ Test(sender, a_batch_that_was_refused_never_grows_past_its_tables)
 	struct sender *s = start(&p, NULL);
 	cr_assert(eq(int, add(s, 1, false, NULL), 0));
 	cr_expect(eq(int, sender_wait(s, NULL), -ERR_UNREACHABLE));
-	int rc = 0;
 	for (int i = 0; i < PORT_HAS_IDS; i++)
-		rc = add(s, 2, false, NULL);
-	cr_expect(eq(int, rc, -ERR_UNREACHABLE));
-	cr_expect(eq(int, add(s, 2, false, NULL), -ERR_FAILED));
+		cr_assert(eq(int, add(s, 2, false, NULL), 0));
+	cr_expect(eq(int, add(s, 2, false, NULL), -ERR_UNREACHABLE));
+	cr_expect(eq(int, add(s, 2, false, NULL), -ERR_UNREACHABLE));
+	sender_free(s);
+}
+
+Test(sender, a_batch_is_no_longer_than_its_measure_but_for_one_long_record)
+{
+	static uint8_t raw[5u << 20];
+	static const uint32_t lens[] = { 1u << 20, (1u << 20) + 1, 5u << 20, 100, 1u << 20 };
+	static const uint8_t id[32];
+	static struct slow_port p;
+	struct sender *s = start(&p, NULL);
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++)
+		cr_assert(eq(int, sender_add(s, id, raw, lens[i], RECORD_DATA, NULL), 0));
+	cr_assert(eq(int, sender_wait(s, NULL), 0));
+	cr_expect(eq(int, p.puts, 4)); /* the last two go together */
+	cr_expect(eq(sz, p.longest, 5u << 20));
+	cr_expect(eq(int, sender_add(s, id, raw, RECORD_MAX_WRITE_BYTES + 1, RECORD_DATA, NULL),
+		-ERR_LIMIT));
 	sender_free(s);
 }
 

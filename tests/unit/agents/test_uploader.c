@@ -106,7 +106,7 @@ Test(uploader, a_batch_is_sent_when_it_is_long_enough)
 	struct uploader_stats stats;
 	p = (struct picky_port){ .has = 2 };
 	upload(&p, refs, &stats);
-	cr_expect(le(sz, p.largest, (4u << 20) + RAW_BYTES + 4096 * 16));
+	cr_expect(le(sz, p.largest, 2u << 20));
 	cr_expect(gt(sz, p.largest, 1u << 20));
 }
 

@@ -147,3 +147,14 @@ Test(zcodec, a_damaged_frame_does_not_stop_the_next_one)
 	cr_expect(eq(int, unpack(n, 1000), 0));
 	cr_expect(eq(int, memcmp(back, text, 1000), 0));
 }
+
+Test(zcodec, what_a_long_trial_needed_can_be_given_back)
+{
+	size_t before = zcodec_size(z, 1, text, sizeof(text));
+	cr_assert(gt(sz, before, 0));
+	zcodec_trim(z, 100);
+	cr_expect(eq(sz, zcodec_size(z, 1, text, sizeof(text)), before));
+	zcodec_trim(z, 0);
+	cr_expect(zcodec_is_below(z, 1, text, sizeof(text), before + 1));
+	cr_expect(not(zcodec_is_below(z, 1, text, sizeof(text), before)));
+}

@@ -119,20 +119,12 @@ static int begin(const char *source, const char *job, char session[MSG_ID_HEX], 
 	return rc;
 }
 
-static uint8_t *copy(const void *data, size_t len)
-{
-	uint8_t *p = malloc(len + 1);
-	cr_assert(p != NULL);
-	memcpy(p, data, len);
-	return p;
-}
-
 static int has(const uint8_t agent_id[16], const char *session, struct err *err)
 {
 	static const uint8_t id[32];
 	struct answer a = fresh();
-	int rc = wait_for(&a,
-		gateway_has(gate, agent_id, session, copy(id, 32), 32, on_answer, &a, err), err);
+	int rc =
+		wait_for(&a, gateway_has(gate, agent_id, session, id, 32, on_answer, &a, err), err);
 	buf_done(&a.data);
 	return rc;
 }
@@ -155,8 +147,8 @@ static int port_has(
 	struct answer a = fresh();
 	(void)self;
 	int rc = wait_for(&a,
-		gateway_has(gate, f.agent.agent_id, port_session, copy(ids, count * 32), count * 32,
-			on_answer, &a, err),
+		gateway_has(gate, f.agent.agent_id, port_session, &ids[0][0], count * 32, on_answer,
+			&a, err),
 		err);
 	if (rc == 0)
 		memcpy(present, a.data.data, count);
@@ -169,8 +161,7 @@ static int port_put(void *self, const uint8_t *batch, size_t len, struct err *er
 	struct answer a = fresh();
 	(void)self;
 	int rc = wait_for(&a,
-		gateway_put(gate, f.agent.agent_id, port_session, copy(batch, len), len, on_answer,
-			&a, err),
+		gateway_put(gate, f.agent.agent_id, port_session, batch, len, on_answer, &a, err),
 		err);
 	buf_done(&a.data);
 	return rc;
@@ -181,6 +172,7 @@ static int port_put(void *self, const uint8_t *batch, size_t len, struct err *er
 #define AHEAD 5
 #define AHEAD_BYTES (8u << 20)
 static struct answer ahead[AHEAD];
+static uint8_t ahead_of[AHEAD][AHEAD_BYTES];
 static pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER;
 static pthread_t outside;
 static atomic_int knocks;
@@ -198,8 +190,7 @@ static int openat_behind_door(int dirfd, const char *path, int flags, mode_t mod
 static void keep_busy(void)
 {
 	for (size_t i = 0; i < AHEAD; i++) {
-		uint8_t *cr = calloc(1, AHEAD_BYTES);
-		cr_assert(ne(ptr, cr, NULL));
+		uint8_t *cr = ahead_of[i];
 		record_header(1, RECORD_DATA, AHEAD_BYTES, cr);
 		cr[RECORD_HEADER_BYTES] = (uint8_t)i;
 		ahead[i] = fresh();
@@ -242,8 +233,8 @@ static int ask_commit(const struct buf *body, struct answer *a, struct err *err)
 	}
 	if (struck != NULL)
 		keep_busy();
-	int rc = gateway_commit(gate, f.agent.agent_id, port_session, copy(body->data, body->len),
-		body->len, on_answer, a, err);
+	int rc = gateway_commit(
+		gate, f.agent.agent_id, port_session, body->data, body->len, on_answer, a, err);
 	if (struck != NULL) {
 		gateway_set_readers(gate, struck);
 		(void)pthread_mutex_unlock(&door);
@@ -260,8 +251,8 @@ static int port_commit(
 	CLEANUP(buf_done) struct buf body = BUF_INIT((size_t)1 << 20);
 	(void)self;
 	int rc = wait_for(&list,
-		gateway_list(gate, f.agent.agent_id, port_session, 0,
-			copy(c->segments, c->segments_len), c->segments_len, on_answer, &list, err),
+		gateway_list(gate, f.agent.agent_id, port_session, 0, c->segments, c->segments_len,
+			on_answer, &list, err),
 		err);
 	if (rc == 0)
 		rc = msg_vault_commit_encode(c, &body, err);
@@ -452,8 +443,8 @@ Test(gateway, a_grant_reads_what_it_covers_and_a_refusal_is_told)
 		0));
 	cr_expect(eq(int,
 		wait_for(&record,
-			gateway_records(gate, drill_agent, job_b, copy(unknown, 32), 32, on_answer,
-				&record, &err),
+			gateway_records(
+				gate, drill_agent, job_b, unknown, 32, on_answer, &record, &err),
 			&err),
 		-ERR_NOT_FOUND));
 	cr_expect(eq(int, refusals, 1));
@@ -477,9 +468,7 @@ Test(gateway, what_is_asked_of_a_grant_that_does_not_open_is_answered)
 	/* before the loop hears of it: the grant is known by its job's id */
 	cr_assert(eq(int, gateway_points(gate, drill_agent, job_b, on_answer, &points, &err), 0));
 	cr_assert(eq(int,
-		gateway_records(
-			gate, drill_agent, job_b, copy(id, 32), 32, on_answer, &record, &err),
-		0));
+		gateway_records(gate, drill_agent, job_b, id, 32, on_answer, &record, &err), 0));
 	cr_expect(eq(int, wait_for(&open, 0, &err), -ERR_LIMIT));
 	cr_expect(eq(int, wait_for(&points, 0, &err), -ERR_INTERRUPTED));
 	cr_expect(eq(int, wait_for(&record, 0, &err), -ERR_INTERRUPTED));
@@ -500,8 +489,8 @@ Test(gateway, ends_with_requests_in_work_and_answers_each)
 	for (size_t i = 0; i < 8; i++) {
 		waiting[i] = fresh();
 		cr_assert(eq(int,
-			gateway_has(gate, f.agent.agent_id, session, copy(id, 32), 32, on_answer,
-				&waiting[i], &err),
+			gateway_has(gate, f.agent.agent_id, session, id, 32, on_answer, &waiting[i],
+				&err),
 			0));
 	}
 	gateway_free(gate);

@@ -567,29 +567,6 @@ Test(http_server, a_new_certificate_counts_for_new_connections)
 	net_fixture_done(&f);
 }
 
-static void take(struct net_fixture *f, struct http_request *r)
-{
-	size_t len = 0;
-	uint8_t *body = http_request_take_body(r, &len);
-	size_t left = 1;
-	(void)http_request_body(r, &left);
-	f->refusals = body != NULL && len == 3 && memcmp(body, "abc", 3) == 0 && left == 0;
-	free(body);
-	http_request_reply(r, 200, "text/plain", "ok", 2);
-}
-
-Test(http_server, a_body_can_be_taken)
-{
-	struct net_fixture f;
-	begin(&f, take);
-	struct http_call c = { .method = HTTP_PUT, .path = "/", .body = "abc", .len = 3 };
-	int status = 0;
-	(void)call(&f, net_fixture_client(&f), c, &status, NULL);
-	cr_expect(eq(int, status, 200));
-	cr_expect(eq(int, f.refusals, 1));
-	net_fixture_done(&f);
-}
-
 static void pause_server(void *arg)
 {
 	struct net_fixture *f = arg;
