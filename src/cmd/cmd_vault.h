@@ -1,6 +1,6 @@
 /*
- * cmd_vault: the verbs that tell what a vault holds and what its store keeps, and that keep its
- * door.
+ * cmd_vault: the verbs that tell what a vault holds and what its store keeps, that see to its
+ * locks, that bring back what somebody removed, and that keep its door.
  */
 #ifndef CMD_CMD_VAULT_H
 #define CMD_CMD_VAULT_H
@@ -10,5 +10,7 @@
 extern const struct cli_verb cmd_vault_info_verb;
 extern const struct cli_verb cmd_vault_prove_verb;
 extern const struct cli_verb cmd_vault_serve_verb;
+extern const struct cli_verb cmd_vault_lock_verb;
+extern const struct cli_verb cmd_vault_undelete_verb;
 
 #endif

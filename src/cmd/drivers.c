@@ -17,11 +17,15 @@
 #include "store/store.h"
 #include "store/store_pace.h"
 #include "store/unix/store_unix.h"
+#include "vault/lock_class.h"
 
 static int open_local(const char *path, enum drivers_mode mode, const struct drivers_limits *limits,
 	struct store **out, struct err *err)
 {
 	(void)limits; /* store_pace is all there is to do */
+	if (mode == DRIVERS_OLDEST)
+		return err_set(err, ERR_UNSUPPORTED,
+			"a directory keeps no older versions of what is in it");
 	struct store_local_opts opts = { .create = mode == DRIVERS_CREATE,
 		.is_read_only = mode == DRIVERS_READ };
 	return store_local_open(path, &opts, out, err);
@@ -31,7 +35,9 @@ static int open_s3(const char *place, enum drivers_mode mode, const struct drive
 	struct store **out, struct err *err)
 {
 	struct store_s3_opts opts = { .create = mode == DRIVERS_CREATE,
-		.is_read_only = mode == DRIVERS_READ,
+		.is_read_only = mode == DRIVERS_READ || mode == DRIVERS_OLDEST,
+		.is_oldest = mode == DRIVERS_OLDEST,
+		.wants_lock = lock_class_wants,
 		.send_bps = limits->upload_bps,
 		.receive_bps = limits->download_bps,
 		.is_stopped = limits->is_stopped,
@@ -46,6 +52,9 @@ static int open_unix(const char *path, enum drivers_mode mode, const struct driv
 	if (mode == DRIVERS_CREATE)
 		return err_set(err, ERR_USAGE,
 			"a vault is begun by its owner, not through its door '%s'", path);
+	if (mode == DRIVERS_OLDEST)
+		return err_set(err, ERR_UNSUPPORTED,
+			"a door shows no older versions of what is behind it");
 	return store_unix_open(path, mode == DRIVERS_READ, out, err);
 }
 

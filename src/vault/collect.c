@@ -13,10 +13,13 @@
 #include "vault/collect_internal.h"
 #include "vault/collect_mark.h"
 #include "vault/collect_sessions.h"
+#include "vault/hidden.h"
+#include "vault/id_set.h"
 #include "vault/index_merge.h"
 #include "vault/prune.h"
 #include "vault/snapshot.h"
 #include "vault/vault_internal.h"
+#include "vault/version_table.h"
 
 /*
  * INVARIANTS
@@ -51,12 +54,57 @@ static int check_chains(struct collect *c, const struct snapshot_list *list, str
 	return rc;
 }
 
+/* A key without a right to list versions, or a server that lists none after all, collects as where
+ * there are none.  Return 0 then, with a word in the log; else ${rc}. */
+static int pass_over_versions(int rc, const struct err *why, struct err *err)
+{
+	if (rc == -ERR_AUTH || rc == -ERR_UNSUPPORTED) {
+		log_warn(
+			"collect.versions", "%s, continuing without looking at versions", why->msg);
+		return 0;
+	}
+	if (rc != 0 && err != NULL)
+		*err = *why;
+	return rc;
+}
+
+/* The same where the store keeps what was removed: also the newest of a source is missed then,
+ * which leaves no gap. */
+static int check_hidden(struct collect *c, const struct snapshot_list *list, struct err *err)
+{
+	struct version_table t = { .count = 0 };
+	struct id_set *pruned = NULL;
+	const struct version_table_name *lost = NULL;
+	if ((store_features(c->v->store) & STORE_HAS_VERSIONS) == 0)
+		return 0;
+	struct err why = ERR_INIT;
+	int rc = version_table_load(c->v->store, "sn/", &t, &why);
+	rc = pass_over_versions(rc, &why, err);
+	if (rc == 0)
+		rc = hidden_pruned(c->v, NULL, NULL, &pruned, err);
+	if (rc == 0)
+		rc = hidden_lost(c->v, &t, list, pruned, &lost, err);
+	if (lost != NULL) {
+		err_set(err, ERR_CORRUPT,
+			"snapshot object '%s' was deleted, and nobody pruned it: nothing is "
+			"collected",
+			lost->name);
+		rc = err_hint(err, "'holdfast vault undelete' brings it back; when it is to stay "
+				   "lost: 'holdfast gc --give-up-missing'");
+	}
+	id_set_free(pruned);
+	version_table_done(&t);
+	return rc;
+}
+
 int collect_find_needed(struct collect *c, struct collect_mark *out, struct err *err)
 {
 	int rc = collect_mark_run(c->v, &c->view, c->opts->bad_packs, out, err);
 	if (rc != 0 || c->opts->accepts_gaps)
 		return rc;
 	rc = check_chains(c, &out->list, err);
+	if (rc == 0)
+		rc = check_hidden(c, &out->list, err);
 	if (rc != 0)
 		collect_mark_done(out);
 	return rc;
@@ -190,10 +238,30 @@ static int clean(struct collect *c, struct err *err)
 	return rc;
 }
 
+/* What the store keeps of what is gone. */
+static int purge(struct collect *c, struct err *err)
+{
+	const struct purge_opts opts = { .grace_ns = c->opts->grace_ns, .at_once = c->deleted };
+	struct collect_mark m;
+	if ((store_features(c->v->store) & STORE_HAS_VERSIONS) == 0)
+		return 0;
+	int rc = collect_look(c, err);
+	if (rc == 0)
+		rc = collect_find_needed(c, &m, err);
+	if (rc != 0)
+		return rc;
+	struct err why = ERR_INIT;
+	rc = purge_run(c->v, &m, &opts, &c->r->purge, &why);
+	collect_mark_done(&m);
+	return pass_over_versions(rc, &why, err);
+}
+
 static int run(struct collect *c, struct err *err)
 {
 	bool is_made = false;
 	int rc = collect_look(c, err);
+	if (rc == 0 && c->opts->accepts_gaps && !c->opts->is_dry_run)
+		rc = hidden_give_up(c->v, &c->r->given_up, err);
 	if (rc == 0 && c->opts->is_dry_run)
 		rc = collect_begin_condemn(c, &is_made, err);
 	else if (rc == 0)
@@ -213,7 +281,9 @@ static int run(struct collect *c, struct err *err)
 	}
 	if (rc == 0)
 		rc = delete_due(c, err);
-	return rc == 0 && !c->opts->is_dry_run ? clean(c, err) : rc;
+	if (rc == 0 && !c->opts->is_dry_run)
+		rc = clean(c, err);
+	return rc == 0 && !c->opts->is_dry_run ? purge(c, err) : rc;
 }
 
 int collect_run(struct vault *v, const struct collect_opts *opts, struct collect_result *out,
@@ -229,7 +299,10 @@ int collect_run(struct vault *v, const struct collect_opts *opts, struct collect
 	if (rc == 0)
 		rc = env_random(c.run, sizeof(c.run), err);
 	if (rc == 0)
+		rc = id_set_new(&c.deleted, err);
+	if (rc == 0)
 		rc = run(&c, err);
+	id_set_free(c.deleted);
 	if (rc == 0 && c.refused != 0) {
 		rc = c.refused;
 		if (err != NULL)
