@@ -94,6 +94,56 @@ static void hand_draft_free(void *self, void *draft)
 	a->inner->draft_free(a->self, draft);
 }
 
+static void hand_lock(void *self, struct store_lock *out)
+{
+	const struct store_around *a = self;
+	a->inner->lock(a->self, out);
+}
+
+static int hand_set_lock(void *self, const struct store_lock *lock, struct err *err)
+{
+	const struct store_around *a = self;
+	return a->inner->set_lock(a->self, lock, err);
+}
+
+static int hand_versions(
+	void *self, const char *prefix, store_version_fn fn, void *arg, struct err *err)
+{
+	const struct store_around *a = self;
+	return a->inner->versions(a->self, prefix, fn, arg, err);
+}
+
+static int hand_read_version(
+	void *self, const char *name, const char *id, struct buf *out, struct err *err)
+{
+	const struct store_around *a = self;
+	return a->inner->read_version(a->self, name, id, out, err);
+}
+
+static int hand_bring_back(void *self, const char *name, const char *id, struct err *err)
+{
+	const struct store_around *a = self;
+	return a->inner->bring_back(a->self, name, id, err);
+}
+
+static int hand_purge(void *self, struct store_item *at, size_t count, struct err *err)
+{
+	const struct store_around *a = self;
+	return a->inner->purge(a->self, at, count, err);
+}
+
+static int hand_see_locks(void *self, struct store_item *at, size_t count, struct err *err)
+{
+	const struct store_around *a = self;
+	return a->inner->see_locks(a->self, at, count, err);
+}
+
+static int hand_extend(void *self, struct store_item *at, size_t count, struct err *err)
+{
+	const struct store_around *a = self;
+	return a->inner->extend(a->self, at, count, err);
+}
+
 void store_around_begin(struct store_around *a, struct store *s, void (*free)(void *self))
 {
 	store_exchange(s, &a->driver, a, &a->inner, &a->self);
@@ -115,6 +165,14 @@ void store_around_begin(struct store_around *a, struct store *s, void (*free)(vo
 		.draft_add = has_drafts ? hand_draft_add : NULL,
 		.draft_put = has_drafts ? hand_draft_put : NULL,
 		.draft_free = has_drafts ? hand_draft_free : NULL,
+		.lock = in->lock != NULL ? hand_lock : NULL,
+		.set_lock = in->set_lock != NULL ? hand_set_lock : NULL,
+		.versions = in->versions != NULL ? hand_versions : NULL,
+		.read_version = in->read_version != NULL ? hand_read_version : NULL,
+		.bring_back = in->bring_back != NULL ? hand_bring_back : NULL,
+		.purge = in->purge != NULL ? hand_purge : NULL,
+		.see_locks = in->see_locks != NULL ? hand_see_locks : NULL,
+		.extend = in->extend != NULL ? hand_extend : NULL,
 		.free = free };
 }
 
