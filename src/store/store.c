@@ -437,3 +437,120 @@ int store_barrier(struct store *s, struct err *err)
 	}
 	return rc;
 }
+
+/* ---- versions and locks ------------------------------------------------------------------------
+ */
+
+static int lacks(const struct store *s, const char *what, struct err *err)
+{
+	return err_set(err, ERR_UNSUPPORTED, "this store (%s) %s", s->driver->name, what);
+}
+
+static int lacks_versions(const struct store *s, struct err *err)
+{
+	return lacks(s, "keeps no versions of what is removed or replaced", err);
+}
+
+static int lacks_locks(const struct store *s, struct err *err)
+{
+	(void)lacks(s, "does not lock objects", err);
+	return err_hint(err, "docs/S3.md tells which do");
+}
+
+void store_locks_by(const struct store *s, struct store_lock *out)
+{
+	*out = (struct store_lock){ .mode = STORE_LOCK_NONE };
+	if (s->driver->lock != NULL)
+		s->driver->lock(s->self, out);
+}
+
+int store_set_lock(struct store *s, const struct store_lock *lock, struct err *err)
+{
+	if (s->driver->set_lock == NULL)
+		return lacks_locks(s, err);
+	int rc = check_writable(s, "write", "that says how objects are locked", err);
+	return rc != 0 ? rc : s->driver->set_lock(s->self, lock, err);
+}
+
+int store_versions(
+	struct store *s, const char *prefix, store_version_fn fn, void *arg, struct err *err)
+{
+	if (!is_valid_prefix(prefix))
+		return refuse_name("prefix", prefix, err);
+	if (s->driver->versions == NULL)
+		return lacks_versions(s, err);
+	int rc = check_stop(s, err);
+	if (rc == 0)
+		rc = s->driver->versions(s->self, prefix, fn, arg, err);
+	return rc == 0 ? 0 : fail(rc, "list the versions of", prefix, err);
+}
+
+int store_read_version(
+	struct store *s, const char *name, const char *id, struct buf *out, struct err *err)
+{
+	int rc = check_name(s, name, err);
+	if (rc != 0)
+		return rc;
+	if (s->driver->read_version == NULL)
+		return lacks_versions(s, err);
+	size_t before = out->len;
+	rc = s->driver->read_version(s->self, name, id, out, err);
+	if (rc == 0)
+		return 0;
+	out->len = before;
+	return fail(rc, "read a version of", name, err);
+}
+
+int store_bring_back(struct store *s, const char *name, const char *id, struct err *err)
+{
+	int rc = check_name(s, name, err);
+	if (rc == 0)
+		rc = check_writable(s, "bring back", name, err);
+	if (rc != 0)
+		return rc;
+	if (s->driver->bring_back == NULL)
+		return lacks_versions(s, err);
+	rc = s->driver->bring_back(s->self, name, id, err);
+	return rc == 0 ? 0 : fail(rc, "bring back", name, err);
+}
+
+/* May they be given to the driver? */
+static int check_items(
+	const struct store *s, const struct store_item *at, size_t count, struct err *err)
+{
+	if (count > STORE_ITEMS_MAX)
+		return err_set(err, ERR_LIMIT, "%zu versions at once, the limit is %d", count,
+			STORE_ITEMS_MAX);
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		rc = check_name(s, at[i].name, err);
+	return rc;
+}
+
+int store_purge(struct store *s, struct store_item *at, size_t count, struct err *err)
+{
+	if (s->driver->purge == NULL)
+		return lacks_versions(s, err);
+	int rc = check_writable(s, "delete versions of", count == 0 ? "" : at[0].name, err);
+	if (rc == 0)
+		rc = check_items(s, at, count, err);
+	return rc != 0 ? rc : s->driver->purge(s->self, at, count, err);
+}
+
+int store_see_locks(struct store *s, struct store_item *at, size_t count, struct err *err)
+{
+	if (s->driver->see_locks == NULL)
+		return lacks_locks(s, err);
+	int rc = check_items(s, at, count, err);
+	return rc != 0 ? rc : s->driver->see_locks(s->self, at, count, err);
+}
+
+int store_extend(struct store *s, struct store_item *at, size_t count, struct err *err)
+{
+	if (s->driver->extend == NULL)
+		return lacks_locks(s, err);
+	int rc = check_writable(s, "lock", count == 0 ? "" : at[0].name, err);
+	if (rc == 0)
+		rc = check_items(s, at, count, err);
+	return rc != 0 ? rc : s->driver->extend(s->self, at, count, err);
+}

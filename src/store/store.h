@@ -14,8 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
+#include "store/store_lock.h"
+
 struct buf;
-struct err;
 struct store;
 
 #define STORE_MAX_OBJECT_BYTES (64u << 20)
@@ -23,11 +25,11 @@ struct store;
 
 enum store_feature {
 	STORE_HAS_RANGE = 1 << 0,
-	STORE_HAS_IF_ABSENT = 1 << 1, /* put of a taken name fails, it never replaces */
-	STORE_HAS_VERSIONS = 1 << 2,
-	STORE_HAS_OBJECT_LOCK = 1 << 3,
-	STORE_NEEDS_BARRIER = 1 << 4, /* objects are durable and visible only after the barrier;
-				       * without it any of them may be, from its put on */
+	STORE_HAS_IF_ABSENT = 1 << 1,   /* put of a taken name fails, it never replaces */
+	STORE_HAS_VERSIONS = 1 << 2,    /* what is removed or replaced stays, and can be told */
+	STORE_HAS_OBJECT_LOCK = 1 << 3, /* a version can be locked, and is kept then */
+	STORE_NEEDS_BARRIER = 1 << 4,   /* objects are durable and visible only after the barrier;
+					 * without it any of them may be, from its put on */
 };
 
 /* Called for each object; return 0 to go on, another value to stop (store_list returns it). */
@@ -36,6 +38,28 @@ typedef int (*store_list_fn)(void *arg, const char *name, uint64_t size);
 /* Called for each fact about a store, a name and a value for people and programs; return as above.
  */
 typedef int (*store_fact_fn)(void *arg, const char *name, const char *value);
+
+/* One version of a name, or the marker that it was removed.  Borrowed for the call. */
+struct store_version {
+	const char *name, *id;
+	uint64_t size;
+	int64_t at_ns; /* since when it is there, wall clock of the store; 0 = not told */
+	bool is_marker, is_current;
+};
+/* Return 0 to go on, or a negative error code. */
+typedef int (*store_version_fn)(void *arg, const struct store_version *v, struct err *err);
+
+#define STORE_ITEMS_MAX 256
+
+/* A version that something is to be done with; texts are borrowed. */
+struct store_item {
+	const char *name;
+	const char *id; /* NULL = the current one */
+	enum store_lock_mode mode;
+	int64_t until_ns; /* of the lock, wall clock; 0 = none */
+	int rc;           /* what became of it, with the words */
+	struct err why;
+};
 
 /* What a driver gives.  Slots marked OPTIONAL may be NULL. */
 struct store_driver {
@@ -72,6 +96,19 @@ struct store_driver {
 	int (*draft_add)(void *self, void *draft, const void *data, size_t len, struct err *err);
 	int (*draft_put)(void *self, void *take_draft, const char *name, struct err *err);
 	void (*draft_free)(void *self, void *draft);
+	/* OPTIONAL: of stores that lock.  How objects are locked that are put from now on; and note
+	 * another way, for everybody who opens the store. */
+	void (*lock)(void *self, struct store_lock *out);
+	int (*set_lock)(void *self, const struct store_lock *lock, struct err *err);
+	/* OPTIONAL: of stores that keep versions; as store_versions() and so on. */
+	int (*versions)(
+		void *self, const char *prefix, store_version_fn fn, void *arg, struct err *err);
+	int (*read_version)(
+		void *self, const char *name, const char *id, struct buf *out, struct err *err);
+	int (*bring_back)(void *self, const char *name, const char *id, struct err *err);
+	int (*purge)(void *self, struct store_item *at, size_t count, struct err *err);
+	int (*see_locks)(void *self, struct store_item *at, size_t count, struct err *err);
+	int (*extend)(void *self, struct store_item *at, size_t count, struct err *err);
 	/* End the driver; staged objects vanish. */
 	void (*free)(void *self);
 };
@@ -134,6 +171,35 @@ int store_has_any(struct store *s, const char *prefix, bool *out, struct err *er
 int store_stat(struct store *s, const char *name, uint64_t *size, struct err *err);
 int store_remove(struct store *s, const char *name, struct err *err);
 int store_barrier(struct store *s, struct err *err);
+
+/*
+ * Stores that keep versions, and lock them.  One that does not answers -ERR_UNSUPPORTED and says
+ * so; ask store_features() first where that is no error.
+ */
+
+/* How what is put is locked; mode NONE when it is not. */
+void store_locks_by(const struct store *s, struct store_lock *out);
+/* Let it be done so from now on, by everybody who opens the store.  Return 0, -ERR_UNSUPPORTED,
+ * -ERR_READONLY or as store_put(). */
+int store_set_lock(struct store *s, const struct store_lock *lock, struct err *err);
+
+/* Every version whose name begins with ${prefix}, ascending by name, the newest of each first.
+ * Keep nothing of it unless 0 is returned.  Return 0 or what ${fn} returned. */
+int store_versions(
+	struct store *s, const char *prefix, store_version_fn fn, void *arg, struct err *err);
+/* Append a version's bytes.  As store_get(). */
+int store_read_version(
+	struct store *s, const char *name, const char *id, struct buf *out, struct err *err);
+/* Let a version be what is read under its name again: what came over it is deleted, or where that
+ * is refused its bytes are put over it once more.  Return 0, -ERR_NOT_FOUND or as store_put(). */
+int store_bring_back(struct store *s, const char *name, const char *id, struct err *err);
+
+/* Each of at most STORE_ITEMS_MAX versions: delete it for good; see its lock; lock it until
+ * ${until_ns} in its ${mode}, never shorter than it is.  Return 0 when each was tried (item->rc: 0,
+ * -ERR_NOT_FOUND, -ERR_AUTH: refused, or as the store), or what kept it from being tried. */
+int store_purge(struct store *s, struct store_item *at, size_t count, struct err *err);
+int store_see_locks(struct store *s, struct store_item *at, size_t count, struct err *err);
+int store_extend(struct store *s, struct store_item *at, size_t count, struct err *err);
 
 /*
  * An object that is written in pieces, before its name is known: it is the hash of its bytes.

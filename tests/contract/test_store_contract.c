@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/env.h"
 #include "base/err.h"
 #include "store/fault/store_fault.h"
 #include "store/local/store_local.h"
@@ -22,12 +23,21 @@
 #include "tests/lib/s3_stub.h"
 #include "tests/lib/store_scratch.h"
 
-enum kind { LOCAL, MEM, S3, LOCAL_BEHIND_FAULT, MEM_BEHIND_FAULT, S3_BEHIND_FAULT };
+enum kind {
+	LOCAL,
+	MEM,
+	S3,
+	S3_LOCKING, /* with versions and locks */
+	LOCAL_BEHIND_FAULT,
+	MEM_BEHIND_FAULT,
+	S3_BEHIND_FAULT,
+	S3_LOCKING_BEHIND_FAULT,
+};
 
 #define MAX_BYTES (STORE_MAX_OBJECT_BYTES + 16)
 
-static const char *const kind_names[] = { "local", "mem", "s3", "local+fault", "mem+fault",
-	"s3+fault" };
+static const char *const kind_names[] = { "local", "mem", "s3", "s3 locking", "local+fault",
+	"mem+fault", "s3+fault", "s3 locking+fault" };
 
 /* One store under test; all of it is made by begin() and ended by teardown(). */
 static struct {
@@ -94,7 +104,9 @@ static void find_place(void)
 			(int)getpid(), count++);
 		return;
 	}
-	fx.stub = s3_stub_new(NULL);
+	const bool is_locking = fx.kind == S3_LOCKING || fx.kind == S3_LOCKING_BEHIND_FAULT;
+	const struct s3_stub_kind kind = { .has_versions = is_locking, .has_lock = is_locking };
+	fx.stub = s3_stub_new(&kind);
 	s3_stub_environment();
 	(void)snprintf(fx.place, sizeof(fx.place), "http://127.0.0.1:%d/" S3_STUB_BUCKET "/plant",
 		s3_stub_port(fx.stub));
@@ -103,7 +115,8 @@ static void find_place(void)
 static void begin(enum kind kind)
 {
 	fx.kind = kind;
-	if (kind == S3 || kind == S3_BEHIND_FAULT) {
+	if (kind == S3 || kind == S3_LOCKING || kind == S3_BEHIND_FAULT ||
+		kind == S3_LOCKING_BEHIND_FAULT) {
 		find_place();
 		open_s3(false);
 		return;
@@ -229,8 +242,8 @@ static bool is_given_up(const char *name, const char *text)
 #define FOR_EACH_DRIVER(test)                                                                      \
 	ParameterizedTestParameters(store_contract, test)                                          \
 	{                                                                                          \
-		static enum kind kinds[] = { LOCAL, MEM, S3, LOCAL_BEHIND_FAULT, MEM_BEHIND_FAULT, \
-			S3_BEHIND_FAULT };                                                         \
+		static enum kind kinds[] = { LOCAL, MEM, S3, S3_LOCKING, LOCAL_BEHIND_FAULT,       \
+			MEM_BEHIND_FAULT, S3_BEHIND_FAULT, S3_LOCKING_BEHIND_FAULT };              \
 		return cr_make_param_array(                                                        \
 			enum kind, kinds, sizeof(kinds) / sizeof(kinds[0]), NULL);                 \
 	}                                                                                          \
@@ -506,6 +519,99 @@ FOR_EACH_DRIVER(errors_name_the_operation_and_the_object)
 	cr_expect(eq(
 		str, err.msg, "unable to write object 'a/b': the name is taken by other content"));
 	cr_expect(eq(int, store_get(fx.s, "a/c", &got, NULL), -ERR_NOT_FOUND));
+}
+
+struct history {
+	char id[64]; /* of the oldest version */
+	unsigned versions, markers;
+	bool is_hidden;
+};
+
+static int note_version(void *arg, const struct store_version *v, struct err *e)
+{
+	struct history *h = arg;
+	(void)e;
+	cr_expect(eq(int, strcmp(v->name, "ev/one"), 0), "%s", v->name);
+	h->versions += !v->is_marker;
+	h->markers += v->is_marker;
+	h->is_hidden |= v->is_marker && v->is_current;
+	if (!v->is_marker)
+		(void)snprintf(h->id, sizeof(h->id), "%s", v->id);
+	return 0;
+}
+
+/* A store that keeps no versions says so, and one that does keeps what was removed. */
+FOR_EACH_DRIVER(what_a_store_says_of_versions_is_so)
+{
+	begin(*kind);
+	put_now("ev/one", "content");
+	cr_assert(eq(int, store_remove(fx.s, "ev/one", &err), 0));
+	cr_assert(eq(int, store_barrier(fx.s, &err), 0), "%s", err.msg);
+	struct history h = { .versions = 0 };
+	struct buf got = BUF_INIT(16);
+	struct store_item item = { .name = "ev/one", .id = "1" };
+	int rc = store_versions(fx.s, "ev/", note_version, &h, &err);
+	if ((store_features(fx.s) & STORE_HAS_VERSIONS) == 0) {
+		cr_expect(eq(int, rc, -ERR_UNSUPPORTED));
+		cr_expect(ne(ptr, strstr(err.msg, "keeps no versions"), NULL), "%s", err.msg);
+		cr_expect(eq(int, store_read_version(fx.s, "ev/one", "1", &got, &err),
+			-ERR_UNSUPPORTED));
+		cr_expect(eq(int, store_bring_back(fx.s, "ev/one", "1", &err), -ERR_UNSUPPORTED));
+		cr_expect(eq(int, store_purge(fx.s, &item, 1, &err), -ERR_UNSUPPORTED));
+		return;
+	}
+	cr_assert(eq(int, rc, 0), "%s", err.msg);
+	cr_expect(eq(uint, h.versions, 1u));
+	cr_expect(eq(uint, h.markers, 1u));
+	cr_expect(h.is_hidden && lacks("ev/one"));
+	cr_expect(eq(int, store_read_version(fx.s, "ev/one", h.id, &got, &err), 0), "%s", err.msg);
+	cr_expect(eq(str, text_of(&got), "content"));
+	cr_expect(eq(int, store_bring_back(fx.s, "ev/one", h.id, &err), 0), "%s", err.msg);
+	cr_expect(holds("ev/one", "content"));
+	item.id = h.id;
+	cr_expect(eq(int, store_purge(fx.s, &item, 1, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, item.rc, 0), "%s", item.why.msg);
+	cr_expect(lacks("ev/one"));
+	h = (struct history){ .versions = 0 };
+	cr_expect(eq(int, store_versions(fx.s, "ev/", note_version, &h, &err), 0));
+	cr_expect(eq(uint, h.versions + h.markers, 0u), "nothing is left of it");
+	buf_done(&got);
+}
+
+/* One that locks keeps a version against its deletion, and one that does not says so. */
+FOR_EACH_DRIVER(what_a_store_says_of_locks_is_so)
+{
+	const struct store_lock lock = { STORE_LOCK_COMPLIANCE, STORE_LOCK_MIN_NS };
+	struct store_lock now;
+	struct store_item item = { .name = "ev/one", .mode = STORE_LOCK_COMPLIANCE };
+	begin(*kind);
+	put_now("ev/one", "content");
+	item.until_ns = env_now_ns() + 10 * INT64_C(1000000000);
+	store_locks_by(fx.s, &now);
+	cr_expect(eq(int, (int)now.mode, STORE_LOCK_NONE), "nobody asked for it");
+	if ((store_features(fx.s) & STORE_HAS_OBJECT_LOCK) == 0) {
+		cr_expect(lt(int, store_set_lock(fx.s, &lock, &err), 0));
+		cr_expect(ne(ptr, strstr(err.msg, "not lock objects"), NULL), "%s", err.msg);
+		cr_expect(ne(str, err.hint, ""));
+		cr_expect(eq(int, store_see_locks(fx.s, &item, 1, &err), -ERR_UNSUPPORTED));
+		cr_expect(eq(int, store_extend(fx.s, &item, 1, &err), -ERR_UNSUPPORTED));
+		return;
+	}
+	int64_t until = item.until_ns;
+	cr_assert(eq(int, store_extend(fx.s, &item, 1, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, item.rc, 0), "%s", item.why.msg);
+	cr_assert(eq(int, store_see_locks(fx.s, &item, 1, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, (int)item.mode, STORE_LOCK_COMPLIANCE));
+	cr_expect(ge(i64, item.until_ns, until));
+	struct history h = { .versions = 0 };
+	cr_assert(eq(int, store_versions(fx.s, "ev/", note_version, &h, &err), 0), "%s", err.msg);
+	item.id = h.id;
+	cr_expect(eq(int, store_purge(fx.s, &item, 1, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, item.rc, -ERR_AUTH), "%s", item.why.msg);
+	cr_expect(holds("ev/one", "content"));
+	cr_assert(eq(int, store_set_lock(fx.s, &lock, &err), 0), "%s", err.msg);
+	store_locks_by(fx.s, &now);
+	cr_expect(eq(int, (int)now.mode, STORE_LOCK_COMPLIANCE));
 }
 
 /* Objects that were lost, torn or half removed show up here. */

@@ -26,11 +26,13 @@ struct s3_stub_kind {
 	bool sends_no_tags;          /* no ETag */
 	unsigned page;               /* keys in a page of a list; 0 = 1000 */
 	bool has_empty_pages;        /* before each full one */
-	/* Somebody overwrote every key and then deleted it: only the versions v1 are as they were.
-	 */
-	bool is_destroyed;
-	const char *token; /* session token that is wanted; NULL = none */
-	int64_t skew_s;    /* its clock is so far ahead */
+	bool has_versions;           /* the bucket keeps them */
+	bool has_lock;               /* and Object Lock, which is kept */
+	bool ignores_locks;          /* it takes what asks for a lock, and locks nothing */
+	bool may_not_purge;          /* the key has no right to delete versions */
+	bool may_bypass;             /* the key may end GOVERNANCE */
+	const char *token;           /* session token that is wanted; NULL = none */
+	int64_t skew_s;              /* its clock is so far ahead */
 };
 
 enum s3_stub_break {
@@ -70,6 +72,15 @@ unsigned s3_stub_connections(struct s3_stub *s);
 /* Is an object of this whole key there, with this content? */
 bool s3_stub_holds(struct s3_stub *s, const char *key, const void *data, size_t len);
 size_t s3_stub_objects(struct s3_stub *s);
+/* Versions and markers of all keys. */
+size_t s3_stub_versions(struct s3_stub *s);
+/* Somebody overwrites every key that begins with ${prefix}, and deletes it then; with ${by_force}
+ * he deletes every version by its id in between.  Return how many versions he could not. */
+size_t s3_stub_destroy(struct s3_stub *s, const char *prefix, bool by_force);
+/* Until when the oldest version of a key is locked, seconds of wall clock; 0 = it is not.  And let
+ * every lock end ${s} seconds earlier, and everything be there that much longer. */
+int64_t s3_stub_locked(struct s3_stub *s, const char *key);
+void s3_stub_age(struct s3_stub *s, int64_t seconds);
 /* Put one behind everybody's back. */
 void s3_stub_put(struct s3_stub *s, const char *key, const void *data, size_t len);
 

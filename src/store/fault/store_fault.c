@@ -330,6 +330,93 @@ static int fault_barrier(void *self, struct err *err)
 	return rc;
 }
 
+static void fault_lock(void *self, struct store_lock *out)
+{
+	const struct store_fault *f = self;
+	f->inner->lock(f->self, out);
+}
+
+static int fault_set_lock(void *self, const struct store_lock *lock, struct err *err)
+{
+	struct store_fault *f = self;
+	int rc = 0;
+	if (count_op(f, STORE_FAULT_VERSION, &rc, err) != GO_ON)
+		return rc;
+	return f->inner->set_lock(f->self, lock, err);
+}
+
+static int fault_versions(
+	void *self, const char *prefix, store_version_fn fn, void *arg, struct err *err)
+{
+	struct store_fault *f = self;
+	int rc = 0;
+	if (count_op(f, STORE_FAULT_VERSION, &rc, err) != GO_ON)
+		return rc;
+	return f->inner->versions(f->self, prefix, fn, arg, err);
+}
+
+static int fault_read_version(
+	void *self, const char *name, const char *id, struct buf *out, struct err *err)
+{
+	struct store_fault *f = self;
+	int rc = 0;
+	if (count_op(f, STORE_FAULT_VERSION, &rc, err) != GO_ON)
+		return rc;
+	return f->inner->read_version(f->self, name, id, out, err);
+}
+
+static int fault_bring_back(void *self, const char *name, const char *id, struct err *err)
+{
+	struct store_fault *f = self;
+	int rc = 0;
+	if (count_op(f, STORE_FAULT_VERSION, &rc, err) != GO_ON)
+		return rc;
+	return f->inner->bring_back(f->self, name, id, err);
+}
+
+typedef int (*items_fn)(void *self, struct store_item *at, size_t count, struct err *err);
+
+/* One operation, however many it is about. */
+static int with_items(
+	struct store_fault *f, items_fn fn, struct store_item *at, size_t count, struct err *err)
+{
+	int rc = 0;
+	if (count_op(f, STORE_FAULT_VERSION, &rc, err) != GO_ON)
+		return rc;
+	return fn(f->self, at, count, err);
+}
+
+static int fault_purge(void *self, struct store_item *at, size_t count, struct err *err)
+{
+	struct store_fault *f = self;
+	return with_items(f, f->inner->purge, at, count, err);
+}
+
+static int fault_see_locks(void *self, struct store_item *at, size_t count, struct err *err)
+{
+	struct store_fault *f = self;
+	return with_items(f, f->inner->see_locks, at, count, err);
+}
+
+static int fault_extend(void *self, struct store_item *at, size_t count, struct err *err)
+{
+	struct store_fault *f = self;
+	return with_items(f, f->inner->extend, at, count, err);
+}
+
+/* What the one inside has of versions and locks. */
+static void add_optional(struct store_driver *d, const struct store_driver *inner)
+{
+	d->lock = inner->lock == NULL ? NULL : fault_lock;
+	d->set_lock = inner->set_lock == NULL ? NULL : fault_set_lock;
+	d->versions = inner->versions == NULL ? NULL : fault_versions;
+	d->read_version = inner->read_version == NULL ? NULL : fault_read_version;
+	d->bring_back = inner->bring_back == NULL ? NULL : fault_bring_back;
+	d->purge = inner->purge == NULL ? NULL : fault_purge;
+	d->see_locks = inner->see_locks == NULL ? NULL : fault_see_locks;
+	d->extend = inner->extend == NULL ? NULL : fault_extend;
+}
+
 static void fault_free(void *self)
 {
 	struct store_fault *f = self;
@@ -362,6 +449,7 @@ int store_fault_new(const struct store_driver *inner, void *take_inner, struct s
 		.barrier = fault_barrier,
 		.free = fault_free,
 	};
+	add_optional(&f->driver, inner);
 	*out = f;
 	return 0;
 }

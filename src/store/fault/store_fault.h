@@ -24,7 +24,8 @@ enum store_fault_verb {
 	STORE_FAULT_STAT,
 	STORE_FAULT_REMOVE,
 	STORE_FAULT_BARRIER,
-	STORE_FAULT_VERBS, /* how many there are */
+	STORE_FAULT_VERSION, /* all that is done with versions and locks */
+	STORE_FAULT_VERBS,   /* how many there are */
 };
 
 /* Wrap ${take_inner} (taken also on failure).  ${inner} must outlive it.  Return 0 or -ERR_NOMEM.

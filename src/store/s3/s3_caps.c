@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
+#include "store/s3/s3_lock.h"
 #include "store/s3/s3_reply.h"
 #include "store/s3/s3_wire.h"
 
@@ -19,7 +19,7 @@
  */
 
 #define HEADLINE "holdfast s3 1"
-#define TIME_BYTES 32
+#define LOCK "lock="
 
 static const struct {
 	const char *name;
@@ -39,11 +39,21 @@ int s3_caps_format(const struct s3_caps *c, struct buf *out, struct err *err)
 		bool value = *(const bool *)((const char *)c + fields[i].at);
 		rc = buf_addf(out, err, "%s=%s\n", fields[i].name, value ? "yes" : "no");
 	}
+	char lock[STORE_LOCK_TEXT_BYTES];
+	if (rc == 0 && c->lock.mode != STORE_LOCK_NONE)
+		rc = buf_addf(out, err, LOCK "%s\n", store_lock_format(&c->lock, lock));
 	return rc;
 }
 
 static void take_line(const char *line, size_t len, struct s3_caps *out)
 {
+	char lock[STORE_LOCK_TEXT_BYTES];
+	size_t head = strlen(LOCK);
+	if (len > head && len - head < sizeof(lock) && memcmp(line, LOCK, head) == 0) {
+		(void)snprintf(lock, sizeof(lock), "%.*s", (int)(len - head), line + head);
+		(void)store_lock_parse(lock, &out->lock, NULL); /* no good: as if there was none */
+		return;
+	}
 	for (size_t i = 0; i < FIELDS; i++) {
 		size_t n = strlen(fields[i].name);
 		if (len == n + 4 && memcmp(line, fields[i].name, n) == 0 &&
@@ -128,12 +138,8 @@ static int delete_version(struct probe *p, const char *version, struct err *err)
 /* A locked version is written, looked at, and must withstand its deletion. */
 static void probe_lock(struct probe *p, struct s3_caps *out)
 {
-	char until[TIME_BYTES];
-	struct tm tm;
-	time_t end = (time_t)(env_now_ns() / 1000000000) + S3_CAPS_LOCK_S;
-	if (gmtime_r(&end, &tm) == NULL ||
-		strftime(until, sizeof(until), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		return;
+	char until[S3_LOCK_TIME_BYTES];
+	(void)s3_lock_time(s3_wire_now_ns(p->wire) + S3_CAPS_LOCK_S * INT64_C(1000000000), until);
 	struct s3_wire_call put = { .headers = { { "x-amz-object-lock-mode", "COMPLIANCE" },
 					    { "x-amz-object-lock-retain-until-date", until } },
 		.header_count = 2 };

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "store/store_lock.h"
+
 struct buf;
 struct err;
 struct s3_wire;
@@ -17,14 +19,16 @@ struct s3_wire;
 #define S3_CAPS_LOCK_S 30 /* for so long a probe's object stays locked */
 
 struct s3_caps {
-	bool is_known;      /* it was tried */
-	bool has_if_absent; /* a conditional PUT never replaces */
-	bool has_versions;  /* the bucket keeps old versions */
-	bool has_lock;      /* the bucket says that it has Object Lock */
-	bool is_lock_kept;  /* a locked version could not be deleted */
+	bool is_known;          /* it was tried */
+	bool has_if_absent;     /* a conditional PUT never replaces */
+	bool has_versions;      /* the bucket keeps old versions */
+	bool has_lock;          /* the bucket says that it has Object Lock */
+	bool is_lock_kept;      /* a locked version could not be deleted */
+	struct store_lock lock; /* how a person wants objects to be locked */
 };
 
-/* As text, one "name=yes" a line.  Return 0 or as buf_add(). */
+/* As text, one "name=yes" a line, and "lock=compliance:2592000s" where there is one.  Return 0 or
+ * as buf_add(). */
 int s3_caps_format(const struct s3_caps *c, struct buf *out, struct err *err);
 /* Return 0 or -ERR_CORRUPT.  Lines of names that are unknown are passed over. */
 int s3_caps_parse(const char *text, size_t len, struct s3_caps *out, struct err *err);

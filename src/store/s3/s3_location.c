@@ -138,6 +138,10 @@ static int take_option(struct s3_location *out, const char *text, size_t len, st
 		return take_style(out, value, err);
 	if (name == strlen("view") && strncmp(text, "view", name) == 0)
 		return take_view(out, value, err);
+	if (name == strlen("lock") && strncmp(text, "lock", name) == 0) {
+		out->has_lock = true;
+		return store_lock_parse(value, &out->lock, err);
+	}
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (strlen(known[i].name) != name || strncmp(text, known[i].name, name) != 0)
 			continue;

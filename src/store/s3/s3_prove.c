@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
+#include "store/s3/s3_lock.h"
 #include "store/s3/s3_wire.h"
 
 /*
@@ -18,7 +18,6 @@
 
 #define CANARY "this canary is to outlive whoever holds the key"
 #define RUBBISH "overwritten"
-#define TIME_BYTES 32
 #define TEXT_BYTES 256
 
 struct trial {
@@ -85,17 +84,10 @@ static int try_delete(struct trial *t, const char *what, const char *version)
 /* As if the lock ended in a minute. */
 static int try_shorten(struct trial *t)
 {
-	char until[TIME_BYTES] = "";
-	char body[TEXT_BYTES];
+	char body[S3_LOCK_BODY_BYTES];
 	struct err why = ERR_INIT;
-	struct tm tm;
-	time_t end = (time_t)(env_now_ns() / 1000000000) + 60;
-	if (gmtime_r(&end, &tm) != NULL)
-		(void)strftime(until, sizeof(until), "%Y-%m-%dT%H:%M:%SZ", &tm); /* fits */
-	(void)snprintf(body, sizeof(body),
-		"<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>%s</RetainUntilDate>"
-		"</Retention>",
-		until); /* fits */
+	(void)s3_lock_body(
+		STORE_LOCK_GOVERNANCE, s3_wire_now_ns(t->wire) + INT64_C(60) * 1000000000, body);
 	struct s3_wire_call call = { .method = S3_WIRE_PUT,
 		.key = t->key,
 		.query = { { "retention", NULL }, { "versionId", t->version } },

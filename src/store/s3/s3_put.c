@@ -31,6 +31,10 @@ static void set_write(struct s3_put *p)
 	p->call.header_count = 0;
 	if (p->is_conditional)
 		add_header(p, "if-none-match", "*");
+	if (p->lock_mode != NULL) {
+		add_header(p, "x-amz-object-lock-mode", p->lock_mode);
+		add_header(p, "x-amz-object-lock-retain-until-date", p->lock_until);
+	}
 }
 
 /* It was read: is it ours? */
@@ -102,4 +106,20 @@ void s3_put_init(
 		set_write(p);
 	else
 		set_read(p, S3_PUT_LOOK);
+}
+
+void s3_put_lock(struct s3_put *p, enum store_lock_mode mode, int64_t until_ns)
+{
+	p->lock_mode = mode == STORE_LOCK_NONE ? NULL : store_lock_word(mode);
+	(void)s3_lock_time(until_ns, p->lock_until);
+	if (p->step == S3_PUT_WRITE)
+		set_write(p);
+}
+
+void s3_put_over(struct s3_put *p)
+{
+	p->is_conditional = false;
+	p->call.next = NULL;
+	p->call.again = NULL; /* a second version of the same bytes does no harm */
+	set_write(p);
 }

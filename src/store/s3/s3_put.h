@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "store/s3/s3_lock.h"
 #include "store/s3/s3_wire.h"
 
 enum s3_put_step {
@@ -23,11 +24,17 @@ struct s3_put {
 	enum s3_put_step step;
 	bool is_conditional;       /* If-None-Match is believed in */
 	bool is_condition_refused; /* the server said that it has no such thing */
+	const char *lock_mode;     /* NULL = it is not locked */
+	char lock_until[S3_LOCK_TIME_BYTES];
 };
 
 /* Fill ${p}; all is borrowed until the call has ended: with 0, -ERR_EXISTS (other content),
  * -ERR_BUSY (the name was taken, and then was not) or as s3_wire_wait(). */
 void s3_put_init(
 	struct s3_put *p, const char *key, const void *data, size_t len, bool is_conditional);
+/* Lock what is written (mode NONE: do not).  Before it is started. */
+void s3_put_lock(struct s3_put *p, enum store_lock_mode mode, int64_t until_ns);
+/* Write whatever lies under the name.  Before it is started, after s3_put_lock(). */
+void s3_put_over(struct s3_put *p);
 
 #endif

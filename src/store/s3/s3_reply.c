@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/escape.h"
+#include "store/s3/s3_lock.h"
 #include "store/s3/s3_uri.h"
 #include "store/s3/s3_xml.h"
 
@@ -227,6 +228,8 @@ static int take_version_field(
 		v->has_id = true;
 	} else if (is_at(name, "Size")) {
 		return parse_size(text, &v->now.size, err);
+	} else if (is_at(name, "LastModified")) {
+		v->now.at_ns = s3_lock_ns(text);
 	} else if (is_at(name, "IsLatest")) {
 		v->now.is_latest = is_true(text);
 	}

@@ -55,6 +55,7 @@ struct s3_reply_version {
 	char key[S3_REPLY_MAX_KEY_BYTES + 1];
 	char id[S3_REPLY_TEXT_BYTES];
 	uint64_t size;
+	int64_t at_ns; /* since when it is there, 0 = not told */
 	bool is_marker, is_latest;
 };
 typedef int (*s3_reply_version_fn)(

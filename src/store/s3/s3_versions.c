@@ -1,5 +1,6 @@
 #include "store/s3/s3_versions.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,14 +40,12 @@ static int add_version(void *arg, const struct s3_reply_version *version, struct
 	if (rc != 0)
 		return rc;
 	struct s3_version *last = v->count == 0 ? NULL : &v->at[v->count - 1];
-	int order = last == NULL ? -1 : strcmp(last->key, version->key);
-	if (order > 0)
-		return err_set(err, ERR_CORRUPT, "the server's list of versions is in no order");
+	bool is_older = last != NULL && strcmp(last->key, version->key) == 0;
 	CLEANUP(cleanup_free_p) char *id = strdup(version->id);
 	CLEANUP(cleanup_free_p) char *key = strdup(version->key);
 	if (id == NULL || key == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory for a list of versions");
-	if (last != NULL && order == 0) { /* an older one of the same */
+	if (is_older) {
 		free(last->id);
 		last->id = TAKE(id);
 		last->size = version->size;
@@ -58,7 +57,23 @@ static int add_version(void *arg, const struct s3_reply_version *version, struct
 	return 0;
 }
 
-static int ask_page(struct s3_wire *w, const char *prefix, struct s3_versions *out,
+/* Invariant 1, for whoever is told. */
+struct order {
+	s3_reply_version_fn fn;
+	void *arg;
+	char last[S3_REPLY_MAX_KEY_BYTES + 1];
+};
+
+static int check_order(void *arg, const struct s3_reply_version *version, struct err *err)
+{
+	struct order *o = arg;
+	if (strcmp(o->last, version->key) > 0)
+		return err_set(err, ERR_CORRUPT, "the server's list of versions is in no order");
+	(void)snprintf(o->last, sizeof(o->last), "%s", version->key); /* fits */
+	return o->fn(o->arg, version, err);
+}
+
+static int ask_page(struct s3_wire *w, const char *prefix, struct order *o,
 	struct s3_reply_versions *next, struct err *err)
 {
 	CLEANUP(buf_done) struct buf answer = BUF_INIT(S3_WIRE_MAX_ANSWER_BYTES);
@@ -77,22 +92,28 @@ static int ask_page(struct s3_wire *w, const char *prefix, struct s3_versions *o
 				(struct s3_uri_pair){ "version-id-marker", id };
 	}
 	int rc = s3_wire_run(w, &call, err);
-	return rc == 0 ? s3_reply_versions(answer.data, answer.len, add_version, out, next, err)
-		       : rc;
+	return rc == 0 ? s3_reply_versions(answer.data, answer.len, check_order, o, next, err) : rc;
+}
+
+int s3_versions_each(
+	struct s3_wire *w, const char *prefix, s3_reply_version_fn fn, void *arg, struct err *err)
+{
+	struct order o = { .fn = fn, .arg = arg };
+	struct s3_reply_versions next = { .key_marker = BUF_INIT(S3_REPLY_MAX_KEY_BYTES),
+		.id_marker = BUF_INIT(S3_REPLY_TEXT_BYTES) };
+	int rc = 0;
+	do {
+		rc = ask_page(w, prefix, &o, &next, err);
+	} while (rc == 0 && next.is_truncated);
+	buf_done(&next.key_marker);
+	buf_done(&next.id_marker);
+	return rc;
 }
 
 int s3_versions_load(
 	struct s3_wire *w, const char *prefix, struct s3_versions *out, struct err *err)
 {
-	struct s3_reply_versions next = { .key_marker = BUF_INIT(S3_REPLY_MAX_KEY_BYTES),
-		.id_marker = BUF_INIT(S3_REPLY_TEXT_BYTES) };
-	int rc = 0;
-	do {
-		rc = ask_page(w, prefix, out, &next, err);
-	} while (rc == 0 && next.is_truncated);
-	buf_done(&next.key_marker);
-	buf_done(&next.id_marker);
-	return rc;
+	return s3_versions_each(w, prefix, add_version, out, err);
 }
 
 void s3_versions_done(struct s3_versions *v)

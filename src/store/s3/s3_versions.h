@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/s3/s3_reply.h"
+
 struct err;
 struct s3_wire;
 
@@ -22,6 +24,12 @@ struct s3_versions {
 	struct s3_version *at; /* ascending by key, none twice */
 	size_t count, cap;
 };
+
+/* Call ${fn} with every version and marker of the keys that begin with ${prefix}, ascending by key,
+ * the newest of each first: another order is -ERR_CORRUPT.  Return as s3_versions_load(), or what
+ * ${fn} returned; keep nothing of its calls unless 0 is returned. */
+int s3_versions_each(
+	struct s3_wire *w, const char *prefix, s3_reply_version_fn fn, void *arg, struct err *err);
 
 /**
  * s3_versions_load(w, prefix, out, err):

@@ -50,9 +50,9 @@ struct s3_wire {
 	size_t flight_count, flying;
 	double width; /* how many may fly */
 	int64_t shrunk_ms;
-	int64_t skew_ns;      /* the server's clock less ours */
-	bool is_met;          /* it has answered, whatever */
-	bool is_fresh_wanted; /* the key at hand was called too old */
+	_Atomic int64_t skew_ns; /* the server's clock less ours */
+	bool is_met;             /* it has answered, whatever */
+	bool is_fresh_wanted;    /* the key at hand was called too old */
 	bool is_started;
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -615,6 +615,11 @@ const char *s3_wire_credentials(const struct s3_wire *w)
 const char *s3_wire_region(const struct s3_wire *w)
 {
 	return w->region;
+}
+
+int64_t s3_wire_now_ns(struct s3_wire *w)
+{
+	return env_now_ns() + w->skew_ns;
 }
 
 int s3_wire_width(const struct s3_wire *w)

@@ -9,6 +9,7 @@
 #include "store/s3/s3_caps.h"
 #include "store/s3/s3_flight.h"
 #include "store/s3/s3_location.h"
+#include "store/s3/s3_many.h"
 #include "store/s3/s3_prove.h"
 #include "store/s3/s3_put.h"
 #include "store/s3/s3_remove.h"
@@ -24,6 +25,7 @@
  *     forgets it.
  * (3) With the oldest versions as the view nothing is written, and each read names its version.
  * (4) Keys that are gathered for deletion are deleted before anything else is asked of the server.
+ * (5) Where objects are locked, the first small one of each process was seen to be.
  */
 
 #define ALONE_BYTES ((size_t)1 << 20) /* larger ones are put beside each other */
@@ -51,6 +53,8 @@ struct store_s3 {
 	struct s3_versions versions; /* of the view of the oldest */
 	struct err failed;           /* code 0 = none */
 	bool is_read_only;
+	bool (*wants_lock)(const char *name); /* NULL = all */
+	bool is_lock_seen;
 };
 
 static void upload_free(struct upload *u)
@@ -160,6 +164,49 @@ static int tell_failed(const struct store_s3 *s, struct err *err)
 	return -s->failed.code;
 }
 
+/* How objects are locked: by the place, else as it is noted. */
+static const struct store_lock *lock_of(const struct store_s3 *s)
+{
+	return s->place.has_lock ? &s->place.lock : &s->caps.lock;
+}
+
+/* How this one is. */
+static struct store_lock lock_for(const struct store_s3 *s, const char *key)
+{
+	struct store_lock l = *lock_of(s);
+	if (s->wants_lock != NULL && !s->wants_lock(key + strlen(s->place.prefix)))
+		l.mode = STORE_LOCK_NONE;
+	return l;
+}
+
+static void begin_put(
+	struct store_s3 *s, struct s3_put *p, const char *key, const void *data, size_t len)
+{
+	struct store_lock lock = lock_for(s, key);
+	s3_put_init(p, key, data, len, s->caps.has_if_absent);
+	if (lock.mode != STORE_LOCK_NONE)
+		s3_put_lock(p, lock.mode, store_lock_until(&lock, s3_wire_now_ns(s->wire)));
+}
+
+/* Invariant 5: some servers take what asks for a lock, and do not lock it. */
+static int see_lock(struct store_s3 *s, const char *key, struct err *err)
+{
+	struct s3_wire_call look = { .method = S3_WIRE_GET, .key = key };
+	if (s->is_lock_seen || lock_for(s, key).mode == STORE_LOCK_NONE)
+		return 0;
+	int rc = s3_wire_run(s->wire, &look, err);
+	if (rc != 0)
+		return rc;
+	if (store_lock_mode_of(look.lock_mode) == STORE_LOCK_NONE) {
+		(void)err_set(err, ERR_UNSUPPORTED,
+			"'%s' took an object and does not show that it is locked", s->place.host);
+		return err_hint(err, "the key needs GetObjectRetention; else this server ignores "
+				     "locks: 'holdfast vault lock --policy off'");
+	}
+	s->is_lock_seen = true;
+	return 0;
+}
+
 static int put_beside(
 	struct store_s3 *s, const char *key, const void *data, size_t len, struct err *err)
 {
@@ -173,7 +220,7 @@ static int put_beside(
 		return err_set(err, ERR_NOMEM, "out of memory for an object on its way");
 	}
 	memcpy(u->data, data, len);
-	s3_put_init(&u->put, u->key, u->data, len, s->caps.has_if_absent);
+	begin_put(s, &u->put, u->key, u->data, len);
 	TAILQ_INSERT_TAIL(&s->uploads, u, link);
 	s->under_way += len;
 	s3_wire_start(s->wire, &u->put.call);
@@ -188,11 +235,11 @@ static int put_alone(
 	int rc = tell_failed(s, err);
 	if (rc != 0)
 		return rc;
-	s3_put_init(&p, key, data, len, s->caps.has_if_absent);
+	begin_put(s, &p, key, data, len);
 	rc = s3_wire_run(s->wire, &p.call, err);
 	if (p.is_condition_refused)
 		s->caps.has_if_absent = false;
-	return rc;
+	return rc != 0 || p.step != S3_PUT_WRITE ? rc : see_lock(s, key, err);
 }
 
 static int s3_put(void *self, const char *name, const void *data, size_t len, struct err *err)
@@ -438,6 +485,91 @@ static int s3_list(void *self, const char *prefix, store_list_fn fn, void *arg, 
 	return rc;
 }
 
+/* ---- versions and locks ------------------------------------------------------------------------
+ */
+
+struct telling {
+	const struct store_s3 *store;
+	store_version_fn fn;
+	void *arg;
+};
+
+static int tell_version(void *arg, const struct s3_reply_version *v, struct err *err)
+{
+	struct telling *t = arg;
+	struct store_version out = { .name = v->key + strlen(t->store->place.prefix),
+		.id = v->id,
+		.size = v->size,
+		.at_ns = v->at_ns,
+		.is_marker = v->is_marker,
+		.is_current = v->is_latest };
+	return store_is_valid_name(out.name) ? t->fn(t->arg, &out, err) : 0;
+}
+
+static int s3_versions_of(
+	void *self, const char *prefix, store_version_fn fn, void *arg, struct err *err)
+{
+	struct store_s3 *s = self;
+	struct telling t = { .store = s, .fn = fn, .arg = arg };
+	CLEANUP(cleanup_free_p) char *whole = key_of(s, prefix, err);
+	if (whole == NULL)
+		return -ERR_NOMEM;
+	flush_removals(s);
+	return s3_versions_each(s->wire, whole, tell_version, &t, err);
+}
+
+static int s3_read_version(
+	void *self, const char *name, const char *id, struct buf *out, struct err *err)
+{
+	struct store_s3 *s = self;
+	CLEANUP(cleanup_free_p) char *key = key_of(s, name, err);
+	if (key == NULL)
+		return -ERR_NOMEM;
+	struct s3_wire_call call = { .method = S3_WIRE_GET,
+		.key = key,
+		.query = { { "versionId", id } },
+		.query_count = 1,
+		.answer = out };
+	return s3_wire_run(s->wire, &call, err);
+}
+
+static int s3_bring_back(void *self, const char *name, const char *id, struct err *err)
+{
+	struct store_s3 *s = self;
+	CLEANUP(cleanup_free_p) char *key = key_of(s, name, err);
+	if (key == NULL)
+		return -ERR_NOMEM;
+	settle(s, key);
+	struct store_lock lock = lock_for(s, key);
+	return s3_many_bring_back(
+		s->wire, key, id, lock.mode, store_lock_until(&lock, s3_wire_now_ns(s->wire)), err);
+}
+
+static int s3_purge(void *self, struct store_item *at, size_t count, struct err *err)
+{
+	struct store_s3 *s = self;
+	flush_removals(s);
+	return s3_many_purge(s->wire, s->place.prefix, at, count, err);
+}
+
+static int s3_see_locks(void *self, struct store_item *at, size_t count, struct err *err)
+{
+	struct store_s3 *s = self;
+	flush_removals(s);
+	return s3_many_see_locks(s->wire, s->place.prefix, at, count, err);
+}
+
+static int s3_extend(void *self, struct store_item *at, size_t count, struct err *err)
+{
+	const struct store_s3 *s = self;
+	return s3_many_extend(s->wire, s->place.prefix, at, count, err);
+}
+
+static void s3_lock_by(void *self, struct store_lock *out)
+{
+	*out = *lock_of(self);
+}
+
 /* ---- opening -----------------------------------------------------------------------------------
  */
 
@@ -462,7 +594,8 @@ static int s3_facts(void *self, store_fact_fn fn, void *arg)
 			c->is_lock_kept ? "yes, and kept"
 			: c->has_lock   ? "yes, but it did not keep a locked version"
 					: unknown);
-	return rc;
+	char text[STORE_LOCK_TEXT_BYTES];
+	return rc == 0 ? fn(arg, "lock", store_lock_format(lock_of(s), text)) : rc;
 }
 
 static int s3_prove_it(void *self, store_fact_fn fn, void *arg, bool *is_kept, struct err *err)
@@ -509,35 +642,80 @@ static int read_caps(struct store_s3 *s, struct err *err)
 	return rc;
 }
 
-static int write_caps(struct store_s3 *s, struct err *err)
+static void set_features(struct store_s3 *s);
+
+/* Does the bucket keep what is locked? */
+static int check_lock(const struct store_s3 *s, const struct s3_caps *caps, struct err *err)
+{
+	if (caps->has_versions && caps->is_lock_kept)
+		return 0;
+	(void)err_set(err, ERR_CONFIG, "bucket '%s' does not lock objects%s", s->place.bucket,
+		caps->has_lock ? ": one that was locked could be deleted" : "");
+	return err_hint(err, "make a bucket with Object Lock; the key needs PutObjectRetention, "
+			     "GetBucketVersioning and GetBucketObjectLockConfiguration");
+}
+
+/* Try what the server can, and note it with ${lock}. */
+static int write_caps(struct store_s3 *s, const struct store_lock *lock, struct err *err)
 {
 	CLEANUP(cleanup_free_p) char *key = key_of(s, S3_CAPS_NAME, err);
 	CLEANUP(buf_done) struct buf text = BUF_INIT(S3_CAPS_MAX_BYTES);
-	int rc = key == NULL ? -ERR_NOMEM : s3_caps_probe(s->wire, s->place.prefix, &s->caps, err);
-	if (rc == 0)
-		rc = s3_caps_format(&s->caps, &text, err);
+	struct s3_caps caps;
+	int rc = key == NULL ? -ERR_NOMEM : s3_caps_probe(s->wire, s->place.prefix, &caps, err);
+	if (rc == 0 && lock->mode != STORE_LOCK_NONE)
+		rc = check_lock(s, &caps, err);
+	if (rc != 0)
+		return rc;
+	caps.lock = *lock;
+	rc = s3_caps_format(&caps, &text, err);
 	if (rc != 0)
 		return rc;
 	struct s3_wire_call call = {
 		.method = S3_WIRE_PUT, .key = key, .body = text.data, .len = text.len
 	};
-	return s3_wire_run(s->wire, &call, err);
+	rc = s3_wire_run(s->wire, &call, err);
+	if (rc == 0)
+		s->caps = caps;
+	return rc;
+}
+
+static int s3_set_lock(void *self, const struct store_lock *lock, struct err *err)
+{
+	struct store_s3 *s = self;
+	wait_for_all(s); /* they go by what held before */
+	int rc = write_caps(s, lock, err);
+	if (rc == 0)
+		set_features(s);
+	return rc;
 }
 
 static void set_features(struct store_s3 *s)
 {
-	s->driver = template;
-	if (s->caps.has_if_absent)
-		s->driver.features |= STORE_HAS_IF_ABSENT;
-	if (s->caps.has_versions)
-		s->driver.features |= STORE_HAS_VERSIONS;
-	if (s->caps.is_lock_kept)
-		s->driver.features |= STORE_HAS_OBJECT_LOCK;
+	const struct s3_caps *c = &s->caps;
+	struct store_driver *d = &s->driver;
+	*d = template;
+	d->set_lock = s3_set_lock;
+	if (c->has_if_absent)
+		d->features |= STORE_HAS_IF_ABSENT;
+	if (c->has_versions) {
+		d->features |= STORE_HAS_VERSIONS;
+		d->versions = s3_versions_of;
+		d->read_version = s3_read_version;
+		d->bring_back = s3_bring_back;
+		d->purge = s3_purge;
+	}
+	if (c->has_versions && c->is_lock_kept) {
+		d->features |= STORE_HAS_OBJECT_LOCK;
+		d->lock = s3_lock_by;
+		d->see_locks = s3_see_locks;
+		d->extend = s3_extend;
+	}
 }
 
 int store_s3_new(const char *location, const struct store_s3_opts *opts, struct store_s3 **out,
 	struct err *err)
 {
+	static const struct store_lock none = { .mode = STORE_LOCK_NONE };
 	struct store_s3_opts o = { .create = false };
 	if (opts != NULL)
 		o = *opts;
@@ -546,6 +724,7 @@ int store_s3_new(const char *location, const struct store_s3_opts *opts, struct 
 		return err_set(err, ERR_NOMEM, "out of memory");
 	TAILQ_INIT(&s->uploads);
 	s->is_read_only = o.is_read_only;
+	s->wants_lock = o.wants_lock;
 	s->window_bytes = o.window_bytes == 0 ? DEFAULT_WINDOW_BYTES : o.window_bytes;
 	struct s3_wire_opts wire = { .place = &s->place,
 		.connections = o.connections,
@@ -555,6 +734,7 @@ int store_s3_new(const char *location, const struct store_s3_opts *opts, struct 
 		.is_stopped = o.is_stopped,
 		.arg = o.arg };
 	int rc = s3_location_parse(location, &s->place, err);
+	s->place.is_oldest |= o.is_oldest;
 	if (rc == 0 && s->place.is_oldest && !o.is_read_only)
 		rc = err_set(err, ERR_READONLY, "the view of the oldest versions is for reading");
 	if (rc == 0)
@@ -564,7 +744,10 @@ int store_s3_new(const char *location, const struct store_s3_opts *opts, struct 
 	if (rc == 0)
 		rc = read_caps(s, err);
 	if (rc == 0 && o.create && !o.is_read_only && !s->caps.is_known)
-		rc = write_caps(s, err);
+		rc = write_caps(s, &none, err);
+	if (rc == 0 && s->place.has_lock && s->place.lock.mode != STORE_LOCK_NONE &&
+		!o.is_read_only)
+		rc = check_lock(s, &s->caps, err);
 	if (rc == 0 && s->place.is_oldest)
 		rc = s3_versions_load(s->wire, s->place.prefix, &s->versions, err);
 	if (rc != 0)

@@ -21,6 +21,9 @@ struct store_s3;
 struct store_s3_opts {
 	bool create;       /* find out what the server can, and note it there */
 	bool is_read_only; /* change nothing */
+	bool is_oldest;    /* as view=oldest in the location; to be read only */
+	/* Which names are locked where objects are; NULL = all. */
+	bool (*wants_lock)(const char *name);
 	/* Limits; 0 = the usual ones of s3_wire.h. */
 	int connections, connect_ms, stall_s, budget_ms;
 	size_t window_bytes;           /* of objects under way; 0 = 96 MiB */
@@ -33,7 +36,8 @@ struct store_s3_opts {
  * Open the store at ${location} (s3_location.h); ${opts} may be NULL.  The server is asked once, so
  * that a wrong secret, bucket, region or scheme is found here.  Give ${*out} with store_s3_driver()
  * to store_new(), or end it with the driver's free.
- * Return 0, -ERR_USAGE, -ERR_READONLY (view=oldest to be written), -ERR_AUTH, -ERR_CONFIG,
+ * Return 0, -ERR_USAGE, -ERR_READONLY (view=oldest to be written), -ERR_AUTH, -ERR_CONFIG (also: a
+ * lock is asked for that the bucket does not keep),
  * -ERR_UNREACHABLE or -ERR_IO.
  */
 int store_s3_new(const char *location, const struct store_s3_opts *opts, struct store_s3 **out,

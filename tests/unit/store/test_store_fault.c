@@ -61,11 +61,18 @@ Test(store_fault, each_verb_is_counted_until_the_reset)
 	(void)listed();
 
 	cr_expect(eq(u64, store_fault_count(f, STORE_FAULT_PUT), (uint64_t)2));
-	for (int v = STORE_FAULT_GET; v < STORE_FAULT_VERBS; v++)
+	for (int v = STORE_FAULT_GET; v <= STORE_FAULT_BARRIER; v++)
 		cr_expect(eq(u64, store_fault_count(f, (enum store_fault_verb)v), (uint64_t)1));
 	cr_expect(eq(u64, store_fault_count(f, STORE_FAULT_ANY), (uint64_t)8));
 	store_fault_reset(f);
 	cr_expect(eq(u64, store_fault_count(f, STORE_FAULT_ANY), (uint64_t)0));
+}
+
+Test(store_fault, a_driver_without_versions_stays_one)
+{
+	cr_expect(eq(ptr, (void *)(uintptr_t)d->versions, NULL));
+	cr_expect(eq(ptr, (void *)(uintptr_t)d->extend, NULL));
+	cr_expect(eq(u64, store_fault_count(f, STORE_FAULT_VERSION), (uint64_t)0));
 }
 
 Test(store_fault, only_the_chosen_operations_fail)

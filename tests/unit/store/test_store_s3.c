@@ -318,14 +318,14 @@ Test(store_s3, removals_that_nobody_waited_for_are_done_at_the_end)
 
 Test(store_s3, the_oldest_versions_are_read_behind_what_came_over_them)
 {
-	struct s3_stub_kind kind = { .is_destroyed = true };
+	const struct s3_stub_kind kind = { .has_versions = true };
 	char name[16];
-	begin(NULL);
+	begin(&kind);
 	for (int i = 0; i < 5; i++) {
 		(void)snprintf(name, sizeof(name), "pk/%d", i);
 		cr_assert(eq(int, put(name, name), 0), "%s", err.msg);
 	}
-	s3_stub_set_kind(stub, &kind);
+	(void)s3_stub_destroy(stub, PREFIX "/pk/", false);
 	uint64_t size = 0;
 	cr_expect(eq(int, store_stat(store, "pk/0", &size, &err), -ERR_NOT_FOUND));
 	strcat(place, "?view=oldest");
@@ -401,12 +401,19 @@ Test(store_s3, each_mistake_has_words_of_its_own)
 
 Test(store_s3, notes_are_read_as_they_were_written_and_damage_counts_as_none)
 {
-	struct s3_caps caps = { .is_known = true, .has_if_absent = true, .is_lock_kept = true };
+	struct s3_caps caps = { .is_known = true,
+		.has_if_absent = true,
+		.is_lock_kept = true,
+		.lock = { STORE_LOCK_GOVERNANCE, INT64_C(90) * 1000000000 } };
 	struct s3_caps got = { .is_known = false };
 	struct buf text = BUF_INIT(S3_CAPS_MAX_BYTES);
 	cr_assert(eq(int, s3_caps_format(&caps, &text, &err), 0));
 	cr_assert(eq(int, s3_caps_parse((char *)text.data, text.len, &got, &err), 0));
-	cr_expect(eq(int, memcmp(&caps, &got, sizeof(caps)), 0));
+	cr_expect(got.is_known && got.has_if_absent && got.is_lock_kept && !got.has_lock);
+	cr_expect(eq(int, (int)got.lock.mode, STORE_LOCK_GOVERNANCE));
+	cr_expect(eq(i64, got.lock.keep_ns, caps.lock.keep_ns));
+	cr_assert(eq(int, s3_caps_parse("holdfast s3 1\nlock=never\n", 25, &got, &err), 0));
+	cr_expect(eq(int, (int)got.lock.mode, STORE_LOCK_NONE));
 	cr_expect(eq(int, s3_caps_parse("holdfast s3 2\n", 14, &got, &err), -ERR_CORRUPT));
 	cr_expect(eq(int, s3_caps_parse("", 0, &got, &err), -ERR_CORRUPT));
 	buf_done(&text);
