@@ -10,9 +10,12 @@
 #include "cmd/access.h"
 #include "cmd/bad_packs.h"
 #include "cmd/gc_sights.h"
+#include "cmd/lock_show.h"
 #include "cmd/stop.h"
+#include "store/store.h"
 #include "vault/collect.h"
 #include "vault/id_set.h"
+#include "vault/lock_keep.h"
 
 /*
  * INVARIANTS
@@ -31,6 +34,8 @@ struct job {
 	struct id_set *bad;           /* owned */
 	char dir[PATH_MAX];           /* of this host's memory, or "" */
 	int64_t wait_ns;
+	bool has_locks; /* what follows tells something */
+	struct lock_keep_result locks;
 };
 
 static int parse_time(
@@ -99,6 +104,8 @@ static void add_up(struct collect_result *sum, const struct collect_result *r)
 	s.marks += sum->marks;
 	s.segments_replaced += sum->segments_replaced;
 	s.segments_written += sum->segments_written;
+	s.purge.purged += sum->purge.purged;
+	s.purge.purged_bytes += sum->purge.purged_bytes;
 	if (r->packs == 0 && r->waits > 0) { /* it only waited */
 		s.deferred = sum->deferred;
 		s.packs = sum->packs;
@@ -129,6 +136,34 @@ static int collect(struct job *j, struct err *err)
 	}
 }
 
+/* What is needed stays locked. */
+static int keep_locks(struct job *j, struct err *err)
+{
+	struct store_lock lock;
+	store_locks_by(j->access.store, &lock);
+	if (lock.mode == STORE_LOCK_NONE || j->opts.is_dry_run)
+		return 0;
+	int rc = lock_keep_run(j->access.store, j->access.vault, false, &j->locks, err);
+	j->has_locks = rc == 0;
+	if (rc == 0)
+		lock_show_warn(&j->cli->console, &j->locks);
+	return rc;
+}
+
+/* What is in a store that keeps versions. */
+static json_t *versions_json(const struct job *j)
+{
+	char when[HUMAN_BYTES];
+	const struct purge_result *p = &j->sum.purge;
+	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:o}", "purged",
+		(json_int_t)p->purged, "purged_bytes", (json_int_t)p->purged_bytes, "locked",
+		(json_int_t)p->locked, "locked_bytes", (json_int_t)p->locked_bytes, "locked_until",
+		p->locked_until_ns == 0 ? json_null()
+					: json_string(human_time_utc(when, p->locked_until_ns)),
+		"refused", (json_int_t)p->refused, "odd", (json_int_t)p->odd, "locks",
+		j->has_locks ? lock_show_json(j->access.store, &j->locks) : json_null());
+}
+
 static int tell_json(struct job *j, struct err *err)
 {
 	char when[HUMAN_BYTES];
@@ -150,9 +185,42 @@ static int tell_json(struct job *j, struct err *err)
 		(json_int_t)r->segments_written, "next",
 		r->next_ns == 0 ? json_null() : json_string(human_time_utc(when, r->next_ns)));
 	if (o == NULL || more == NULL || json_object_update_new(o, more) != 0 ||
+		json_object_set_new(o, "versions", versions_json(j)) != 0 ||
 		console_object(&j->cli->console, "gc", NULL, o) != 0)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	return 0;
+}
+
+static void tell_versions(const struct job *j)
+{
+	char a[HUMAN_BYTES];
+	char b[HUMAN_BYTES];
+	struct console *c = &j->cli->console;
+	const struct purge_result *p = &j->sum.purge;
+	if (p->purged > 0) {
+		console_count(c, p->purged, "old version ", "old versions ");
+		console_print(c, "and markers deleted, %s\n", human_size(a, p->purged_bytes));
+	}
+	if (p->locked > 0) {
+		console_count(c, p->locked, "dead version stays, ", "dead versions stay, ");
+		console_print(c, "%s, as long as they are locked, the last until %s\n",
+			human_size(a, p->locked_bytes), human_time_local(b, p->locked_until_ns));
+	}
+	if (p->refused > 0)
+		console_count(c, p->refused,
+			"dead version stays: this key may not delete versions\n",
+			"dead versions stay: this key may not delete versions\n");
+	if (p->odd > 0)
+		console_count(c, p->odd,
+			"object was removed or replaced, but not by us; see 'holdfast vault "
+			"undelete'\n",
+			"objects were removed or replaced, but not by us; see 'holdfast vault "
+			"undelete'\n");
+	if (j->has_locks)
+		lock_show_text(c, "locks", &j->locks);
+	if (j->locks.extended > 0)
+		console_count(c, j->locks.extended, "object was locked anew\n",
+			"objects were locked anew\n");
 }
 
 static void tell_text(const struct job *j)
@@ -199,6 +267,7 @@ static void tell_text(const struct job *j)
 	if (r->waits > 0)
 		console_count(c, r->waits, "session is open that must end first: run it again\n",
 			"sessions are open that must end first: run it again\n");
+	tell_versions(j);
 }
 
 static int run(struct cli *cli, struct err *err)
@@ -215,6 +284,8 @@ static int run(struct cli *cli, struct err *err)
 		remember(&j);
 	if (rc == 0)
 		rc = collect(&j, err);
+	if (rc == 0)
+		rc = keep_locks(&j, err);
 	if (rc == 0 && cli->console.is_json)
 		rc = tell_json(&j, err);
 	else if (rc == 0)

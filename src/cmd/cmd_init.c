@@ -245,15 +245,35 @@ static int make(struct cli *cli, struct store *store, const struct vault_init_op
 	return rc;
 }
 
+/* A vault that is there already is not touched. */
+static int set_lock(struct store *store, const struct store_lock *lock, struct err *err)
+{
+	bool is_there = false;
+	int rc = vault_is_there(store, &is_there, err);
+	if (rc == 0 && is_there) {
+		(void)err_set(err, ERR_EXISTS, "there is a vault here already");
+		return err_hint(err, "how its objects are locked is changed by 'holdfast vault "
+				     "lock --policy'");
+	}
+	return rc != 0 ? rc : store_set_lock(store, lock, err);
+}
+
 static int run(struct cli *cli, struct err *err)
 {
 	struct made m = { .drill = NULL };
 	struct secret pass = SECRET_INIT;
 	struct store *store = NULL;
+	struct store_lock policy;
+	const char *lock = cli_text(cli, "lock");
 	int rc = check_options(cli, err);
 	if (rc != 0)
 		return rc;
-	rc = drivers_open(cli, DRIVERS_CREATE, &store, err);
+	if (lock != NULL)
+		rc = store_lock_parse(lock, &policy, err);
+	if (rc == 0)
+		rc = drivers_open(cli, DRIVERS_CREATE, &store, err);
+	if (rc == 0 && lock != NULL)
+		rc = set_lock(store, &policy, err);
 	if (rc == 0)
 		rc = find_passphrase(cli, &m, &pass, err);
 	if (rc == 0) {
@@ -284,6 +304,12 @@ static const struct cli_option options[] = {
 	{ .name = "generate-passphrase",
 		.help = "make a passphrase of 128 random bits (the default unless you give one)" },
 	{ .name = "ask-passphrase", .help = "ask for your own passphrase at the terminal" },
+	{ .name = "lock",
+		.kind = CLI_TEXT,
+		.argument = "MODE:DURATION",
+		.help = "in a bucket with Object Lock: lock what a restore needs, compliance:30d "
+			"or "
+			"governance:30d; 'holdfast vault lock' keeps it so" },
 	{ .name = "drill-group",
 		.kind = CLI_TEXT,
 		.argument = "NAME",

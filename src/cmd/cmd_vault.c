@@ -1,17 +1,23 @@
 #include "cmd/cmd_vault.h"
 
 #include <limits.h>
+#include <string.h>
 
 #include "base/err.h"
+#include "base/escape.h"
 #include "base/human.h"
 #include "cmd/access.h"
 #include "cmd/bad_packs.h"
 #include "cmd/drivers.h"
+#include "cmd/lock_show.h"
 #include "cmd/paths.h"
+#include "cmd/stop.h"
 #include "codec/text.h"
 #include "store/store.h"
 #include "vault/collect.h"
 #include "vault/id_set.h"
+#include "vault/lock_keep.h"
+#include "vault/undelete.h"
 #include "vault/vault_info.h"
 
 static int64_t next_of(const struct vault_info *v)
@@ -36,9 +42,16 @@ static int add_facts(json_t *o, const struct store *store, struct err *err)
 		       : err_set(err, ERR_NOMEM, "out of memory");
 }
 
+/* What is told: the vault's numbers, and how well it is locked (NULL: nothing is to be). */
+struct info {
+	struct vault_info vault;
+	struct lock_keep_result *locks;
+};
+
 static int tell_json(struct console *c, const struct access *a, const char *id,
-	const struct vault_info *v, struct err *err)
+	const struct info *info, struct err *err)
 {
+	const struct vault_info *v = &info->vault;
 	char when[HUMAN_BYTES];
 	json_t *classes = json_object();
 	for (size_t i = 0; i < VAULT_INFO_CLASSES; i++) {
@@ -69,6 +82,9 @@ static int tell_json(struct console *c, const struct access *a, const char *id,
 	if (rc != 0)
 		return rc;
 	if (o == NULL || more == NULL || json_object_update_new(o, more) != 0 ||
+		json_object_set_new(o, "locks",
+			info->locks == NULL ? json_null()
+					    : lock_show_json(a->store, info->locks)) != 0 ||
 		console_object(c, "vault-info", NULL, o) != 0)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	return 0;
@@ -130,10 +146,20 @@ static void tell_text(
 			(unsigned long long)v->missing_records);
 }
 
+static int see_locks(struct access *a, struct lock_keep_result *out, bool *has, struct err *err)
+{
+	struct store_lock lock;
+	store_locks_by(a->store, &lock);
+	*has = lock.mode != STORE_LOCK_NONE;
+	return *has ? lock_keep_run(a->store, a->vault, true, out, err) : 0;
+}
+
 static int run(struct cli *cli, struct err *err)
 {
 	struct access a = ACCESS_INIT;
-	struct vault_info info;
+	struct lock_keep_result locks;
+	struct info info = { .locks = NULL };
+	bool has_locks = false;
 	struct id_set *bad = NULL;
 	char dir[PATH_MAX];
 	char id[33];
@@ -141,13 +167,21 @@ static int run(struct cli *cli, struct err *err)
 	if (rc == 0 && paths_dir(PATHS_STATE, a.vault_id, dir, NULL) == 0)
 		(void)bad_packs_load(dir, &bad, NULL); /* without it they count as good */
 	if (rc == 0)
-		rc = vault_info_get(a.vault, bad, &info, err);
+		rc = vault_info_get(a.vault, bad, &info.vault, err);
+	if (rc == 0)
+		rc = see_locks(&a, &locks, &has_locks, err);
+	if (rc == 0 && has_locks)
+		info.locks = &locks;
 	if (rc == 0) {
 		text_hex(a.vault_id, sizeof(a.vault_id), id);
 		if (cli->console.is_json)
 			rc = tell_json(&cli->console, &a, id, &info, err);
 		else
-			tell_text(&cli->console, a.store, id, &info);
+			tell_text(&cli->console, a.store, id, &info.vault);
+		if (has_locks && !cli->console.is_json)
+			lock_show_text(&cli->console, "locks", &locks);
+		if (has_locks)
+			lock_show_warn(&cli->console, &locks);
 	}
 	if (rc == 0 && cli->console.warnings > 0)
 		cli->status = EXIT_STATUS_WARNINGS;
@@ -249,4 +283,222 @@ const struct cli_verb cmd_vault_prove_verb = {
 	.options = no_options,
 	.groups = CLI_VAULT,
 	.run = run_prove,
+};
+
+/* ---- vault lock ----------------------------------------------------------------------------- */
+
+static int tell_lock(struct cli *cli, const struct store *store, bool is_dry_run,
+	const struct lock_keep_result *r, struct err *err)
+{
+	struct console *c = &cli->console;
+	lock_show_warn(c, r);
+	if (c->is_json) {
+		json_t *o = lock_show_json(store, r);
+		if (o == NULL || json_object_set_new(o, "dry_run", json_boolean(is_dry_run)) != 0 ||
+			console_object(c, "vault-lock", NULL, o) != 0)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		return 0;
+	}
+	lock_show_text(c, "locks", r);
+	console_print(c, "%-14s %llu %slocked anew\n", "", (unsigned long long)r->extended,
+		is_dry_run ? "would be " : "");
+	return 0;
+}
+
+/* The policy that was asked for is noted first. */
+static int set_policy(struct cli *cli, struct store *store, bool *is_off, struct err *err)
+{
+	const char *text = cli_text(cli, "policy");
+	struct store_lock lock;
+	if (text == NULL)
+		return 0;
+	int rc = store_lock_parse(text, &lock, err);
+	if (rc == 0)
+		rc = store_set_lock(store, &lock, err);
+	*is_off = rc == 0 && lock.mode == STORE_LOCK_NONE;
+	return rc;
+}
+
+static int keep(struct cli *cli, struct access *a, struct err *err)
+{
+	bool is_dry_run = cli_is_set(cli, "dry-run");
+	bool is_off = false;
+	struct lock_keep_result r = { .objects = 0 };
+	store_stop_when(a->store, stop_is_asked, NULL);
+	int rc = set_policy(cli, a->store, &is_off, err);
+	if (rc == 0 && !is_off)
+		rc = lock_keep_run(a->store, a->vault, is_dry_run, &r, err);
+	if (rc != 0)
+		return rc;
+	if (is_off)
+		console_note(&cli->console, "Nothing is locked from now on; locks that are there "
+					    "run out by themselves.");
+	rc = tell_lock(cli, a->store, is_dry_run, &r, err);
+	if (rc == 0 && r.failed > 0)
+		rc = err_set(err, r.why.code == 0 ? ERR_FAILED : (enum err_code)r.why.code,
+			"%llu objects are not locked as they should be",
+			(unsigned long long)r.failed);
+	return rc;
+}
+
+static int run_keep(struct cli *cli, struct err *err)
+{
+	struct access a = ACCESS_INIT;
+	enum drivers_mode mode = cli_is_set(cli, "dry-run") ? DRIVERS_READ : DRIVERS_WRITE;
+	int rc = 0;
+	if (cli_is_set(cli, "dry-run") && cli_is_set(cli, "policy"))
+		rc = err_set(err, ERR_USAGE, "--dry-run and --policy exclude each other");
+	if (rc == 0)
+		rc = cli_is_set(cli, "all") ? drivers_open(cli, mode, &a.store, err)
+					    : access_open(cli, ACCESS_LIST, mode, &a, err);
+	if (rc == 0)
+		rc = keep(cli, &a, err);
+	if (rc == 0 && cli->console.warnings > 0)
+		cli->status = EXIT_STATUS_WARNINGS;
+	access_done(&a);
+	return rc;
+}
+
+static const struct cli_option keep_options[] = {
+	{ .name = "policy",
+		.kind = CLI_TEXT,
+		.argument = "MODE:DURATION",
+		.help = "lock like that from now on, everybody who writes to this vault: "
+			"compliance:30d, governance:30d or off" },
+	{ .name = "all",
+		.help = "without asking the vault what its snapshots need, and without a key: "
+			"every "
+			"object that is ever locked" },
+	{ .name = "dry-run", .letter = 'n', .help = "only say what would be locked" },
+	ACCESS_RECOVERY_OPTION,
+	{ .name = NULL },
+};
+
+const struct cli_verb cmd_vault_lock_verb = {
+	.name = "vault lock",
+	.arguments = "",
+	.summary = "see to it that what snapshots need stays locked in its object store",
+	.about = "Asks of every object that live snapshots need until when it is locked, and locks "
+		 "it anew where less is left than the policy says. What no snapshot needs any more "
+		 "is left to run out. Run it from a timer, well within the policy's duration; "
+		 "'holdfast gc' does it too. Repeated it does what is left.",
+	.json = "one object",
+	.options = keep_options,
+	.groups = CLI_VAULT | CLI_PASS,
+	.run = run_keep,
+};
+
+/* ---- vault undelete ------------------------------------------------------------------------- */
+
+static void on_object(
+	void *arg, const char *name, bool was_replaced, uint64_t size, const struct err *why)
+{
+	struct cli *cli = arg;
+	struct console *c = &cli->console;
+	char safe[ERR_MSG_BYTES] = "";
+	if (why != NULL)
+		(void)escape_str(safe, sizeof(safe), why->msg); /* cut is fine */
+	if (c->is_json) {
+		(void)console_object(c, "vault-undelete", "object",
+			json_pack("{s:s, s:s, s:I, s:b, s:s}", "object", name, "was",
+				was_replaced ? "replaced" : "removed", "bytes", (json_int_t)size,
+				"is_back", why == NULL, "why",
+				safe)); /* counted in the summary anyway */
+		return;
+	}
+	if (why == NULL && !console_is_chatty(c))
+		return;
+	console_print(c, "%s  ", why == NULL ? "BACK" : "FAIL");
+	console_print_name(c, name, strlen(name));
+	console_print(c, ": was %s%s%s\n", was_replaced ? "replaced" : "removed",
+		why == NULL ? "" : ": ", safe);
+}
+
+static int tell_undelete(
+	struct cli *cli, bool is_dry_run, const struct undelete_result *r, struct err *err)
+{
+	char size[HUMAN_BYTES];
+	struct console *c = &cli->console;
+	if (c->is_json) {
+		json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			"dry_run", (int)is_dry_run, "names", (json_int_t)r->names, "removed",
+			(json_int_t)r->removed, "replaced", (json_int_t)r->replaced, "back",
+			(json_int_t)r->back, "back_bytes", (json_int_t)r->back_bytes, "failed",
+			(json_int_t)r->failed, "snapshots", (json_int_t)r->snapshots, "unread",
+			(json_int_t)r->unread, "missing_records", (json_int_t)r->missing);
+		if (console_object(c, "vault-undelete", "summary", o) != 0)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		return 0;
+	}
+	console_count(c, r->snapshots, "snapshot; ", "snapshots; ");
+	console_print(c, "of what is needed %llu objects were removed and %llu replaced\n",
+		(unsigned long long)r->removed, (unsigned long long)r->replaced);
+	console_print(c, "%llu objects (%s) %s\n", (unsigned long long)r->back,
+		human_size(size, r->back_bytes), is_dry_run ? "would be brought back" : "are back");
+	if (r->back > 0 && !is_dry_run)
+		console_note(c,
+			"Now 'holdfast repair' (it makes the index anew), 'holdfast verify' "
+			"and 'holdfast vault lock'.");
+	return 0;
+}
+
+static int undelete(struct cli *cli, struct access *a, struct store *now, struct err *err)
+{
+	struct undelete_result r;
+	struct undelete_opts opts = {
+		.is_dry_run = cli_is_set(cli, "dry-run"), .arg = cli, .on_object = on_object
+	};
+	store_stop_when(now, stop_is_asked, NULL);
+	int rc = undelete_run(a->vault, now, &opts, &r, err);
+	if (rc == 0)
+		rc = tell_undelete(cli, opts.is_dry_run, &r, err);
+	if (rc == 0 && r.unread > 0)
+		console_warn(&cli->console, NULL, 0,
+			"%llu objects could not be read on the way (-v names them)",
+			(unsigned long long)r.unread);
+	if (rc == 0 && r.failed + r.missing > 0)
+		rc = err_set(err, ERR_CORRUPT,
+			"%llu objects could not be brought back, and %llu records that snapshots "
+			"need are in no version of any pack",
+			(unsigned long long)r.failed, (unsigned long long)r.missing);
+	return rc;
+}
+
+static int run_undelete(struct cli *cli, struct err *err)
+{
+	struct access a = ACCESS_INIT;
+	struct store *now = NULL;
+	bool is_dry_run = cli_is_set(cli, "dry-run");
+	int rc = access_open(cli, ACCESS_LIST, DRIVERS_OLDEST, &a, err);
+	if (rc == 0)
+		rc = drivers_open(cli, is_dry_run ? DRIVERS_READ : DRIVERS_WRITE, &now, err);
+	if (rc == 0)
+		rc = undelete(cli, &a, now, err);
+	if (rc == 0 && cli->console.warnings > 0)
+		cli->status = EXIT_STATUS_WARNINGS;
+	store_free(now);
+	access_done(&a);
+	return rc;
+}
+
+static const struct cli_option undelete_options[] = {
+	{ .name = "dry-run", .letter = 'n', .help = "only say what would be brought back" },
+	ACCESS_RECOVERY_OPTION,
+	{ .name = NULL },
+};
+
+const struct cli_verb cmd_vault_undelete_verb = {
+	.name = "vault undelete",
+	.arguments = "",
+	.summary = "bring back what somebody removed or replaced in an object store that keeps "
+		   "versions",
+	.about =
+		"Reads the vault behind what came over it (view=oldest), and makes of all that its "
+		"snapshots need the true version the one that is read again: what lies over it is "
+		"deleted, or where the key may not do that, its bytes are put over it once more. "
+		"What was pruned stays away. Repeated it does what is left. Stop who did it first.",
+	.json = "JSON lines: object, summary",
+	.options = undelete_options,
+	.groups = CLI_VAULT | CLI_PASS,
+	.run = run_undelete,
 };

@@ -15,9 +15,13 @@
 #include "store/local/store_local.h"
 #include "store/s3/store_s3.h"
 #include "store/store.h"
+#include "vault/lock_class.h"
 
 static int open_local(const char *path, enum drivers_mode mode, struct store **out, struct err *err)
 {
+	if (mode == DRIVERS_OLDEST)
+		return err_set(err, ERR_UNSUPPORTED,
+			"a directory keeps no older versions of what is in it");
 	struct store_local_opts opts = { .create = mode == DRIVERS_CREATE,
 		.is_read_only = mode == DRIVERS_READ };
 	return store_local_open(path, &opts, out, err);
@@ -26,7 +30,9 @@ static int open_local(const char *path, enum drivers_mode mode, struct store **o
 static int open_s3(const char *place, enum drivers_mode mode, struct store **out, struct err *err)
 {
 	struct store_s3_opts opts = { .create = mode == DRIVERS_CREATE,
-		.is_read_only = mode == DRIVERS_READ,
+		.is_read_only = mode == DRIVERS_READ || mode == DRIVERS_OLDEST,
+		.is_oldest = mode == DRIVERS_OLDEST,
+		.wants_lock = lock_class_wants,
 		.is_stopped = stop_is_asked };
 	return store_s3_open(place, &opts, out, err);
 }

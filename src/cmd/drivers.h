@@ -14,6 +14,7 @@ struct store;
 
 enum drivers_mode {
 	DRIVERS_READ,   /* nothing is changed, the medium may be read-only */
+	DRIVERS_OLDEST, /* the same, of each object the oldest version that the store keeps */
 	DRIVERS_WRITE,  /* an existing store */
 	DRIVERS_CREATE, /* made when missing */
 };

@@ -16,6 +16,7 @@
 #include "vault/collect.h"
 #include "vault/hold.h"
 #include "vault/id_set.h"
+#include "vault/lock_keep.h"
 #include "vault/prune.h"
 #include "vault/snapshot.h"
 #include "vault/vault.h"
@@ -298,6 +299,38 @@ static void tell_collect(struct maintenance_run *r, const struct collect_result 
 		human_size(b, c->dead_bytes), c->waits, c->fenced);
 }
 
+/* Where the store keeps versions, and locks them. */
+static int keep_locks(struct work *w, const struct purge_result *purged, struct err *err)
+{
+	char a[HUMAN_BYTES];
+	struct store_lock lock;
+	struct lock_keep_result r;
+	struct maintenance_run *run = w->r;
+	size_t n = strlen(run->summary);
+	if (purged->purged + purged->locked + purged->refused + purged->odd > 0)
+		(void)snprintf(run->summary + n, sizeof(run->summary) - n,
+			"; %" PRIu64 " old versions deleted, %" PRIu64
+			" kept by their locks (%s), %" PRIu64 " refused, %" PRIu64
+			" removed or replaced by somebody",
+			purged->purged, purged->locked, human_size(a, purged->locked_bytes),
+			purged->refused, purged->odd); /* cut is fine */
+	store_locks_by(w->store, &lock);
+	if (lock.mode == STORE_LOCK_NONE)
+		return 0;
+	int rc = lock_keep_run(w->store, w->vault, false, &r, err);
+	if (rc != 0)
+		return rc;
+	n = strlen(run->summary);
+	(void)snprintf(run->summary + n, sizeof(run->summary) - n,
+		"; %" PRIu64 " objects are to be locked, %" PRIu64 " were locked anew", r.objects,
+		r.extended); /* cut is fine */
+	if (r.failed == 0)
+		return 0;
+	(void)err_set(err, ERR_FAILED, "%" PRIu64 " objects could not be locked, the first: %.300s",
+		r.failed, r.why.msg);
+	return err_hint(err, "the key needs PutObjectRetention; see docs/S3.md");
+}
+
 static int load_ages(struct work *w, struct err *err)
 {
 	struct err why = ERR_INIT;
@@ -337,8 +370,9 @@ static int run_collect(struct work *w, struct err *err)
 	if (rc != 0)
 		return rc;
 	tell_collect(r, &result);
-	if (result.missing_records == 0)
-		return 0;
+	rc = keep_locks(w, &result.purge, err);
+	if (rc != 0 || result.missing_records == 0)
+		return rc;
 	(void)err_set(err, ERR_CORRUPT,
 		"%" PRIu64 " records that snapshots need are in no readable pack; %.300s",
 		result.missing_records, r->summary);

@@ -13,10 +13,13 @@
 #include "vault/collect_internal.h"
 #include "vault/collect_mark.h"
 #include "vault/collect_sessions.h"
+#include "vault/hidden.h"
+#include "vault/id_set.h"
 #include "vault/index_merge.h"
 #include "vault/prune.h"
 #include "vault/snapshot.h"
 #include "vault/vault_internal.h"
+#include "vault/version_table.h"
 
 /*
  * INVARIANTS
@@ -51,12 +54,41 @@ static int check_chains(struct collect *c, const struct snapshot_list *list, str
 	return rc;
 }
 
+/* The same where the store keeps what was removed: also the newest of a source is missed then,
+ * which leaves no gap. */
+static int check_hidden(struct collect *c, const struct snapshot_list *list, struct err *err)
+{
+	struct version_table t = { .count = 0 };
+	struct id_set *pruned = NULL;
+	const struct version_table_name *lost = NULL;
+	if ((store_features(c->v->store) & STORE_HAS_VERSIONS) == 0)
+		return 0;
+	int rc = version_table_load(c->v->store, "sn/", &t, err);
+	if (rc == 0)
+		rc = hidden_pruned(c->v, NULL, NULL, &pruned, err);
+	if (rc == 0)
+		rc = hidden_lost(c->v, &t, list, pruned, &lost, err);
+	if (lost != NULL) {
+		err_set(err, ERR_CORRUPT,
+			"snapshot object '%s' was deleted, and nobody pruned it: nothing is "
+			"collected",
+			lost->name);
+		rc = err_hint(err, "'holdfast vault undelete' brings it back; when it is to stay "
+				   "lost: 'holdfast gc --give-up-missing'");
+	}
+	id_set_free(pruned);
+	version_table_done(&t);
+	return rc;
+}
+
 int collect_find_needed(struct collect *c, struct collect_mark *out, struct err *err)
 {
 	int rc = collect_mark_run(c->v, &c->view, c->opts->bad_packs, out, err);
 	if (rc != 0 || c->opts->accepts_gaps)
 		return rc;
 	rc = check_chains(c, &out->list, err);
+	if (rc == 0)
+		rc = check_hidden(c, &out->list, err);
 	if (rc != 0)
 		collect_mark_done(out);
 	return rc;
@@ -190,6 +222,23 @@ static int clean(struct collect *c, struct err *err)
 	return rc;
 }
 
+/* What the store keeps of what is gone. */
+static int purge(struct collect *c, struct err *err)
+{
+	const struct purge_opts opts = { .grace_ns = c->opts->grace_ns, .at_once = c->deleted };
+	struct collect_mark m;
+	if ((store_features(c->v->store) & STORE_HAS_VERSIONS) == 0)
+		return 0;
+	int rc = collect_look(c, err);
+	if (rc == 0)
+		rc = collect_find_needed(c, &m, err);
+	if (rc != 0)
+		return rc;
+	rc = purge_run(c->v, &m, &opts, &c->r->purge, err);
+	collect_mark_done(&m);
+	return rc;
+}
+
 static int run(struct collect *c, struct err *err)
 {
 	bool is_made = false;
@@ -213,7 +262,9 @@ static int run(struct collect *c, struct err *err)
 	}
 	if (rc == 0)
 		rc = delete_due(c, err);
-	return rc == 0 && !c->opts->is_dry_run ? clean(c, err) : rc;
+	if (rc == 0 && !c->opts->is_dry_run)
+		rc = clean(c, err);
+	return rc == 0 && !c->opts->is_dry_run ? purge(c, err) : rc;
 }
 
 int collect_run(struct vault *v, const struct collect_opts *opts, struct collect_result *out,
@@ -229,7 +280,10 @@ int collect_run(struct vault *v, const struct collect_opts *opts, struct collect
 	if (rc == 0)
 		rc = env_random(c.run, sizeof(c.run), err);
 	if (rc == 0)
+		rc = id_set_new(&c.deleted, err);
+	if (rc == 0)
 		rc = run(&c, err);
+	id_set_free(c.deleted);
 	if (rc == 0 && c.refused != 0) {
 		rc = c.refused;
 		if (err != NULL)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "vault/collect_sights.h"
+#include "vault/purge.h"
 
 struct err;
 struct id_set;
@@ -48,7 +49,8 @@ struct collect_result {
 	uint64_t voided;                              /* snapshots of fenced sessions taken away */
 	uint64_t marks;                               /* session marks removed */
 	uint64_t segments_replaced, segments_written; /* of the index */
-	int64_t next_ns; /* when the next grace ends, wall clock; 0 = none waits */
+	int64_t next_ns;           /* when the next grace ends, wall clock; 0 = none waits */
+	struct purge_result purge; /* where the store keeps versions */
 };
 
 /**

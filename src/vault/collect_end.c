@@ -395,6 +395,8 @@ static int delete_list(struct collect *c, const struct collect_view_entry *e, st
 		char name[COLLECT_LIST_NAME_BYTES];
 		collect_list_object(&e->list.items[i], name);
 		rc = store_remove(c->v->store, name, err);
+		if (rc == 0)
+			rc = id_set_add(c->deleted, e->list.items[i].hash, 1, NULL, err);
 		bytes += e->list.items[i].len;
 	}
 	if (rc == 0)

@@ -17,6 +17,7 @@ struct collect {
 	struct collect_view view; /* as of the last collect_look() */
 	uint8_t run[16];          /* this process's */
 	uint32_t number;          /* of its next list */
+	struct id_set *deleted;   /* owned; ends of the names of what this run deleted */
 	int refused;        /* -ERR_*: (h) left a list alone that names what is needed, or 0 */
 	struct err refusal; /* of the first of them */
 };

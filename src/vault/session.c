@@ -99,6 +99,7 @@ void session_free(struct session *s)
 	collect_view_done(&s->lists);
 	id_marks_free(s->own);
 	id_set_free(s->puts);
+	lock_lean_done(&s->lean);
 	id_set_free(s->there);
 	pack_free(s->packs[0]);
 	pack_free(s->packs[1]);
@@ -269,14 +270,19 @@ int session_look_packs(struct session *s, struct err *err)
 }
 
 /* Invariant 5.  Records that wait in an open pack are in puts, not here. */
-bool session_is_stored(const struct session *s, const uint8_t id[32])
+static bool find_place(const struct session *s, const uint8_t id[32], struct index_place *out)
 {
-	struct index_place place;
-	for (size_t nth = 0; index_find(s->index, id, nth, &place); nth++) {
-		if (id_set_find(s->there, place.pack) == place.pack_len)
+	for (size_t nth = 0; index_find(s->index, id, nth, out); nth++) {
+		if (id_set_find(s->there, out->pack) == out->pack_len)
 			return true;
 	}
 	return false;
+}
+
+bool session_is_stored(const struct session *s, const uint8_t id[32])
+{
+	struct index_place place;
+	return find_place(s, id, &place);
 }
 
 /* For session_check: 1 if the record is stored, else 0.  A damaged index segment must not make an
@@ -471,8 +477,9 @@ static int take_record(struct session *s, const uint8_t id[HASH_BYTES], const ui
 	}
 	s->asked[class].bytes += cr_len;
 	s->asked[class].count++;
-	if (session_is_stored(s, id))
-		return 0;
+	struct index_place place;
+	if (find_place(s, id, &place))
+		return lock_lean_add(&s->lean, s->vault->store, place.pack, err);
 	rc = pack_add(s->packs[class], id, cr, cr_len, err);
 	if (rc != 0)
 		return rc;
@@ -648,6 +655,8 @@ int session_put_needed(
 		rc = put_refs(s, c, b, err);
 	if (rc == 0)
 		rc = put_envelopes(s, c, b->ev, err);
+	if (rc == 0)
+		lock_lean_keep(&s->lean, s->vault->store);
 	return rc != 0 ? rc : store_barrier(s->vault->store, err);
 }
 

@@ -7,6 +7,7 @@
 
 #include "vault/collect_view.h"
 #include "vault/fetch.h"
+#include "vault/lock_lean.h"
 #include "vault/session.h"
 #include "vault/session_mark.h"
 #include "vault/snapshot_body.h"
@@ -22,9 +23,10 @@ struct session {
 	struct session_opts opts;
 	struct session_base_sight sight; /* at begin */
 	struct session_mark mark;
-	struct id_marks *own; /* IDs of this agent's unpruned snapshots */
-	struct id_set *puts;  /* IDs put in this session */
-	struct id_set *there; /* packs on the store or staged, with their lengths */
+	struct id_marks *own;  /* IDs of this agent's unpruned snapshots */
+	struct id_set *puts;   /* IDs put in this session */
+	struct id_set *there;  /* packs on the store or staged, with their lengths */
+	struct lock_lean lean; /* on packs that are locked */
 	struct pack *packs[2];
 	struct {
 		uint64_t bytes;

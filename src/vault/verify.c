@@ -13,6 +13,7 @@
 #include "store/store.h"
 #include "vault/chain_links.h"
 #include "vault/index.h"
+#include "vault/lock_keep.h"
 #include "vault/prune.h"
 #include "vault/slot.h"
 #include "vault/snaprec.h"
@@ -449,6 +450,29 @@ static int check_roots(struct verify *v, struct err *err)
 	return 0;
 }
 
+/* Where objects are to be locked: are those that snapshots need?  Nothing is damaged if not. */
+static int check_locks(struct verify *v, struct err *err)
+{
+	struct store_lock lock;
+	struct lock_keep_result r;
+	char what[256];
+	struct store *s = vault_store(v->vault);
+	store_locks_by(s, &lock);
+	if (lock.mode == STORE_LOCK_NONE)
+		return 0;
+	int rc = lock_keep_run(s, v->vault, true, &r, err);
+	if (rc != 0 || r.unlocked + r.ending + r.hidden == 0)
+		return rc;
+	(void)snprintf(what, sizeof(what),
+		"of %llu objects that snapshots need %llu are not locked and %llu for too short "
+		"(see 'holdfast vault lock'), %llu were removed or replaced (see 'holdfast vault "
+		"undelete')",
+		(unsigned long long)r.objects, (unsigned long long)r.unlocked,
+		(unsigned long long)r.ending, (unsigned long long)r.hidden); /* fits */
+	verify_warning(v, "pk/", what);
+	return 0;
+}
+
 /* The index gives the records their numbers, and is believed in nothing; without one (it cannot be
  * read, which is told of its objects) they are kept by their IDs, in ${none}. */
 static int begin_good(struct verify *v, struct index **none, struct err *err)
@@ -502,6 +526,8 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 		rc = check_snapshots(&v, err);
 	if (rc == 0)
 		rc = verify_parity_tell(&v, err);
+	if (rc == 0)
+		rc = check_locks(&v, err);
 	if (rc == 0 && v.is_short)
 		rc = err_set(err, ERR_NOMEM, "out of memory: not everything was verified");
 	names_done(&names);

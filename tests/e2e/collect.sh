@@ -60,6 +60,18 @@ says "apply again" "0 were pruned"
 # ---- collection
 # a directory keeps nothing from whoever may write to it, and says so
 json 4 vault-prove "$HF" vault prove-immutability --vault "$V"
+# a directory locks nothing and keeps nothing of what is removed, and says so
+expect 1 "a directory locks nothing" "$HF" vault lock --vault "$V" --policy compliance:30d
+says "a directory locks nothing" "this store (local) does not lock objects"
+expect 1 "no policy" "$HF" vault lock --vault "$V"
+says "no policy" "nothing in this store (local) is to be locked"
+expect 1 "nothing to undelete" "$HF" vault undelete --vault "$V"
+says "nothing to undelete" "keeps no older versions"
+expect 2 "a lock that is none" "$HF" vault lock --vault "$V" --policy compliance:often
+says "a lock that is none" "behind the colon stands a duration"
+expect 1 "init with a lock" "$HF" init --vault "$SCRATCH/unlocked" --lock compliance:30d
+says "init with a lock" "does not lock objects"
+expect 2 "a dry policy" "$HF" vault lock --vault "$V" --policy off --dry-run
 json 0 vault-info "$HF" vault info --vault "$V"
 holds "waste is seen" 'o["waste_bytes"] > 1000000 and o["snapshots"] == 2'
 json 0 gc "$HF" gc --vault "$V" --dry-run

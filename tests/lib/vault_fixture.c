@@ -24,11 +24,22 @@ static void must(int rc, const struct err *err, const char *what)
 void vault_fixture_init(struct vault_fixture *f)
 {
 	struct err err = ERR_INIT;
+	struct store_mem *mem = NULL;
+	struct store_fault *fault = NULL;
+	struct store *store = NULL;
+	must(store_mem_new(&mem, &err), &err, "store_mem_new");
+	must(store_fault_new(&store_mem_driver, mem, &fault, &err), &err, "store_fault_new");
+	must(store_new(store_fault_driver(fault), fault, NULL, &store, &err), &err, "store_new");
+	vault_fixture_init_in(f, store);
+	f->mem = mem;
+	f->fault = fault;
+}
+
+void vault_fixture_init_in(struct vault_fixture *f, struct store *take_store)
+{
+	struct err err = ERR_INIT;
 	memset(f, 0, sizeof(*f));
-	must(store_mem_new(&f->mem, &err), &err, "store_mem_new");
-	must(store_fault_new(&store_mem_driver, f->mem, &f->fault, &err), &err, "store_fault_new");
-	must(store_new(store_fault_driver(f->fault), f->fault, NULL, &f->store, &err), &err,
-		"store_new");
+	f->store = take_store;
 	struct vault_init_opts opts = { .pass = VAULT_FIXTURE_PASS,
 		.pass_len = strlen(VAULT_FIXTURE_PASS),
 		.is_recovery_on_store = true,

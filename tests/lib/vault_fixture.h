@@ -31,6 +31,8 @@ struct vault_fixture {
 
 /* Make a vault with drill group "line3".  Asserts on failure. */
 void vault_fixture_init(struct vault_fixture *f);
+/* The same in an empty store, which ${f} ends. */
+void vault_fixture_init_in(struct vault_fixture *f, struct store *take_store);
 void vault_fixture_done(struct vault_fixture *f);
 
 /* Close and open the vault again, as another process would. */

@@ -1,0 +1,110 @@
+#include "vault/hidden.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "crypto/hash.h"
+#include "store/store.h"
+#include "vault/id_set.h"
+#include "vault/snapshot.h"
+#include "vault/vault_internal.h"
+#include "vault/version_table.h"
+
+static int add_items(struct id_set *set, const struct prune_order *order, struct err *err)
+{
+	int rc = 0;
+	if (order->cause == PRUNE_ORDER_COPY) /* it never was here: nothing was taken away */
+		return 0;
+	for (size_t i = 0; rc == 0 && i < order->count; i++)
+		rc = id_set_add(set, order->items[i].object, 1, NULL, err);
+	return rc;
+}
+
+static int see_kept(
+	void *arg, const struct prune_order *order, const uint8_t *records, struct err *err)
+{
+	(void)records; /* only which objects they were */
+	return add_items(arg, order, err);
+}
+
+int hidden_pruned(
+	struct vault *v, prune_bad_fn on_bad, void *arg, struct id_set **out, struct err *err)
+{
+	struct id_set *set = NULL;
+	struct prune_view view = { .count = 0 };
+	int rc = id_set_new(&set, err);
+	if (rc == 0)
+		rc = prune_kept(v, on_bad, arg, see_kept, set, err);
+	if (rc == 0)
+		rc = prune_view_load(v, on_bad, arg, &view, err);
+	for (size_t i = 0; rc == 0 && i < view.count; i++)
+		rc = add_items(set, &view.at[i], err);
+	prune_view_done(&view);
+	if (rc != 0)
+		id_set_free(set);
+	else
+		*out = set;
+	return rc;
+}
+
+static bool is_listed(const struct snapshot_list *l, const uint8_t hash[32])
+{
+	for (size_t i = 0; i < l->count; i++) {
+		if (memcmp(l->at[i].hash, hash, HASH_BYTES) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Its snapshot's hash.  Return 1, 0 (it is no snapshot of this vault) or a store's error. */
+static int read_hash(struct vault *v, const struct version_table *t,
+	const struct version_table_name *n, uint8_t out[32], struct err *err)
+{
+	CLEANUP(buf_done) struct buf object = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	const struct version_table_version *oldest = version_table_oldest(t, n);
+	struct snapshot_body b = { .log_index = 0 };
+	uint8_t want[HASH_BYTES], got[HASH_BYTES];
+	struct err why = ERR_INIT;
+	if (oldest == NULL || !version_table_hash(n->name, want))
+		return 0;
+	int rc = store_read_version(v->store, n->name, oldest->id, &object, &why);
+	if (rc == -ERR_NOT_FOUND)
+		return 0;
+	if (rc != 0) {
+		if (err != NULL)
+			*err = why;
+		return rc;
+	}
+	hash_sha256(object.data, object.len, got);
+	if (memcmp(want, got, sizeof(got)) != 0 ||
+		sealed_open(&v->key, SEALED_SNAPSHOT, object.data, object.len, &body, NULL) != 0 ||
+		snapshot_body_decode(body.data, body.len, &b, NULL) != 0)
+		return 0;
+	snaprec_hash(b.record, out);
+	snapshot_body_done(&b);
+	return 1;
+}
+
+int hidden_lost(struct vault *v, const struct version_table *t, const struct snapshot_list *list,
+	const struct id_set *pruned, const struct version_table_name **out, struct err *err)
+{
+	*out = NULL;
+	for (size_t i = 0; i < t->count; i++) {
+		const struct version_table_name *n = &t->names[i];
+		uint8_t hash[HASH_BYTES];
+		if (strncmp(n->name, "sn/", 3) != 0 || !version_table_is_hidden(t, n) ||
+			!version_table_hash(n->name, hash) || id_set_find(pruned, hash) > 0)
+			continue;
+		int rc = read_hash(v, t, n, hash, err);
+		if (rc < 0)
+			return rc;
+		if (rc == 0 || is_listed(list, hash))
+			continue;
+		*out = n;
+		return 0;
+	}
+	return 0;
+}

@@ -1,0 +1,31 @@
+/*
+ * hidden: snapshots whose objects somebody deleted by name in a store that keeps versions, although
+ * no order took them away.
+ */
+#ifndef VAULT_HIDDEN_H
+#define VAULT_HIDDEN_H
+
+#include "vault/prune.h"
+
+struct err;
+struct id_set;
+struct snapshot_list;
+struct vault;
+struct version_table;
+struct version_table_name;
+
+/* The SHA-256 of every sn/ object that an order pruned, here.  What cannot be read as in
+ * prune_view_load(); *${out} is owned. */
+int hidden_pruned(
+	struct vault *v, prune_bad_fn on_bad, void *arg, struct id_set **out, struct err *err);
+
+/**
+ * hidden_lost(v, t, list, pruned, out, err):
+ * The first sn/ object of ${t} that is not to be seen, was of this vault, and was not pruned nor is
+ * there under another name (${list}: what is there); *${out} borrowed from ${t}, NULL = none.
+ * Hidden ones that no order names are read.  Return 0 or as the store.
+ */
+int hidden_lost(struct vault *v, const struct version_table *t, const struct snapshot_list *list,
+	const struct id_set *pruned, const struct version_table_name **out, struct err *err);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * version_table: every version of every name below a prefix of a store that keeps them, and what
+ * lies over what.  Threading: none of its own.
+ */
+#ifndef VAULT_VERSION_TABLE_H
+#define VAULT_VERSION_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct store;
+
+struct version_table_version {
+	char *id; /* owned */
+	uint64_t size;
+	int64_t at_ns;
+	bool is_marker;
+};
+
+struct version_table_name {
+	char *name; /* owned */
+	size_t first, count;
+	size_t real; /* of these, no markers */
+};
+
+struct version_table {
+	struct version_table_name *names; /* owned; ascending */
+	size_t count, cap;
+	struct version_table_version *versions; /* owned; of a name together, the newest first */
+	size_t version_count, version_cap;
+};
+
+/* Ask for all of them.  On success ${out} is owned: version_table_done().  Return as
+ * store_versions(), or -ERR_NOMEM. */
+int version_table_load(
+	struct store *s, const char *prefix, struct version_table *out, struct err *err);
+void version_table_done(struct version_table *t);
+
+/* The one called so, or NULL. */
+const struct version_table_name *version_table_find(
+	const struct version_table *t, const char *name);
+/* The newest of a name; it may be a marker. */
+const struct version_table_version *version_table_newest(
+	const struct version_table *t, const struct version_table_name *n);
+/* Is the name removed, by whomever? */
+bool version_table_is_hidden(const struct version_table *t, const struct version_table_name *n);
+/* The oldest that is no marker, or NULL. */
+const struct version_table_version *version_table_oldest(
+	const struct version_table *t, const struct version_table_name *n);
+
+/* The SHA-256 that a name ends in.  Return false when it ends in none. */
+bool version_table_hash(const char *name, uint8_t hash[32]);
+
+/**
+ * version_table_is_true(s, n, version, is, err):
+ * Read a version: does it hash to what its name says?  Return 0, or a store's error; one that is
+ * gone is not true.
+ */
+int version_table_is_true(struct store *s, const struct version_table_name *n,
+	const struct version_table_version *version, bool *is, struct err *err);
+
+#endif

@@ -1,0 +1,165 @@
+#include "vault/purge.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "store/store.h"
+#include "tests/lib/locked_vault.h"
+
+#define DAY 86400
+#define WEEK_NS (INT64_C(7) * DAY * 1000000000)
+
+static struct locked_vault l;
+static struct err err;
+
+static void teardown(void)
+{
+	locked_vault_done(&l);
+}
+
+TestSuite(purge, .fini = teardown, .timeout = 120);
+
+static void begin(bool has_policy)
+{
+	locked_vault_init(&l, has_policy);
+	for (int i = 0; i < 3; i++)
+		cr_assert(eq(int, locked_vault_backup(&l, i, &err), 0), "%s", err.msg);
+}
+
+static struct collect_result collect(int64_t grace_ns)
+{
+	struct collect_result r;
+	for (int i = 0; i < 3; i++) /* condemned, decided, deleted */
+		cr_assert(eq(int, locked_vault_collect(&l, grace_ns, &r, &err), 0), "%s", err.msg);
+	return r;
+}
+
+/* The newest, as the ${nth} there is. */
+static void expect_whole(size_t nth)
+{
+	struct store *s = locked_vault_store(&l, false);
+	const char *differs = locked_vault_differs(&l, s, nth, 2);
+	cr_expect(eq(ptr, (void *)(uintptr_t)differs, NULL), "%s", differs);
+	store_free(s);
+}
+
+Test(purge, without_locks_no_version_and_no_marker_is_left_of_what_went)
+{
+	begin(false);
+	locked_vault_prune(&l);
+	(void)collect(0);
+	/* every version is one that can be read, but for the driver's own */
+	size_t own = s3_stub_objects(l.stub) - locked_vault_count(&l, "");
+	cr_expect(ge(sz, s3_stub_versions(l.stub), s3_stub_objects(l.stub)));
+	cr_expect(le(sz, s3_stub_versions(l.stub), s3_stub_objects(l.stub) + own + 6));
+	expect_whole(0);
+	struct collect_result r = collect(0);
+	cr_expect(eq(u64, r.purge.purged, (uint64_t)0), "again: nothing is left to do");
+}
+
+Test(purge, what_is_locked_stays_until_then_and_is_told)
+{
+	begin(true);
+	locked_vault_prune(&l);
+	struct collect_result r = collect(0);
+	cr_expect(gt(u64, r.purge.locked, (uint64_t)3), "snapshots, envelopes, references, a pack");
+	cr_expect(gt(u64, r.purge.locked_bytes, (uint64_t)60000));
+	int64_t days = (r.purge.locked_until_ns / 1000000000 - (int64_t)time(NULL)) / DAY;
+	cr_expect(ge(i64, days, (int64_t)19));
+	cr_expect(eq(u64, r.purge.refused, (uint64_t)0));
+	expect_whole(0);
+	size_t before = s3_stub_versions(l.stub);
+	s3_stub_age(l.stub, 21 * DAY);
+	r = collect(WEEK_NS);
+	cr_expect(eq(u64, r.purge.locked, (uint64_t)0));
+	cr_expect(lt(sz, s3_stub_versions(l.stub), before));
+	expect_whole(0);
+}
+
+Test(purge, what_went_lately_stays_for_the_grace)
+{
+	struct collect_result r;
+	begin(false);
+	locked_vault_prune(&l);
+	cr_assert(eq(int, locked_vault_collect(&l, WEEK_NS, &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, r.purge.purged, (uint64_t)0));
+	s3_stub_age(l.stub, 8 * DAY);
+	cr_assert(eq(int, locked_vault_collect(&l, WEEK_NS, &r, &err), 0), "%s", err.msg);
+	cr_expect(gt(u64, r.purge.purged, (uint64_t)3));
+	expect_whole(0);
+}
+
+Test(purge, nothing_is_collected_while_a_snapshot_is_hidden_that_nobody_pruned)
+{
+	struct collect_result r;
+	begin(false);
+	s3_stub_age(l.stub, 30 * DAY);
+	(void)s3_stub_destroy(l.stub, locked_vault_key(&l, "sn/", 2), false);
+	s3_stub_age(l.stub, 30 * DAY);
+	size_t before = s3_stub_versions(l.stub);
+	cr_expect(eq(int, locked_vault_collect(&l, 0, &r, &err), -ERR_CORRUPT));
+	cr_expect(ne(ptr, strstr(err.msg, "nobody pruned it"), NULL), "%s", err.msg);
+	cr_expect(ne(ptr, strstr(err.hint, "undelete"), NULL), "%s", err.hint);
+	cr_expect(eq(sz, s3_stub_versions(l.stub), before), "also not what else is dead");
+}
+
+Test(purge, a_pack_that_somebody_hid_and_snapshots_need_is_never_deleted)
+{
+	struct collect_result r;
+	begin(false);
+	s3_stub_age(l.stub, 30 * DAY);
+	char key[256];
+	(void)snprintf(key, sizeof(key), "%s", locked_vault_key(&l, "pk/", 0));
+	size_t packs = locked_vault_count(&l, "pk/");
+	(void)s3_stub_destroy(l.stub, LOCKED_VAULT_PREFIX "pk/", false);
+	s3_stub_age(l.stub, 30 * DAY);
+	(void)locked_vault_collect(&l, 0, &r, &err);
+	struct store *old = locked_vault_store(&l, true);
+	const char *differs = locked_vault_differs(&l, old, 2, 2);
+	cr_expect(eq(ptr, (void *)(uintptr_t)differs, NULL), "%s of %zu packs", differs, packs);
+	store_free(old);
+}
+
+Test(purge, a_key_that_may_not_delete_versions_is_told_and_is_no_error)
+{
+	begin(false);
+	locked_vault_prune(&l);
+	struct s3_stub_kind kind = {
+		.has_versions = true, .has_lock = true, .may_not_purge = true
+	};
+	s3_stub_set_kind(l.stub, &kind);
+	unsigned before = s3_stub_count(l.stub, "DELETE", "versionId");
+	struct collect_result r = collect(0);
+	cr_expect(gt(u64, r.purge.refused, (uint64_t)3));
+	cr_expect(eq(u64, r.purge.purged, (uint64_t)0));
+	cr_expect(eq(u64, (uint64_t)s3_stub_count(l.stub, "DELETE", "versionId") - before,
+			  3 * r.purge.refused),
+		"markers are not tried, where versions were refused");
+	expect_whole(0);
+}
+
+Test(purge, what_was_put_over_an_object_is_told_and_what_a_repair_replaced_goes)
+{
+	struct buf bytes = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	begin(false);
+	char key[256];
+	(void)snprintf(key, sizeof(key), "%s", locked_vault_key(&l, "rf/", 0));
+	const char *name = key + strlen(LOCKED_VAULT_PREFIX);
+	cr_assert(eq(int, store_get(l.f.store, name, &bytes, &err), 0));
+	size_t before = s3_stub_versions(l.stub);
+	s3_stub_put(l.stub, key, "damaged", 7);
+	s3_stub_put(l.stub, key, bytes.data, bytes.len);
+	cr_expect(eq(sz, s3_stub_versions(l.stub), before + 2));
+	struct collect_result r;
+	cr_assert(eq(int, locked_vault_collect(&l, 0, &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, r.purge.odd, (uint64_t)0));
+	cr_assert(eq(int, locked_vault_collect(&l, 0, &r, &err), 0), "%s", err.msg);
+	cr_expect(s3_stub_holds(l.stub, key, bytes.data, bytes.len));
+	expect_whole(2);
+	buf_done(&bytes);
+}

@@ -1,0 +1,168 @@
+#include "vault/undelete.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "store/store.h"
+#include "tests/lib/locked_vault.h"
+#include "vault/snapshot.h"
+
+#define DAY 86400
+
+static struct locked_vault l;
+static struct err err;
+
+static void teardown(void)
+{
+	locked_vault_done(&l);
+}
+
+TestSuite(undelete, .fini = teardown, .timeout = 120);
+
+static void begin(bool has_policy)
+{
+	locked_vault_init(&l, has_policy);
+	for (int i = 0; i < 3; i++)
+		cr_assert(eq(int, locked_vault_backup(&l, i, &err), 0), "%s", err.msg);
+}
+
+static struct undelete_result undelete(bool is_dry_run)
+{
+	const struct undelete_opts opts = { .is_dry_run = is_dry_run };
+	struct undelete_result r;
+	struct store *old = locked_vault_store(&l, true);
+	struct store *now = locked_vault_store(&l, false);
+	struct vault *v = NULL;
+	cr_assert(eq(int, vault_fixture_open(old, l.f.rk_sk, &v, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, undelete_run(v, now, &opts, &r, &err), 0), "%s", err.msg);
+	vault_close(v);
+	store_free(old);
+	store_free(now);
+	return r;
+}
+
+static void expect_all(size_t first)
+{
+	struct store *s = locked_vault_store(&l, false);
+	cr_expect(eq(int, vault_fixture_snapshots(s, l.f.rk_sk), 3 - (int)first));
+	for (size_t i = first; i < 3; i++) {
+		const char *differs = locked_vault_differs(&l, s, i - first, (int)i);
+		cr_expect(eq(ptr, (void *)(uintptr_t)differs, NULL), "%zu: %s", i, differs);
+	}
+	cr_expect(eq(int, vault_fixture_problems(s, l.f.rk_sk), 0));
+	store_free(s);
+}
+
+/* Whoever has every right but time: all is overwritten, deleted, and deleted by version. */
+Test(undelete, after_all_was_destroyed_every_snapshot_restores_and_the_vault_is_healed)
+{
+	begin(true);
+	size_t kept = s3_stub_destroy(l.stub, LOCKED_VAULT_PREFIX, true);
+	cr_expect(gt(sz, kept, (size_t)10));
+	struct store *s = locked_vault_store(&l, false);
+	cr_expect(eq(int, vault_fixture_snapshots(s, l.f.rk_sk), -1), "the vault is gone");
+	store_free(s);
+	s = locked_vault_store(&l, true);
+	for (size_t i = 0; i < 3; i++) {
+		const char *differs = locked_vault_differs(&l, s, i, (int)i);
+		cr_expect(eq(ptr, (void *)(uintptr_t)differs, NULL), "%zu: %s", i, differs);
+	}
+	store_free(s);
+	struct undelete_result r = undelete(true);
+	cr_expect(eq(u64, r.snapshots, (uint64_t)3));
+	cr_expect(gt(u64, r.back, (uint64_t)10));
+	s = locked_vault_store(&l, false);
+	cr_expect(eq(int, vault_fixture_snapshots(s, l.f.rk_sk), -1), "it was a dry run");
+	store_free(s);
+	uint64_t would = r.back;
+	r = undelete(false);
+	cr_expect(eq(u64, r.back, would));
+	cr_expect(eq(u64, r.failed + r.missing + r.unread, (uint64_t)0));
+	expect_all(0);
+	cr_expect(eq(u64, undelete(false).back, (uint64_t)0), "again: nothing is left to do");
+	vault_fixture_reopen(&l.f);
+	cr_expect(eq(int, locked_vault_backup(&l, 7, &err), 0), "%s", err.msg);
+}
+
+Test(undelete, what_lies_over_an_object_and_is_still_to_be_read_goes_in_every_class)
+{
+	begin(true);
+	static const char *const classes[] = { "pk/", "ix/", "rf/", "sn/", "cf/", "README" };
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+		s3_stub_put(l.stub, locked_vault_key(&l, classes[i], 0), "encrypted", 9);
+	struct undelete_result r = undelete(false);
+	cr_expect(eq(u64, r.replaced, (uint64_t)6));
+	cr_expect(eq(u64, r.removed, (uint64_t)0));
+	expect_all(0);
+}
+
+Test(undelete, what_was_pruned_and_collected_stays_away)
+{
+	begin(true);
+	struct collect_result c;
+	locked_vault_prune(&l);
+	for (int i = 0; i < 3; i++)
+		cr_assert(eq(int, locked_vault_collect(&l, 0, &c, &err), 0), "%s", err.msg);
+	size_t packs = locked_vault_count(&l, "pk/");
+	(void)s3_stub_destroy(l.stub, LOCKED_VAULT_PREFIX, true);
+	struct undelete_result r = undelete(false);
+	cr_expect(eq(u64, r.snapshots, (uint64_t)1));
+	cr_expect(le(sz, locked_vault_count(&l, "pk/"), packs));
+	expect_all(2);
+}
+
+Test(undelete, a_key_that_may_not_delete_versions_puts_the_bytes_over_what_came)
+{
+	begin(true);
+	(void)s3_stub_destroy(l.stub, LOCKED_VAULT_PREFIX, false);
+	struct s3_stub_kind kind = {
+		.has_versions = true, .has_lock = true, .may_not_purge = true
+	};
+	s3_stub_set_kind(l.stub, &kind);
+	struct undelete_result r = undelete(false);
+	cr_expect(eq(u64, r.failed, (uint64_t)0));
+	expect_all(0);
+	cr_expect(eq(u64, undelete(false).back, (uint64_t)0));
+}
+
+Test(undelete, rubbish_that_somebody_added_stops_nothing)
+{
+	begin(true);
+	(void)s3_stub_destroy(l.stub, LOCKED_VAULT_PREFIX, false);
+	static const char *const added[] = { "sn/ffffffffffff-00", "pk/aa/00", "ix/00", "gc/00",
+		"hs/00", "pr/00" };
+	for (size_t i = 0; i < sizeof(added) / sizeof(added[0]); i++) {
+		char key[128];
+		(void)snprintf(key, sizeof(key), LOCKED_VAULT_PREFIX "%s", added[i]);
+		s3_stub_put(l.stub, key, "rubbish", 7);
+	}
+	struct undelete_result r = undelete(false);
+	cr_expect(eq(u64, r.snapshots, (uint64_t)3));
+	cr_expect(eq(u64, r.failed + r.missing, (uint64_t)0));
+	cr_expect(gt(u64, r.unread, (uint64_t)0));
+}
+
+Test(undelete, what_no_version_holds_any_more_is_counted)
+{
+	begin(false); /* no locks: the versions went, too */
+	(void)s3_stub_destroy(l.stub, locked_vault_key(&l, "pk/", 0), true);
+	struct undelete_result r = undelete(false);
+	cr_expect(gt(u64, r.missing, (uint64_t)0));
+}
+
+/* Between the attack and the healing a backup runs: it believes in nothing that is hidden. */
+Test(undelete, a_backup_does_not_lean_on_what_lies_under_a_marker)
+{
+	begin(true);
+	for (size_t i = locked_vault_count(&l, "pk/"); i > 0; i--)
+		(void)s3_stub_destroy(l.stub, locked_vault_key(&l, "pk/", 0), false);
+	cr_assert(eq(int, locked_vault_backup(&l, 9, &err), 0), "%s", err.msg);
+	struct store *s = locked_vault_store(&l, false);
+	const char *differs = locked_vault_differs(&l, s, 3, 9);
+	cr_expect(eq(ptr, (void *)(uintptr_t)differs, NULL), "%s", differs);
+	store_free(s);
+}

@@ -1,0 +1,76 @@
+#include "vault/version_table.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "codec/text.h"
+#include "crypto/hash.h"
+#include "store/store.h"
+#include "tests/lib/locked_vault.h"
+
+static struct locked_vault l;
+static struct err err;
+static struct version_table t;
+
+static void setup(void)
+{
+	locked_vault_init(&l, false);
+}
+
+static void teardown(void)
+{
+	version_table_done(&t);
+	locked_vault_done(&l);
+}
+
+TestSuite(version_table, .init = setup, .fini = teardown, .timeout = 120);
+
+Test(version_table, tells_what_lies_over_what)
+{
+	char name[80] = "ev/";
+	uint8_t hash[HASH_BYTES];
+	hash_sha256("true", 4, hash);
+	text_hex(hash, sizeof(hash), name + 3);
+	cr_assert(eq(int, store_put(l.f.store, name, "true", 4, &err), 0));
+	cr_assert(eq(int, store_put(l.f.store, "ev/b", "b", 1, &err), 0));
+	char key[128];
+	(void)snprintf(key, sizeof(key), LOCKED_VAULT_PREFIX "%s", name);
+	s3_stub_put(l.stub, key, "rubbish", 7);
+	cr_assert(eq(int, store_remove(l.f.store, "ev/b", &err), 0));
+	cr_assert(eq(int, version_table_load(l.f.store, "ev/", &t, &err), 0), "%s", err.msg);
+	cr_assert(eq(sz, t.count, (size_t)2));
+
+	const struct version_table_name *n = version_table_find(&t, name);
+	cr_assert(ne(ptr, (void *)n, NULL));
+	cr_expect(not(version_table_is_hidden(&t, n)));
+	cr_expect(eq(sz, n->real, (size_t)2));
+	bool is = false;
+	cr_assert(eq(int,
+		version_table_is_true(l.f.store, n, version_table_oldest(&t, n), &is, &err), 0));
+	cr_expect(is);
+	cr_assert(eq(int,
+		version_table_is_true(l.f.store, n, version_table_newest(&t, n), &is, &err), 0));
+	cr_expect(not(is));
+	n = version_table_find(&t, "ev/b");
+	cr_expect(version_table_is_hidden(&t, n));
+	cr_expect(eq(sz, n->real, (size_t)1));
+	cr_expect(eq(u64, version_table_oldest(&t, n)->size, (uint64_t)1));
+	cr_expect(eq(ptr, (void *)version_table_find(&t, "ev/c"), NULL));
+	cr_expect(not(version_table_hash("ev/b", hash)));
+}
+
+Test(version_table, a_list_that_breaks_off_leaves_nothing)
+{
+	struct s3_stub_fault deny = { .how = S3_STUB_STATUS,
+		.method = "GET",
+		.part = "key-marker",
+		.times = 1,
+		.status = 403,
+		.code = "AccessDenied" };
+	s3_stub_break(l.stub, &deny);
+	cr_expect(eq(int, version_table_load(l.f.store, "", &t, &err), -ERR_AUTH));
+	cr_expect(eq(sz, t.count, (size_t)0));
+}
