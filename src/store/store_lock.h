@@ -14,6 +14,7 @@ struct err;
 #define STORE_LOCK_MIN_NS (INT64_C(60) * 1000000000)
 #define STORE_LOCK_MAX_NS (INT64_C(36500) * 86400 * 1000000000)
 
+/* Ascending: a mode keeps what those before it keep. */
 enum store_lock_mode {
 	STORE_LOCK_NONE,
 	STORE_LOCK_GOVERNANCE, /* who has a right of its own for that may end it early */

@@ -6,10 +6,12 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "store/s3/s3_caps.h"
 #include "store/s3/s3_flight.h"
 #include "store/s3/s3_location.h"
 #include "store/s3/s3_many.h"
+#include "store/s3/s3_notes.h"
 #include "store/s3/s3_prove.h"
 #include "store/s3/s3_put.h"
 #include "store/s3/s3_remove.h"
@@ -46,7 +48,7 @@ struct store_s3 {
 	struct s3_location place;
 	struct s3_wire *wire;
 	struct store_driver driver;
-	struct s3_caps caps;
+	struct s3_notes notes;
 	size_t window_bytes, under_way;
 	struct upload_list uploads;
 	struct s3_remove removals;
@@ -54,7 +56,7 @@ struct store_s3 {
 	struct err failed;           /* code 0 = none */
 	bool is_read_only;
 	bool (*wants_lock)(const char *name); /* NULL = all */
-	bool is_lock_seen;
+	bool is_lock_seen, are_notes_locked;
 };
 
 static void upload_free(struct upload *u)
@@ -111,7 +113,7 @@ static void finish(struct store_s3 *s, struct upload *u)
 	struct err why = ERR_INIT;
 	int rc = s3_wire_wait(s->wire, &u->put.call, &why);
 	if (u->put.is_condition_refused)
-		s->caps.has_if_absent = false;
+		s->notes.caps.has_if_absent = false;
 	keep_first(s, rc, &why);
 	s->under_way -= u->put.call.len;
 	TAILQ_REMOVE(&s->uploads, u, link);
@@ -167,7 +169,7 @@ static int tell_failed(const struct store_s3 *s, struct err *err)
 /* How objects are locked: by the place, else as it is noted. */
 static const struct store_lock *lock_of(const struct store_s3 *s)
 {
-	return s->place.has_lock ? &s->place.lock : &s->caps.lock;
+	return s->place.has_lock ? &s->place.lock : &s->notes.caps.lock;
 }
 
 /* How this one is. */
@@ -183,7 +185,7 @@ static void begin_put(
 	struct store_s3 *s, struct s3_put *p, const char *key, const void *data, size_t len)
 {
 	struct store_lock lock = lock_for(s, key);
-	s3_put_init(p, key, data, len, s->caps.has_if_absent);
+	s3_put_init(p, key, data, len, s->notes.caps.has_if_absent);
 	if (lock.mode != STORE_LOCK_NONE)
 		s3_put_lock(p, lock.mode, store_lock_until(&lock, s3_wire_now_ns(s->wire)));
 }
@@ -238,7 +240,7 @@ static int put_alone(
 	begin_put(s, &p, key, data, len);
 	rc = s3_wire_run(s->wire, &p.call, err);
 	if (p.is_condition_refused)
-		s->caps.has_if_absent = false;
+		s->notes.caps.has_if_absent = false;
 	return rc != 0 || p.step != S3_PUT_WRITE ? rc : see_lock(s, key, err);
 }
 
@@ -561,7 +563,15 @@ static int s3_see_locks(void *self, struct store_item *at, size_t count, struct 
 
 static int s3_extend(void *self, struct store_item *at, size_t count, struct err *err)
 {
-	const struct store_s3 *s = self;
+	struct store_s3 *s = self;
+	struct err why = ERR_INIT;
+	int64_t latest = 0;
+	for (size_t i = 0; i < count; i++)
+		latest = at[i].until_ns > latest ? at[i].until_ns : latest;
+	if (!s->are_notes_locked && count > 0 &&
+		s3_notes_extend(s->wire, s->place.prefix, &s->notes, latest, &why) != 0)
+		log_warn("store_s3.notes", "%s, continuing", why.msg);
+	s->are_notes_locked = true; /* once is enough */
 	return s3_many_extend(s->wire, s->place.prefix, at, count, err);
 }
 
@@ -576,7 +586,7 @@ static void s3_lock_by(void *self, struct store_lock *out)
 static int s3_facts(void *self, store_fact_fn fn, void *arg)
 {
 	const struct store_s3 *s = self;
-	const struct s3_caps *c = &s->caps;
+	const struct s3_caps *c = &s->notes.caps;
 	const char *unknown = c->is_known ? "no" : "not tried";
 	int rc = fn(arg, "host", s->place.host);
 	if (rc == 0)
@@ -619,25 +629,21 @@ static const struct store_driver template = {
 	.free = s3_free,
 };
 
-/* The first word with the server: it says all that is wrong with place and key. */
-static int read_caps(struct store_s3 *s, struct err *err)
+/* The first word with the server.  Notes that somebody removed are put back. */
+static int read_notes(struct store_s3 *s, struct err *err)
 {
-	CLEANUP(cleanup_free_p) char *key = key_of(s, S3_CAPS_NAME, err);
-	CLEANUP(buf_done) struct buf text = BUF_INIT(S3_CAPS_MAX_BYTES);
-	if (key == NULL)
-		return -ERR_NOMEM;
-	struct s3_wire_call call = { .method = S3_WIRE_GET, .key = key, .answer = &text };
 	struct err why = ERR_INIT;
-	int rc = s3_wire_run(s->wire, &call, &why);
-	if (rc == 0) /* damaged notes are as good as none */
-		(void)s3_caps_parse((const char *)text.data, text.len, &s->caps, NULL);
-	if (rc == 0 || rc == -ERR_NOT_FOUND)
-		return 0;
+	int rc = s3_notes_read(s->wire, s->place.prefix, &s->notes, &why);
 	if (rc == -ERR_UNREACHABLE && !s->place.is_https && s3_flight_is_tls_there(&s->place)) {
 		(void)err_set(err, ERR_CONFIG, "'%s' speaks TLS, and we do not", s->place.host);
 		return err_hint(err, "write https:// instead of http://");
 	}
-	if (err != NULL)
+	if (rc == 0 && s->notes.is_behind && !s->is_read_only) {
+		log_warn("store_s3.notes", "'" S3_CAPS_NAME "' was removed or replaced, continuing "
+					   "with an older version of it");
+		rc = s3_notes_write(s->wire, s->place.prefix, &s->notes, &why);
+	}
+	if (rc != 0 && err != NULL)
 		*err = why;
 	return rc;
 }
@@ -656,26 +662,17 @@ static int check_lock(const struct store_s3 *s, const struct s3_caps *caps, stru
 }
 
 /* Try what the server can, and note it with ${lock}. */
-static int write_caps(struct store_s3 *s, const struct store_lock *lock, struct err *err)
+static int write_notes(struct store_s3 *s, const struct store_lock *lock, struct err *err)
 {
-	CLEANUP(cleanup_free_p) char *key = key_of(s, S3_CAPS_NAME, err);
-	CLEANUP(buf_done) struct buf text = BUF_INIT(S3_CAPS_MAX_BYTES);
-	struct s3_caps caps;
-	int rc = key == NULL ? -ERR_NOMEM : s3_caps_probe(s->wire, s->place.prefix, &caps, err);
+	struct s3_notes n = { .is_behind = false };
+	int rc = s3_caps_probe(s->wire, s->place.prefix, &n.caps, err);
 	if (rc == 0 && lock->mode != STORE_LOCK_NONE)
-		rc = check_lock(s, &caps, err);
-	if (rc != 0)
-		return rc;
-	caps.lock = *lock;
-	rc = s3_caps_format(&caps, &text, err);
-	if (rc != 0)
-		return rc;
-	struct s3_wire_call call = {
-		.method = S3_WIRE_PUT, .key = key, .body = text.data, .len = text.len
-	};
-	rc = s3_wire_run(s->wire, &call, err);
+		rc = check_lock(s, &n.caps, err);
+	n.caps.lock = *lock;
 	if (rc == 0)
-		s->caps = caps;
+		rc = s3_notes_write(s->wire, s->place.prefix, &n, err);
+	if (rc == 0)
+		s->notes = n;
 	return rc;
 }
 
@@ -683,7 +680,7 @@ static int s3_set_lock(void *self, const struct store_lock *lock, struct err *er
 {
 	struct store_s3 *s = self;
 	wait_for_all(s); /* they go by what held before */
-	int rc = write_caps(s, lock, err);
+	int rc = write_notes(s, lock, err);
 	if (rc == 0)
 		set_features(s);
 	return rc;
@@ -691,7 +688,7 @@ static int s3_set_lock(void *self, const struct store_lock *lock, struct err *er
 
 static void set_features(struct store_s3 *s)
 {
-	const struct s3_caps *c = &s->caps;
+	const struct s3_caps *c = &s->notes.caps;
 	struct store_driver *d = &s->driver;
 	*d = template;
 	d->set_lock = s3_set_lock;
@@ -742,12 +739,12 @@ int store_s3_new(const char *location, const struct store_s3_opts *opts, struct 
 	if (rc == 0)
 		s3_remove_init(&s->removals, s->wire);
 	if (rc == 0)
-		rc = read_caps(s, err);
-	if (rc == 0 && o.create && !o.is_read_only && !s->caps.is_known)
-		rc = write_caps(s, &none, err);
+		rc = read_notes(s, err);
+	if (rc == 0 && o.create && !o.is_read_only && !s->notes.caps.is_known)
+		rc = write_notes(s, &none, err);
 	if (rc == 0 && s->place.has_lock && s->place.lock.mode != STORE_LOCK_NONE &&
 		!o.is_read_only)
-		rc = check_lock(s, &s->caps, err);
+		rc = check_lock(s, &s->notes.caps, err);
 	if (rc == 0 && s->place.is_oldest)
 		rc = s3_versions_load(s->wire, s->place.prefix, &s->versions, err);
 	if (rc != 0)
