@@ -178,6 +178,7 @@ setup-s3: setup-test ## install the object store that test-s3 needs (Ceph), if i
 	@tests/setup.sh $(PACKAGES_S3)
 test-s3: setup-s3 all tools $(BUILD)/tests/contract/test_store_contract ## the s3 driver on a real Ceph RGW of its own (PORT)
 	@tests/s3/run.sh $(BUILD)
+	@tests/s3/locks.sh $(BUILD)
 .PHONY: prove-network
 prove-network: all ## 200 random kills and cuts of controller and agents (CHAOS_ROUNDS, SEED)
 	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} tests/e2e/network_chaos.sh $(BUILD)

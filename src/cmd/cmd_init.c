@@ -18,6 +18,7 @@
 #include "codec/text.h"
 #include "crypto/secret.h"
 #include "store/store.h"
+#include "vault/lock_keep.h"
 #include "vault/vault.h"
 #include "vault/vault_init.h"
 
@@ -112,7 +113,14 @@ static int keep_name(void *arg, const char *name, uint64_t size)
 	return 0;
 }
 
-/* Take a vault away that was made in this run and holds nothing yet: the header first. */
+static int purge_one(void *arg, const struct store_version *v, struct err *err)
+{
+	struct store_item item = { .name = v->name, .id = v->id };
+	return store_purge(arg, &item, 1, err);
+}
+
+/* Take a vault away that was made in this run and holds nothing yet: the header first.  Where the
+ * store keeps versions, these too: who reads the oldest ones would find two vaults. */
 static void undo(struct store *store)
 {
 	struct names n = { .at = NULL };
@@ -123,6 +131,8 @@ static void undo(struct store *store)
 		free(n.at[i]);
 	}
 	(void)store_barrier(store, NULL); /* as above */
+	if ((store_features(store) & STORE_HAS_VERSIONS) != 0)
+		(void)store_versions(store, "", purge_one, store, NULL); /* as above */
 	free(n.at);
 }
 
@@ -245,17 +255,31 @@ static int make(struct cli *cli, struct store *store, const struct vault_init_op
 	return rc;
 }
 
-/* A vault that is there already is not touched. */
+/* Lock the vault that was just made, and what comes to it.  Not sooner: what is locked cannot be
+ * taken away again when something fails. */
 static int set_lock(struct store *store, const struct store_lock *lock, struct err *err)
 {
-	bool is_there = false;
-	int rc = vault_is_there(store, &is_there, err);
-	if (rc == 0 && is_there) {
-		(void)err_set(err, ERR_EXISTS, "there is a vault here already");
-		return err_hint(err, "how its objects are locked is changed by 'holdfast vault "
-				     "lock --policy'");
+	struct lock_keep_result r = { .objects = 0 };
+	int rc = store_set_lock(store, lock, err);
+	if (rc == 0 && lock->mode != STORE_LOCK_NONE)
+		rc = lock_keep_run(store, NULL, false, &r, err);
+	if (rc == 0 && r.failed > 0) {
+		rc = -r.why.code;
+		if (err != NULL)
+			*err = r.why;
 	}
-	return rc != 0 ? rc : store_set_lock(store, lock, err);
+	if (rc == 0)
+		return 0;
+	(void)err_wrap(err, "the vault is made, and not locked");
+	return err_hint(err, "try 'holdfast vault lock --policy ..' on it");
+}
+
+/* Can it be locked at all?  Else nothing is made. */
+static int check_lock(struct store *store, const struct store_lock *lock, struct err *err)
+{
+	if (lock->mode == STORE_LOCK_NONE || (store_features(store) & STORE_HAS_OBJECT_LOCK) != 0)
+		return 0;
+	return store_set_lock(store, lock, err); /* it says why not */
 }
 
 static int run(struct cli *cli, struct err *err)
@@ -265,6 +289,7 @@ static int run(struct cli *cli, struct err *err)
 	struct store *store = NULL;
 	struct store_lock policy;
 	const char *lock = cli_text(cli, "lock");
+	bool is_made = false;
 	int rc = check_options(cli, err);
 	if (rc != 0)
 		return rc;
@@ -273,7 +298,7 @@ static int run(struct cli *cli, struct err *err)
 	if (rc == 0)
 		rc = drivers_open(cli, DRIVERS_CREATE, &store, err);
 	if (rc == 0 && lock != NULL)
-		rc = set_lock(store, &policy, err);
+		rc = check_lock(store, &policy, err);
 	if (rc == 0)
 		rc = find_passphrase(cli, &m, &pass, err);
 	if (rc == 0) {
@@ -284,11 +309,14 @@ static int run(struct cli *cli, struct err *err)
 			.scrypt_log2n = SLOT_SCRYPT_LOG2N,
 			.drill_group = cli_text(cli, "drill-group") };
 		rc = make(cli, store, &opts, &m, err);
+		is_made = rc == 0;
+		if (is_made && lock != NULL)
+			rc = set_lock(store, &policy, err);
 	}
 	store_free(store);
 	secret_done(&pass);
 	secret_wipe(m.passphrase, sizeof(m.passphrase));
-	if (rc == 0 || drivers_location(cli) == NULL)
+	if (rc == 0 || is_made || drivers_location(cli) == NULL)
 		return rc;
 	return err_wrap(err, "unable to make a vault in '%s'", drivers_location(cli));
 }

@@ -275,3 +275,21 @@ int collect_mark_is_spare(const struct collect_mark *m, const uint8_t pack[32], 
 	}
 	return 1;
 }
+
+bool collect_mark_is_whole(const struct collect_mark *m)
+{
+	const uint8_t *last = NULL;
+	if (id_set_count(m->strays) > 0)
+		return false;
+	for (size_t i = 0; i < index_entry_count(m->index); i++) {
+		struct index_place p;
+		const uint8_t *id;
+		size_t pack;
+		index_at(m->index, i, &p, &id, &pack);
+		bool is_first = last == NULL || memcmp(last, id, 32) != 0;
+		last = id;
+		if (is_first && has_bit(m, i) && collect_mark_keeper(m, id) == INDEX_NONE)
+			return false;
+	}
+	return true;
+}

@@ -60,6 +60,8 @@ int collect_mark_is_elsewhere(const struct collect_mark *m, const uint8_t id[32]
  * error.
  */
 int collect_mark_is_spare(const struct collect_mark *m, const uint8_t pack[32], struct err *err);
+/* Has every needed record a place in an eligible pack?  Nothing is read. */
+bool collect_mark_is_whole(const struct collect_mark *m);
 /* The number of the pack whose place of a needed record stays, of the eligible ones; INDEX_NONE
  * when there is none. */
 size_t collect_mark_keeper(const struct collect_mark *m, const uint8_t id[32]);

@@ -93,7 +93,7 @@ static int ask_vault(struct keeping *k, struct vault *v, struct err *err)
 	if (rc != 0 && err != NULL)
 		*err = k->r->why;
 	if (rc == 0)
-		k->is_odd = lost != NULL || id_set_count(k->mark.strays) > 0;
+		k->is_odd = lost != NULL || !collect_mark_is_whole(&k->mark);
 	return rc;
 }
 
@@ -142,14 +142,15 @@ static size_t choose(struct keeping *k)
 	for (size_t i = 0; i < k->count; i++) {
 		struct store_item item = k->items[i];
 		bool is_locked = item.rc == 0 && item.until_ns > k->now_ns;
+		bool is_good = is_locked && item.until_ns >= least && item.mode >= k->lock.mode;
 		if (item.rc == -ERR_NOT_FOUND)
 			continue; /* it went meanwhile */
 		r->objects++;
 		r->bytes += k->sizes[i];
 		r->unlocked += !is_locked;
-		r->ending += is_locked && item.until_ns < least;
-		r->locked += is_locked && item.until_ns >= least;
-		if (is_locked && item.until_ns >= least) {
+		r->ending += is_locked && !is_good;
+		r->locked += is_good;
+		if (is_good) {
 			note_end(k, item.until_ns);
 			continue;
 		}
@@ -167,13 +168,15 @@ static int extend(struct keeping *k, size_t count, struct err *err)
 {
 	struct lock_keep_result *r = k->r;
 	int64_t until = store_lock_until(&k->lock, k->now_ns);
-	for (size_t i = 0; i < count; i++)
-		k->items[i].until_ns = until;
+	for (size_t i = 0; i < count; i++) { /* invariant 2 */
+		if (k->items[i].until_ns < until)
+			k->items[i].until_ns = until;
+	}
 	int rc = store_extend(k->store, k->items, count, err);
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		if (k->items[i].rc == -ERR_NOT_FOUND)
 			continue;
-		note_end(k, k->items[i].rc == 0 ? until : 0);
+		note_end(k, k->items[i].rc == 0 ? k->items[i].until_ns : 0);
 		r->extended += k->items[i].rc == 0;
 		if (k->items[i].rc != 0 && r->failed++ == 0) {
 			r->why = k->items[i].why;

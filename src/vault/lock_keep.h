@@ -17,7 +17,8 @@ struct vault;
 
 struct lock_keep_result {
 	uint64_t objects, bytes; /* that are to be locked, each version of them that counts */
-	/* As they were found: locked for long enough, for too short, not at all. */
+	/* As they were found: locked for long enough, for too short or in a weaker mode, not at
+	 * all. */
 	uint64_t locked, ending, unlocked;
 	uint64_t extended;   /* of the last two (dry run: would be) */
 	uint64_t failed;     /* could not be */

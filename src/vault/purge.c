@@ -44,26 +44,6 @@ struct purge {
 	size_t count;
 };
 
-/* Is all that is needed to be had from packs that are there? */
-static bool is_whole(const struct collect_mark *m)
-{
-	const uint8_t *last = NULL;
-	if (id_set_count(m->strays) > 0)
-		return false;
-	for (size_t i = 0; i < index_entry_count(m->index); i++) {
-		struct index_place p;
-		const uint8_t *id;
-		size_t pack;
-		index_at(m->index, i, &p, &id, &pack);
-		bool is_first = last == NULL || memcmp(last, id, 32) != 0;
-		last = id;
-		if (is_first && (m->bits[i / 8] & 1 << i % 8) != 0 &&
-			collect_mark_keeper(m, id) == INDEX_NONE)
-			return false;
-	}
-	return true;
-}
-
 static bool is_of(const struct version_table_name *n, const char *prefix)
 {
 	return strncmp(n->name, prefix, strlen(prefix)) == 0;
@@ -256,7 +236,7 @@ int purge_run(struct vault *v, const struct collect_mark *m, const struct purge_
 	p->m = m;
 	p->opts = opts;
 	p->r = &r;
-	p->is_whole = is_whole(m);
+	p->is_whole = collect_mark_is_whole(m);
 	int rc = hidden_pruned(v, NULL, NULL, &p->pruned, err);
 	if (rc == 0)
 		rc = version_table_load(v->store, "", &p->table, err);

@@ -38,16 +38,15 @@ static int add(void *arg, const struct store_version *v, struct err *err)
 	int rc = reserve(t, err);
 	if (rc != 0)
 		return rc;
-	struct version_table_name *n = t->count == 0 ? NULL : &t->names[t->count - 1];
-	bool is_new = n == NULL || strcmp(n->name, v->name) != 0;
+	bool is_new = t->count == 0 || strcmp(t->names[t->count - 1].name, v->name) != 0;
 	CLEANUP(cleanup_free_p) char *id = strdup(v->id);
 	CLEANUP(cleanup_free_p) char *name = is_new ? strdup(v->name) : NULL;
 	if (id == NULL || (is_new && name == NULL))
 		return err_set(err, ERR_NOMEM, "out of memory for a list of versions");
-	if (is_new) {
-		n = &t->names[t->count++];
-		*n = (struct version_table_name){ .name = TAKE(name), .first = t->version_count };
-	}
+	if (is_new)
+		t->names[t->count++] = (struct version_table_name){ .name = TAKE(name),
+			.first = t->version_count };
+	struct version_table_name *n = &t->names[t->count - 1];
 	t->versions[t->version_count++] = (struct version_table_version){
 		.id = TAKE(id), .size = v->size, .at_ns = v->at_ns, .is_marker = v->is_marker
 	};

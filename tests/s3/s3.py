@@ -5,6 +5,10 @@ tests: what our own client must not be asked to do (make buckets, overwrite, del
 s3.py --make BUCKET [lock]: a new bucket.
 s3.py --retain BUCKET DAYS: lock all that is put from now on (default retention, COMPLIANCE).
 s3.py --force BUCKET PREFIX: delete every version by its id; print how many went and how many stayed.
+s3.py --bypass BUCKET PREFIX: the same, claiming the right to end GOVERNANCE.
+s3.py --shorten BUCKET PREFIX: let every lock end in a minute; print how many do.
+s3.py --locks BUCKET PREFIX: print how many keys are locked, in which modes, and how many not.
+s3.py --versions BUCKET PREFIX: print how many versions there are, and how many of them are hidden.
 s3.py --destroy BUCKET [PREFIX]: overwrite every key with rubbish, then delete every key, by name."""
 import base64
 import hashlib
@@ -91,18 +95,63 @@ def retain(bucket, days):
     must(request("PUT", f"/{bucket}", [("object-lock", "")], body, [("content-md5", md5)]), 200)
 
 
-def force(bucket, prefix):
-    answer = must(request("GET", f"/{bucket}/", [("versions", ""), ("prefix", prefix)]), 200)[2]
-    root = ET.fromstring(answer)
-    if root.findtext(NS + "IsTruncated") == "true":
-        sys.exit("s3.py: more versions than one page")
-    gone = 0
-    versions = list(root.iter(NS + "Version"))
-    for version in versions:
-        status = must(request("DELETE", f"/{bucket}/{version.findtext(NS + 'Key')}",
-                              [("versionId", version.findtext(NS + "VersionId"))]), 204, 403)[0]
+def versions_of(bucket, prefix, markers=False):
+    """Key, id and whether it is a marker and the newest one of every version, in order."""
+    query = [("versions", ""), ("prefix", prefix)]
+    while True:
+        root = ET.fromstring(must(request("GET", f"/{bucket}/", query), 200)[2])
+        for child in root:
+            is_marker = child.tag == NS + "DeleteMarker"
+            if child.tag == NS + "Version" or (markers and is_marker):
+                yield (child.findtext(NS + "Key"), child.findtext(NS + "VersionId"), is_marker,
+                       child.findtext(NS + "IsLatest") == "true")
+        if root.findtext(NS + "IsTruncated") != "true":
+            return
+        query = [("versions", ""), ("prefix", prefix),
+                 ("key-marker", root.findtext(NS + "NextKeyMarker")),
+                 ("version-id-marker", root.findtext(NS + "NextVersionIdMarker"))]
+
+
+def force(bucket, prefix, headers=()):
+    gone = kept = 0
+    for key, version, _, _ in list(versions_of(bucket, prefix)):
+        status = must(request("DELETE", f"/{bucket}/{key}", [("versionId", version)],
+                              headers=headers), 204, 403)[0]
         gone += status == 204
-    print(f"{gone} versions gone, {len(versions) - gone} kept")
+        kept += status != 204
+    print(f"{gone} versions gone, {kept} kept")
+
+
+def shorten(bucket, prefix):
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
+    done = 0
+    for mode in "GOVERNANCE", "COMPLIANCE":
+        body = (f"<Retention><Mode>{mode}</Mode><RetainUntilDate>{until}</RetainUntilDate>"
+                "</Retention>").encode()
+        md5 = base64.b64encode(hashlib.md5(body).digest()).decode()
+        for key, version, _, _ in list(versions_of(bucket, prefix)):
+            done += must(request("PUT", f"/{bucket}/{key}",
+                                 [("retention", ""), ("versionId", version)], body,
+                                 [("content-md5", md5),
+                                  ("x-amz-bypass-governance-retention", "true")]),
+                         200, 403)[0] == 200
+    print(f"{done} shortened")
+
+
+def locks(bucket, prefix):
+    modes = []
+    for key in keys_of(bucket, prefix):
+        headers = must(request("GET", f"/{bucket}/{key}"), 200)[1]
+        headers = {name.lower(): value for name, value in headers.items()}
+        modes.append(headers.get("x-amz-object-lock-mode"))
+    locked = [mode for mode in modes if mode]
+    print(f"{len(locked)} locked {' '.join(sorted(set(locked)))}, {len(modes) - len(locked)} not")
+
+
+def count_versions(bucket, prefix):
+    own = f"{prefix}tmp/"
+    all_of = [v for v in versions_of(bucket, prefix, True) if not v[0].startswith(own)]
+    print(f"{len(all_of)} versions, {sum(not v[3] or v[2] for v in all_of)} hidden")
 
 
 def main():
@@ -113,6 +162,14 @@ def main():
         retain(sys.argv[2], sys.argv[3])
     elif sys.argv[1] == "--force":
         force(sys.argv[2], sys.argv[3])
+    elif sys.argv[1] == "--bypass":
+        force(sys.argv[2], sys.argv[3], [("x-amz-bypass-governance-retention", "true")])
+    elif sys.argv[1] == "--shorten":
+        shorten(sys.argv[2], sys.argv[3])
+    elif sys.argv[1] == "--locks":
+        locks(sys.argv[2], sys.argv[3])
+    elif sys.argv[1] == "--versions":
+        count_versions(sys.argv[2], sys.argv[3])
     elif sys.argv[1] == "--destroy":
         destroy(sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else "")
     else:

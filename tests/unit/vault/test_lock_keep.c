@@ -103,6 +103,29 @@ Test(lock_keep, a_vault_that_was_made_without_is_locked_when_somebody_says_so)
 	cr_expect(is_about(left(locked_vault_key(&l, "vh/", 0)), 20 * DAY));
 }
 
+Test(lock_keep, a_stronger_mode_is_brought_in_and_a_weaker_one_never)
+{
+	const struct store_lock weak = { STORE_LOCK_GOVERNANCE, 10 * DAY * NS };
+	const struct store_lock strong = { STORE_LOCK_COMPLIANCE, 5 * DAY * NS };
+	const struct s3_stub_kind may = {
+		.has_versions = true, .has_lock = true, .may_bypass = true
+	};
+	begin(false);
+	s3_stub_set_kind(l.stub, &may);
+	cr_assert(eq(int, store_set_lock(l.f.store, &weak, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, keep(false).failed, (uint64_t)0));
+	cr_assert(eq(int, store_set_lock(l.f.store, &strong, &err), 0), "%s", err.msg);
+	struct lock_keep_result r = keep(false);
+	cr_expect(eq(u64, r.ending, r.objects));
+	cr_expect(eq(u64, r.extended, r.objects), "%s", r.why.msg);
+	cr_expect(is_about(left(locked_vault_key(&l, "pk/", 0)), 20 * DAY), "and not for shorter");
+	cr_assert(eq(int, store_set_lock(l.f.store, &weak, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, keep(false).extended, (uint64_t)0));
+	s3_stub_age(l.stub, 15 * DAY);
+	r = keep(false);
+	cr_expect(eq(u64, r.extended, r.objects), "%s", r.why.msg);
+}
+
 Test(lock_keep, what_no_snapshot_needs_any_more_is_left_to_run_out)
 {
 	begin(true);
@@ -134,6 +157,19 @@ Test(lock_keep, what_somebody_removed_or_replaced_stays_locked_behind_that)
 	struct lock_keep_result r = keep(false);
 	cr_expect(gt(u64, r.hidden, (uint64_t)3));
 	cr_expect(eq(u64, r.failed, (uint64_t)0));
+	cr_expect(is_about(left(key), 20 * DAY));
+}
+
+Test(lock_keep, packs_alone_that_somebody_removed_stay_locked)
+{
+	begin(true);
+	char key[256];
+	(void)snprintf(key, sizeof(key), "%s", locked_vault_key(&l, "pk/", 0));
+	s3_stub_age(l.stub, 11 * DAY);
+	(void)s3_stub_destroy(l.stub, LOCKED_VAULT_PREFIX "pk/", false);
+	struct lock_keep_result r = keep(false);
+	cr_expect(not(r.is_all));
+	cr_expect(gt(u64, r.hidden, (uint64_t)0));
 	cr_expect(is_about(left(key), 20 * DAY));
 }
 
