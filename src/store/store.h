@@ -43,7 +43,7 @@ typedef int (*store_fact_fn)(void *arg, const char *name, const char *value);
 struct store_version {
 	const char *name, *id;
 	uint64_t size;
-	int64_t at_ns; /* since when it is there, wall clock of the store; 0 = not told */
+	int64_t at_ns; /* since when it is there, wall clock of this host; 0 = not told */
 	bool is_marker, is_current;
 };
 /* Return 0 to go on, or a negative error code. */
@@ -56,7 +56,7 @@ struct store_item {
 	const char *name;
 	const char *id; /* NULL = the current one */
 	enum store_lock_mode mode;
-	int64_t until_ns; /* of the lock, wall clock; 0 = none */
+	int64_t until_ns; /* of the lock, wall clock of this host; 0 = none */
 	int rc;           /* what became of it, with the words */
 	struct err why;
 };

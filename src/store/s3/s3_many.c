@@ -150,8 +150,10 @@ int s3_many_see_locks(
 	}
 	for (size_t i = 0; i < count; i++) {
 		at[i].mode = store_lock_mode_of(m.calls[i].lock_mode);
-		at[i].until_ns =
-			at[i].mode == STORE_LOCK_NONE ? 0 : s3_lock_ns(m.calls[i].lock_until);
+		int64_t until = s3_lock_ns(m.calls[i].lock_until);
+		at[i].until_ns = at[i].mode == STORE_LOCK_NONE || until == 0
+					 ? 0
+					 : until - s3_wire_skew_ns(w);
 	}
 	many_done(&m);
 	return rc;
@@ -181,7 +183,8 @@ static void fill_extend(struct many *m, bool is_forced)
 			continue;
 		call = call_of(m, i, S3_WIRE_PUT);
 		call->query[call->query_count++] = (struct s3_uri_pair){ "retention", NULL };
-		call->body = s3_lock_body(item->mode, item->until_ns, m->bodies[i]);
+		call->body = s3_lock_body(
+			item->mode, item->until_ns + s3_wire_skew_ns(m->wire), m->bodies[i]);
 		call->len = strlen(m->bodies[i]);
 		if (is_forced)
 			call->headers[call->header_count++] =

@@ -622,6 +622,11 @@ int64_t s3_wire_now_ns(struct s3_wire *w)
 	return env_now_ns() + w->skew_ns;
 }
 
+int64_t s3_wire_skew_ns(struct s3_wire *w)
+{
+	return w->skew_ns;
+}
+
 int s3_wire_width(const struct s3_wire *w)
 {
 	return (int)w->width;

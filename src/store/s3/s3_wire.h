@@ -103,8 +103,10 @@ int s3_wire_run(struct s3_wire *w, struct s3_wire_call *call, struct err *err);
  * requests are signed for. */
 const char *s3_wire_credentials(const struct s3_wire *w);
 const char *s3_wire_region(const struct s3_wire *w);
-/* The server's clock, as far as it was found to differ from ours; wall clock ns. */
+/* The server's clock, as far as it was found to differ from ours, wall clock ns; and by how much it
+ * is ahead. */
 int64_t s3_wire_now_ns(struct s3_wire *w);
+int64_t s3_wire_skew_ns(struct s3_wire *w);
 /* How many requests may be under way now: fewer after SlowDown. */
 int s3_wire_width(const struct s3_wire *w);
 

@@ -502,7 +502,7 @@ static int tell_version(void *arg, const struct s3_reply_version *v, struct err 
 	struct store_version out = { .name = v->key + strlen(t->store->place.prefix),
 		.id = v->id,
 		.size = v->size,
-		.at_ns = v->at_ns,
+		.at_ns = v->at_ns == 0 ? 0 : v->at_ns - s3_wire_skew_ns(t->store->wire),
 		.is_marker = v->is_marker,
 		.is_current = v->is_latest };
 	return store_is_valid_name(out.name) ? t->fn(t->arg, &out, err) : 0;

@@ -258,6 +258,20 @@ Test(s3_many, the_weaker_mode_becomes_the_stronger_where_the_key_may)
 	cr_expect(eq(int, (int)lock_of("pk/a", NULL).mode, STORE_LOCK_COMPLIANCE));
 }
 
+/* A host whose clock is years ahead must not lock for years. */
+Test(s3_many, locks_go_by_the_clock_of_the_server)
+{
+	const int64_t days = 3 * 24 * HOUR;
+	struct s3_stub_kind kind = { .has_versions = true, .has_lock = true, .skew_s = days };
+	begin(kind);
+	set_lock(STORE_LOCK_COMPLIANCE, 5 * HOUR);
+	cr_assert(eq(int, put("pk/a", "x"), 0), "%s", err.msg);
+	cr_expect(is_about(locked("pk/a"), days + 10 * HOUR));
+	cr_expect(is_about(lock_of("pk/a", NULL).until_ns / NS - (int64_t)time(NULL), 10 * HOUR));
+	cr_expect(eq(int, extend("pk/a", STORE_LOCK_COMPLIANCE, 12 * HOUR), 0));
+	cr_expect(is_about(locked("pk/a"), days + 12 * HOUR));
+}
+
 Test(s3_many, a_version_is_brought_back_by_deleting_what_lies_over_it)
 {
 	begin_locked();

@@ -35,10 +35,10 @@ Test(lock_lean, packs_that_are_added_are_locked_and_each_once)
 	for (int i = 0; i < 3; i++)
 		cr_assert(eq(int, lock_lean_add(&lean, l.f.store, hash, &err), 0));
 	cr_expect(eq(sz, lean.count, (size_t)1));
-	unsigned before = s3_stub_count(l.stub, "PUT", "retention");
+	unsigned before = s3_stub_count(l.stub, "PUT", "/pk/");
 	lock_lean_keep(&lean, l.f.store);
 	cr_expect(gt(i64, s3_stub_locked(l.stub, key), (int64_t)time(NULL) + 19 * DAY));
-	cr_expect(eq(uint, s3_stub_count(l.stub, "PUT", "retention"), before + 1));
+	cr_expect(eq(uint, s3_stub_count(l.stub, "PUT", "/pk/"), before + 1));
 	lock_lean_done(&lean);
 }
 
