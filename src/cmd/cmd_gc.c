@@ -102,6 +102,7 @@ static void add_up(struct collect_result *sum, const struct collect_result *r)
 	s.fenced += sum->fenced;
 	s.voided += sum->voided;
 	s.marks += sum->marks;
+	s.given_up += sum->given_up;
 	s.segments_replaced += sum->segments_replaced;
 	s.segments_written += sum->segments_written;
 	s.purge.purged += sum->purge.purged;
@@ -155,12 +156,13 @@ static json_t *versions_json(const struct job *j)
 {
 	char when[HUMAN_BYTES];
 	const struct purge_result *p = &j->sum.purge;
-	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:o}", "purged",
+	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o}", "purged",
 		(json_int_t)p->purged, "purged_bytes", (json_int_t)p->purged_bytes, "locked",
 		(json_int_t)p->locked, "locked_bytes", (json_int_t)p->locked_bytes, "locked_until",
 		p->locked_until_ns == 0 ? json_null()
 					: json_string(human_time_utc(when, p->locked_until_ns)),
-		"refused", (json_int_t)p->refused, "odd", (json_int_t)p->odd, "locks",
+		"refused", (json_int_t)p->refused, "odd", (json_int_t)p->odd, "given_up",
+		(json_int_t)j->sum.given_up, "locks",
 		j->has_locks ? lock_show_json(j->access.store, &j->locks) : json_null());
 }
 
@@ -197,6 +199,9 @@ static void tell_versions(const struct job *j)
 	char b[HUMAN_BYTES];
 	struct console *c = &j->cli->console;
 	const struct purge_result *p = &j->sum.purge;
+	if (j->sum.given_up > 0)
+		console_count(c, j->sum.given_up, "snapshot that somebody deleted was given up\n",
+			"snapshots that somebody deleted were given up\n");
 	if (p->purged > 0) {
 		console_count(c, p->purged, "old version ", "old versions ");
 		console_print(c, "and markers deleted, %s\n", human_size(a, p->purged_bytes));

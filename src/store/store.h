@@ -42,6 +42,7 @@ typedef int (*store_fact_fn)(void *arg, const char *name, const char *value);
 /* One version of a name, or the marker that it was removed.  Borrowed for the call. */
 struct store_version {
 	const char *name, *id;
+	const char *tag; /* two of one name that have the same have the same bytes; "" = not told */
 	uint64_t size;
 	int64_t at_ns; /* since when it is there, wall clock of this host; 0 = not told */
 	bool is_marker, is_current;

@@ -243,6 +243,8 @@ static int run(struct collect *c, struct err *err)
 {
 	bool is_made = false;
 	int rc = collect_look(c, err);
+	if (rc == 0 && c->opts->accepts_gaps && !c->opts->is_dry_run)
+		rc = hidden_give_up(c->v, &c->r->given_up, err);
 	if (rc == 0 && c->opts->is_dry_run)
 		rc = collect_begin_condemn(c, &is_made, err);
 	else if (rc == 0)

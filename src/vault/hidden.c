@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/env.h"
 #include "base/err.h"
 #include "crypto/hash.h"
 #include "store/store.h"
@@ -58,14 +59,14 @@ static bool is_listed(const struct snapshot_list *l, const uint8_t hash[32])
 	return false;
 }
 
-/* Its snapshot's hash.  Return 1, 0 (it is no snapshot of this vault) or a store's error. */
-static int read_hash(struct vault *v, const struct version_table *t,
-	const struct version_table_name *n, uint8_t out[32], struct err *err)
+/* What is hidden under the name.  Return 1, 0 (it is no snapshot of this vault) or a store's error.
+ */
+static int read_body(struct vault *v, const struct version_table *t,
+	const struct version_table_name *n, struct snapshot_body *out, struct err *err)
 {
 	CLEANUP(buf_done) struct buf object = BUF_INIT(STORE_MAX_OBJECT_BYTES);
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
 	const struct version_table_version *oldest = version_table_oldest(t, n);
-	struct snapshot_body b = { .log_index = 0 };
 	uint8_t want[HASH_BYTES], got[HASH_BYTES];
 	struct err why = ERR_INIT;
 	if (oldest == NULL || !version_table_hash(n->name, want))
@@ -79,13 +80,9 @@ static int read_hash(struct vault *v, const struct version_table *t,
 		return rc;
 	}
 	hash_sha256(object.data, object.len, got);
-	if (memcmp(want, got, sizeof(got)) != 0 ||
-		sealed_open(&v->key, SEALED_SNAPSHOT, object.data, object.len, &body, NULL) != 0 ||
-		snapshot_body_decode(body.data, body.len, &b, NULL) != 0)
-		return 0;
-	snaprec_hash(b.record, out);
-	snapshot_body_done(&b);
-	return 1;
+	return memcmp(want, got, sizeof(got)) == 0 &&
+	       sealed_open(&v->key, SEALED_SNAPSHOT, object.data, object.len, &body, NULL) == 0 &&
+	       snapshot_body_decode(body.data, body.len, out, NULL) == 0;
 }
 
 int hidden_lost(struct vault *v, const struct version_table *t, const struct snapshot_list *list,
@@ -98,13 +95,72 @@ int hidden_lost(struct vault *v, const struct version_table *t, const struct sna
 		if (strncmp(n->name, "sn/", 3) != 0 || !version_table_is_hidden(t, n) ||
 			!version_table_hash(n->name, hash) || id_set_find(pruned, hash) > 0)
 			continue;
-		int rc = read_hash(v, t, n, hash, err);
+		struct snapshot_body b = { .log_index = 0 };
+		int rc = read_body(v, t, n, &b, err);
 		if (rc < 0)
 			return rc;
-		if (rc == 0 || is_listed(list, hash))
+		if (rc == 0)
+			continue;
+		snaprec_hash(b.record, hash);
+		snapshot_body_done(&b);
+		if (is_listed(list, hash))
 			continue;
 		*out = n;
 		return 0;
 	}
 	return 0;
+}
+
+/* As if an order had pruned it: its record is kept for the chain. */
+static int keep_record(struct vault *v, const struct version_table *t,
+	const struct version_table_name *n, struct id_set *pruned, struct err *err)
+{
+	struct snapshot_body b = { .log_index = 0 };
+	struct prune_order_item item = { .receipt_ns = 0 };
+	struct prune_order order = { .cause = PRUNE_ORDER_RETENTION,
+		.wall_ns = env_now_ns(),
+		.policy = (char *)"given up: somebody deleted it",
+		.items = &item,
+		.count = 1 };
+	int rc = read_body(v, t, n, &b, err);
+	if (rc <= 0)
+		return rc;
+	snaprec_hash(b.record, item.snap_hash);
+	(void)version_table_hash(n->name, item.object); /* it was found by it */
+	item.receipt_ns = b.receipt_ns;
+	rc = env_random(order.id, sizeof(order.id), err);
+	if (rc == 0)
+		rc = prune_keep(v, &order, b.record, err);
+	if (rc == 0)
+		rc = id_set_add(pruned, item.object, 1, NULL, err);
+	snapshot_body_done(&b);
+	return rc;
+}
+
+int hidden_give_up(struct vault *v, uint64_t *count, struct err *err)
+{
+	struct version_table t = { .count = 0 };
+	struct snapshot_list list = { .at = NULL };
+	struct id_set *pruned = NULL;
+	const struct version_table_name *lost = NULL;
+	*count = 0;
+	if ((store_features(v->store) & STORE_HAS_VERSIONS) == 0)
+		return 0;
+	int rc = version_table_load(v->store, "sn/", &t, err);
+	if (rc == 0)
+		rc = snapshot_list_all(v, NULL, NULL, &list, err);
+	if (rc == 0)
+		rc = hidden_pruned(v, NULL, NULL, &pruned, err);
+	do {
+		if (rc == 0)
+			rc = hidden_lost(v, &t, &list, pruned, &lost, err);
+		if (rc == 0 && lost != NULL) {
+			rc = keep_record(v, &t, lost, pruned, err);
+			*count += rc == 0;
+		}
+	} while (rc == 0 && lost != NULL);
+	id_set_free(pruned);
+	snapshot_list_done(&list);
+	version_table_done(&t);
+	return rc;
 }

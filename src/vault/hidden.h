@@ -5,6 +5,8 @@
 #ifndef VAULT_HIDDEN_H
 #define VAULT_HIDDEN_H
 
+#include <stdint.h>
+
 #include "vault/prune.h"
 
 struct err;
@@ -27,5 +29,13 @@ int hidden_pruned(
  */
 int hidden_lost(struct vault *v, const struct version_table *t, const struct snapshot_list *list,
 	const struct id_set *pruned, const struct version_table_name **out, struct err *err);
+
+/**
+ * hidden_give_up(v, count, err):
+ * Somebody said that they are lost for good: keep their records as if an order had pruned them, so
+ * that nobody misses them, and nothing of them is locked any more.  *${count}: how many.  A store
+ * that keeps no versions: none.  Return 0 or as the store.
+ */
+int hidden_give_up(struct vault *v, uint64_t *count, struct err *err);
 
 #endif

@@ -233,6 +233,20 @@ static void end(struct keeping *k)
 	free(k->sizes);
 }
 
+/* Does something lie over the object that is not what it was?  Return 0 or a store's error. */
+static int is_covered(
+	struct keeping *k, const struct version_table_name *n, bool *is, struct err *err)
+{
+	bool is_true = false;
+	const struct version_table_version *newest = version_table_newest(&k->table, n);
+	*is = newest->is_marker;
+	if (newest->is_marker || version_table_is_same(&k->table, n))
+		return 0;
+	int rc = version_table_is_true(k->store, n, newest, &is_true, err);
+	*is = !is_true;
+	return rc;
+}
+
 int lock_keep_run(struct store *s, struct vault *v, bool is_dry_run, struct lock_keep_result *out,
 	struct err *err)
 {
@@ -249,8 +263,11 @@ int lock_keep_run(struct store *s, struct vault *v, bool is_dry_run, struct lock
 			continue;
 		const struct version_table_version *oldest = version_table_oldest(&k.table, n);
 		const struct version_table_version *newest = version_table_newest(&k.table, n);
-		r.hidden += newest != oldest;
-		rc = add(&k, n->name, oldest->id, oldest->size, err);
+		bool is = false;
+		rc = is_covered(&k, n, &is, err);
+		r.hidden += is;
+		if (rc == 0)
+			rc = add(&k, n->name, oldest->id, oldest->size, err);
 		if (rc == 0 && newest != oldest && !newest->is_marker)
 			rc = add(&k, n->name, newest->id, newest->size, err);
 	}

@@ -181,9 +181,10 @@ static int add_all(
 static int add_behind(struct purge *p, const struct version_table_name *n, struct err *err)
 {
 	const struct version_table_version *newest = version_table_newest(&p->table, n);
-	bool is_true = n->real == 1; /* only markers lie behind it, or under it */
+	/* only markers lie behind it, or what is the same */
+	bool is_true = n->real == 1 || version_table_is_same(&p->table, n);
 	int rc = 0;
-	if (n->real > 1)
+	if (!is_true)
 		rc = version_table_is_true(p->v->store, n, newest, &is_true, err);
 	if (rc == 0 && !is_true)
 		p->r->odd += version_table_hash(n->name, (uint8_t[32]){ 0 });

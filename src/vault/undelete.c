@@ -219,7 +219,7 @@ static int find_true(struct undeleting *u, const struct version_table_name *n,
 	const struct version_table_version *newest = version_table_newest(&u->table, n);
 	const struct version_table_version *oldest = version_table_oldest(&u->table, n);
 	*out = NULL;
-	if (n->real == 0 || newest == oldest)
+	if (n->real == 0 || version_table_is_same(&u->table, n))
 		return 0;
 	if (n->real == 1) {
 		*out = oldest;

@@ -40,16 +40,19 @@ static int add(void *arg, const struct store_version *v, struct err *err)
 		return rc;
 	bool is_new = t->count == 0 || strcmp(t->names[t->count - 1].name, v->name) != 0;
 	CLEANUP(cleanup_free_p) char *id = strdup(v->id);
+	CLEANUP(cleanup_free_p) char *tag = strdup(v->tag);
 	CLEANUP(cleanup_free_p) char *name = is_new ? strdup(v->name) : NULL;
-	if (id == NULL || (is_new && name == NULL))
+	if (id == NULL || tag == NULL || (is_new && name == NULL))
 		return err_set(err, ERR_NOMEM, "out of memory for a list of versions");
 	if (is_new)
 		t->names[t->count++] = (struct version_table_name){ .name = TAKE(name),
 			.first = t->version_count };
 	struct version_table_name *n = &t->names[t->count - 1];
-	t->versions[t->version_count++] = (struct version_table_version){
-		.id = TAKE(id), .size = v->size, .at_ns = v->at_ns, .is_marker = v->is_marker
-	};
+	t->versions[t->version_count++] = (struct version_table_version){ .id = TAKE(id),
+		.tag = TAKE(tag),
+		.size = v->size,
+		.at_ns = v->at_ns,
+		.is_marker = v->is_marker };
 	n->count++;
 	n->real += !v->is_marker;
 	return 0;
@@ -71,8 +74,10 @@ void version_table_done(struct version_table *t)
 {
 	for (size_t i = 0; i < t->count; i++)
 		free(t->names[i].name);
-	for (size_t i = 0; i < t->version_count; i++)
+	for (size_t i = 0; i < t->version_count; i++) {
 		free(t->versions[i].id);
+		free(t->versions[i].tag);
+	}
 	free(t->names);
 	free(t->versions);
 	memset(t, 0, sizeof(*t));
@@ -107,6 +112,16 @@ const struct version_table_version *version_table_oldest(
 			return &t->versions[n->first + i - 1];
 	}
 	return NULL;
+}
+
+bool version_table_is_same(const struct version_table *t, const struct version_table_name *n)
+{
+	const struct version_table_version *newest = version_table_newest(t, n);
+	const struct version_table_version *oldest = version_table_oldest(t, n);
+	if (newest == oldest)
+		return true;
+	return !newest->is_marker && oldest != NULL && newest->tag[0] != '\0' &&
+	       newest->size == oldest->size && strcmp(newest->tag, oldest->tag) == 0;
 }
 
 bool version_table_hash(const char *name, uint8_t hash[32])

@@ -13,7 +13,7 @@ struct err;
 struct store;
 
 struct version_table_version {
-	char *id; /* owned */
+	char *id, *tag; /* owned */
 	uint64_t size;
 	int64_t at_ns;
 	bool is_marker;
@@ -49,6 +49,9 @@ bool version_table_is_hidden(const struct version_table *t, const struct version
 /* The oldest that is no marker, or NULL. */
 const struct version_table_version *version_table_oldest(
 	const struct version_table *t, const struct version_table_name *n);
+
+/* Is what is read the same as the oldest, by the store's word? */
+bool version_table_is_same(const struct version_table *t, const struct version_table_name *n);
 
 /* The SHA-256 that a name ends in.  Return false when it ends in none. */
 bool version_table_hash(const char *name, uint8_t hash[32]);

@@ -73,15 +73,20 @@ static void refuse(struct answer *a, int status, const char *code)
 								  : "");
 }
 
-static void tag(struct answer *a, const struct s3_stub *s, const struct s3_stub_version *o)
+static void tag_of(const struct s3_stub_version *o, char hex[65])
 {
 	uint8_t hash[32];
-	char hex[65];
 	hash_sha256(o->data, o->len, hash);
 	text_hex(hash, 16, hex);
+}
+
+static void tag(struct answer *a, const struct s3_stub *s, const struct s3_stub_version *o)
+{
+	char hex[65];
+	size_t n = strlen(a->headers);
+	tag_of(o, hex);
 	if (!s->kind.sends_no_tags)
-		snprintf(a->headers + strlen(a->headers), sizeof(a->headers) - strlen(a->headers),
-			"ETag: \"%s\"\r\n", hex);
+		snprintf(a->headers + n, sizeof(a->headers) - n, "ETag: \"%s\"\r\n", hex);
 }
 
 static int64_t now_of(const struct s3_stub *s)
@@ -322,6 +327,11 @@ static void do_versions(struct s3_stub *s, const struct s3_stub_request *r, stru
 			o->id, is_current ? "true" : "false", at);
 		if (!o->is_marker)
 			buf_addf(&a->body, NULL, "<Size>%zu</Size>", o->len);
+		if (!o->is_marker && !s->kind.sends_no_tags) {
+			char hex[65];
+			tag_of(o, hex);
+			buf_addf(&a->body, NULL, "<ETag>&quot;%s&quot;</ETag>", hex);
+		}
 		buf_addf(&a->body, NULL, "</%s>", kind);
 	}
 	buf_addf(

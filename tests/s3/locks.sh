@@ -21,7 +21,7 @@ set -a
 set +a
 S3=$HERE/s3.py
 HTTP=s3:http://127.0.0.1:$PORT
-for bucket in kept short weak; do
+for bucket in kept short weak ordinary; do
 	"$S3" --make $bucket lock
 done
 "$S3" --make bare
@@ -87,6 +87,9 @@ expect 0 "verify" "$HF" verify --vault "$V"
 first=$(ids "$V" | sed -n 1p)
 second=$(ids "$V" | sed -n 2p)
 
+expect 0 "prove" "$HF" vault prove-immutability --vault "$V"
+says "prove" "kept: the store withstood our own key"
+
 # ---- only the snapshots are taken: collection stops, and they come back
 expect 0 "hide" "$S3" --destroy kept plant/x/sn/
 expect 14 "gc stops" "$HF" gc --vault "$V" --accept-rollback
@@ -123,6 +126,24 @@ expect 0 "healed: backup" "$HF" backup --vault "$V" --source s "$DATA"
 expect 0 "healed: gc" "$HF" gc --vault "$V"
 expect 0 "healed: lock" "$HF" vault lock --vault "$V"
 expect 0 "healed: verify again" "$HF" verify --vault "$V"
+
+# ---- an ordinary key, which may not delete versions: it collects and heals what it can
+O=$HTTP/ordinary/x
+new_vault "$O" --lock compliance:1d
+expect 0 "ordinary: policy" "$S3" --ordinary ordinary
+expect 0 "ordinary: backup" "$HF" backup --vault "$O" --source s "$DATA/src"
+expect 0 "ordinary: gc" "$HF" gc --vault "$O" --grace 0s
+says "ordinary: gc" "this key may not delete versions"
+expect 0 "ordinary: destroy" "$S3" --destroy ordinary x/
+expect 0 "ordinary: by force" "$S3" --force ordinary x/
+says "ordinary: by force" "0 versions gone"
+expect 10 "ordinary: gone" "$HF" snapshot list --vault "$O"
+expect 0 "ordinary: undelete" "$HF" vault undelete --vault "$O"
+expect 0 "ordinary: repair" "$HF" repair --vault "$O"
+expect 0 "ordinary: verify" "$HF" verify --data --vault "$O"
+expect 0 "ordinary: backup again" "$HF" backup --vault "$O" --source s "$DATA/src"
+expect 0 "ordinary: locks" "$S3" --locks ordinary x/pk/
+says "ordinary: locks" " 0 not"
 
 # ---- GOVERNANCE keeps from whoever has no right to end it, and from nobody else
 W=$HTTP/weak/x

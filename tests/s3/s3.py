@@ -5,6 +5,7 @@ tests: what our own client must not be asked to do (make buckets, overwrite, del
 s3.py --make BUCKET [lock]: a new bucket.
 s3.py --retain BUCKET DAYS: lock all that is put from now on (default retention, COMPLIANCE).
 s3.py --force BUCKET PREFIX: delete every version by its id; print how many went and how many stayed.
+s3.py --ordinary BUCKET: from now on nobody may delete versions in it (a bucket policy).
 s3.py --bypass BUCKET PREFIX: the same, claiming the right to end GOVERNANCE.
 s3.py --shorten BUCKET PREFIX: let every lock end in a minute; print how many do.
 s3.py --locks BUCKET PREFIX: print how many keys are locked, in which modes, and how many not.
@@ -122,6 +123,13 @@ def force(bucket, prefix, headers=()):
     print(f"{gone} versions gone, {kept} kept")
 
 
+def make_ordinary(bucket):
+    body = ('{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", '
+            '"Action": ["s3:DeleteObjectVersion"], '
+            f'"Resource": ["arn:aws:s3:::{bucket}/*"]}}]}}').encode()
+    must(request("PUT", f"/{bucket}", [("policy", "")], body), 200, 204)
+
+
 def shorten(bucket, prefix):
     until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
     done = 0
@@ -162,6 +170,8 @@ def main():
         retain(sys.argv[2], sys.argv[3])
     elif sys.argv[1] == "--force":
         force(sys.argv[2], sys.argv[3])
+    elif sys.argv[1] == "--ordinary":
+        make_ordinary(sys.argv[2])
     elif sys.argv[1] == "--bypass":
         force(sys.argv[2], sys.argv[3], [("x-amz-bypass-governance-retention", "true")])
     elif sys.argv[1] == "--shorten":

@@ -9,6 +9,7 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "store/s3/s3_lock.h"
+#include "store/s3/s3_put.h"
 #include "store/s3/s3_wire.h"
 
 /*
@@ -24,19 +25,33 @@ struct trial {
 	struct s3_wire *wire;
 	char *key;                           /* owned */
 	char version[S3_WIRE_VERSION_BYTES]; /* of the canary; "" = the bucket keeps none */
+	const struct store_lock *lock;
 	store_fact_fn fn;
 	void *arg;
 };
 
-static int put(struct trial *t, const char *text, char *version, struct err *err)
+/* As an object of the vault is put. */
+static int put_canary(struct trial *t, struct err *err)
+{
+	struct s3_put p;
+	int64_t now = s3_wire_now_ns(t->wire);
+	int64_t until = store_lock_until(t->lock, now);
+	s3_put_init(&p, t->key, CANARY, strlen(CANARY), false);
+	s3_put_lock(
+		&p, t->lock->mode, until - now > S3_PROVE_LOCK_NS ? now + S3_PROVE_LOCK_NS : until);
+	s3_put_over(&p);
+	int rc = s3_wire_run(t->wire, &p.call, err);
+	if (rc == 0)
+		memcpy(t->version, p.call.version, sizeof(t->version));
+	return rc;
+}
+
+static int put_rubbish(struct trial *t, struct err *err)
 {
 	struct s3_wire_call call = {
-		.method = S3_WIRE_PUT, .key = t->key, .body = text, .len = strlen(text)
+		.method = S3_WIRE_PUT, .key = t->key, .body = RUBBISH, .len = strlen(RUBBISH)
 	};
-	int rc = s3_wire_run(t->wire, &call, err);
-	if (rc == 0 && version != NULL)
-		memcpy(version, call.version, sizeof(call.version));
-	return rc;
+	return s3_wire_run(t->wire, &call, err);
 }
 
 /* Read the canary's own version; ${call} has what came of it. */
@@ -101,7 +116,7 @@ static int try_shorten(struct trial *t)
 static int attack(struct trial *t, const struct s3_wire_call *seen)
 {
 	struct err why = ERR_INIT;
-	int rc = put(t, RUBBISH, NULL, &why);
+	int rc = put_rubbish(t, &why);
 	rc = tell(t, "overwritten", rc, &why);
 	if (rc == 0)
 		rc = try_delete(t, "deleted", NULL);
@@ -112,10 +127,10 @@ static int attack(struct trial *t, const struct s3_wire_call *seen)
 	return rc;
 }
 
-int s3_prove(struct s3_wire *w, const char *prefix, store_fact_fn fn, void *arg, bool *is_kept,
-	struct err *err)
+int s3_prove(struct s3_wire *w, const char *prefix, const struct store_lock *lock, store_fact_fn fn,
+	void *arg, bool *is_kept, struct err *err)
 {
-	struct trial t = { .wire = w, .fn = fn, .arg = arg };
+	struct trial t = { .wire = w, .lock = lock, .fn = fn, .arg = arg };
 	struct s3_wire_call seen;
 	uint64_t random = 0;
 	int rc = env_random(&random, sizeof(random), err);
@@ -124,7 +139,7 @@ int s3_prove(struct s3_wire *w, const char *prefix, store_fact_fn fn, void *arg,
 		rc = err_set(err, ERR_NOMEM, "out of memory");
 	if (rc != 0)
 		return rc;
-	rc = put(&t, CANARY, t.version, err);
+	rc = put_canary(&t, err);
 	if (rc == 0)
 		rc = look(&t, &seen, err);
 	if (rc == 0)

@@ -228,6 +228,9 @@ static int take_version_field(
 		v->has_id = true;
 	} else if (is_at(name, "Size")) {
 		return parse_size(text, &v->now.size, err);
+	} else if (is_at(name, "ETag")) {
+		if (len < sizeof(v->now.tag))
+			memcpy(v->now.tag, text, len + 1);
 	} else if (is_at(name, "LastModified")) {
 		v->now.at_ns = s3_lock_ns(text);
 	} else if (is_at(name, "IsLatest")) {

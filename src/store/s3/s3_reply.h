@@ -54,6 +54,7 @@ int s3_reply_delete(const void *data, size_t len, s3_reply_key_fn fn, void *arg,
 struct s3_reply_version {
 	char key[S3_REPLY_MAX_KEY_BYTES + 1];
 	char id[S3_REPLY_TEXT_BYTES];
+	char tag[S3_REPLY_CODE_BYTES]; /* opaque, "" = none that would fit */
 	uint64_t size;
 	int64_t at_ns; /* since when it is there, 0 = not told */
 	bool is_marker, is_latest;

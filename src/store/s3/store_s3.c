@@ -501,6 +501,7 @@ static int tell_version(void *arg, const struct s3_reply_version *v, struct err 
 	struct telling *t = arg;
 	struct store_version out = { .name = v->key + strlen(t->store->place.prefix),
 		.id = v->id,
+		.tag = v->tag,
 		.size = v->size,
 		.at_ns = v->at_ns == 0 ? 0 : v->at_ns - s3_wire_skew_ns(t->store->wire),
 		.is_marker = v->is_marker,
@@ -611,7 +612,7 @@ static int s3_facts(void *self, store_fact_fn fn, void *arg)
 static int s3_prove_it(void *self, store_fact_fn fn, void *arg, bool *is_kept, struct err *err)
 {
 	struct store_s3 *s = self;
-	return s3_prove(s->wire, s->place.prefix, fn, arg, is_kept, err);
+	return s3_prove(s->wire, s->place.prefix, lock_of(s), fn, arg, is_kept, err);
 }
 
 static const struct store_driver template = {

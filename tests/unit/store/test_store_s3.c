@@ -369,6 +369,24 @@ Test(store_s3, a_bucket_without_locks_does_not_keep_the_canary)
 	cr_expect(not(is_kept));
 }
 
+Test(store_s3, a_canary_that_is_locked_as_objects_are_outlives_our_key)
+{
+	const struct s3_stub_kind kind = { .has_versions = true, .has_lock = true };
+	const struct store_lock lock = { STORE_LOCK_COMPLIANCE, INT64_C(86400) * 1000000000 };
+	struct facts f = { "" };
+	bool is_kept = true;
+	begin(&kind);
+	cr_assert(eq(int, store_prove(store, note_fact, &f, &is_kept, &err), 0), "%s", err.msg);
+	cr_expect(not(is_kept), "nothing is to be locked: %s", f.text);
+	cr_assert(eq(int, store_set_lock(store, &lock, &err), 0), "%s", err.msg);
+	f.text[0] = '\0';
+	cr_assert(eq(int, store_prove(store, note_fact, &f, &is_kept, &err), 0), "%s", err.msg);
+	cr_expect(is_kept, "%s", f.text);
+	cr_expect(ne(ptr, strstr(f.text, "lock=COMPLIANCE until "), NULL), "%s", f.text);
+	cr_expect(ne(ptr, strstr(f.text, "shortened=refused"), NULL), "%s", f.text);
+	cr_expect(ne(ptr, strstr(f.text, "version deleted=refused"), NULL), "%s", f.text);
+}
+
 static void expect_refusal(const char *at, int rc, const char *words)
 {
 	struct store *s = NULL;

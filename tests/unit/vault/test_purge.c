@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "store/store.h"
 #include "tests/lib/locked_vault.h"
+#include "vault/lock_keep.h"
 
 #define DAY 86400
 #define WEEK_NS (INT64_C(7) * DAY * 1000000000)
@@ -106,6 +107,33 @@ Test(purge, nothing_is_collected_while_a_snapshot_is_hidden_that_nobody_pruned)
 	cr_expect(ne(ptr, strstr(err.msg, "nobody pruned it"), NULL), "%s", err.msg);
 	cr_expect(ne(ptr, strstr(err.hint, "undelete"), NULL), "%s", err.hint);
 	cr_expect(eq(sz, s3_stub_versions(l.stub), before), "also not what else is dead");
+}
+
+Test(purge, a_hidden_snapshot_that_is_given_up_is_missed_by_nobody)
+{
+	struct collect_result r;
+	struct lock_keep_result k;
+	const struct collect_opts o = { .fence_ns = COLLECT_FENCE_NS,
+		.repack_bytes = COLLECT_REPACK_BYTES,
+		.accepts_gaps = true,
+		.sights = &l.sights };
+	begin(true);
+	char key[256];
+	(void)snprintf(key, sizeof(key), "%s", locked_vault_key(&l, "sn/", 1));
+	(void)s3_stub_destroy(l.stub, key, false);
+	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, true, &k, &err), 0), "%s", err.msg);
+	cr_expect(gt(u64, k.hidden, (uint64_t)0));
+	cr_assert(eq(int, collect_run(l.f.vault, &o, &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, r.given_up, (uint64_t)1));
+	r = collect(0);
+	cr_expect(gt(u64, r.purge.locked, (uint64_t)0));
+	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, true, &k, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, k.hidden, (uint64_t)0), "its lock runs out");
+	s3_stub_age(l.stub, 21 * DAY);
+	r = collect(0);
+	cr_expect(eq(u64, r.purge.locked, (uint64_t)0));
+	cr_expect(eq(i64, s3_stub_locked(l.stub, key), (int64_t)0), "it is gone for good");
+	expect_whole(1);
 }
 
 Test(purge, a_pack_that_somebody_hid_and_snapshots_need_is_never_deleted)

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "store/store.h"
 #include "tests/lib/locked_vault.h"
+#include "vault/lock_keep.h"
 #include "vault/snapshot.h"
 
 #define DAY 86400
@@ -127,6 +128,42 @@ Test(undelete, a_key_that_may_not_delete_versions_puts_the_bytes_over_what_came)
 	cr_expect(eq(u64, r.failed, (uint64_t)0));
 	expect_all(0);
 	cr_expect(eq(u64, undelete(false).back, (uint64_t)0));
+	for (int i = 0; i < 2; i++) { /* by tags, and by reading where there are none */
+		struct lock_keep_result k;
+		vault_fixture_reopen(&l.f);
+		cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, true, &k, &err), 0), "%s",
+			err.msg);
+		cr_expect(eq(u64, k.hidden, i == 0 ? (uint64_t)0 : (uint64_t)2),
+			"texts tell nothing of their bytes");
+		kind.sends_no_tags = true;
+		s3_stub_set_kind(l.stub, &kind);
+		cr_expect(eq(u64, undelete(false).back, (uint64_t)0));
+	}
+}
+
+Test(undelete, what_could_not_be_brought_back_is_counted_and_is_by_the_next_run)
+{
+	struct s3_stub_fault deny = { .how = S3_STUB_STATUS,
+		.method = "PUT",
+		.part = "/pk/",
+		.times = 1000,
+		.status = 403,
+		.code = "AccessDenied" };
+	begin(true);
+	size_t packs = locked_vault_count(&l, "pk/");
+	(void)s3_stub_destroy(l.stub, LOCKED_VAULT_PREFIX, false);
+	struct s3_stub_kind kind = {
+		.has_versions = true, .has_lock = true, .may_not_purge = true
+	};
+	s3_stub_set_kind(l.stub, &kind);
+	s3_stub_break(l.stub, &deny);
+	struct undelete_result r = undelete(false);
+	cr_expect(eq(u64, r.failed, (uint64_t)packs));
+	cr_expect(gt(u64, r.back, (uint64_t)3), "the others are");
+	s3_stub_heal(l.stub);
+	r = undelete(false);
+	cr_expect(eq(u64, r.back, (uint64_t)packs));
+	expect_all(0);
 }
 
 Test(undelete, rubbish_that_somebody_added_stops_nothing)

@@ -40,8 +40,10 @@ Test(version_table, tells_what_lies_over_what)
 	(void)snprintf(key, sizeof(key), LOCKED_VAULT_PREFIX "%s", name);
 	s3_stub_put(l.stub, key, "rubbish", 7);
 	cr_assert(eq(int, store_remove(l.f.store, "ev/b", &err), 0));
+	for (int i = 0; i < 2; i++)
+		s3_stub_put(l.stub, LOCKED_VAULT_PREFIX "ev/c", "twice", 5);
 	cr_assert(eq(int, version_table_load(l.f.store, "ev/", &t, &err), 0), "%s", err.msg);
-	cr_assert(eq(sz, t.count, (size_t)2));
+	cr_assert(eq(sz, t.count, (size_t)3));
 
 	const struct version_table_name *n = version_table_find(&t, name);
 	cr_assert(ne(ptr, (void *)n, NULL));
@@ -54,11 +56,16 @@ Test(version_table, tells_what_lies_over_what)
 	cr_assert(eq(int,
 		version_table_is_true(l.f.store, n, version_table_newest(&t, n), &is, &err), 0));
 	cr_expect(not(is));
+	cr_expect(not(version_table_is_same(&t, n)));
+	n = version_table_find(&t, "ev/c");
+	cr_assert(eq(sz, n->real, (size_t)2));
+	cr_expect(version_table_is_same(&t, n), "put twice");
 	n = version_table_find(&t, "ev/b");
+	cr_expect(not(version_table_is_same(&t, n)));
 	cr_expect(version_table_is_hidden(&t, n));
 	cr_expect(eq(sz, n->real, (size_t)1));
 	cr_expect(eq(u64, version_table_oldest(&t, n)->size, (uint64_t)1));
-	cr_expect(eq(ptr, (void *)version_table_find(&t, "ev/c"), NULL));
+	cr_expect(eq(ptr, (void *)version_table_find(&t, "ev/d"), NULL));
 	cr_expect(not(version_table_hash("ev/b", hash)));
 }
 
