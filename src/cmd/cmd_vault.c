@@ -146,12 +146,18 @@ static void tell_text(
 			(unsigned long long)v->missing_records);
 }
 
-static int see_locks(struct access *a, struct lock_keep_result *out, bool *has, struct err *err)
+/* Return true if ${out} tells something.  A key that may not look is told, and no more. */
+static bool see_locks(struct console *c, struct access *a, struct lock_keep_result *out)
 {
 	struct store_lock lock;
+	struct err why = ERR_INIT;
 	store_locks_by(a->store, &lock);
-	*has = lock.mode != STORE_LOCK_NONE;
-	return *has ? lock_keep_run(a->store, a->vault, true, out, err) : 0;
+	if (lock.mode == STORE_LOCK_NONE)
+		return false;
+	if (lock_keep_run(a->store, a->vault, true, out, &why) == 0)
+		return true;
+	console_warn(c, NULL, 0, "unable to see how objects are locked: %s", why.msg);
+	return false;
 }
 
 static int run(struct cli *cli, struct err *err)
@@ -169,7 +175,7 @@ static int run(struct cli *cli, struct err *err)
 	if (rc == 0)
 		rc = vault_info_get(a.vault, bad, &info.vault, err);
 	if (rc == 0)
-		rc = see_locks(&a, &locks, &has_locks, err);
+		has_locks = see_locks(&cli->console, &a, &locks);
 	if (rc == 0 && has_locks)
 		info.locks = &locks;
 	if (rc == 0) {

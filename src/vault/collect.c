@@ -54,6 +54,20 @@ static int check_chains(struct collect *c, const struct snapshot_list *list, str
 	return rc;
 }
 
+/* A key without a right to list versions, or a server that lists none after all, collects as where
+ * there are none.  Return 0 then, with a word in the log; else ${rc}. */
+static int pass_over_versions(int rc, const struct err *why, struct err *err)
+{
+	if (rc == -ERR_AUTH || rc == -ERR_UNSUPPORTED) {
+		log_warn(
+			"collect.versions", "%s, continuing without looking at versions", why->msg);
+		return 0;
+	}
+	if (rc != 0 && err != NULL)
+		*err = *why;
+	return rc;
+}
+
 /* The same where the store keeps what was removed: also the newest of a source is missed then,
  * which leaves no gap. */
 static int check_hidden(struct collect *c, const struct snapshot_list *list, struct err *err)
@@ -63,7 +77,9 @@ static int check_hidden(struct collect *c, const struct snapshot_list *list, str
 	const struct version_table_name *lost = NULL;
 	if ((store_features(c->v->store) & STORE_HAS_VERSIONS) == 0)
 		return 0;
-	int rc = version_table_load(c->v->store, "sn/", &t, err);
+	struct err why = ERR_INIT;
+	int rc = version_table_load(c->v->store, "sn/", &t, &why);
+	rc = pass_over_versions(rc, &why, err);
 	if (rc == 0)
 		rc = hidden_pruned(c->v, NULL, NULL, &pruned, err);
 	if (rc == 0)
@@ -234,9 +250,10 @@ static int purge(struct collect *c, struct err *err)
 		rc = collect_find_needed(c, &m, err);
 	if (rc != 0)
 		return rc;
-	rc = purge_run(c->v, &m, &opts, &c->r->purge, err);
+	struct err why = ERR_INIT;
+	rc = purge_run(c->v, &m, &opts, &c->r->purge, &why);
 	collect_mark_done(&m);
-	return rc;
+	return pass_over_versions(rc, &why, err);
 }
 
 static int run(struct collect *c, struct err *err)

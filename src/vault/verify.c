@@ -460,7 +460,14 @@ static int check_locks(struct verify *v, struct err *err)
 	store_locks_by(s, &lock);
 	if (lock.mode == STORE_LOCK_NONE)
 		return 0;
-	int rc = lock_keep_run(s, v->vault, true, &r, err);
+	struct err why = ERR_INIT;
+	int rc = lock_keep_run(s, v->vault, true, &r, &why);
+	if (rc == -ERR_AUTH || rc == -ERR_UNSUPPORTED) { /* this key may not look */
+		verify_warning(v, "pk/", why.msg);
+		return 0;
+	}
+	if (rc != 0 && err != NULL)
+		*err = why;
 	if (rc != 0 || r.unlocked + r.ending + r.hidden == 0)
 		return rc;
 	(void)snprintf(what, sizeof(what),

@@ -171,6 +171,25 @@ Test(purge, a_key_that_may_not_delete_versions_is_told_and_is_no_error)
 	expect_whole(0);
 }
 
+Test(purge, a_key_that_may_not_list_versions_collects_as_where_there_are_none)
+{
+	struct s3_stub_fault deny = { .how = S3_STUB_STATUS,
+		.method = "GET",
+		.part = "versions",
+		.times = 1000,
+		.status = 403,
+		.code = "AccessDenied" };
+	begin(false);
+	locked_vault_prune(&l);
+	size_t packs = locked_vault_count(&l, "pk/");
+	s3_stub_break(l.stub, &deny);
+	struct collect_result r = collect(0);
+	cr_expect(eq(u64, r.purge.purged + r.purge.refused, (uint64_t)0));
+	cr_expect(lt(sz, locked_vault_count(&l, "pk/"), packs));
+	s3_stub_heal(l.stub);
+	expect_whole(0);
+}
+
 Test(purge, what_was_put_over_an_object_is_told_and_what_a_repair_replaced_goes)
 {
 	struct buf bytes = BUF_INIT(STORE_MAX_OBJECT_BYTES);
