@@ -191,6 +191,7 @@ static int run_pipeline(
 		.cache_path = j->cache,
 		.consistency = j->from->consistency,
 		.check = RECORD_CHECK_FULL,
+		.workers = (unsigned)j->opts->conf->workers,
 		.is_recheck = true,
 		.arg = j,
 		.on_warning = on_warning,

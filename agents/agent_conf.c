@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents/seal_pool.h"
 #include "agents/sources_conf.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -46,6 +47,12 @@ static const struct conf_option limit_options[] = {
 		.max = 8,
 		.fallback = "2",
 		.help = "how many connections send at once" },
+	{ .key = "workers",
+		.type = CONF_INT,
+		.min = 1,
+		.max = SEAL_POOL_MAX_WORKERS,
+		.fallback = "2",
+		.help = "how many threads pack and seal, each on a processor of its own" },
 	{ .key = NULL },
 };
 
@@ -138,6 +145,7 @@ static void fill(struct agent_conf *c, const struct conf_node *root)
 	v->cpu_percent = limits == NULL ? 0 : (int)conf_number(limits, "cpu_percent", 0);
 	v->bytes_per_s = limits == NULL ? 0 : conf_number(limits, "bytes_per_s", 0);
 	v->connections = limits == NULL ? 2 : (int)conf_number(limits, "connections", 2);
+	v->workers = limits == NULL ? 2 : (int)conf_number(limits, "workers", 2);
 	v->work = drill == NULL ? NULL : conf_text(drill, "work");
 	v->reports = drill == NULL ? NULL : conf_text(drill, "reports");
 	v->sources = c->sources;

@@ -22,6 +22,7 @@ struct agent_conf_values {
 	int cpu_percent;     /* of one processor; 0 = no limit */
 	int64_t bytes_per_s; /* sent; 0 = no limit */
 	int connections;
+	int workers;                        /* threads that seal, 1..8 */
 	const char *work, *reports;         /* sandbox: directories, absolute, or NULL */
 	const struct sources_conf *sources; /* NULL: a sandbox has none */
 };

@@ -435,6 +435,7 @@ static int set_up(struct run *r, const uint8_t *base, struct err *err)
 	const struct uploader_opts up = { .port = o->port,
 		.k_mle = o->keys->k_mle,
 		.check = o->check,
+		.workers = o->workers,
 		.cache = r->chunks,
 		.is_stopped = is_stopped,
 		.arg = r };

@@ -37,6 +37,7 @@ struct backup_opts {
 	const void *truth; /* truth manifest (JSON), or NULL */
 	size_t truth_len;
 	enum record_check check;
+	unsigned workers;        /* threads that seal; 0: one for each processor */
 	bool is_dry_run;         /* read no content, write nothing, use no port: only count */
 	const uint8_t *dry_base; /* with is_dry_run: snap_hash of the source's newest, or NULL */
 	bool is_reread;          /* trust no cache entry: read everything */

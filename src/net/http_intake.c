@@ -92,13 +92,13 @@ void http_intake_end(struct http_intake *take_intake)
 	struct evbuffer *in = bufferevent_get_input(take_intake->be);
 	uint8_t piece[PIECE_BYTES];
 	int n = 1;
+	SSL_set_read_ahead(
+		take_intake->ssl, 0); /* else each piece would bring more from the socket */
 	ERR_clear_error();
 	while (n > 0 && SSL_has_pending(take_intake->ssl)) {
 		n = SSL_read(take_intake->ssl, piece, sizeof(piece));
-		(void)evbuffer_unfreeze(in, 0); /* it is the bufferevent's to fill */
 		if (n > 0 && evbuffer_add(in, piece, (size_t)n) != 0)
 			n = 0; /* out of memory: the next head is broken, and refused */
-		(void)evbuffer_freeze(in, 0);
 	}
 	ERR_clear_error(); /* a failure shows again when the bufferevent reads */
 	http_intake_free(take_intake);

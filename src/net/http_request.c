@@ -1,6 +1,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -15,7 +16,8 @@
 
 #define EXTRA_MAX_BYTES ((size_t)16 << 10)
 #define SPARE_MIN_BYTES ((size_t)256 << 10) /* shorter ones have memory of the heap */
-#define SPARE_BYTES ((size_t)4 << 20)       /* only what is written to costs anything */
+/* Mapped, since only what is written to must cost anything: the heap would give used pages. */
+#define SPARE_BYTES ((size_t)4 << 20)
 #define SPARE_S 10
 
 struct http_request *http_request_new(
@@ -56,13 +58,22 @@ static bool is_spare(const struct http_request *r)
 	return r->body_len >= SPARE_MIN_BYTES && r->body_len <= SPARE_BYTES;
 }
 
+static uint8_t *map_spare(void)
+{
+	void *at =
+		mmap(NULL, SPARE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return at == MAP_FAILED ? NULL : at;
+}
+
 bool http_request_make_body(struct http_request *r)
 {
 	struct http_server *s = r->server;
 	if (is_spare(r) && s->spare_count > 0)
 		r->body = s->spares[--s->spare_count];
+	else if (is_spare(r))
+		r->body = map_spare();
 	else if (r->body_len > 0)
-		r->body = malloc(is_spare(r) ? SPARE_BYTES : r->body_len);
+		r->body = malloc(r->body_len);
 	return r->body_len == 0 || r->body != NULL;
 }
 
@@ -70,18 +81,18 @@ static void free_body(struct http_request *r)
 {
 	struct http_server *s = r->server;
 	const struct timeval later = { .tv_sec = SPARE_S };
-	if (r->body == NULL || !is_spare(r) || s->spare_count == HTTP_SPARES ||
-		event_add(s->tidy, &later) != 0) {
+	if (r->body == NULL || !is_spare(r))
 		free(r->body);
-		return;
-	}
-	s->spares[s->spare_count++] = r->body;
+	else if (s->spare_count == HTTP_SPARES || event_add(s->tidy, &later) != 0)
+		(void)munmap(r->body, SPARE_BYTES); /* cannot fail for a whole mapping of ours */
+	else
+		s->spares[s->spare_count++] = r->body;
 }
 
 void http_request_drop_spares(struct http_server *s)
 {
 	while (s->spare_count > 0)
-		free(s->spares[--s->spare_count]);
+		(void)munmap(s->spares[--s->spare_count], SPARE_BYTES); /* as above */
 }
 
 void http_request_free(struct http_request *r)

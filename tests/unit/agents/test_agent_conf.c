@@ -39,6 +39,7 @@ Test(agent_conf, a_short_one_has_defaults)
 	cr_expect(eq(int, v->role, MSG_ROLE_CAPTURE));
 	cr_expect(eq(int, v->nice, 10));
 	cr_expect(eq(int, v->cpu_percent, 0));
+	cr_expect(eq(int, v->workers, 2));
 	cr_expect(eq(i64, v->bytes_per_s, 0));
 	cr_expect(eq(sz, sources_conf_count(v->sources), 1));
 	cr_expect_str_eq(sources_conf_at(v->sources, 0)->paths[0], "/srv");
@@ -52,7 +53,7 @@ Test(agent_conf, limits_and_a_sandbox_are_read)
 	cr_assert(eq(int,
 		load("role = \"sandbox\"; state = \"/s\"; name = \"box-1\";\n"
 		     "limits = { nice = 5; cpu_percent = 50; bytes_per_s = \"4MiB\"; connections = "
-		     "3; };\n"
+		     "3; workers = 8; };\n"
 		     "drill = { work = \"/w\"; reports = \"/r\"; };\n",
 			&c, &errors, NULL),
 		0));
@@ -62,6 +63,7 @@ Test(agent_conf, limits_and_a_sandbox_are_read)
 	cr_expect(eq(int, v->cpu_percent, 50));
 	cr_expect(eq(i64, v->bytes_per_s, 4 << 20));
 	cr_expect(eq(int, v->connections, 3));
+	cr_expect(eq(int, v->workers, 8));
 	cr_expect_str_eq(v->work, "/w");
 	cr_expect_str_eq(v->reports, "/r");
 	cr_expect(eq(ptr, (void *)v->sources, NULL));

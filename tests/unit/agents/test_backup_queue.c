@@ -36,7 +36,7 @@ Test(backup_queue, items_come_out_in_order_with_copies_of_all_they_pointed_to)
 	backup_queue_pop(q);
 	cr_assert(backup_queue_first(q, &first, &content));
 	cr_expect(memcmp(first->key, "xxx", 3) == 0);
-	cr_expect(gt(sz, backup_queue_bytes(q), 0));
+	cr_expect(ge(sz, backup_queue_bytes(q), 1));
 	backup_queue_pop(q);
 	cr_expect(eq(sz, backup_queue_bytes(q), 0));
 	backup_queue_free(q);

@@ -47,7 +47,7 @@ Test(files_walk, depth_2000_is_walked_with_few_descriptors)
 		longest = w->item.key_len > longest ? w->item.key_len : longest;
 		uint64_t size = 0;
 		cr_assert(eq(int, w->source->open(w->source->self, &size, &w->err), 0));
-		cr_expect(gt(u64, size, 0));
+		cr_expect(ge(u64, size, 1));
 		w->source->close(w->source->self, &w->item);
 		if (dirs == 2001 && files_seen == 2001) {
 			int fd = open("/", O_RDONLY);
@@ -256,10 +256,10 @@ Test(files_walk, the_whole_corpus_is_read_without_a_warning)
 		cr_expect(eq(u64, got, size));
 		cr_expect(eq(u64, w->item.entry.size, size));
 	}
-	cr_expect(gt(uint, kinds[ENTRY_FILE], 300));
-	cr_expect(gt(uint, kinds[ENTRY_DIR], 300));
-	cr_expect(gt(uint, kinds[ENTRY_SYMLINK], 6));
-	cr_expect(gt(uint, kinds[ENTRY_FIFO], 1));
+	cr_expect(ge(uint, kinds[ENTRY_FILE], 301));
+	cr_expect(ge(uint, kinds[ENTRY_DIR], 301));
+	cr_expect(ge(uint, kinds[ENTRY_SYMLINK], 7));
+	cr_expect(ge(uint, kinds[ENTRY_FIFO], 2));
 	cr_expect(eq(str, w->warned, ""));
 	(void)nasty_remove(fd); /* what is locked; the rest goes with the directory */
 }

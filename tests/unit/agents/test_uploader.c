@@ -107,7 +107,7 @@ Test(uploader, a_batch_is_sent_when_it_is_long_enough)
 	p = (struct picky_port){ .has = 2 };
 	upload(&p, refs, &stats);
 	cr_expect(le(sz, p.largest, 2u << 20));
-	cr_expect(gt(sz, p.largest, 1u << 20));
+	cr_expect(ge(sz, p.largest, (1u << 20) + 1));
 }
 
 #define LATER 300
@@ -194,5 +194,5 @@ Test(uploader, everybody_is_told_once_when_sending_fails)
 	cr_expect(eq(int, uploader_flush(u, NULL), -ERR_UNREACHABLE));
 	uploader_free(u);
 	cr_expect(eq(sz, told[0] + told[1], asked));
-	cr_expect(gt(sz, told[1], 0));
+	cr_expect(ge(sz, told[1], 1));
 }

@@ -17,7 +17,7 @@ Test(library, each_name_is_found_in_its_order)
 		unsigned (*is_error)(size_t code);
 	} table;
 	cr_assert(eq(int, library_open(&zstd, "libzstd.so.1", &table, &err), 0), "%s", err.msg);
-	cr_expect(gt(uint, table.version(), 10000));
+	cr_expect(ge(uint, table.version(), 10001));
 	cr_expect(eq(uint, table.is_error(7), 0));
 	cr_expect(eq(uint, table.is_error((size_t)-1), 1));
 }

@@ -423,7 +423,7 @@ Test(drill_desk, a_plan_that_cannot_work_is_not_ordered)
 			"\"source:batch3\"; } ); };\n",
 			&problems),
 		-ERR_CONFIG));
-	cr_expect(gt(sz, problems.errors, 2));
+	cr_expect(ge(sz, problems.errors, 3));
 	cr_expect(ne(ptr, strstr(problems.items[problems.count - 1].text, "no snapshot of source"),
 		NULL));
 	conf_problems_done(&problems);

@@ -238,8 +238,8 @@ Test(db_sqlite, flipped_bits_are_an_error_or_a_clean_read_never_a_crash)
 		close_db();
 		rc == 0 ? clean++ : damaged++;
 	}
-	cr_expect(gt(int, damaged, 40), "%d damaged, %d clean", damaged, clean);
-	cr_expect(gt(int, clean, 0));
+	cr_expect(ge(int, damaged, 41), "%d damaged, %d clean", damaged, clean);
+	cr_expect(ge(int, clean, 1));
 }
 
 Test(db_sqlite, every_cut_of_the_file_is_an_error_or_a_clean_read)
@@ -259,7 +259,7 @@ Test(db_sqlite, every_cut_of_the_file_is_an_error_or_a_clean_read)
 		close_db();
 		damaged += rc != 0;
 	}
-	cr_expect(gt(int, damaged, 5));
+	cr_expect(ge(int, damaged, 6));
 }
 
 /* Run the disk full: a small file system of its own for root, a limit on files for others. */
@@ -312,7 +312,7 @@ Test(db_sqlite, a_full_disk_undoes_what_was_not_committed)
 	while ((rc = add(next, 60000)) == 0)
 		want += next++;
 	cr_expect(eq(int, rc, -ERR_NOSPACE), "%s", err.msg);
-	cr_expect(gt(i64, next, 100));
+	cr_expect(ge(i64, next, 101));
 	cr_assert(eq(int, read_all(&sum), 0), "%s", err.msg);
 	cr_expect(eq(i64, sum, want));
 	close_db();

@@ -112,6 +112,27 @@ Test(http_intake, what_was_sent_behind_a_body_is_the_next_request)
 	net_fixture_done(&f);
 }
 
+Test(http_intake, the_begin_of_a_request_behind_a_body_waits_for_its_end)
+{
+	static const char head[] = "PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n";
+	static const char next[] = "GET /b HTTP/1.1\r\nHost: h\r\n\r\n";
+	static uint8_t all[sizeof(head) + LONG + sizeof(next)];
+	const size_t cut = 9;
+	struct net_fixture f;
+	begin(&f, 20);
+	memcpy(all, head, sizeof(head) - 1);
+	fill(all + sizeof(head) - 1, LONG);
+	size_t len = sizeof(head) - 1 + LONG;
+	memcpy(all + len, next, cut);
+	struct net_raw *r = dial(&f);
+	cr_assert(net_fixture_raw_send(r, all, len + cut));
+	is_answered(r, "/a: 200000 of 200000;");
+	cr_assert(net_fixture_raw_send(r, next + cut, sizeof(next) - 1 - cut));
+	is_answered(r, "/b: 0 of 0;");
+	net_fixture_raw_free(r);
+	net_fixture_done(&f);
+}
+
 Test(http_intake, too_little_to_be_woken_up_for_is_no_silence)
 {
 	static const char head[] = "PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: 65536\r\n\r\n";

@@ -198,7 +198,7 @@ Test(http_server, what_could_be_read_in_two_ways_is_refused_and_the_connection_e
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		char out[4096];
 		size_t n = ask(&f, bad[i], strlen(bad[i]), out, sizeof(out));
-		cr_expect(gt(sz, n, 0), "%s", bad[i]);
+		cr_expect(ge(sz, n, 1), "%s", bad[i]);
 		cr_expect(eq(int,
 				  strncmp(out, "HTTP/1.1 4", 10) == 0 ||
 					  strncmp(out, "HTTP/1.1 505", 12) == 0,
@@ -464,7 +464,7 @@ Test(http_server, what_a_peer_does_not_read_is_counted)
 	(void)net_fixture_raw_send(next, text, sizeof(text) - 1);
 	wait_for(&f, &f.count, 2);
 	/* all but what the kernel took */
-	cr_expect(gt(sz, unread, MUCH_BYTES / 4));
+	cr_expect(ge(sz, unread, (MUCH_BYTES / 4) + 1));
 	cr_expect(le(sz, unread, MUCH_BYTES + 1024));
 	net_fixture_raw_free(deaf);
 	net_fixture_raw_free(next);

@@ -93,7 +93,7 @@ Test(report_shape, the_schema_file_has_every_member_with_its_form_and_no_other)
 {
 	const json_t *predicate =
 		json_object_get(json_object_get(schema, "properties"), "predicate");
-	cr_expect(gt(sz, compare(predicate, &report_shape_root), (size_t)90));
+	cr_expect(ge(sz, compare(predicate, &report_shape_root), ((size_t)90) + 1));
 }
 
 Test(report_shape, a_cleared_object_is_absent_and_any_member_makes_it_present)

@@ -196,7 +196,7 @@ static void feed_content(int dirfd, const char *name)
 		while (at < end) {
 			size_t want = end - at < CHUNK_BYTES ? (size_t)(end - at) : CHUNK_BYTES;
 			ssize_t n = pread(fd, reader.chunk, want, at);
-			cr_assert(gt(i64, n, 0));
+			cr_assert(ge(i64, n, 1));
 			int rc =
 				restore_writer_data(w, (uint64_t)at, reader.chunk, (size_t)n, &err);
 			cr_assert(eq(int, rc, 0), "%s", err.msg);
@@ -272,7 +272,7 @@ Test(target_meta, everything_a_host_can_have_comes_back_as_it_was)
 	struct nasty_counts counts;
 	need_root();
 	cr_assert(eq(int, nasty_make(from, NASTY_TERABYTE | NASTY_LOCKED, NULL, &counts), 0));
-	cr_expect(gt(uint, counts.made, 300));
+	cr_expect(ge(uint, counts.made, 301));
 	cr_expect(eq(int, (int)round_trip(&opts, &compare), 0));
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
 		cr_expect(eq(uint, notes[i], 0), "kind %zu", i);

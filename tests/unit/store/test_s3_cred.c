@@ -168,7 +168,7 @@ Test(s3_cred, a_program_may_know_the_key)
 	(void)snprintf(command, sizeof(command), "\"%s\" 1 x", program);
 	cr_assert(eq(int, s3_cred_process_run(command, &k, &err), 0), "%s", err.msg);
 	cr_expect(eq(str, k.access, "P1"));
-	cr_expect(gt(i64, k.expires_ns, 0));
+	cr_expect(ge(i64, k.expires_ns, 1));
 	s3_cred_key_done(&k);
 	struct s3_cred *c = make(NULL, write_file("cred", text));
 	const struct s3_cred_key *got = NULL;

@@ -98,7 +98,7 @@ Test(collect_mark, what_live_snapshots_list_is_marked_and_weighed)
 	must_mark(NULL);
 	p = &m.packs[data_pack()];
 	cr_expect(lt(u64, p->marked, p->body)); /* b is waste now */
-	cr_expect(gt(u64, p->marked, 200000));
+	cr_expect(ge(u64, p->marked, 200001));
 	cr_expect(eq(sz, id_set_count(m.named), 2)); /* lists and envelopes of the second */
 }
 
@@ -121,7 +121,7 @@ Test(collect_mark, a_pack_that_is_condemned_or_known_to_be_bad_keeps_nothing)
 	id_set_free(bad);
 	cr_expect(not(m.packs[data_pack()].is_eligible));
 	cr_expect(eq(u64, m.packs[data_pack()].kept, 0));
-	cr_expect(gt(u64, m.packs[data_pack()].marked, 0));
+	cr_expect(ge(u64, m.packs[data_pack()].marked, 1));
 	struct collect_list l = { .type = COLLECT_LIST_CONDEMNED, .run = { 1 }, .items = &item };
 	char name[COLLECT_LIST_NAME_BYTES];
 	l.count = 1;
@@ -158,7 +158,7 @@ Test(collect_mark, without_index_the_footers_tell_and_what_nothing_tells_is_a_st
 	remove_all("pk/");
 	must_mark(NULL);
 	cr_expect(eq(sz, index_pack_count(m.index), 0));
-	cr_expect(gt(sz, id_set_count(m.strays), 4));
+	cr_expect(ge(sz, id_set_count(m.strays), 5));
 }
 
 Test(collect_mark, nothing_that_must_be_read_is_passed_over)

@@ -283,7 +283,7 @@ Test(copy, either_end_prunes_for_itself)
 	cr_expect(eq(int, vault_fixture_problems(f.store, f.rk_sk), 0));
 	must_copy(&named, &r);
 	cr_expect(eq(u64, r.snapshots, 1));
-	cr_expect(gt(u64, r.records, 0));
+	cr_expect(ge(u64, r.records, 1));
 	expect_whole(far, 1, 1, "asked for by name");
 	cr_expect(eq(int, vault_fixture_problems(far, f.rk_sk), 0));
 	/* what the source end pruned is a link of a replica that begins now */
@@ -301,7 +301,7 @@ Test(copy, one_that_was_stopped_goes_on_where_it_was)
 	struct err err = ERR_INIT;
 	struct copy_result first, second;
 	cr_expect(eq(int, copy(&some, &first, &err), -ERR_INTERRUPTED));
-	cr_expect(gt(u64, first.records, 0));
+	cr_expect(ge(u64, first.records, 1));
 	cr_expect(eq(int, vault_fixture_problems(far, f.rk_sk), 0));
 	must_copy(&all, &second);
 	cr_expect(eq(u64, first.snapshots, 1));
@@ -505,7 +505,7 @@ Test(copy, a_crash_at_every_operation_of_the_replica_is_gone_on_from)
 {
 	struct err err = ERR_INIT;
 	uint64_t n_ops = ops_of_a_run();
-	cr_assert(gt(u64, n_ops, 60));
+	cr_assert(ge(u64, n_ops, 61));
 	for (uint64_t n = 1; n <= n_ops; n += 2) {
 		struct wish all = { .seqs = ~0u };
 		store_fault_reset(fault);

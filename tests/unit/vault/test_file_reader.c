@@ -132,7 +132,7 @@ Test(file_reader, reading_in_order_is_read_ahead_and_jumping_is_not)
 	for (uint64_t at = 0; at < size; at += 65536)
 		cr_assert(is_right(at, 65536, room));
 	record_cache_get_stats(cache, &s);
-	cr_expect(gt(u64, s.ahead, 0));
+	cr_expect(ge(u64, s.ahead, 1));
 	file_reader_free(file);
 	record_cache_free(cache);
 	make_cache(RECORD_CACHE_DEFAULT_BYTES, 2);
@@ -193,7 +193,7 @@ Test(file_reader, a_damaged_record_is_an_error_where_it_lies_and_nowhere_else)
 		cr_assert(is_bad || memcmp(room, want + at, got) == 0);
 		bad += is_bad;
 	}
-	cr_expect(gt(sz, bad, 0));
+	cr_expect(ge(sz, bad, 1));
 	free(room);
 }
 
@@ -209,7 +209,7 @@ Test(file_reader, seeks_data_and_holes)
 		cr_assert(eq(u64, found, middle));
 		cr_assert(
 			eq(int, file_reader_seek(file, middle, !list[i].is_hole, &found, &err), 0));
-		cr_assert(gt(u64, found, middle));
+		cr_assert(ge(u64, found, middle + 1));
 		if (list[i].is_hole) /* holes stand alone */
 			cr_assert(eq(u64, found, at + list[i].length));
 	}

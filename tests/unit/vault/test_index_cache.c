@@ -181,7 +181,7 @@ Test(index_cache, a_second_load_reads_no_segment)
 	for (uint32_t s = 0; s < 6; s++)
 		put_segment(s);
 	expect_same();
-	cr_assert(gt(long, file_size(), 0));
+	cr_assert(ge(long, file_size(), 1));
 	store_fault_reset(f.fault);
 	expect_same();
 	cr_expect(eq(u64, store_fault_count(f.fault, STORE_FAULT_GET), 0));
@@ -238,7 +238,7 @@ Test(index_cache, a_name_that_is_taken_by_something_else_is_no_cache)
 	cr_assert(eq(int, rmdir(path), 0));
 	cr_assert(eq(int, symlink("/dev/zero", path), 0));
 	expect_same();
-	cr_expect(gt(long, file_size(), 0), "replaced, not followed");
+	cr_expect(ge(long, file_size(), 1), "replaced, not followed");
 }
 
 Test(index_cache, segments_that_went_away_take_their_places_along)
@@ -285,7 +285,7 @@ Test(index_cache, any_file_operation_may_fail)
 		}
 	}
 	expect_same();
-	cr_expect(gt(long, file_size(), 0));
+	cr_expect(ge(long, file_size(), 1));
 }
 
 Test(index_cache, a_directory_that_is_not_there_is_no_cache)

@@ -148,7 +148,7 @@ Test(parity_cover, two_of_a_group_come_back_from_two_rows)
 	store_image_remove(f.store, s.at[1].name);
 	cr_expect(comes_back(&s.at[0]));
 	cr_expect(comes_back(&s.at[1]));
-	cr_expect(gt(u64, verify().problems, 0));
+	cr_expect(ge(u64, verify().problems, 1));
 	store_image_done(&s);
 }
 
@@ -178,7 +178,7 @@ Test(parity_cover, who_does_not_say_how_many_rows_keeps_what_the_vault_has)
 	backup(2);
 	must_cover(0, &r);
 	cr_expect(eq(uint, r.rows, 2));
-	cr_expect(gt(u64, r.made, 0));
+	cr_expect(ge(u64, r.made, 1));
 	cr_expect(eq(u64, r.parity_objects, 2 * r.groups));
 	must_cover(0, &r);
 	cr_expect(eq(u64, r.made + r.dropped, 0));
@@ -226,7 +226,7 @@ Test(parity_cover, a_dry_run_changes_nothing_and_wrong_rows_are_refused)
 static const char *first(struct store_image *s, const char *prefix)
 {
 	store_image_take(f.store, prefix, s);
-	cr_assert(gt(sz, s->count, 0));
+	cr_assert(ge(sz, s->count, 1));
 	return s->at[0].name;
 }
 
@@ -247,7 +247,7 @@ Test(parity_cover, what_may_repair_a_damaged_or_lost_member_stays)
 	cr_expect(eq(u64, r.held, 1));
 	cr_expect(comes_back(&s.at[0]));
 	cr_expect(eq(int, parity_cover_tend(f.vault, &err), -ERR_CORRUPT));
-	cr_expect(gt(u64, verify().problems, 0));
+	cr_expect(ge(u64, verify().problems, 1));
 	store_image_restore(f.store, &s.at[0]);
 	must_cover(2, &r);
 	cr_expect(eq(u64, r.held, 0));
@@ -294,7 +294,7 @@ Test(parity_cover, collection_deletes_nothing_that_parity_needs)
 	store_image_take(f.store, "pa/", &s);
 	prune_all_but_newest();
 	cr_assert(eq(int, collect(COLLECT_GRACE_NS, &r, &err), 0), "%s", err.msg);
-	cr_assert(gt(u64, r.dead, 0));
+	cr_assert(ge(u64, r.dead, 1));
 	/* a pack that lives rots while a dead one of its group waits */
 	store_image_take(f.store, "pk/", &packs);
 	size_t rotten = SIZE_MAX;
@@ -317,7 +317,7 @@ Test(parity_cover, collection_deletes_nothing_that_parity_needs)
 	cr_expect(store_image_lacks(f.store, &s) != NULL); /* its groups were made anew */
 	struct seen after = verify();
 	cr_expect(eq(u64, after.problems, 0));
-	cr_expect(gt(u64, after.parity, 0));
+	cr_expect(ge(u64, after.parity, 1));
 	must_cover(1, &p);
 	cr_expect(eq(u64, p.held + p.damaged, 0));
 	store_image_done(&s);
@@ -365,7 +365,7 @@ Test(parity_cover, broken_off_at_any_operation_nothing_is_lost_and_the_next_run_
 		if (rc != 0 && n % 7 == 0) /* not always from the begin */
 			(void)cover(1, &r, &err);
 	}
-	cr_expect(gt(u64, ops, 20));
+	cr_expect(ge(u64, ops, 21));
 	must_cover(2, &r);
 	cr_expect(eq(u64, r.made, 0));
 	cr_expect(eq(u64, verify().problems, 0));

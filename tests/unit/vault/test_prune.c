@@ -116,7 +116,7 @@ Test(prune, a_backup_goes_on_behind_it)
 	cr_assert(eq(int, prune_two(&err), 0), "%s", err.msg);
 	cr_assert(eq(int, vault_fixture_backup(&f, day[0], 2, &r, &err), 0), "%s", err.msg);
 	cr_expect(eq(u64, r.seq, 5));
-	cr_expect(gt(u64, r.sent_data_records, 0)); /* nothing is answered from what is pruned */
+	cr_expect(ge(u64, r.sent_data_records, 1)); /* nothing is answered from what is pruned */
 	cr_expect(eq(int, vault_fixture_problems(f.store, f.rk_sk), 0));
 }
 
@@ -159,7 +159,7 @@ Test(prune, a_crash_at_every_operation_is_gone_on_from)
 {
 	struct err err = ERR_INIT;
 	uint64_t ops = ops_of_a_run();
-	cr_assert(gt(u64, ops, 15));
+	cr_assert(ge(u64, ops, 16));
 	for (uint64_t n = 1; n <= ops; n++) {
 		store_fault_reset(f.fault);
 		store_fault_crash(f.fault, n);

@@ -368,10 +368,10 @@ static int open_zstd(uint32_t said, size_t real)
 	uint8_t *zeros = calloc(1, real);
 	uint8_t inner[4096] = { 1 };
 	cr_assert(eq(int, zcodec_new(&z, &err), 0));
-	size_t n = zcodec_compress(z, 1, zeros, real, inner + 12, sizeof(inner) - 12);
+	size_t n = zcodec_compress(z, ZCODEC_LOW, zeros, real, inner + 12, sizeof(inner) - 12);
 	zcodec_free(z);
 	free(zeros);
-	cr_assert(gt(sz, n, 0));
+	cr_assert(ge(sz, n, 1));
 	bytes_put32(inner + 4, said);
 	bytes_put32(inner + 8, (uint32_t)n);
 	seal_inner(inner, record_padme(12 + n), said);

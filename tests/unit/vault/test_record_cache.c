@@ -72,7 +72,7 @@ Test(record_cache, keeps_what_was_used_last_within_its_bytes)
 	cr_expect(eq(u64, stats().misses, RECORDS));
 	cr_expect(eq(u64, stats().hits, RECORDS));
 	cr_expect(le(sz, stats().peak, RECORD_CACHE_MIN_BYTES));
-	cr_expect(gt(sz, stats().bytes, RECORD_CACHE_MIN_BYTES / 2));
+	cr_expect(ge(sz, stats().bytes, (RECORD_CACHE_MIN_BYTES / 2) + 1));
 	cr_expect(reads(1), "it was given up, and is opened again");
 	cr_expect(eq(u64, stats().misses, RECORDS + 1));
 }
@@ -84,7 +84,7 @@ Test(record_cache, what_is_held_stays_and_comes_on_top)
 	for (size_t i = 0; i < RECORDS; i++)
 		cr_assert(eq(int,
 			record_cache_hold(cache, &shop->ref[i], RECORD_DATA, &held[i], NULL), 0));
-	cr_expect(gt(sz, stats().bytes, RECORDS * RAW_BYTES));
+	cr_expect(ge(sz, stats().bytes, (RECORDS * RAW_BYTES) + 1));
 	for (size_t i = 0; i < RECORDS; i++) {
 		cr_expect(eq(int, memcmp(held[i]->data, raw[i], RAW_BYTES), 0));
 		record_cache_release(cache, held[i]);

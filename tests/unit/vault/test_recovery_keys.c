@@ -253,7 +253,7 @@ Test(recovery_keys, with_its_slot_damaged_it_restores_and_signs_nothing)
 	/* the first is as sure as ever */
 	v = NULL;
 	cr_assert(eq(int, open_by(f.rk_sk, &root, &v, &err), 0), "%s", err.msg);
-	cr_expect(gt(u32, vault_domain(v)->epoch, 0));
+	cr_expect(ge(u32, vault_domain(v)->epoch, 1));
 	vault_close(v);
 	/* gone altogether, a config that its own derived officer did not sign is refused */
 	store_image_remove(f.store, name);
@@ -292,5 +292,5 @@ Test(recovery_keys, a_crash_at_every_operation_leaves_a_vault_that_opens_and_may
 			setup();
 		}
 	}
-	cr_expect(gt(u64, n, 8));
+	cr_expect(ge(u64, n, 9));
 }

@@ -271,7 +271,7 @@ Test(repair, good_records_of_a_rotten_pack_are_saved_and_the_losses_named)
 	struct repair_result r = salvage(pack, true);
 	uint64_t size;
 	cr_expect(eq(u64, r.salvaged, 1));
-	cr_expect(gt(u64, r.records_saved, 0));
+	cr_expect(ge(u64, r.records_saved, 1));
 	cr_expect(eq(u64, r.records_lost, 1));
 	cr_expect(eq(u64, r.snapshots_hurt, 2));
 	cr_expect(eq(u64, r.files_hurt, 2)); /* one file of each snapshot */
@@ -314,8 +314,8 @@ Test(repair, the_index_knows_what_a_pack_without_a_footer_held)
 	cr_assert(eq(int, store_mem_truncate(f.mem, pack->name, pack->len / 2, &err), 0));
 	r = repair();
 	cr_expect(eq(u64, r.salvaged, 1));
-	cr_expect(gt(u64, r.records_saved, 0));
-	cr_expect(gt(u64, r.records_lost, 0));
+	cr_expect(ge(u64, r.records_saved, 1));
+	cr_expect(ge(u64, r.records_lost, 1));
 	cr_expect(eq(u64, r.snapshots_hurt, 2));
 	/* without index and footer nothing is known */
 	reset();
@@ -373,7 +373,7 @@ Test(repair, a_lost_index_is_made_again_from_the_packs)
 	store_image_remove(f.store, nth("ix/", 0, 0)->name);
 	rot(nth("ix/", 1, 0)->name, 77);
 	struct repair_result r = repair();
-	cr_expect(gt(u64, r.packs_listed, 2));
+	cr_expect(ge(u64, r.packs_listed, 3));
 	cr_expect(eq(u64, r.remade, 1));
 	store_image_take(f.store, "ix/", &s);
 	cr_expect(eq(sz, s.count, 1));
@@ -511,7 +511,7 @@ static void break_off(unsigned rows, void (*damage)(void), bool is_exact)
 			cr_assert(eq(int, problems(), 0), "operation %d", (int)n);
 		reset();
 	}
-	cr_expect(gt(u64, n, 25));
+	cr_expect(ge(u64, n, 26));
 }
 
 static void damage_two(void)

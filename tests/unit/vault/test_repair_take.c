@@ -150,7 +150,7 @@ Test(repair_take, what_only_a_pack_has_that_is_to_go_is_taken_over_and_collectio
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		put_list(ways[i], data_pack);
 		if (ways[i] == COLLECT_LIST_DEAD) {
-			cr_expect(gt(int, problems(), 0));
+			cr_expect(ge(int, problems(), 1));
 			cr_expect(eq(int, collect(), -ERR_CORRUPT)); /* nothing is deleted */
 		}
 		struct repair_result r = repair();
@@ -296,5 +296,5 @@ Test(repair_take, broken_off_at_any_operation_the_next_run_carries_on)
 			cr_assert(eq(int, problems(), 0), "operation %d", (int)n);
 		reset();
 	}
-	cr_expect(gt(u64, n, 20));
+	cr_expect(ge(u64, n, 21));
 }

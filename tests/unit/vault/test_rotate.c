@@ -84,7 +84,7 @@ Test(rotate, old_and_new_snapshots_open_over_several_epochs)
 		cr_expect(eq(u32, f.keys.writer.kv_epoch, i));
 		cr_assert(eq(int, vault_fixture_backup(&f, day[i % 2], 3, &r, &err), 0), "%s",
 			err.msg);
-		cr_expect(gt(u64, r.sent_data_records, 0)); /* dedup begins anew */
+		cr_expect(ge(u64, r.sent_data_records, 1)); /* dedup begins anew */
 		cr_expect(eq(u64, r.seq, i));               /* the chain goes on */
 	}
 	cr_assert(eq(int, vault_fixture_backup(&f, day[0], 3, &r, &err), 0), "%s", err.msg);
@@ -197,7 +197,7 @@ Test(rotate, a_crash_or_a_fault_at_every_operation_is_gone_on_from)
 	struct err err = ERR_INIT;
 	struct backup_result r;
 	uint64_t ops = ops_of_a_run();
-	cr_assert(gt(u64, ops, 15));
+	cr_assert(ge(u64, ops, 16));
 	for (uint64_t n = 1; n <= 2 * ops; n++) {
 		struct keyring_writer old = f.keys.writer;
 		struct keyring_writer w;

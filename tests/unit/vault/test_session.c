@@ -96,7 +96,7 @@ Test(session, same_content_again_stores_no_data_record)
 	struct backup_result r;
 
 	cr_assert(eq(int, vault_fixture_backup(&f, day1, COUNT(day1), &r, &err), 0), "%s", err.msg);
-	cr_expect(gt(u64, r.sent_data_records, 0));
+	cr_expect(ge(u64, r.sent_data_records, 1));
 	cr_assert(eq(int, vault_fixture_backup(&f, day1, COUNT(day1), &r, &err), 0), "%s", err.msg);
 	cr_expect(eq(u64, r.sent_data_records, 0));
 }
@@ -135,7 +135,7 @@ static void fail_each_operation(enum err_code code, bool is_torn)
 	store_fault_reset(f.fault);
 	cr_assert(eq(int, vault_fixture_backup(&f, day2, COUNT(day2), &r, &err), 0), "%s", err.msg);
 	uint64_t ops = store_fault_count(f.fault, STORE_FAULT_ANY);
-	cr_assert(gt(u64, ops, 10));
+	cr_assert(ge(u64, ops, 11));
 	int before = vault_fixture_snapshots(f.store, f.rk_sk);
 
 	for (uint64_t n = 1; n <= ops; n += STRIDE) {
@@ -252,7 +252,7 @@ Test(session, a_backup_after_a_crash_at_every_operation_holds_all_it_acknowledge
 		}
 		store_fault_reset(f.fault);
 	}
-	cr_expect(gt(u64, ops, 10));
+	cr_expect(ge(u64, ops, 11));
 }
 
 static int remove_object(void *arg, const char *name, uint64_t size)
@@ -673,7 +673,7 @@ Test(session, a_fork_is_named_by_verify_and_holds_the_source)
 	cr_assert(eq(int, store_barrier(clone, &err), 0));
 	snapshot_list_done(&list);
 	cr_expect(eq(int, vault_fixture_backup(&g, day1, COUNT(day1), &r, &err), -ERR_FORK));
-	cr_expect(gt(int, vault_fixture_problems(clone, f.rk_sk), 0));
+	cr_expect(ge(int, vault_fixture_problems(clone, f.rk_sk), 1));
 	vault_close(g.vault);
 	store_free(clone);
 }

@@ -66,7 +66,7 @@ Test(session_again, records_whose_pack_is_gone_are_stored_anew)
 	cr_assert(eq(int, vault_fixture_backup(&f, day1, COUNT(day1), &r, &err), 0), "%s", err.msg);
 	cr_assert(eq(int, store_list(f.store, "pk/", remove_object, f.store, &err), 0));
 	cr_assert(eq(int, vault_fixture_backup(&f, day1, COUNT(day1), &r, &err), 0), "%s", err.msg);
-	cr_expect(gt(u64, r.sent_data_records, 0));
+	cr_expect(ge(u64, r.sent_data_records, 1));
 	const char *why = vault_fixture_differs(f.store, f.rk_sk, 1, day1, COUNT(day1));
 	cr_expect(eq(ptr, (void *)why, NULL), "%s", why);
 }
@@ -103,7 +103,7 @@ Test(session_again, what_one_that_broke_off_has_stored_is_not_stored_twice)
 		cr_assert(eq(int, store_list(f.store, rest[i], remove_object, f.store, &err), 0));
 	cr_assert(eq(int, store_barrier(f.store, &err), 0));
 	cr_assert(eq(int, store_list(f.store, "pk/", see_pack, &before, &err), 0));
-	cr_assert(gt(u64, before.bytes, sizeof(noise)));
+	cr_assert(ge(u64, before.bytes, (sizeof(noise)) + 1));
 
 	vault_fixture_reopen(&f);
 	cr_assert(eq(int, vault_fixture_backup(&f, files, COUNT(files), &r, &err), 0));
@@ -150,7 +150,7 @@ Test(session_again, records_of_a_pack_known_to_be_rotten_are_stored_anew)
 	cr_assert(eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0));
 	fake_source_init(&source, day1, COUNT(day1));
 	cr_assert(eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0));
-	cr_assert(gt(u64, r.unchanged_files, 0), "the cache is in use");
+	cr_assert(ge(u64, r.unchanged_files, 1), "the cache is in use");
 	cr_assert(eq(int, store_list(f.store, "pk/", flip_pack, bad, &err), 0));
 	cr_expect(vault_fixture_differs(f.store, f.rk_sk, 0, day1, COUNT(day1)) != NULL);
 
@@ -158,7 +158,7 @@ Test(session_again, records_of_a_pack_known_to_be_rotten_are_stored_anew)
 	fake_source_init(&source, day1, COUNT(day1));
 	cr_assert(
 		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s", err.msg);
-	cr_expect(gt(u64, r.sent_data_records, 0));
+	cr_expect(ge(u64, r.sent_data_records, 1));
 	cr_expect(eq(u64, r.unchanged_files, 0));
 	const char *why = vault_fixture_differs(f.store, f.rk_sk, 2, day1, COUNT(day1));
 	cr_expect(eq(ptr, (void *)why, NULL), "%s", why);
@@ -166,7 +166,7 @@ Test(session_again, records_of_a_pack_known_to_be_rotten_are_stored_anew)
 	fake_source_init(&source, day1, COUNT(day1));
 	cr_assert(eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0));
 	cr_expect(eq(u64, r.sent_data_records, 0));
-	cr_expect(gt(u64, r.unchanged_files, 0));
+	cr_expect(ge(u64, r.unchanged_files, 1));
 	id_set_free(bad);
 	(void)unlink(cache);
 	(void)snprintf(chunks, sizeof(chunks), "%s.chunks", cache);

@@ -98,7 +98,7 @@ Test(session_base, a_rotten_snapshot_of_one_source_stops_no_backup_of_another)
 	cr_assert(eq(int, run("plant", day2, &r, &err), 0), "%s", err.msg);
 	cr_expect(eq(u64, r.seq, 2));
 	cr_expect(eq(int, run("third", day1, &r, &err), 0), "%s", err.msg);
-	cr_expect(gt(int, vault_fixture_problems(f.store, f.rk_sk), 0));
+	cr_expect(ge(int, vault_fixture_problems(f.store, f.rk_sk), 1));
 	flip(object);
 	cr_expect(eq(int, vault_fixture_problems(f.store, f.rk_sk), 0));
 }
@@ -128,7 +128,7 @@ Test(session_base, the_chain_goes_on_behind_a_rotten_newest_that_the_host_rememb
 	flip(object);
 	cr_assert(eq(int, run("plant", day2, &r, &err), 0), "%s", err.msg);
 	cr_expect(eq(u64, r.seq, 3));
-	cr_expect(gt(u64, r.sent_data_records, 0)); /* only the rotten one refers to them */
+	cr_expect(ge(u64, r.sent_data_records, 1)); /* only the rotten one refers to them */
 	flip(object); /* and when its object is put back, the chain is whole: no fork */
 	cr_expect(eq(int, vault_fixture_problems(f.store, f.rk_sk), 0));
 	cr_expect(eq(int, vault_fixture_snapshots(f.store, f.rk_sk), 3));

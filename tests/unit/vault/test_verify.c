@@ -98,7 +98,7 @@ Test(verify, any_flipped_bit_of_any_object_is_named_without_a_passphrase)
 	struct err err = ERR_INIT;
 	struct names n = { .count = 0 };
 	cr_assert(eq(int, store_list(f.store, "", keep, &n, &err), 0));
-	cr_assert(gt(sz, n.count, 9));
+	cr_assert(ge(sz, n.count, 10));
 	for (size_t i = 0; i < n.count; i++) {
 		/* each class of position: begin, end, and a spread in between */
 		for (uint64_t k = 0; k < 9; k++) {
@@ -132,7 +132,7 @@ Test(verify, every_missing_object_that_a_snapshot_needs_is_noticed)
 		cr_assert(eq(int, store_remove(f.store, name, &err), 0));
 		cr_assert(eq(int, store_barrier(f.store, &err), 0));
 		cr_expect(eq(int, keyless(&seen), 0));
-		cr_expect(gt(int, seen.problems, 0), "%s is gone and nobody noticed", name);
+		cr_expect(ge(int, seen.problems, 1), "%s is gone and nobody noticed", name);
 		cr_assert(eq(int, store_put(f.store, name, b.data, b.len, &err), 0));
 		cr_assert(eq(int, store_barrier(f.store, &err), 0));
 	}
@@ -173,7 +173,7 @@ Test(verify, a_missing_snapshot_in_the_middle_of_a_chain_is_noticed)
 	cr_assert(eq(int, store_remove(f.store, n.at[0], &err), 0));
 	cr_assert(eq(int, store_barrier(f.store, &err), 0));
 	cr_expect(eq(int, keyless(&seen), 0));
-	cr_expect(gt(int, seen.problems, 0));
+	cr_expect(ge(int, seen.problems, 1));
 }
 
 Test(verify, a_lost_or_damaged_index_costs_no_data)
@@ -181,7 +181,7 @@ Test(verify, a_lost_or_damaged_index_costs_no_data)
 	struct err err = ERR_INIT;
 	struct names n = { .count = 0 };
 	cr_assert(eq(int, store_list(f.store, "ix/", keep, &n, &err), 0));
-	cr_assert(gt(sz, n.count, 0));
+	cr_assert(ge(sz, n.count, 1));
 	cr_assert(eq(int, store_mem_flip(f.mem, n.at[0], 999, &err), 0));
 	const char *why = vault_fixture_differs(f.store, f.rk_sk, 0, files, COUNT(files));
 	cr_expect(eq(ptr, (void *)why, NULL), "%s", why);
@@ -217,7 +217,7 @@ Test(verify, an_object_that_cannot_be_read_is_named_and_the_run_goes_on)
 	store_fault_reset(f.fault);
 	cr_assert(eq(int, verify_run(f.vault, &opts, &result, &err), 0), "%s", err.msg);
 	uint64_t gets = store_fault_count(f.fault, STORE_FAULT_GET);
-	cr_assert(gt(u64, gets, 5));
+	cr_assert(ge(u64, gets, 6));
 	for (uint64_t n = 1; n <= gets; n++) {
 		store_fault_reset(f.fault);
 		store_fault_fail(f.fault, STORE_FAULT_GET, n, 1, ERR_IO);
