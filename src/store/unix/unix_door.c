@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/env.h"
 #include "base/err.h"
 #include "crypto/hash.h"
 #include "store/unix/unix_wire.h"
@@ -39,7 +41,8 @@ struct caller {
 	/* the thread's own */
 	struct store *store;
 	void *rule;
-	uint8_t *piece; /* UNIX_WIRE_PIECE_BYTES */
+	bool has_staged; /* something was put since the last barrier */
+	uint8_t *piece;  /* UNIX_WIRE_PIECE_BYTES */
 };
 
 struct unix_door {
@@ -48,6 +51,8 @@ struct unix_door {
 	char *path; /* owned; "": not bound */
 	int fd;     /* owned */
 	struct caller *callers;
+	int64_t told_at; /* of one that was not let in, monotonic ns; 0 = never */
+	uint64_t untold; /* since then */
 };
 
 static void tell(const struct unix_door *d, uid_t uid, pid_t pid, int rc, const char *what)
@@ -80,10 +85,31 @@ static bool is_hash_of_name(const char *name, const uint8_t hash[HASH_BYTES])
 	return true;
 }
 
-/* Invariant 3.  *${rc}: what becomes of it; return 0 if the connection can go on. */
-static int take_bytes(struct caller *c, uint64_t len, struct store_draft *d, struct hash *h,
-	int *rc, struct err *why)
+/* An object on its way in. */
+struct incoming {
+	const char *name;
+	uint64_t len;
+	bool is_hashed, is_shown;
+	struct store_draft *draft; /* owned */
+	struct hash *hash;         /* owned */
+	struct buf whole;          /* owned; only of one that is shown */
+};
+
+static int take_piece(struct caller *c, struct incoming *in, size_t len, struct err *why)
 {
+	const struct unix_door_opts *o = &c->door->o;
+	const uint8_t *data = c->piece;
+	hash_add(in->hash, data, len);
+	int rc = o->may_add == NULL ? 0 : o->may_add(c->rule, len, why);
+	if (rc == 0 && in->is_shown)
+		rc = buf_add(&in->whole, data, len, why);
+	return rc != 0 ? rc : store_draft_add(in->draft, data, len, why);
+}
+
+/* Invariant 3.  *${rc}: what becomes of it; return 0 if the connection can go on. */
+static int take_bytes(struct caller *c, struct incoming *in, int *rc, struct err *why)
+{
+	uint64_t len = in->len;
 	while (len > 0) {
 		const size_t n = len < UNIX_WIRE_PIECE_BYTES ? (size_t)len : UNIX_WIRE_PIECE_BYTES;
 		if (unix_wire_receive(c->fd, c->piece, n, NULL) != 0)
@@ -91,41 +117,58 @@ static int take_bytes(struct caller *c, uint64_t len, struct store_draft *d, str
 		len -= n;
 		if (*rc != 0)
 			continue;
-		hash_add(h, c->piece, n);
-		*rc = store_draft_add(d, c->piece, n, why);
+		*rc = take_piece(c, in, n, why);
 	}
 	return 0;
 }
 
+static int begin_put(struct caller *c, struct incoming *in, struct err *why)
+{
+	const struct unix_door_opts *o = &c->door->o;
+	in->hash = hash_new();
+	if (in->hash == NULL)
+		return err_set(why, ERR_NOMEM, "out of memory");
+	int rc = o->may_put(c->rule, c->store, in->name, in->len, &in->is_hashed, why);
+	in->is_shown = o->is_shown != NULL && o->is_shown(in->name);
+	return rc != 0 ? rc : store_draft_new(c->store, &in->draft, why);
+}
+
+/* All of its bytes are there. */
+static int end_put(struct caller *c, struct incoming *in, struct err *why)
+{
+	uint8_t digest[HASH_BYTES];
+	int rc = 0;
+	hash_end(in->hash, digest);
+	if (in->is_hashed && !is_hash_of_name(in->name, digest))
+		rc = err_set(why, ERR_CORRUPT, "object '%s' is not what its name says", in->name);
+	if (rc == 0 && in->is_shown)
+		rc = c->door->o.may_keep(c->rule, in->name, in->whole.data, in->whole.len, why);
+	return rc != 0 ? rc : store_draft_put(TAKE(in->draft), in->name, why);
+}
+
 static int do_put(struct caller *c, const char *name, uint64_t len)
 {
-	const struct unix_door *d = c->door;
+	struct incoming in = { .name = name,
+		.len = len,
+		.is_hashed = true,
+		.whole = BUF_INIT(STORE_MAX_OBJECT_BYTES) };
 	struct err why = ERR_INIT;
-	struct store_draft *draft = NULL;
-	uint8_t digest[HASH_BYTES];
-	bool is_hashed = true;
 	if (len > STORE_MAX_OBJECT_BYTES) {
 		(void)err_set(
 			&why, ERR_LIMIT, "an object has at most %u bytes", STORE_MAX_OBJECT_BYTES);
 		(void)answer(c, -ERR_LIMIT, &why, 0, 0);
 		return -1; /* not worth reading */
 	}
-	struct hash *h = hash_new();
-	int rc = h == NULL ? err_set(&why, ERR_NOMEM, "out of memory")
-			   : d->o.may_put(c->rule, c->store, name, len, &is_hashed, &why);
-	if (rc == 0)
-		rc = store_draft_new(c->store, &draft, &why);
-	int end = take_bytes(c, len, draft, h, &rc, &why);
-	if (end == 0 && rc == 0 && is_hashed) {
-		hash_end(h, digest);
-		if (!is_hash_of_name(name, digest))
-			rc = err_set(
-				&why, ERR_CORRUPT, "object '%s' is not what its name says", name);
-	}
+	int rc = begin_put(c, &in, &why);
+	int end = take_bytes(c, &in, &rc, &why);
 	if (end == 0 && rc == 0)
-		rc = store_draft_put(TAKE(draft), name, &why);
-	store_draft_free(draft);
-	hash_free(h);
+		rc = end_put(c, &in, &why);
+	if (c->door->o.put_over != NULL)
+		c->door->o.put_over(c->rule);
+	c->has_staged = true; /* at least the attempt */
+	store_draft_free(in.draft);
+	hash_free(in.hash);
+	buf_done(&in.whole);
 	return end != 0 ? end : answer(c, rc, &why, 0, 0);
 }
 
@@ -217,6 +260,7 @@ static int do_request(struct caller *c, const struct unix_wire_request *q, const
 	case UNIX_WIRE_LIST:
 		return do_list(c, name);
 	case UNIX_WIRE_BARRIER:
+		c->has_staged = false; /* a failed one gives its set up, too */
 		return answer(c, store_barrier(c->store, &why), &why, 0, 0);
 	default:
 		break;
@@ -226,12 +270,15 @@ static int do_request(struct caller *c, const struct unix_wire_request *q, const
 	return -1;
 }
 
-/* Until the next request begins there is time; the rest of one must follow. */
+/* Until the next request begins there is time, unless something waits for a barrier and holds room
+ * and files; the rest of one must follow. */
 static int wait_for_request(const struct caller *c)
 {
+	const unsigned most = c->door->o.staged_ms;
+	const unsigned staged_ms = most > 0 ? most : UNIX_DOOR_STAGED_S * 1000;
 	struct pollfd p = { .fd = c->fd, .events = POLLIN };
 	int n = 0;
-	while ((n = poll(&p, 1, -1)) < 0 && errno == EINTR)
+	while ((n = poll(&p, 1, c->has_staged ? (int)staged_ms : -1)) < 0 && errno == EINTR)
 		continue;
 	return n == 1 ? 0 : -1;
 }
@@ -337,6 +384,25 @@ static int start(struct unix_door *d, struct caller *c)
 	return rc;
 }
 
+/* Whoever knocks without an end does not fill the log. */
+static void tell_refused(
+	struct unix_door *d, const struct ucred *who, int rc, const struct err *why)
+{
+	char text[ERR_MSG_BYTES + 64];
+	const int64_t now = env_mono_ns();
+	if (d->told_at != 0 && now - d->told_at < UNIX_DOOR_TELL_S * INT64_C(1000000000)) {
+		d->untold++;
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%s", why->msg);
+	if (d->untold > 0)
+		(void)snprintf(text, sizeof(text), "%s; %llu more since the last one", why->msg,
+			(unsigned long long)d->untold);
+	d->told_at = now;
+	d->untold = 0;
+	tell(d, who->uid, who->pid, rc, text);
+}
+
 static void let_in(struct unix_door *d, int fd)
 {
 	struct err why = ERR_INIT;
@@ -357,7 +423,7 @@ static void let_in(struct unix_door *d, int fd)
 		rc = err_set(&why, ERR_NOMEM, "no thread for another connection");
 	}
 	free(c);
-	tell(d, who.uid, who.pid, rc, why.msg);
+	tell_refused(d, &who, rc, &why);
 	(void)unix_wire_send_answer(fd, &why, 0, 0, NULL); /* a new socket takes so much at once */
 	(void)close(fd);                                   /* as above */
 }
@@ -376,6 +442,8 @@ int unix_door_run(struct unix_door *d, struct err *err)
 		int fd = accept4(d->fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd >= 0)
 			let_in(d, fd);
+		else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			(void)poll(NULL, 0, POLL_MS); /* no descriptor: until somebody goes */
 	}
 	clear_callers(d, true);
 	return rc;
