@@ -32,7 +32,6 @@
  * (2) The passphrase is asked for once, and only after a slot it could open was found.
  */
 
-#define ROLLBACK_LOOKS 3
 #define KEY_FILE_MAX_BYTES 4096
 #define SLOTS_MAX 16
 
@@ -310,7 +309,7 @@ int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, 
 	struct err *err)
 {
 	struct vault_keys keys = { .kv_epoch = 0 };
-	int rc = drivers_open(cli, mode, &out->store, err);
+	int rc = drivers_open(cli, mode, &out->limits, &out->store, err);
 	if (rc == 0)
 		rc = vault_peek_id(out->store, out->vault_id, err);
 	if (rc == -ERR_NOT_FOUND && out->store != NULL)
@@ -347,7 +346,7 @@ void access_hold(struct cli *cli, struct access *a)
 {
 	struct err why = ERR_INIT;
 	struct store *store = NULL;
-	int rc = drivers_open(cli, DRIVERS_WRITE, &store, &why);
+	int rc = drivers_open(cli, DRIVERS_WRITE, NULL, &store, &why);
 	if (rc == 0)
 		rc = hold_begin(a->vault, store, NULL, &a->hold, &why);
 	if (rc != 0)
@@ -372,27 +371,26 @@ static void on_bad(void *arg, const char *object, const struct err *why)
 	console_warn(&b->cli->console, NULL, 0, "%s", why->msg);
 }
 
-static void pass_over(void *arg, const char *object, const struct err *why)
-{
-	(void)arg;
-	(void)object;
-	(void)why; /* told by the first listing */
-}
+DEFINE_CLEANUP(struct rollback *, rollback_free)
 
-/* Another process may have made a snapshot, and remembered it, between our listing and our look at
- * the memory; a listing behind that look has it.  A store that went back stays so. */
-static int check_memory(struct access *a, const char *dir, struct err *why)
+/* Compare a->list with what this host remembered before it was made. */
+static int check_memory(
+	struct cli *cli, const struct access *a, const struct rollback *memory, struct err *err)
 {
-	int rc = rollback_check(dir, &a->list, a->is_backup ? a->damaged : 0, why);
-	for (int i = 0; i < ROLLBACK_LOOKS && rc == -ERR_ROLLBACK; i++) {
-		struct snapshot_list list;
-		if (snapshot_list(a->vault, pass_over, NULL, &list, NULL) != 0)
-			return rc;
-		snapshot_list_done(&a->list);
-		a->list = list;
-		err_clear(why);
-		rc = rollback_check(dir, &a->list, a->is_backup ? a->damaged : 0, why);
+	struct err why = ERR_INIT;
+	int rc = rollback_check(memory, &a->list, a->is_backup ? a->damaged : 0, &why);
+	if (rc == 0)
+		return 0;
+	if (cli_is_set(cli, "accept-rollback")) {
+		console_warn(&cli->console, NULL, 0, "%s; accepted", why.msg);
+		return 0;
 	}
+	if (a->damaged > 0)
+		(void)err_hint(&why, "snapshots named above cannot be read: put their objects "
+				     "back from a copy of the store; --accept-rollback goes on "
+				     "with what is left");
+	if (err != NULL)
+		*err = why;
 	return rc;
 }
 
@@ -401,31 +399,28 @@ int access_snapshots(struct cli *cli, struct access *a, struct err *err)
 	char dir[PATH_MAX];
 	struct err why = ERR_INIT;
 	struct bad bad = { .cli = cli, .access = a };
+	CLEANUP(rollback_free_p) struct rollback *memory = NULL;
 	bool is_accepted = cli_is_set(cli, "accept-rollback");
 	snapshot_list_done(&a->list);
+	int forgotten = access_memory_dir(cli, a->vault_id, dir, &why);
+	bool has_dir = forgotten == 0;
+	if (has_dir)
+		forgotten = rollback_load(dir, &memory, &why); /* before the list: see rollback.h */
+	if (forgotten == -ERR_CORRUPT) {
+		if (err != NULL)
+			*err = why;
+		return forgotten;
+	}
 	int rc = snapshot_list(a->vault, on_bad, &bad, &a->list, err);
+	if (rc == 0 && memory != NULL)
+		rc = check_memory(cli, a, memory, err);
 	if (rc != 0)
 		return rc;
-	rc = access_memory_dir(cli, a->vault_id, dir, &why);
-	if (rc == 0) {
-		rc = check_memory(a, dir, &why);
-		if (rc == -ERR_ROLLBACK && is_accepted)
-			console_warn(&cli->console, NULL, 0, "%s; accepted", why.msg);
-		else if (rc == -ERR_ROLLBACK || rc == -ERR_CORRUPT) {
-			if (rc == -ERR_ROLLBACK && a->damaged > 0)
-				(void)err_hint(&why,
-					"snapshots named above cannot be read: put their objects "
-					"back from a copy of the store; --accept-rollback goes on "
-					"with what is left");
-			if (err != NULL)
-				*err = why;
-			return rc;
-		}
-		/* what is only damaged is not forgotten: a backup goes on behind it */
-		rc = rollback_update(
+	/* what is only damaged is not forgotten: a backup goes on behind it */
+	if (has_dir)
+		forgotten = rollback_update(
 			dir, &a->list, is_accepted && (a->is_backup || a->damaged == 0), &why);
-	}
-	if (rc != 0) /* a host without a home can still restore */
+	if (forgotten != 0) /* a host without a home can still restore */
 		log_info("access.snapshots", "%s, continuing without a memory of snapshots",
 			why.msg);
 	return 0;

@@ -29,6 +29,7 @@ enum access_need {
 };
 
 struct access {
+	struct drivers_limits limits; /* set before access_open() */
 	struct store *store;
 	struct vault *vault;
 	struct fetch *fetch; /* with ACCESS_CONTENT */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
 #include "base/human.h"
@@ -16,6 +17,7 @@
 #include "codec/text.h"
 #include "crypto/secret.h"
 #include "store/store.h"
+#include "store/store_readback.h"
 #include "vault/copy.h"
 #include "vault/copy_keys.h"
 #include "vault/hold.h"
@@ -28,13 +30,17 @@
  *     a replica is behind without having gone back.
  */
 
+DEFINE_CLEANUP(struct rollback *, rollback_free)
+
 struct job {
 	struct cli *cli;
 	struct access access; /* the vault */
 	struct store *to_store;
-	struct vault *to; /* the replica */
+	struct store_readback *readback; /* of to_store */
+	struct vault *to;                /* the replica */
 	struct hold *hold;
 	struct id_set *bad; /* owned; packs of the replica found damaged */
+	struct drivers_limits limits;
 	char memory[PATH_MAX];
 	uint8_t (*named)[32]; /* owned; the snapshots that the arguments mean */
 	uint64_t keys;
@@ -77,7 +83,7 @@ static void hold(struct job *j)
 	static const uint8_t none[32];
 	struct err why = ERR_INIT;
 	struct store *store = NULL;
-	int rc = drivers_open(j->cli, DRIVERS_WRITE, &store, &why);
+	int rc = drivers_open(j->cli, DRIVERS_WRITE, NULL, &store, &why);
 	if (rc == 0)
 		rc = hold_begin(j->access.vault, store, none, &j->hold, &why);
 	if (rc != 0)
@@ -98,8 +104,10 @@ static int open_replica(struct job *j, struct err *err)
 	const char *location = cli_text(j->cli, "to");
 	bool is_init = cli_is_set(j->cli, "init");
 	struct vault_keys keys;
-	int rc = drivers_open_location(
-		location, is_init ? DRIVERS_CREATE : DRIVERS_WRITE, &j->to_store, err);
+	int rc = drivers_open_limited(
+		location, is_init ? DRIVERS_CREATE : DRIVERS_WRITE, &j->limits, &j->to_store, err);
+	if (rc == 0)
+		rc = store_readback_add(j->to_store, &j->readback, err);
 	if (rc == 0)
 		rc = copy_keys_carry(j->access.store, j->to_store, is_init, &j->keys, err);
 	same_keys(&j->access, &keys);
@@ -116,33 +124,52 @@ static void pass_over(void *arg, const char *object, const struct err *why)
 	++*(uint64_t *)arg;
 }
 
-/* Invariant 1.  Before the copy: has the replica gone back?  After it: remember. */
-static int compare_memory(struct job *j, bool is_over, struct err *err)
+/* Invariant 1: has the replica gone back? */
+static int check_memory(struct job *j, struct err *err)
+{
+	struct snapshot_list list = { .at = NULL };
+	CLEANUP(rollback_free_p) struct rollback *memory = NULL;
+	struct err why = ERR_INIT;
+	uint64_t damaged = 0;
+	if (j->memory[0] == '\0')
+		return 0;
+	int rc = rollback_load(j->memory, &memory, &why); /* before the list: see rollback.h */
+	if (rc == 0) {
+		rc = snapshot_list(j->to, pass_over, &damaged, &list, err);
+		if (rc != 0)
+			return rc;
+		rc = rollback_check(memory, &list, damaged, &why);
+		snapshot_list_done(&list);
+	}
+	if (rc == -ERR_ROLLBACK && cli_is_set(j->cli, "accept-rollback")) {
+		console_warn(&j->cli->console, NULL, 0, "the copy: %s; accepted", why.msg);
+		return 0;
+	}
+	if (rc == -ERR_ROLLBACK || rc == -ERR_CORRUPT) {
+		if (err != NULL)
+			*err = why;
+		return err_wrap(err, "the copy '%s'", cli_text(j->cli, "to"));
+	}
+	if (rc != 0)
+		log_info("copy.memory", "%s, continuing without a memory of the copy", why.msg);
+	return 0;
+}
+
+/* Invariant 1: what it holds now. */
+static int remember(struct job *j, struct err *err)
 {
 	struct snapshot_list list = { .at = NULL };
 	struct err why = ERR_INIT;
 	uint64_t damaged = 0;
-	bool is_accepted = cli_is_set(j->cli, "accept-rollback");
 	if (j->memory[0] == '\0')
 		return 0;
 	int rc = snapshot_list(j->to, pass_over, &damaged, &list, err);
 	if (rc != 0)
 		return rc;
-	rc = is_over ? rollback_update(j->memory, &list, is_accepted && damaged == 0, &why)
-		     : rollback_check(j->memory, &list, damaged, &why);
+	if (rollback_update(j->memory, &list, cli_is_set(j->cli, "accept-rollback") && damaged == 0,
+		    &why) != 0)
+		log_info("copy.memory", "%s, continuing without a memory of the copy", why.msg);
 	snapshot_list_done(&list);
-	if (rc == 0)
-		return 0;
-	if (rc == -ERR_ROLLBACK && is_accepted) {
-		console_warn(&j->cli->console, NULL, 0, "the copy: %s; accepted", why.msg);
-		return 0;
-	}
-	if (!is_over && (rc == -ERR_ROLLBACK || rc == -ERR_CORRUPT)) {
-		if (err != NULL)
-			*err = why;
-		return err_wrap(err, "the copy '%s'", cli_text(j->cli, "to"));
-	}
-	log_info("copy.memory", "%s, continuing without a memory of the copy", why.msg);
 	return 0;
 }
 
@@ -238,13 +265,17 @@ static int tell(struct job *j, struct err *err)
 	struct console *c = &j->cli->console;
 	const struct copy_result *r = &j->result;
 	if (c->is_json) {
-		json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}",
+		json_t *o = json_pack(
+			"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}",
 			"snapshots", (json_int_t)r->snapshots, "there", (json_int_t)r->there,
 			"pruned", (json_int_t)r->pruned, "failed", (json_int_t)r->failed,
 			"references", (json_int_t)r->references, "records", (json_int_t)r->records,
 			"bytes", (json_int_t)r->bytes, "chain_records", (json_int_t)r->kept,
-			"key_objects", (json_int_t)j->keys, "warnings", (json_int_t)c->warnings,
-			"duration_s", (double)(env_mono_ns() - j->start_ns) / 1e9);
+			"key_objects", (json_int_t)j->keys, "read_back_objects",
+			(json_int_t)store_readback_objects(j->readback), "read_back_bytes",
+			(json_int_t)store_readback_bytes(j->readback), "warnings",
+			(json_int_t)c->warnings, "duration_s",
+			(double)(env_mono_ns() - j->start_ns) / 1e9);
 		if (console_object(c, "copy", "summary", o) != 0)
 			return err_set(err, ERR_NOMEM, "out of memory");
 		return 0;
@@ -255,7 +286,9 @@ static int tell(struct job *j, struct err *err)
 		(unsigned long long)r->there);
 	if (r->pruned > 0)
 		console_print(c, ", %llu pruned there", (unsigned long long)r->pruned);
-	console_print(c, "\n");
+	console_print(c, "\n%s in %llu objects was read back from the copy and is what was sent\n",
+		human_size(size, store_readback_bytes(j->readback)),
+		(unsigned long long)store_readback_objects(j->readback));
 	return 0;
 }
 
@@ -268,14 +301,14 @@ static int copy(struct job *j, struct err *err)
 		.is_stopped = stop_is_asked,
 		.hold = j->hold,
 		.bad_packs = j->bad };
-	int rc = compare_memory(j, false, err);
+	int rc = check_memory(j, err);
 	if (rc == 0)
 		rc = copy_run(j->access.vault, j->to, &opts, &j->result, err);
 	progress_clear(&j->cli->console.progress);
 	if (rc == -ERR_INTERRUPTED)
 		(void)err_hint(err, "run it again: what was copied is not sent twice");
 	if (rc == 0)
-		rc = compare_memory(j, true, err);
+		rc = remember(j, err);
 	if (rc == 0)
 		rc = tell(j, err);
 	if (rc == 0 && (j->result.failed > 0 || j->cli->console.warnings > 0))
@@ -285,7 +318,12 @@ static int copy(struct job *j, struct err *err)
 
 static int run(struct cli *cli, struct err *err)
 {
-	struct job j = { .cli = cli, .access = ACCESS_INIT, .start_ns = env_mono_ns() };
+	struct job j = { .cli = cli,
+		.access = ACCESS_INIT,
+		.limits = { .upload_bps = cli_number(cli, "limit-upload", 0),
+			.download_bps = cli_number(cli, "limit-download", 0) },
+		.start_ns = env_mono_ns() };
+	j.access.limits = j.limits;
 	int rc = check_options(cli, err);
 	if (rc == 0)
 		rc = access_open(cli, ACCESS_LIST, DRIVERS_READ, &j.access, err);
@@ -314,11 +352,20 @@ static int run(struct cli *cli, struct err *err)
 static const struct cli_option options[] = {
 	{ .name = "to",
 		.kind = CLI_TEXT,
-		.argument = "DIR",
-		.help = "the other store of this vault" },
-	{ .name = "init", .help = "begin the copy there, in an empty or a new directory" },
+		.argument = "PLACE",
+		.help = "the other store of this vault: a directory, or s3:https://.." },
+	{ .name = "init", .help = "begin the copy there, in an empty place" },
 	{ .name = "all", .help = "every snapshot that is not there and was not pruned there" },
 	{ .name = "source", .kind = CLI_TEXT, .argument = "NAME", .help = "those of this source" },
+	{ .name = "limit-upload",
+		.kind = CLI_SIZE,
+		.argument = "SIZE",
+		.help = "send at most SIZE a second to each store, 64KiB or more; default: no "
+			"limit" },
+	{ .name = "limit-download",
+		.kind = CLI_SIZE,
+		.argument = "SIZE",
+		.help = "read at most SIZE a second from each store" },
 	ACCESS_RECOVERY_OPTION,
 	{ .name = NULL },
 };
@@ -330,7 +377,8 @@ const struct cli_verb cmd_copy_verb = {
 	.about =
 		"The copy (a replica) opens with the same keys and the same recovery file. No data "
 		"key is needed: records go over as they are, each checked against its ID, and "
-		"only those that are missing. Backups, restores and collection go on at both "
+		"only those that are missing, and everything that was written is read back "
+		"there before a snapshot is made. Backups, restores and collection go on at both "
 		"ends, and each prunes for itself: what was pruned there comes back only when "
 		"it is named. Broken off at any point, the next run carries on. Back up to one "
 		"of the stores only, and change keys there.",

@@ -253,7 +253,7 @@ static int run(struct cli *cli, struct err *err)
 	int rc = check_options(cli, err);
 	if (rc != 0)
 		return rc;
-	rc = drivers_open(cli, DRIVERS_CREATE, &store, err);
+	rc = drivers_open(cli, DRIVERS_CREATE, NULL, &store, err);
 	if (rc == 0)
 		rc = find_passphrase(cli, &m, &pass, err);
 	if (rc == 0) {

@@ -186,7 +186,7 @@ static int hold(struct job *j, struct err *err)
 	if (j->opts.is_dry_run || j->access.vault == NULL ||
 		vault_no_header(j->access.vault) != NULL)
 		return 0;
-	int rc = drivers_open(j->cli, DRIVERS_WRITE, &store, err);
+	int rc = drivers_open(j->cli, DRIVERS_WRITE, NULL, &store, err);
 	return rc != 0 ? rc : hold_begin(j->access.vault, store, nothing, &j->hold, err);
 }
 
@@ -197,7 +197,7 @@ static int open_all(struct job *j, struct err *err)
 	if (cli_is_set(j->cli, "keyless")) {
 		if (has_data)
 			return err_set(err, ERR_USAGE, "--keyless and --data exclude each other");
-		return drivers_open(j->cli, mode, &j->access.store, err);
+		return drivers_open(j->cli, mode, NULL, &j->access.store, err);
 	}
 	int rc =
 		access_open(j->cli, has_data ? ACCESS_CONTENT : ACCESS_LIST, mode, &j->access, err);

@@ -209,7 +209,7 @@ static int prove(struct cli *cli, struct store *store, struct err *err)
 static int run_prove(struct cli *cli, struct err *err)
 {
 	struct store *store = NULL;
-	int rc = drivers_open(cli, DRIVERS_WRITE, &store, err);
+	int rc = drivers_open(cli, DRIVERS_WRITE, NULL, &store, err);
 	if (rc == 0)
 		rc = prove(cli, store, err);
 	store_free(store);

@@ -15,26 +15,34 @@
 #include "store/local/store_local.h"
 #include "store/s3/store_s3.h"
 #include "store/store.h"
+#include "store/store_pace.h"
 
-static int open_local(const char *path, enum drivers_mode mode, struct store **out, struct err *err)
+static int open_local(const char *path, enum drivers_mode mode, const struct drivers_limits *limits,
+	struct store **out, struct err *err)
 {
+	(void)limits; /* store_pace is all there is to do */
 	struct store_local_opts opts = { .create = mode == DRIVERS_CREATE,
 		.is_read_only = mode == DRIVERS_READ };
 	return store_local_open(path, &opts, out, err);
 }
 
-static int open_s3(const char *place, enum drivers_mode mode, struct store **out, struct err *err)
+static int open_s3(const char *place, enum drivers_mode mode, const struct drivers_limits *limits,
+	struct store **out, struct err *err)
 {
 	struct store_s3_opts opts = { .create = mode == DRIVERS_CREATE,
 		.is_read_only = mode == DRIVERS_READ,
-		.is_stopped = stop_is_asked };
+		.send_bps = limits->upload_bps,
+		.receive_bps = limits->download_bps,
+		.is_stopped = limits->is_stopped,
+		.arg = limits->arg };
 	return store_s3_open(place, &opts, out, err);
 }
 
 /* A location is "scheme:rest"; one without a scheme is a directory. */
 static const struct driver {
 	const char *scheme;
-	int (*open)(const char *rest, enum drivers_mode mode, struct store **out, struct err *err);
+	int (*open)(const char *rest, enum drivers_mode mode, const struct drivers_limits *limits,
+		struct store **out, struct err *err);
 } drivers[] = {
 	{ "file", open_local },
 	{ "s3", open_s3 },
@@ -85,26 +93,59 @@ void drivers_waiting(const struct cli *cli, uint64_t *files, uint64_t *bytes)
 	(void)closedir(dir); /* read side */
 }
 
-int drivers_open(const struct cli *cli, enum drivers_mode mode, struct store **out, struct err *err)
+int drivers_open(const struct cli *cli, enum drivers_mode mode, const struct drivers_limits *limits,
+	struct store **out, struct err *err)
 {
 	const char *location = drivers_location(cli);
 	if (location == NULL) {
 		err_set(err, ERR_USAGE, "no vault is named");
 		return err_hint(err, "give --vault DIR or set HOLDFAST_VAULT");
 	}
-	return drivers_open_location(location, mode, out, err);
+	return drivers_open_limited(location, mode, limits, out, err);
 }
 
 int drivers_open_location(
 	const char *location, enum drivers_mode mode, struct store **out, struct err *err)
 {
+	return drivers_open_limited(location, mode, NULL, out, err);
+}
+
+static int open_any(const char *location, enum drivers_mode mode,
+	const struct drivers_limits *limits, struct store **out, struct err *err)
+{
 	size_t n = scheme_length(location);
 	if (n == 0)
-		return open_local(location, mode, out, err);
+		return open_local(location, mode, limits, out, err);
 	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
 		if (strlen(drivers[i].scheme) == n && strncmp(drivers[i].scheme, location, n) == 0)
-			return drivers[i].open(location + n + 1, mode, out, err);
+			return drivers[i].open(location + n + 1, mode, limits, out, err);
 	}
 	err_set(err, ERR_UNSUPPORTED, "there is no store driver for '%s'", location);
 	return err_hint(err, "a directory whose name looks like that is written './%s'", location);
+}
+
+int drivers_open_limited(const char *location, enum drivers_mode mode,
+	const struct drivers_limits *limits, struct store **out, struct err *err)
+{
+	struct drivers_limits l = { .upload_bps = 0 };
+	struct store *s = NULL;
+	if (limits != NULL)
+		l = *limits;
+	if (l.is_stopped == NULL)
+		l.is_stopped = stop_is_asked;
+	const struct store_pace_opts pace = { .upload_bps = l.upload_bps,
+		.download_bps = l.download_bps,
+		.is_stopped = l.is_stopped,
+		.arg = l.arg };
+	int rc = store_pace_check(&pace, err);
+	if (rc == 0)
+		rc = open_any(location, mode, &l, &s, err);
+	if (rc == 0)
+		rc = store_pace_add(s, &pace, err);
+	if (rc != 0) {
+		store_free(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
 }

@@ -36,10 +36,12 @@ struct seen {
 	uint64_t seq;
 };
 
-struct memory {
-	struct seen *at;
+struct rollback {
+	struct seen *at; /* owned */
 	size_t count;
 };
+
+DEFINE_CLEANUP(struct rollback *, rollback_free)
 
 static int parse_line(const char *line, size_t len, struct seen *out)
 {
@@ -61,7 +63,7 @@ static int parse_line(const char *line, size_t len, struct seen *out)
 	return text_unhex(source, 16, out->source_id) != 0 ? -1 : text_unhex(hash, 32, out->hash);
 }
 
-static int parse(const struct buf *text, struct memory *m)
+static int parse(const struct buf *text, struct rollback *m)
 {
 	size_t title = strlen(TITLE);
 	if (text->len < title || memcmp(text->data, TITLE, title) != 0)
@@ -83,7 +85,7 @@ static int parse(const struct buf *text, struct memory *m)
 	return 0;
 }
 
-static int load(const char *dir, struct memory *m, struct err *err)
+static int load(const char *dir, struct rollback *m, struct err *err)
 {
 	char path[PATH_MAX];
 	struct err why = ERR_INIT;
@@ -165,21 +167,36 @@ static int check_one(const struct seen *s, const struct snapshot_list *list, uin
 	return 0;
 }
 
-int rollback_check(
-	const char *dir, const struct snapshot_list *list, uint64_t unreadable, struct err *err)
+int rollback_load(const char *dir, struct rollback **out, struct err *err)
 {
-	struct memory m = { .at = NULL };
-	int rc = load(dir, &m, err);
-	for (size_t i = 0; rc == 0 && i < m.count; i++)
-		rc = check_one(&m.at[i], list, &unreadable, err);
-	free(m.at);
+	CLEANUP(rollback_free_p) struct rollback *r = calloc(1, sizeof(*r));
+	int rc = r == NULL ? err_set(err, ERR_NOMEM, "out of memory") : load(dir, r, err);
+	if (rc == 0)
+		*out = TAKE(r);
+	return rc;
+}
+
+void rollback_free(struct rollback *r)
+{
+	if (r == NULL)
+		return;
+	free(r->at);
+	free(r);
+}
+
+int rollback_check(const struct rollback *r, const struct snapshot_list *list, uint64_t unreadable,
+	struct err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < r->count; i++)
+		rc = check_one(&r->at[i], list, &unreadable, err);
 	return rc;
 }
 
 int rollback_newest(const char *dir, const uint8_t agent_id[16], const uint8_t source_id[16],
 	uint64_t *seq, uint8_t hash[32], struct err *err)
 {
-	struct memory m = { .at = NULL };
+	struct rollback m = { .at = NULL };
 	int rc = load(dir, &m, err);
 	if (rc == 0)
 		*seq = 0;
@@ -194,7 +211,7 @@ int rollback_newest(const char *dir, const uint8_t agent_id[16], const uint8_t s
 	return rc;
 }
 
-static int learn(struct memory *m, const struct snapshot *snap, struct err *err)
+static int learn(struct rollback *m, const struct snapshot *snap, struct err *err)
 {
 	struct seen *s = NULL;
 	for (size_t i = 0; i < m->count && s == NULL; i++)
@@ -218,7 +235,7 @@ static int learn(struct memory *m, const struct snapshot *snap, struct err *err)
 	return 0;
 }
 
-static int store_memory(const char *dir, const struct memory *m, struct err *err)
+static int store_memory(const char *dir, const struct rollback *m, struct err *err)
 {
 	char path[PATH_MAX];
 	CLEANUP(buf_done) struct buf text = BUF_INIT(FILE_MAX_BYTES);
@@ -258,7 +275,7 @@ static int lock(const char *dir, int *out, struct err *err)
 
 int rollback_update(const char *dir, const struct snapshot_list *list, bool is_all, struct err *err)
 {
-	struct memory m = { .at = NULL };
+	struct rollback m = { .at = NULL };
 	CLEANUP(cleanup_close_p) int fd = -1;
 	int rc = lock(dir, &fd, err);
 	if (rc == 0 && !is_all)

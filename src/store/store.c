@@ -9,6 +9,7 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "base/escape.h"
+#include "store/store_internal.h"
 
 /*
  * INVARIANTS
@@ -69,6 +70,15 @@ void store_free(struct store *s)
 		return;
 	s->driver->free(s->self);
 	free(s);
+}
+
+void store_exchange(struct store *s, const struct store_driver *driver, void *self,
+	const struct store_driver **was, void **was_self)
+{
+	*was = s->driver;
+	*was_self = s->self;
+	s->driver = driver;
+	s->self = self;
 }
 
 void store_stop_when(struct store *s, bool (*is_stopped)(void *arg), void *arg)

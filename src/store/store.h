@@ -52,6 +52,9 @@ struct store_driver {
 	/* Append the whole object to ${out}.  -ERR_NOT_FOUND, -ERR_LIMIT (longer than out's max).
 	 */
 	int (*get)(void *self, const char *name, struct buf *out, struct err *err);
+	/* OPTIONAL.  As get, from the medium itself and not from what this host keeps of it in
+	 * memory, as far as that can be had: to compare what was just written. */
+	int (*get_anew)(void *self, const char *name, struct buf *out, struct err *err);
 	/* Append exactly ${len} bytes at ${offset}.  -ERR_CORRUPT when the object ends before. */
 	int (*get_range)(void *self, const char *name, uint64_t offset, size_t len, struct buf *out,
 		struct err *err);

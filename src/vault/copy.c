@@ -13,6 +13,7 @@
 #include "vault/port.h"
 #include "vault/prune.h"
 #include "vault/record.h"
+#include "vault/record_reader.h"
 #include "vault/session.h"
 #include "vault/session_copy.h"
 #include "vault/snapshot.h"
@@ -30,6 +31,7 @@ struct copy {
 	struct vault *from, *to; /* borrowed */
 	const struct copy_opts *opts;
 	struct fetch *fetch;     /* owned; of the source end */
+	struct record_run run;   /* owned; records read at once */
 	struct session *session; /* owned; of the replica */
 	struct copy_chain *chain;
 	struct snapshot_list from_list, to_list;
@@ -69,22 +71,72 @@ static int step(struct copy *c, struct err *err)
 struct taking {
 	struct copy *c;
 	struct snaprec_refs *refs; /* the list, as it was cut */
+	struct buf cr;
+	uint8_t wanted[RECORD_RUN_MAX]
+		      [32]; /* records that the replica lacks, in the list's order */
+	size_t count;
 };
 
-static int send(struct copy *c, const uint8_t id[32], struct err *err)
+static int send(struct taking *t, struct err *err)
 {
-	CLEANUP(buf_done) struct buf cr = BUF_INIT(RECORD_MAX_BYTES);
+	struct copy *c = t->c;
 	const struct port *port = session_port(c->session);
-	int rc = fetch_record(c->fetch, id, &cr, err);
-	if (rc != 0)
-		return rc;
-	rc = port->put(port->self, cr.data, cr.len, err);
+	int rc = port->put(port->self, t->cr.data, t->cr.len, err);
 	c->is_replicas = rc != 0;
 	if (rc == 0) {
 		c->r->records++;
-		c->r->bytes += cr.len;
+		c->r->bytes += t->cr.len;
 	}
 	return rc;
+}
+
+/* Send what was read at once. */
+static int send_run(struct taking *t, struct err *err)
+{
+	const struct record_run *run = &t->c->run;
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < run->count; i++) {
+		buf_clear(&t->cr);
+		rc = buf_add(&t->cr, run->at[i].header, sizeof(run->at[i].header), err);
+		if (rc == 0)
+			rc = buf_add(&t->cr, run->at[i].body, run->at[i].body_len, err);
+		if (rc == 0)
+			rc = send(t, err);
+	}
+	return rc;
+}
+
+/* Bring what is wanted: what lies side by side with one read, the others one by one. */
+static int send_wanted(struct taking *t, struct err *err)
+{
+	struct copy *c = t->c;
+	const uint8_t *ids[RECORD_RUN_MAX];
+	size_t at = 0;
+	int rc = 0;
+	for (size_t i = 0; i < t->count; i++)
+		ids[i] = t->wanted[i];
+	while (rc == 0 && at < t->count) {
+		if (fetch_run(c->fetch, ids + at, t->count - at, false, &c->run, NULL) == 0) {
+			at += c->run.count;
+			rc = send_run(t, err);
+			continue;
+		}
+		buf_clear(&t->cr);
+		rc = fetch_record(c->fetch, ids[at++], &t->cr, err); /* says why, or finds it */
+		if (rc == 0)
+			rc = send(t, err);
+	}
+	t->count = 0;
+	return rc;
+}
+
+static bool is_wanted_already(const struct taking *t, const uint8_t id[32])
+{
+	for (size_t i = 0; i < t->count; i++) {
+		if (memcmp(t->wanted[i], id, sizeof(t->wanted[i])) == 0)
+			return true;
+	}
+	return false;
 }
 
 static int take_ref(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
@@ -97,7 +149,11 @@ static int take_ref(void *arg, const uint8_t id[32], uint32_t cr_len, struct err
 		return rc;
 	int has = session_copy_has(t->c->session, id, err);
 	t->c->is_replicas = has < 0;
-	return has != 0 ? (has < 0 ? has : 0) : send(t->c, id, err);
+	if (has != 0)
+		return has < 0 ? has : 0;
+	if (!is_wanted_already(t, id))
+		memcpy(t->wanted[t->count++], id, sizeof(t->wanted[0]));
+	return t->count < RECORD_RUN_MAX ? 0 : send_wanted(t, err);
 }
 
 static int commit(struct copy *c, const struct snapshot *s, struct snaprec_refs *refs,
@@ -140,17 +196,19 @@ static int keep(struct copy *c, int rc, struct err *err)
 static int bring(struct copy *c, const struct snapshot *s, struct err *err)
 {
 	CLEANUP(buf_done) struct buf envelopes = BUF_INIT(SEALED_MAX_BYTES);
-	struct taking t = { .c = c };
+	struct taking t = { .c = c, .cr = BUF_INIT(RECORD_MAX_BYTES) };
 	const struct port *port = session_port(c->session);
 	int rc = snapshot_envelopes(c->from, s, &envelopes, err);
 	if (rc == 0)
 		rc = snaprec_refs_new(&t.refs, err);
 	if (rc != 0)
-		return rc;
+		return rc; /* nothing was read yet */
 	rc = session_copy_begin(c->session, s, err);
 	c->is_replicas = rc != 0;
 	if (rc == 0)
 		rc = snapshot_refs(c->from, s, take_ref, &t, err);
+	if (rc == 0)
+		rc = send_wanted(&t, err);
 	if (rc == 0) {
 		rc = copy_chain_reach(c->chain, s, err);
 		c->is_replicas = rc != 0;
@@ -163,6 +221,7 @@ static int bring(struct copy *c, const struct snapshot *s, struct err *err)
 		rc = keep(c, rc, err);
 	port->abort(port->self);
 	snaprec_refs_free(t.refs);
+	buf_done(&t.cr);
 	return rc;
 }
 
@@ -297,6 +356,7 @@ int copy_run(struct vault *from, struct vault *to, const struct copy_opts *opts,
 		out->kept = copy_chain_kept(c.chain);
 	session_free(c.session);
 	fetch_free(c.fetch);
+	buf_done(&c.run.span);
 	copy_chain_free(c.chain);
 	id_set_free(c.live);
 	snapshot_list_done(&c.from_list);

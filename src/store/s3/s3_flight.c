@@ -253,6 +253,8 @@ int s3_flight_init(struct s3_flight *f, const struct s3_flight_opts *opts, struc
 	SET(CURLOPT_CONNECTTIMEOUT_MS, opts->connect_ms);
 	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
 	SET(CURLOPT_LOW_SPEED_TIME, opts->stall_s);
+	SET(CURLOPT_MAX_SEND_SPEED_LARGE, (curl_off_t)opts->send_bps);
+	SET(CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)opts->receive_bps);
 	SET(CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_BYTES);
 	SET(CURLOPT_BUFFERSIZE, BUFFER_BYTES);
 	SET(CURLOPT_TCP_NODELAY, 1L);

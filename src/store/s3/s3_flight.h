@@ -30,6 +30,7 @@ struct s3_flight_opts {
 	const struct s3_location *place;
 	const char *ca_file; /* NULL = the system's */
 	long connect_ms, stall_s;
+	int64_t send_bps, receive_bps;     /* 0 = no limit */
 	struct s3_flight_sockets *sockets; /* borrowed */
 };
 

@@ -92,6 +92,8 @@ static int set_up(struct s3_wire *w, struct err *err)
 		.ca_file = w->ca_file,
 		.connect_ms = w->opts.connect_ms,
 		.stall_s = w->opts.stall_s,
+		.send_bps = w->opts.send_bps,
+		.receive_bps = w->opts.receive_bps,
 		.sockets = &w->sockets };
 	int rc = 0;
 	for (; rc == 0 && w->flight_count < (size_t)w->opts.connections; w->flight_count++)
@@ -114,6 +116,8 @@ int s3_wire_new(const struct s3_wire_opts *opts, struct s3_wire **out, struct er
 	w->opts = *opts;
 	if (w->opts.connections <= 0 || w->opts.connections > MAX_CONNECTIONS)
 		w->opts.connections = DEFAULT_CONNECTIONS;
+	if (w->opts.send_bps > 0 || w->opts.receive_bps > 0)
+		w->opts.connections = 1;
 	if (w->opts.connect_ms <= 0)
 		w->opts.connect_ms = DEFAULT_CONNECT_MS;
 	if (w->opts.stall_s <= 0)

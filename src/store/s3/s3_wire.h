@@ -79,6 +79,8 @@ struct s3_wire_opts {
 	int connect_ms;                  /* 0 = 10 s */
 	int stall_s;                     /* no byte for so long ends an attempt; 0 = 30 s */
 	int budget_ms;                   /* tried again for so long without a byte; 0 = 5 min */
+	int64_t send_bps, receive_bps;   /* of each transfer; 0 = no limit.  With one of them there
+					  * is one connection, so that it holds for all */
 	bool (*is_stopped)(void *arg);   /* OPTIONAL: true ends what waits for another try */
 	void *arg;
 };

@@ -552,6 +552,8 @@ int store_s3_new(const char *location, const struct store_s3_opts *opts, struct 
 		.connect_ms = o.connect_ms,
 		.stall_s = o.stall_s,
 		.budget_ms = o.budget_ms,
+		.send_bps = o.send_bps,
+		.receive_bps = o.receive_bps,
 		.is_stopped = o.is_stopped,
 		.arg = o.arg };
 	int rc = s3_location_parse(location, &s->place, err);

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "store/store.h"
 
@@ -24,6 +25,8 @@ struct store_s3_opts {
 	/* Limits; 0 = the usual ones of s3_wire.h. */
 	int connections, connect_ms, stall_s, budget_ms;
 	size_t window_bytes;           /* of objects under way; 0 = 96 MiB */
+	int64_t send_bps, receive_bps; /* spread each transfer so; 0 = as fast as it goes.  With
+					* one of them a request follows the other */
 	bool (*is_stopped)(void *arg); /* OPTIONAL: ends the waiting for another try */
 	void *arg;
 };

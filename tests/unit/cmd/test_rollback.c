@@ -44,7 +44,12 @@ static struct snapshot snap(uint8_t source, uint64_t seq, uint8_t mark)
 static int check(struct snapshot *at, size_t count)
 {
 	struct snapshot_list list = { .at = at, .count = count };
-	return rollback_check(dir, &list, 0, &err);
+	struct rollback *r = NULL;
+	int rc = rollback_load(dir, &r, &err);
+	if (rc == 0)
+		rc = rollback_check(r, &list, 0, &err);
+	rollback_free(r);
+	return rc;
 }
 
 static int learn(struct snapshot *at, size_t count, bool is_all)
@@ -89,8 +94,11 @@ Test(rollback, what_as_many_unreadable_objects_explain_is_none)
 	memset(agent, 1, sizeof(agent));
 	memset(source, 1, sizeof(source));
 	cr_assert(eq(int, learn(seen, 3, false), 0), "%s", err.msg);
-	cr_expect(eq(int, rollback_check(dir, &list, 3, &err), 0), "%s", err.msg);
-	cr_expect(eq(int, rollback_check(dir, &list, 2, &err), -ERR_ROLLBACK));
+	struct rollback *r = NULL;
+	cr_assert(eq(int, rollback_load(dir, &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, rollback_check(r, &list, 3, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, rollback_check(r, &list, 2, &err), -ERR_ROLLBACK));
+	rollback_free(r);
 	cr_assert(eq(int, rollback_newest(dir, agent, source, &seq, hash, &err), 0));
 	cr_expect(eq(u64, seq, 3));
 	cr_expect(eq(u8, hash[31], 3));
@@ -143,4 +151,19 @@ Test(rollback, a_damaged_memory_is_named_and_kept)
 	cr_expect(eq(int, check(seen, 1), -ERR_CORRUPT));
 	cr_expect(strstr(err.msg, path) != NULL, "%s", err.msg);
 	cr_expect(eq(int, learn(seen, 1, false), -ERR_CORRUPT));
+}
+
+Test(rollback, what_another_process_remembers_after_the_load_is_no_store_that_went_back)
+{
+	struct snapshot seen[] = { snap(1, 1, 1), snap(1, 2, 2), snap(3, 1, 7) };
+	struct snapshot_list before = { .at = seen, .count = 1 };
+	struct rollback *r = NULL;
+	cr_assert(eq(int, learn(seen, 1, false), 0), "%s", err.msg);
+	cr_assert(eq(int, rollback_load(dir, &r, &err), 0), "%s", err.msg);
+	/* we list; then it commits number 2 and a new source, and remembers both */
+	cr_assert(eq(int, learn(seen, 3, false), 0), "%s", err.msg);
+	cr_expect(eq(int, rollback_check(r, &before, 0, &err), 0), "%s", err.msg);
+	rollback_free(r);
+	cr_expect(eq(int, check(seen, 1), -ERR_ROLLBACK)); /* who loads now must see them */
+	cr_expect(eq(int, check(seen, 3), 0), "%s", err.msg);
 }
