@@ -342,6 +342,16 @@ static int open_location(
 		location, is_read_only ? DRIVERS_READ : DRIVERS_WRITE, out, err);
 }
 
+static int open_place(const struct gateway_place *place, struct store **out, struct err *err)
+{
+	const struct drivers_limits limits = { .upload_bps = place->bytes_per_s,
+		.download_bps = place->bytes_per_s,
+		.is_stopped = place->is_stopped,
+		.arg = place->arg };
+	return drivers_open_limited(
+		place->location, place->is_new ? DRIVERS_CREATE : DRIVERS_WRITE, &limits, out, err);
+}
+
 /* Everything wrong with a configuration, on standard error. */
 static int tell_problems(struct cli *cli, struct conf_problems *problems, int rc, struct err *err)
 {
@@ -371,6 +381,7 @@ static int run_run(struct cli *cli, struct err *err)
 	struct controller_opts opts = {
 		.version = VERSION_TEXT,
 		.open_store = open_location,
+		.open_place = open_place,
 		.on_people = api_handle,
 		.on_people_head = api_admit,
 		.notify_socket = getenv("NOTIFY_SOCKET"),

@@ -9,10 +9,10 @@
 
 static json_t *ask(const struct cli *cli)
 {
-	const char *approve = cli_text(cli, "approve");
-	json_t *body = json_pack("{s:s}", "task", cli->args[0]);
-	if (approve != NULL && body != NULL &&
-		json_object_set_new(body, "approve", json_string(approve)) != 0) {
+	json_t *body = json_pack("{s:s, s:s*, s:s*}", "task", cli->args[0], "approve",
+		cli_text(cli, "approve"), "replica", cli_text(cli, "replica"));
+	if (cli_is_set(cli, "begin") && body != NULL &&
+		json_object_set_new(body, "begin", json_true()) != 0) {
 		json_decref(body);
 		return NULL;
 	}
@@ -93,6 +93,11 @@ static const struct cli_option run_options[] = {
 		.argument = "TEXT",
 		.help = "retention: who agreed and why that a large part of a source goes; needs "
 			"the role approver, and is kept with the records" },
+	{ .name = "replica",
+		.kind = CLI_TEXT,
+		.argument = "NAME",
+		.help = "copy: which of the configuration's replicas it goes to" },
+	{ .name = "begin", .help = "copy: begin the replica where nothing is" },
 	{ .name = "no-wait", .help = "order it and return; else wait for its end" },
 	{ .name = NULL },
 };
@@ -100,10 +105,11 @@ static const struct cli_option run_options[] = {
 const struct cli_verb cmd_maintenance_run_verb = {
 	.name = "maintenance run",
 	.arguments = "TASK",
-	.summary = "have the controller do retention, collect or scrub now",
+	.summary = "have the controller do retention, collect, scrub or copy now",
 	.about = "TASK is retention (take snapshots away by the controller's rules), collect (take "
-		 "back the space of what no snapshot needs) or scrub (read what was not read for "
-		 "longest and prove that it is whole).  A task is a job: 'job list' shows it, 'job "
+		 "back the space of what no snapshot needs), scrub (read what was not read for "
+		 "longest and prove that it is whole) or copy (bring snapshots to a replica).  A "
+		 "task is a job: 'job list' shows it, 'job "
 		 "cancel' stops it, schedules order it.  The exit status is that of the job.",
 	.json = "one object",
 	.options = run_options,

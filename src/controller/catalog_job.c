@@ -68,6 +68,22 @@ static const struct catalog_row_field job_fields[] = {
 static const struct catalog_row job_row = { "job", job_fields,
 	sizeof(job_fields) / sizeof(job_fields[0]) };
 
+static const uint8_t task_id[16] = { 0 };
+static const uint8_t copy_id[16] = { [15] = 1 };
+
+const uint8_t *catalog_job_own_id(enum msg_verb verb)
+{
+	if (verb == MSG_VERB_BACKUP || verb == MSG_VERB_DRILL)
+		return NULL;
+	return verb == MSG_VERB_COPY ? copy_id : task_id;
+}
+
+bool catalog_job_is_own_id(const uint8_t agent_id[16])
+{
+	return memcmp(agent_id, task_id, sizeof(task_id)) == 0 ||
+	       memcmp(agent_id, copy_id, sizeof(copy_id)) == 0;
+}
+
 const char *catalog_job_state_name(enum catalog_job_state s)
 {
 	switch (s) {

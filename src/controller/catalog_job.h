@@ -34,12 +34,17 @@ int catalog_job_parse_states(const char *word, uint32_t *out, struct err *err);
 /* Whether nothing more will happen to it. */
 bool catalog_job_is_over(enum catalog_job_state s);
 
+/* The agents of jobs that the controller does itself: no agent has them.  Copies to replicas, which
+ * may take days, have one of their own: nothing waits for them.  NULL: an agent does ${verb}. */
+const uint8_t *catalog_job_own_id(enum msg_verb verb);
+bool catalog_job_is_own_id(const uint8_t agent_id[16]);
+
 struct catalog_job {
 	char id[MSG_ID_HEX];
 	enum msg_verb verb;
 	enum catalog_job_state state;
 	uint8_t agent_id[16];
-	char source[MSG_NAME_BYTES];              /* backup */
+	char source[MSG_NAME_BYTES];              /* backup; copy: the replica */
 	char schedule[MSG_NAME_BYTES];            /* who ordered it; "" = a person */
 	char person[MSG_NAME_BYTES];              /* who, when ordered by hand */
 	char reason[512];                         /* why it is in this state, for people */

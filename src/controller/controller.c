@@ -100,6 +100,13 @@ static int open_store(void *arg, bool is_read_only, struct store **out, struct e
 	return c->o.open_store(c->first->vault, is_read_only, out, err); /* invariant 4 */
 }
 
+static int open_place(
+	void *arg, const struct gateway_place *place, struct store **out, struct err *err)
+{
+	const struct controller *c = arg;
+	return c->o.open_place(place, out, err);
+}
+
 static int put_config(void *arg, const void *config, size_t len, struct err *err)
 {
 	struct controller *c = arg;
@@ -621,6 +628,7 @@ static int start(struct controller *c, struct err *err)
 {
 	c->vault = (struct gateway_vault){ .keys = &c->files.keys,
 		.open_store = open_store,
+		.open_place = c->o.open_place == NULL ? NULL : open_place,
 		.arg = c,
 		.location = c->first->vault };
 	int rc = loop_new(&c->loop, err);

@@ -18,6 +18,7 @@ struct dispatch;
 struct drill_desk;
 struct err;
 struct fleet;
+struct gateway_place;
 struct maintenance;
 struct http_request;
 struct schedule;
@@ -32,6 +33,8 @@ struct controller_opts {
 	/* Open the store at ${location}; called on many threads. */
 	int (*open_store)(
 		const char *location, bool is_read_only, struct store **out, struct err *err);
+	/* Open another place, of a replica; NULL = there is none. */
+	int (*open_place)(const struct gateway_place *place, struct store **out, struct err *err);
 	/* A request of the people's port that is none of enrolment's: the API's. */
 	void (*on_people)(void *arg, struct controller *c, struct http_request *q);
 	/* The same with its head alone: whether it may be made; if not, it is answered. */

@@ -21,7 +21,8 @@
 /*
  * INVARIANTS
  * (1) A configuration that was returned has no schedule twice, each has exactly one of source, plan
- *     and task and a calendar that parsed; an agent if it is not a task.
+ *     and task and a calendar that parsed; an agent if it is not a task, a replica that is there
+ *     if it is a copy.
  */
 
 #define CONF_SCHEDULES_MAX 1000
@@ -32,7 +33,7 @@
 #define SECOND_NS INT64_C(1000000000)
 
 static const char *const catch_ups[] = { "once", "skip", NULL };
-static const char *const tasks[] = { "retention", "collect", "scrub", NULL };
+static const char *const tasks[] = { "retention", "collect", "scrub", "copy", NULL };
 
 static const struct conf_option schedule_options[] = {
 	{ .key = "name",
@@ -52,7 +53,12 @@ static const struct conf_option schedule_options[] = {
 	{ .key = "task",
 		.type = CONF_WORD,
 		.words = tasks,
-		.help = "what the controller does with the vault: retention, collect or scrub" },
+		.help = "what the controller does with the vault: retention, collect, scrub or "
+			"copy" },
+	{ .key = "replica",
+		.type = CONF_STRING,
+		.max = MSG_NAME_BYTES - 1,
+		.help = "copy: which of replicas it goes to" },
 	{ .key = "grace",
 		.type = CONF_DURATION,
 		.help = "collect: how long dead objects stay before they are deleted; 7d" },
@@ -147,6 +153,11 @@ static const struct conf_option options[] = {
 		.max = RETENTION_CONF_MAX,
 		.members = retention_conf_options,
 		.help = "which snapshots the task retention keeps" },
+	{ .key = "replicas",
+		.type = CONF_GROUPS,
+		.max = REPLICA_CONF_MAX,
+		.members = replica_conf_options,
+		.help = "where copies of the vault lie, for the task copy" },
 	{ .key = NULL },
 };
 
@@ -222,13 +233,13 @@ static void warn_over(
 static void take_verb(
 	const struct conf_node *g, struct controller_schedule *s, struct conf_problems *p)
 {
-	static const enum msg_verb verbs[] = { MSG_VERB_RETENTION, MSG_VERB_COLLECT,
-		MSG_VERB_SCRUB };
+	static const enum msg_verb verbs[] = { MSG_VERB_RETENTION, MSG_VERB_COLLECT, MSG_VERB_SCRUB,
+		MSG_VERB_COPY };
 	static const struct {
 		const char *key;
 		enum msg_verb verb;
 	} only[] = { { "grace", MSG_VERB_COLLECT }, { "older_than", MSG_VERB_SCRUB },
-		{ "sample", MSG_VERB_SCRUB } };
+		{ "sample", MSG_VERB_SCRUB }, { "replica", MSG_VERB_COPY } };
 	const bool has_task = conf_has(g, "task");
 	s->verb = s->source != NULL ? MSG_VERB_BACKUP : MSG_VERB_DRILL;
 	if (has_task)
@@ -236,7 +247,7 @@ static void take_verb(
 	if ((s->source != NULL) + conf_has(g, "plan") + has_task != 1)
 		conf_problems_add(p, CONF_ERROR, s->line,
 			"a schedule has one of 'source' (a backup), 'plan' (a drill) and 'task' "
-			"(retention, collect, scrub)");
+			"(retention, collect, scrub, copy)");
 	else if (has_task != (s->agent == NULL))
 		conf_problems_add(p, CONF_ERROR, s->line,
 			has_task ? "a task is the controller's: it has no 'agent'"
@@ -259,6 +270,7 @@ static int take_schedule(struct loaded *l, const char *file, size_t i, const str
 	s->name = conf_text(g, "name");
 	s->agent = conf_text(g, "agent");
 	s->source = conf_text(g, "source");
+	s->replica = conf_text(g, "replica");
 	s->at = conf_text(g, "at");
 	s->catch_up = (enum controller_catch_up)conf_number(g, "catch_up", CATCH_UP_ONCE);
 	s->splay_ms = conf_number(g, "splay", 0) / 1000000;
@@ -321,6 +333,28 @@ static int take_retention(struct loaded *l, struct conf_problems *p, struct err 
 	return rc;
 }
 
+static int take_replicas(
+	struct loaded *l, const char *file, struct conf_problems *p, struct err *err)
+{
+	const struct conf_node *root = conf_root(l->conf);
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < conf_count(root, "replicas"); i++)
+		rc = replica_conf_take(conf_item(root, "replicas", i), l->vault, vault_of, file,
+			&l->c.replicas, p, err);
+	for (size_t i = 0; rc == 0 && i < l->c.schedule_count; i++) {
+		const struct controller_schedule *s = &l->schedules[i];
+		if (s->verb != MSG_VERB_COPY)
+			continue;
+		if (s->replica == NULL)
+			conf_problems_add(p, CONF_ERROR, s->line,
+				"the task copy needs a 'replica': which of 'replicas' it goes to");
+		else if (replica_conf_find(&l->c.replicas, s->replica) == NULL)
+			conf_problems_add(p, CONF_ERROR, s->line,
+				"there is no replica '%s' in 'replicas'", s->replica);
+	}
+	return rc;
+}
+
 static char *address_of(const struct loaded *l, const char *key, int port)
 {
 	const char *text = conf_text(conf_root(l->conf), key);
@@ -375,7 +409,9 @@ static int take(struct loaded *l, const char *file, struct conf_problems *p, str
 		l->keys == NULL || l->agents_address == NULL || l->people_address == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	int rc = take_schedules(l, file, p, err);
-	return rc != 0 ? rc : take_retention(l, p, err);
+	if (rc == 0)
+		rc = take_retention(l, p, err);
+	return rc != 0 ? rc : take_replicas(l, file, p, err);
 }
 
 void controller_conf_free(struct controller_conf *c)
@@ -388,6 +424,7 @@ void controller_conf_free(struct controller_conf *c)
 		free(l->plans[i]);
 	}
 	retention_conf_done(&l->c.retention);
+	replica_conf_done(&l->c.replicas);
 	free(l->schedules);
 	free(l->plans);
 	free(l->hosts);

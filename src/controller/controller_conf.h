@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "controller/replica_conf.h"
 #include "controller/retention_conf.h"
 #include "msg/msg_work.h"
 
@@ -27,13 +28,14 @@ enum controller_catch_up {
 
 struct controller_schedule {
 	const char *name;
-	enum msg_verb verb;     /* what it orders */
-	const char *agent;      /* name; NULL = the controller itself: retention, collect, scrub */
-	const char *source;     /* backup; else NULL */
-	const char *plan;       /* drill: absolute path of a plan; else NULL */
-	int64_t grace_ns;       /* collect: as collect_opts */
-	int64_t older_than_ns;  /* scrub: what was read within is left */
-	int64_t sample_percent; /* scrub: part of the packs at most; 0 = all */
+	enum msg_verb verb;        /* what it orders */
+	const char *agent;         /* name; NULL = the controller itself: retention, collect, .. */
+	const char *source;        /* backup; else NULL */
+	const char *plan;          /* drill: absolute path of a plan; else NULL */
+	const char *replica;       /* copy: name of one of replicas; else NULL */
+	int64_t grace_ns;          /* collect: as collect_opts */
+	int64_t older_than_ns;     /* scrub: what was read within is left */
+	int64_t sample_percent;    /* scrub: part of the packs at most; 0 = all */
 	struct calendar *calendar; /* owned by the configuration */
 	const char *at;            /* as written */
 	enum controller_catch_up catch_up;
@@ -61,6 +63,7 @@ struct controller_conf {
 	const struct controller_schedule *schedules;
 	size_t schedule_count;
 	struct retention_conf_list retention; /* its rules */
+	struct replica_conf_list replicas;
 };
 
 /* Relative paths are taken from the file's directory.  Return as conf_load(). */

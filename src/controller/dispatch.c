@@ -90,12 +90,25 @@ static void say(char *out, size_t size, const char *text)
 /* The controller does it itself. */
 static bool is_own(const struct catalog_job *j)
 {
-	return j->verb != MSG_VERB_BACKUP && j->verb != MSG_VERB_DRILL;
+	return catalog_job_own_id(j->verb) != NULL;
 }
 
-static const char *name_of(const struct catalog_job *j)
+/* It has the agent's id that goes with its verb. */
+static bool is_at_home(const struct catalog_job *j)
 {
-	return j->verb == MSG_VERB_BACKUP ? j->source : msg_work_verb_name(j->verb);
+	const uint8_t *own = catalog_job_own_id(j->verb);
+	return own != NULL ? memcmp(j->agent_id, own, 16) == 0
+			   : !catalog_job_is_own_id(j->agent_id);
+}
+
+/* "line3", "copy", "copy offsite" */
+static const char *name_of(const struct catalog_job *j, char out[2 * MSG_NAME_BYTES])
+{
+	const char *verb = j->verb == MSG_VERB_BACKUP ? "" : msg_work_verb_name(j->verb);
+	const char *source = j->verb == MSG_VERB_DRILL ? "" : j->source;
+	(void)snprintf(out, 2 * MSG_NAME_BYTES, "%s%s%s", verb,
+		verb[0] != '\0' && source[0] != '\0' ? " " : "", source); /* fits */
+	return out;
 }
 
 static bool is_committed(const struct catalog_job *j)
@@ -160,7 +173,7 @@ static int finish(struct dispatch *d, struct catalog_job *j, enum catalog_job_st
 		[JOB_FAILED] = "failed",
 		[JOB_CANCELED] = "canceled",
 		[JOB_MISSED] = "" };
-	char text[640];
+	char text[640], name[2 * MSG_NAME_BYTES];
 	j->state = state;
 	j->ended_ms = clock_ms();
 	j->lease_until_ms = 0;
@@ -168,8 +181,8 @@ static int finish(struct dispatch *d, struct catalog_job *j, enum catalog_job_st
 		j->retries = 0;
 	if (reason != j->reason)
 		say(j->reason, sizeof(j->reason), reason);
-	(void)snprintf(text, sizeof(text), "%s %s: %s", name_of(j), catalog_job_state_name(state),
-		j->reason);
+	(void)snprintf(text, sizeof(text), "%s %s: %s", name_of(j, name),
+		catalog_job_state_name(state), j->reason);
 	const struct change c = { true, outcomes[state],
 		state == JOB_FAILED || state == JOB_OBJECTIVE ? text : NULL };
 	return apply(d, j, &c, err);
@@ -237,9 +250,10 @@ static int check_alone(struct dispatch *d, const struct catalog_job *j, struct e
 							 : strcmp(o->source, j->source) == 0;
 		if (is_same) {
 			(void)err_set(err, ERR_EXISTS, "job %s of the same %s is %s", o->id,
-				j->verb == MSG_VERB_DRILL ? "plan"
-				: is_own(j)               ? "task"
-							  : "source",
+				j->verb == MSG_VERB_DRILL  ? "plan"
+				: j->verb == MSG_VERB_COPY ? "replica"
+				: is_own(j)                ? "task"
+							   : "source",
 				catalog_job_state_name(o->state));
 			return err_hint(err, "wait for it, or cancel it");
 		}
@@ -252,7 +266,9 @@ static int take(struct dispatch *d, struct catalog_job *j, struct err *err)
 	uint8_t id[16];
 	if (j->verb == MSG_VERB_BACKUP && j->source[0] == '\0')
 		return err_set(err, ERR_USAGE, "a backup is of a source");
-	if (is_own(j) != (memcmp(j->agent_id, DISPATCH_OWN_ID, 16) == 0))
+	if (j->verb == MSG_VERB_COPY && j->source[0] == '\0')
+		return err_set(err, ERR_USAGE, "a copy is to a replica");
+	if (!is_at_home(j))
 		return err_set(err, ERR_USAGE, "a %s is %s", msg_work_verb_name(j->verb),
 			is_own(j) ? "no job for an agent" : "a job for an agent");
 	if (j->retries < 0 || j->retry_after_ms < 0)
@@ -641,7 +657,7 @@ static int look_at_running(struct dispatch *d, struct catalog_job *j, int64_t no
 
 static int look_at_waiting(struct dispatch *d, struct catalog_job *j, int64_t now, struct err *err)
 {
-	char text[640];
+	char text[640], name[2 * MSG_NAME_BYTES];
 	if (!is_late(j, now))
 		return 0;
 	bool has_begun = j->attempt > 0;
@@ -657,7 +673,7 @@ static int look_at_waiting(struct dispatch *d, struct catalog_job *j, int64_t no
 				  : "it did not begin in time: the agent did not ask for work, "
 				    "or as many jobs as may run at once were running");
 	say(j->reason, sizeof(j->reason), text);
-	(void)snprintf(text, sizeof(text), "%s %s: %s", name_of(j),
+	(void)snprintf(text, sizeof(text), "%s %s: %s", name_of(j, name),
 		catalog_job_state_name(j->state), j->reason);
 	const struct change c = { .is_attempt_over = false, .alarm = text };
 	return apply(d, j, &c, err);

@@ -16,9 +16,8 @@ struct db;
 struct dispatch;
 struct err;
 
-/* The agent of jobs that the controller does itself (retention, collect, scrub): no agent has it.
- */
-#define DISPATCH_OWN_ID ((const uint8_t[16]){ 0 })
+/* The agent of tasks that the controller does itself: retention, collect, scrub. */
+#define DISPATCH_OWN_ID (catalog_job_own_id(MSG_VERB_COLLECT))
 
 struct dispatch_opts {
 	struct db *db; /* borrowed */

@@ -7,9 +7,18 @@
 #include "controller/controller_keys.h"
 #include "crypto/secret.h"
 #include "store/store.h"
+#include "vault/hold.h"
 #include "vault/snapshot.h"
 #include "vault/vault.h"
 #include "vault/vault_config.h"
+
+static void take_keys(const struct gateway_vault *g, struct vault_keys *out)
+{
+	*out = (struct vault_keys){ .kv_epoch = g->keys->kv_epoch, .has_officer = true };
+	memcpy(out->vault_id, g->keys->vault_id, sizeof(out->vault_id));
+	memcpy(out->k_vault, g->keys->k_vault, sizeof(out->k_vault));
+	memcpy(out->officer_pk, g->keys->officer_pk, sizeof(out->officer_pk));
+}
 
 /* An empty directory is what is left of a mount that is not there: its path is told. */
 static int open_with(const struct gateway_vault *g, struct store *s, const struct vault_keys *keys,
@@ -26,12 +35,10 @@ static int open_with(const struct gateway_vault *g, struct store *s, const struc
 int gateway_vault_open(const struct gateway_vault *g, bool is_read_only, struct store **store,
 	struct vault **vault, struct err *err)
 {
-	struct vault_keys keys = { .kv_epoch = g->keys->kv_epoch, .has_officer = true };
-	memcpy(keys.vault_id, g->keys->vault_id, sizeof(keys.vault_id));
-	memcpy(keys.k_vault, g->keys->k_vault, sizeof(keys.k_vault));
-	memcpy(keys.officer_pk, g->keys->officer_pk, sizeof(keys.officer_pk));
+	struct vault_keys keys;
 	struct store *s = NULL;
 	struct vault *v = NULL;
+	take_keys(g, &keys);
 	int rc = g->open_store(g->arg, is_read_only, &s, err);
 	if (rc == 0)
 		rc = open_with(g, s, &keys, &v, err);
@@ -63,6 +70,28 @@ int gateway_vault_open_at_work(const struct gateway_vault *g, bool is_read_only,
 	if (rc != 0 && err != NULL)
 		*err = why;
 	return rc;
+}
+
+int gateway_vault_open_on(
+	const struct gateway_vault *g, struct store *s, struct vault **out, struct err *err)
+{
+	struct vault_keys keys;
+	take_keys(g, &keys);
+	int rc = vault_open(s, &keys, out, err);
+	secret_wipe(&keys, sizeof(keys));
+	return rc;
+}
+
+void gateway_vault_hold(const struct gateway_vault *g, struct vault *v, struct hold **out)
+{
+	struct err why = ERR_INIT;
+	struct store *store = NULL;
+	int rc = g->open_store(g->arg, false, &store, &why);
+	if (rc == 0)
+		rc = hold_begin(v, store, NULL, out, &why);
+	if (rc != 0)
+		log_info(
+			"gateway_vault.hold", "%s, continuing without holding collection", why.msg);
 }
 
 int gateway_vault_get_config(const struct gateway_vault *g, struct buf *out, struct err *err)

@@ -16,11 +16,23 @@ struct snapshot;
 struct store;
 struct vault;
 
+/* Another place than the vault's own: of a replica. */
+struct gateway_place {
+	const char *location;          /* as --vault takes it */
+	bool is_new;                   /* it may be made */
+	int64_t bytes_per_s;           /* to it and from it; 0 = no limit */
+	bool (*is_stopped)(void *arg); /* ends its waiting */
+	void *arg;
+};
+
 /* Where it lies and what opens it; borrowed as long as it is used. */
 struct gateway_vault {
 	const struct controller_keys *keys;
 	/* Called on many threads. */
 	int (*open_store)(void *arg, bool is_read_only, struct store **out, struct err *err);
+	/* The same for another place, to be written to; NULL = there is none. */
+	int (*open_place)(
+		void *arg, const struct gateway_place *place, struct store **out, struct err *err);
 	void *arg;
 	const char *location; /* for texts; NULL = not told */
 	const char *cache;    /* directory where its index is kept and mapped from; NULL = none */
@@ -34,6 +46,15 @@ int gateway_vault_open(const struct gateway_vault *g, bool is_read_only, struct 
  * -ERR_IO, which is tried again, and the text says on which host. */
 int gateway_vault_open_at_work(const struct gateway_vault *g, bool is_read_only,
 	struct store **store, struct vault **vault, struct err *err);
+
+/* Open the vault on ${s}, of whatever place, with the same keys; without a cache. */
+int gateway_vault_open_on(
+	const struct gateway_vault *g, struct store *s, struct vault **out, struct err *err);
+
+/* Hold collection back while ${v} is read, until hold_end(); where that is not possible it is
+ * logged, and *${out} stays NULL. */
+struct hold;
+void gateway_vault_hold(const struct gateway_vault *g, struct vault *v, struct hold **out);
 
 /* Append the newest signed config.  Return 0, -ERR_NOT_FOUND or as vault_open(). */
 int gateway_vault_get_config(const struct gateway_vault *g, struct buf *out, struct err *err);

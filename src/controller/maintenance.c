@@ -26,7 +26,8 @@
  *	dispatch --> (tick) order --> [thread] maintenance_run_do --> (loop) catalog, audit, result
  *
  * INVARIANTS
- * (1) One job runs at a time: the sights of collection and the memory of scrubs are its alone.
+ * (1) One job of a lane runs at a time: the sights of collection and the memory of scrubs are the
+ *     tasks' alone.  Copies to replicas have a lane of their own, which no task waits for.
  * (2) A job holds its lease by ticks; one that is to stop is told so at the next, and ends with the
  *     operation on the store that it is at.
  * (3) A snapshot that the run names as pruned leaves the catalog whatever else came of the run.
@@ -34,12 +35,14 @@
 
 #define TICK_MS 5000
 #define APPROVAL_KEY "maintenance.approval" /* of one job: "ID text" */
+#define BEGIN_KEY "maintenance.begin"       /* a replica may be begun by this job: "ID" */
 #define SINCE_KEY "maintenance.retention"   /* when retention last ran to its end, ms */
 #define PHASE "maintenance"
 
 struct task {
 	struct gateway_task task; /* first: see gateway_worker.h */
 	struct maintenance *m;
+	struct lane *lane; /* NULL: a preview */
 	struct maintenance_run run;
 	char job[MSG_ID_HEX];
 	int64_t attempt;
@@ -49,14 +52,23 @@ struct task {
 	void *arg;
 };
 
+/* Jobs that follow each other. */
+struct lane {
+	const uint8_t *id;             /* whose jobs they are for dispatch */
+	struct gateway_worker *worker; /* owned */
+	struct task *running;          /* or NULL */
+};
+
+enum { LANE_TASKS, LANE_COPIES, LANES };
+
 struct maintenance {
 	struct maintenance_opts o;
 	const struct controller_conf *conf; /* borrowed */
 	struct gateway_home *home;          /* owned, as all here */
-	struct gateway_worker *worker, *previews;
+	struct lane lanes[LANES];
+	struct gateway_worker *previews;
 	struct collect_sights sights;
-	struct task *running; /* or NULL */
-	struct task *asked;   /* previews on their way */
+	struct task *asked; /* previews on their way */
 	char ages[PATH_MAX];
 	bool is_ending;
 };
@@ -180,7 +192,7 @@ static void done_task(struct gateway_task *t)
 	struct maintenance *m = x->m;
 	struct err why = ERR_INIT;
 	struct msg_result result = { .attempt = x->attempt, .warnings = x->run.warnings };
-	m->running = NULL;
+	x->lane->running = NULL;
 	if (t->rc != 0)
 		result.error = t->err;
 	if (t->rc != 0 && result.error.code == 0)
@@ -192,7 +204,7 @@ static void done_task(struct gateway_task *t)
 	note_end(m, &x->run, t->rc);
 	/* a controller that ends leaves the job running: it goes on with the next start */
 	if (!m->is_ending &&
-		dispatch_result(m->o.dispatch, DISPATCH_OWN_ID, x->job, &result, &why) != 0)
+		dispatch_result(m->o.dispatch, x->lane->id, x->job, &result, &why) != 0)
 		log_warn("maintenance.result", "job=%s error=\"%s\", continuing", x->job, why.msg);
 	task_free(x);
 	if (!m->is_ending)
@@ -201,20 +213,40 @@ static void done_task(struct gateway_task *t)
 
 /* ---- jobs ---------------------------------------------------------------------------------- */
 
-static int begin(struct maintenance *m, const struct msg_order *order, struct err *err)
+/* What only a person can allow: a job of this id. */
+static bool is_allowed(
+	struct maintenance *m, const char *key, const char *job, char *text, size_t size)
+{
+	return read_setting(m, key, text, size) == 0 && strncmp(text, job, MSG_ID_HEX - 1) == 0;
+}
+
+static int prepare_copy(
+	struct maintenance *m, struct maintenance_run *r, const char *replica, struct err *err)
+{
+	const struct replica_conf *of = replica_conf_find(&m->conf->replicas, replica);
+	if (of == NULL)
+		return err_set(err, ERR_USAGE, "the controller's configuration has no replica '%s'",
+			replica);
+	return replica_conf_copy(of, &r->replica, err);
+}
+
+static int begin(
+	struct maintenance *m, struct lane *lane, const struct msg_order *order, struct err *err)
 {
 	CLEANUP(cleanup_free_p) struct catalog_job *j = calloc(1, sizeof(*j));
 	struct task *x = calloc(1, sizeof(*x));
-	char approval[MAINTENANCE_RUN_APPROVAL_BYTES + MSG_ID_HEX];
+	char text[MAINTENANCE_RUN_APPROVAL_BYTES + MSG_ID_HEX];
 	if (j == NULL || x == NULL) {
 		free(x);
 		return err_set(err, ERR_NOMEM, "out of memory");
 	}
 	x->m = m;
+	x->lane = lane;
 	x->run.verb = order->verb;
 	x->attempt = order->attempt;
 	memcpy(x->job, order->job, sizeof(x->job));
-	int rc = prepare(m, &x->run, err);
+	int rc = order->verb == MSG_VERB_COPY ? prepare_copy(m, &x->run, order->source, err)
+					      : prepare(m, &x->run, err);
 	if (rc == 0)
 		rc = catalog_job_get(m->o.db, order->job, j, err);
 	if (rc != 0) {
@@ -227,28 +259,28 @@ static int begin(struct maintenance *m, const struct msg_order *order, struct er
 		x->run.older_than_ns = s->older_than_ns;
 		x->run.percent = (unsigned)s->sample_percent;
 	}
-	if (read_setting(m, APPROVAL_KEY, approval, sizeof(approval)) == 0 &&
-		strncmp(approval, x->job, MSG_ID_HEX - 1) == 0 && approval[MSG_ID_HEX - 1] == ' ')
+	x->run.is_begin = is_allowed(m, BEGIN_KEY, x->job, text, sizeof(text));
+	if (is_allowed(m, APPROVAL_KEY, x->job, text, sizeof(text)) && text[MSG_ID_HEX - 1] == ' ')
 		(void)snprintf(x->run.approval, sizeof(x->run.approval), "%.*s",
-			(int)sizeof(x->run.approval) - 1, approval + MSG_ID_HEX);
+			(int)sizeof(x->run.approval) - 1, text + MSG_ID_HEX);
 	x->task = (struct gateway_task){ .run = run_task, .done = done_task };
-	m->running = x;
+	lane->running = x;
 	log_info("maintenance.begin", "job=%s task=%s attempt=%lld", x->job,
 		msg_work_verb_name(order->verb), (long long)order->attempt);
-	gateway_worker_post(m->worker, &x->task);
+	gateway_worker_post(lane->worker, &x->task);
 	return 0;
 }
 
-static void look_for_work(struct maintenance *m)
+static void look_for_work(struct maintenance *m, struct lane *lane)
 {
 	struct msg_order order = { .attempt = 0 };
 	struct err why = ERR_INIT;
-	int rc = dispatch_next(m->o.dispatch, DISPATCH_OWN_ID, &order, &why);
+	int rc = dispatch_next(m->o.dispatch, lane->id, &order, &why);
 	if (rc == 1) {
-		rc = begin(m, &order, &why);
+		rc = begin(m, lane, &order, &why);
 		if (rc != 0) {
 			const struct msg_result failed = { .attempt = order.attempt, .error = why };
-			(void)dispatch_result(m->o.dispatch, DISPATCH_OWN_ID, order.job, &failed,
+			(void)dispatch_result(m->o.dispatch, lane->id, order.job, &failed,
 				NULL); /* its lease ends it else */
 		}
 		msg_work_order_done(&order);
@@ -258,20 +290,25 @@ static void look_for_work(struct maintenance *m)
 }
 
 /* Invariant 2. */
-static void give_sign(struct maintenance *m)
+static void give_sign(struct maintenance *m, const struct lane *lane)
 {
-	struct task *x = m->running;
+	struct task *x = lane->running;
 	struct msg_go go = { .go = false };
 	struct err why = ERR_INIT;
 	char a[HUMAN_BYTES], b[HUMAN_BYTES];
 	struct msg_progress p = { .attempt = x->attempt, .phase = PHASE };
 	const uint64_t done = atomic_load(&x->run.done_bytes);
 	const uint64_t total = atomic_load(&x->run.total_bytes);
+	const uint64_t items = atomic_load(&x->run.total_items);
 	p.bytes = (int64_t)done;
 	if (total > 0)
 		(void)snprintf(p.text, sizeof(p.text), "%s of %s", human_size(a, done),
 			human_size(b, total)); /* fits */
-	int rc = dispatch_progress(m->o.dispatch, DISPATCH_OWN_ID, x->job, &p, &go, &why);
+	else if (items > 0)
+		(void)snprintf(p.text, sizeof(p.text), "%llu of %llu records",
+			(unsigned long long)atomic_load(&x->run.done_items),
+			(unsigned long long)items); /* fits */
+	int rc = dispatch_progress(m->o.dispatch, lane->id, x->job, &p, &go, &why);
 	if (rc == 0 && go.go)
 		return;
 	if (rc == 0 || rc == -ERR_INTERRUPTED || rc == -ERR_NOT_FOUND)
@@ -283,17 +320,19 @@ static void give_sign(struct maintenance *m)
 int64_t maintenance_tick(struct maintenance *m, int64_t now_ms)
 {
 	gateway_worker_home_drain(m->home);
-	if (m->running == NULL)
-		look_for_work(m);
-	else
-		give_sign(m);
+	for (int i = 0; i < LANES; i++) {
+		if (m->lanes[i].running == NULL)
+			look_for_work(m, &m->lanes[i]);
+		else
+			give_sign(m, &m->lanes[i]);
+	}
 	return now_ms + TICK_MS;
 }
 
 static int check_task(const struct maintenance *m, enum msg_verb verb, struct err *err)
 {
 	if (verb != MSG_VERB_RETENTION && verb != MSG_VERB_COLLECT && verb != MSG_VERB_SCRUB)
-		return err_set(err, ERR_USAGE, "a task is retention, collect or scrub");
+		return err_set(err, ERR_USAGE, "a task is retention, collect, scrub or copy");
 	if (verb == MSG_VERB_RETENTION && m->conf->retention.count == 0) {
 		(void)err_set(err, ERR_USAGE, "the controller has no rules of retention");
 		return err_hint(err, "give 'retention' in its configuration (docs/CONTROLLER.md)");
@@ -301,10 +340,27 @@ static int check_task(const struct maintenance *m, enum msg_verb verb, struct er
 	return 0;
 }
 
+/* Order ${j}, and keep the words that it may go by under ${key}; ${words} NULL = none. */
+static int order(struct maintenance *m, struct catalog_job *j, const char *person, const char *key,
+	const char *words, struct err *err)
+{
+	char text[MAINTENANCE_RUN_APPROVAL_BYTES + MSG_ID_HEX];
+	memcpy(j->agent_id, catalog_job_own_id(j->verb), 16);
+	(void)snprintf(j->person, sizeof(j->person), "%.*s", MSG_NAME_BYTES - 1, person);
+	j->due_ms = env_now_ns() / 1000000;
+	int rc = dispatch_order(m->o.dispatch, j, err);
+	if (rc != 0 || words == NULL)
+		return rc;
+	int n = snprintf(text, sizeof(text), "%s %s: %s", j->id, person, words); /* fits */
+	rc = catalog_set(m->o.db, key, text, (size_t)n, err);
+	if (rc != 0) /* it must not run without: then it would fail for want of it */
+		(void)dispatch_cancel(m->o.dispatch, j->id, person, NULL);
+	return rc;
+}
+
 int maintenance_order(struct maintenance *m, enum msg_verb verb, const char *person,
 	const char *approval, char id[MSG_ID_HEX], struct err *err)
 {
-	char text[MAINTENANCE_RUN_APPROVAL_BYTES + MSG_ID_HEX];
 	CLEANUP(cleanup_free_p) struct catalog_job *j = calloc(1, sizeof(*j));
 	int rc = j == NULL ? err_set(err, ERR_NOMEM, "out of memory") : check_task(m, verb, err);
 	if (rc == 0 && approval != NULL &&
@@ -314,19 +370,27 @@ int maintenance_order(struct maintenance *m, enum msg_verb verb, const char *per
 	if (rc != 0)
 		return rc;
 	j->verb = verb;
-	memcpy(j->agent_id, DISPATCH_OWN_ID, 16);
-	(void)snprintf(j->person, sizeof(j->person), "%.*s", MSG_NAME_BYTES - 1, person);
-	j->due_ms = env_now_ns() / 1000000;
-	rc = dispatch_order(m->o.dispatch, j, err);
-	if (rc != 0)
-		return rc;
-	memcpy(id, j->id, MSG_ID_HEX);
-	if (approval == NULL)
-		return 0;
-	int n = snprintf(text, sizeof(text), "%s %s: %s", j->id, person, approval); /* fits */
-	rc = catalog_set(m->o.db, APPROVAL_KEY, text, (size_t)n, err);
-	if (rc != 0) /* it must not run without: then it would fail for want of it */
-		(void)dispatch_cancel(m->o.dispatch, j->id, person, NULL);
+	rc = order(m, j, person, APPROVAL_KEY, approval, err);
+	if (rc == 0)
+		memcpy(id, j->id, MSG_ID_HEX);
+	return rc;
+}
+
+int maintenance_order_copy(struct maintenance *m, const char *replica, bool is_begin,
+	const char *person, char id[MSG_ID_HEX], struct err *err)
+{
+	CLEANUP(cleanup_free_p) struct catalog_job *j = calloc(1, sizeof(*j));
+	if (j == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	if (replica_conf_find(&m->conf->replicas, replica) == NULL) {
+		(void)err_set(err, ERR_USAGE, "the controller has no replica '%.64s'", replica);
+		return err_hint(err, "give 'replicas' in its configuration (docs/CONTROLLER.md)");
+	}
+	j->verb = MSG_VERB_COPY;
+	(void)snprintf(j->source, sizeof(j->source), "%s", replica); /* a name: fits */
+	int rc = order(m, j, person, BEGIN_KEY, is_begin ? "begin" : NULL, err);
+	if (rc == 0)
+		memcpy(id, j->id, MSG_ID_HEX);
 	return rc;
 }
 
@@ -387,10 +451,13 @@ int maintenance_new(const struct maintenance_opts *opts, const struct controller
 	if (snprintf(m->ages, sizeof(m->ages), "%s/verified", opts->state) >= PATH_MAX)
 		return err_set(err, ERR_LIMIT, "path '%s' is too long", opts->state);
 	int rc = gateway_worker_home_new(opts->loop, &m->home, err);
-	if (rc == 0)
-		rc = gateway_worker_new(m->home, &m->worker, err);
-	if (rc == 0)
-		rc = dispatch_hello(opts->dispatch, DISPATCH_OWN_ID, err);
+	for (int i = 0; rc == 0 && i < LANES; i++) {
+		struct lane *lane = &m->lanes[i];
+		lane->id = catalog_job_own_id(i == LANE_COPIES ? MSG_VERB_COPY : MSG_VERB_COLLECT);
+		rc = gateway_worker_new(m->home, &lane->worker, err);
+		if (rc == 0)
+			rc = dispatch_hello(opts->dispatch, lane->id, err);
+	}
 	if (rc == 0)
 		*out = TAKE(m);
 	return rc;
@@ -401,11 +468,14 @@ void maintenance_free(struct maintenance *m)
 	if (m == NULL)
 		return;
 	m->is_ending = true;
-	if (m->running != NULL)
-		atomic_store(&m->running->run.is_stopped, true);
+	for (int i = 0; i < LANES; i++) {
+		if (m->lanes[i].running != NULL)
+			atomic_store(&m->lanes[i].running->run.is_stopped, true);
+	}
 	for (struct task *x = m->asked; x != NULL; x = x->next)
 		atomic_store(&x->run.is_stopped, true);
-	gateway_worker_free(m->worker);
+	for (int i = 0; i < LANES; i++)
+		gateway_worker_free(m->lanes[i].worker);
 	gateway_worker_free(m->previews);
 	gateway_worker_home_free(m->home);
 	collect_sights_done(&m->sights);

@@ -1,12 +1,14 @@
 /*
  * maintenance: the jobs that the controller does itself: retention, collection, scrub, one after
- * the other on a thread of their own, each with a vault opened for it; and previews of retention on
- * another.  Ordered by schedules and by people: nothing that an agent says gets here.
- * Hides: threads, leases, what is remembered between runs.  Doors are for the loop's thread.
+ * the other on a thread of their own, each with a vault opened for it; copies to replicas on
+ * another thread, and previews of retention on a third.  Ordered by schedules and by people:
+ * nothing that an agent says gets here. Hides: threads, leases, what is remembered between runs.
+ * Doors are for the loop's thread.
  */
 #ifndef CONTROLLER_MAINTENANCE_H
 #define CONTROLLER_MAINTENANCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "controller/gateway_vault.h"
@@ -50,6 +52,14 @@ int64_t maintenance_tick(struct maintenance *m, int64_t now_ms);
  */
 int maintenance_order(struct maintenance *m, enum msg_verb verb, const char *person,
 	const char *approval, char id[MSG_ID_HEX], struct err *err);
+
+/**
+ * maintenance_order_copy(m, replica, is_begin, person, id, err):
+ * Order a copy to one of the configuration's replicas by hand.  ${is_begin}: where nothing is, one
+ * is begun.  Return 0, -ERR_USAGE (no such replica), -ERR_EXISTS (one to it is on its way).
+ */
+int maintenance_order_copy(struct maintenance *m, const char *replica, bool is_begin,
+	const char *person, char id[MSG_ID_HEX], struct err *err);
 
 /* The answer to a preview: ${run} has rows and guards; borrowed for the call. */
 typedef void (*maintenance_fn)(

@@ -12,6 +12,7 @@
 #include "base/human.h"
 #include "base/log.h"
 #include "controller/gateway_vault.h"
+#include "controller/replica_run.h"
 #include "store/store.h"
 #include "vault/collect.h"
 #include "vault/hold.h"
@@ -376,18 +377,6 @@ static void on_progress(void *arg, uint64_t done, uint64_t total)
 		keep_ages(w, false);
 }
 
-static void hold(struct work *w, const struct gateway_vault *g)
-{
-	struct err why = ERR_INIT;
-	struct store *store = NULL;
-	int rc = g->open_store(g->arg, false, &store, &why);
-	if (rc == 0)
-		rc = hold_begin(w->vault, store, NULL, &w->hold, &why);
-	if (rc != 0)
-		log_info("maintenance_run.hold", "%s, continuing without holding collection",
-			why.msg);
-}
-
 static int run_scrub(struct work *w, const struct gateway_vault *g, struct err *err)
 {
 	struct maintenance_run *r = w->r;
@@ -403,7 +392,7 @@ static int run_scrub(struct work *w, const struct gateway_vault *g, struct err *
 		.ages = w->ages,
 		.older_than_ns = r->older_than_ns,
 		.budget_percent = r->percent };
-	hold(w, g);
+	gateway_vault_hold(g, w->vault, &w->hold);
 	w->kept_ns = env_mono_ns();
 	rc = verify_run(w->vault, &opts, &result, err);
 	keep_ages(w, rc == 0);
@@ -421,11 +410,47 @@ static int run_scrub(struct work *w, const struct gateway_vault *g, struct err *
 	return err_hint(err, "see 'holdfast verify'; keep the store as it is");
 }
 
+/* ---- copy ---------------------------------------------------------------------------------- */
+
+static bool is_copy_stopped(void *arg)
+{
+	const struct maintenance_run *r = arg;
+	return atomic_load(&r->is_stopped);
+}
+
+static void on_copied(void *arg, uint64_t done, uint64_t total, uint64_t bytes)
+{
+	struct maintenance_run *r = arg;
+	atomic_store(&r->done_items, done);
+	atomic_store(&r->total_items, total);
+	atomic_store(&r->done_bytes, bytes);
+}
+
+static int run_copy(struct maintenance_run *r, const struct gateway_vault *g, struct err *err)
+{
+	char a[HUMAN_BYTES], b[HUMAN_BYTES];
+	struct replica_run_result c;
+	const struct replica_run_opts opts = { .replica = &r->replica,
+		.is_begun_here = r->is_begin,
+		.is_stopped = is_copy_stopped,
+		.on_progress = on_copied,
+		.arg = r };
+	int rc = replica_run_do(g, &opts, &c, err);
+	(void)snprintf(r->summary, sizeof(r->summary),
+		"brought %" PRIu64 " snapshots (%s, read back %s) to '%s'; %" PRIu64
+		" were there, %" PRIu64 " pruned there, %" PRIu64 " failed",
+		c.snapshots, human_size(a, c.bytes), human_size(b, c.read_back), r->replica.name,
+		c.there, c.pruned, c.failed);
+	return rc;
+}
+
 /* -------------------------------------------------------------------------------------------- */
 
 int maintenance_run_do(struct maintenance_run *r, const struct gateway_vault *g, struct err *err)
 {
 	struct work w = { .r = r };
+	if (r->verb == MSG_VERB_COPY)
+		return run_copy(r, g, err);
 	const bool only_reads = r->is_preview || r->verb == MSG_VERB_SCRUB;
 	int rc = gateway_vault_open_at_work(g, only_reads, &w.store, &w.vault, err);
 	if (rc == 0 && r->verb != MSG_VERB_SCRUB) /* a scrub stops between two objects */
@@ -445,6 +470,7 @@ int maintenance_run_do(struct maintenance_run *r, const struct gateway_vault *g,
 void maintenance_run_done(struct maintenance_run *r)
 {
 	retention_conf_done(&r->rules);
+	replica_conf_clear(&r->replica);
 	free(r->known);
 	free(r->rows);
 	free(r->pruned);

@@ -1,6 +1,6 @@
 /*
  * maintenance_run: what the controller does with its vault by itself, once: retention, collection,
- * scrub; and the preview of retention.  Each opens the vault for itself.
+ * scrub, a copy to a replica; and the preview of retention.  Each opens the vault for itself.
  * Knows: when nothing may be taken away.  Threading: any thread; stop() and what is atomic from
  * others.
  */
@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "controller/replica_conf.h"
 #include "controller/retention_conf.h"
 #include "msg/msg_work.h"
 
@@ -56,9 +57,13 @@ struct maintenance_run {
 	/* scrub */
 	int64_t older_than_ns; /* as verify_opts */
 	unsigned percent;
+	/* copy */
+	struct replica_conf replica; /* owned */
+	bool is_begin;               /* a person wants the replica begun where nothing is */
 	/* to and from the thread while it runs */
 	atomic_bool is_stopped;
-	atomic_ullong done_bytes, total_bytes;
+	atomic_ullong done_bytes, total_bytes; /* total 0 = not known */
+	atomic_ullong done_items, total_items; /* copy: references */
 	/* results */
 	char summary[MAINTENANCE_RUN_TEXT_BYTES]; /* for people, also after an error */
 	int64_t warnings;

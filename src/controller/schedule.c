@@ -100,7 +100,10 @@ static void fill_job(
 	const int64_t next = calendar_next(c->calendar, due_ms);
 	due_ms += splay;
 	j->verb = c->verb;
-	(void)snprintf(j->source, sizeof(j->source), "%s", c->source == NULL ? "" : c->source);
+	(void)snprintf(j->source, sizeof(j->source), "%s",
+		c->source != NULL    ? c->source
+		: c->replica != NULL ? c->replica
+				     : "");
 	(void)snprintf(j->schedule, sizeof(j->schedule), "%s", c->name); /* names: both fit */
 	j->due_ms = due_ms;
 	j->created_ms = now_ms;
@@ -166,7 +169,11 @@ static int prepare(struct schedule *s, const struct controller_schedule *c, stru
 {
 	CLEANUP(cleanup_free_p) struct catalog_agent *a = NULL;
 	if (c->agent == NULL) {
-		memcpy(j->agent_id, DISPATCH_OWN_ID, 16);
+		const uint8_t *own = catalog_job_own_id(c->verb);
+		if (own == NULL) /* no configuration has it */
+			return err_set(
+				err, ERR_USAGE, "a %s needs an agent", msg_work_verb_name(c->verb));
+		memcpy(j->agent_id, own, 16);
 		return 0;
 	}
 	a = calloc(1, sizeof(*a));

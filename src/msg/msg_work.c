@@ -32,6 +32,8 @@ const char *msg_work_verb_name(enum msg_verb verb)
 		return "collect";
 	case MSG_VERB_SCRUB:
 		return "scrub";
+	case MSG_VERB_COPY:
+		return "copy";
 	}
 	return "?";
 }

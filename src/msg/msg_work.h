@@ -62,6 +62,7 @@ enum msg_verb {
 	MSG_VERB_RETENTION,
 	MSG_VERB_COLLECT,
 	MSG_VERB_SCRUB,
+	MSG_VERB_COPY,
 };
 const char *msg_work_verb_name(enum msg_verb verb);
 

@@ -17,7 +17,7 @@
 void api_agents_name(struct db *db, const uint8_t id[16], char out[MSG_NAME_BYTES])
 {
 	CLEANUP(cleanup_free_p) struct catalog_agent *a = calloc(1, sizeof(*a));
-	const bool is_own = memcmp(id, DISPATCH_OWN_ID, 16) == 0;
+	const bool is_own = catalog_job_is_own_id(id);
 	(void)snprintf(out, MSG_NAME_BYTES, "%s", is_own ? "controller" : "");
 	if (!is_own && a != NULL && catalog_agent_get(db, id, a, NULL) == 0)
 		(void)snprintf(out, MSG_NAME_BYTES, "%s", a->name); /* same size */

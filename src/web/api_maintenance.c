@@ -29,19 +29,29 @@ int api_maintenance_order(struct controller *c, const char *person, const json_t
 		MSG_VERB_SCRUB };
 	const char *task = json_string_value(json_object_get(body, "task"));
 	const char *approve = json_string_value(json_object_get(body, "approve"));
-	enum msg_verb verb = 0;
+	const char *replica = json_string_value(json_object_get(body, "replica"));
+	const bool is_copy = task != NULL && strcmp(task, msg_work_verb_name(MSG_VERB_COPY)) == 0;
+	const bool is_begin = json_is_true(json_object_get(body, "begin"));
+	enum msg_verb verb = is_copy ? MSG_VERB_COPY : 0;
 	for (size_t i = 0; task != NULL && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (strcmp(task, msg_work_verb_name(verbs[i])) == 0)
 			verb = verbs[i];
 	}
 	if (verb == 0)
-		return err_set(
-			err, ERR_USAGE, "the request needs a 'task': retention, collect or scrub");
+		return err_set(err, ERR_USAGE,
+			"the request needs a 'task': retention, collect, scrub or copy");
 	if (approve != NULL && verb != MSG_VERB_RETENTION)
 		return err_set(err, ERR_USAGE, "'approve' goes with retention only");
 	if (approve != NULL && approve[0] == '\0')
 		return err_set(err, ERR_USAGE, "'approve' says who agreed and why");
-	int rc = maintenance_order(controller_maintenance(c), verb, person, approve, job, err);
+	if (is_copy != (replica != NULL) || (is_begin && !is_copy))
+		return err_set(err, ERR_USAGE,
+			is_copy ? "'copy' needs a 'replica': one of the configuration's"
+				: "'replica' and 'begin' go with copy only");
+	int rc = is_copy ? maintenance_order_copy(
+				   controller_maintenance(c), replica, is_begin, person, job, err)
+			 : maintenance_order(
+				   controller_maintenance(c), verb, person, approve, job, err);
 	controller_kick(c);
 	return rc;
 }

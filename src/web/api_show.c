@@ -237,6 +237,8 @@ json_t *api_show_due(const struct schedule_due *d)
 	set_text(o, "plan", d->schedule->plan == NULL ? "" : d->schedule->plan);
 	if (d->schedule->agent == NULL)
 		set_text(o, "task", msg_work_verb_name(d->schedule->verb));
+	if (d->schedule->replica != NULL)
+		set_text(o, "replica", d->schedule->replica);
 	set_text(o, "at", d->schedule->at);
 	set_time(o, "due", d->due_ms);
 	set_text(o, "local", calendar_format(d->schedule->calendar, d->due_ms, text));

@@ -34,6 +34,14 @@ static int open_store(void *arg, bool is_read_only, struct store **out, struct e
 	return store_local_open(f->dir, &opts, out, err);
 }
 
+static int open_place(
+	void *arg, const struct gateway_place *place, struct store **out, struct err *err)
+{
+	const struct store_local_opts opts = { .create = place->is_new };
+	(void)arg;
+	return store_local_open(place->location, &opts, out, err);
+}
+
 static void keep_keys(struct gateway_fixture *f, struct vault *v)
 {
 	struct keyring_root root;
@@ -78,7 +86,9 @@ void gateway_fixture_init(struct gateway_fixture *f)
 	CLEANUP(buf_done) struct buf config = BUF_INIT(65536);
 	vault_close(vault);
 	store_free(store);
-	f->vault = (struct gateway_vault){ .keys = &f->keys, .open_store = open_store, .arg = f };
+	f->vault = (struct gateway_vault){
+		.keys = &f->keys, .open_store = open_store, .open_place = open_place, .arg = f
+	};
 	must(gateway_vault_get_config(&f->vault, &config, &err), &err, "get_config");
 	must(domain_decode(config.data, config.len, f->keys.officer_pk, &f->domain, &err), &err,
 		"domain_decode");

@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "controller/dispatch.h"
 #include "controller/maintenance_run.h"
 #include "net/loop.h"
+#include "restore/erase_tree.h"
 #include "tests/lib/catalog_fixture.h"
 #include "tests/lib/gateway_fixture.h"
 
@@ -250,6 +252,49 @@ Test(maintenance, what_ran_when_the_controller_ended_is_tried_again)
 	cr_assert(eq(int, catalog_job_get(c.db, j.id, &j, &err), 0));
 	cr_expect(eq(int, (int)j.state, JOB_DONE), "%s", j.reason);
 	cr_expect(eq(i64, j.attempt, 2));
+}
+
+/* A copy that is at work keeps no task waiting: both are due at once, and both run. */
+Test(maintenance, a_copy_to_a_replica_is_a_job_beside_the_tasks)
+{
+	char place[96], scrub[MSG_ID_HEX];
+	struct catalog_job j;
+	(void)snprintf(place, sizeof(place), "%s.replica", f.dir); /* fits */
+	struct replica_conf cellar = { .name = (char *)"cellar", .place = place };
+	conf.replicas = (struct replica_conf_list){ .at = &cellar, .count = 1 };
+	back_up(1);
+	cr_expect(
+		eq(int, maintenance_order_copy(m, "attic", false, "anna", job, &err), -ERR_USAGE));
+	cr_expect(
+		eq(int, maintenance_order(m, MSG_VERB_COPY, "anna", NULL, job, &err), -ERR_USAGE));
+	cr_assert(eq(int, maintenance_order_copy(m, "cellar", false, "anna", job, &err), 0));
+	cr_expect(eq(
+		int, maintenance_order_copy(m, "cellar", true, "eve", scrub, &err), -ERR_EXISTS));
+	(void)maintenance_tick(m, now_ms());
+	wait_for_end();
+	cr_assert(eq(int, catalog_job_get(c.db, job, &j, &err), 0));
+	cr_expect(eq(int, (int)j.state, JOB_FAILED));
+	cr_expect(ne(ptr, strstr(j.reason, "replica 'cellar'"), NULL), "%s", j.reason);
+	cr_expect(eq(int, alarms, 1));
+
+	cr_assert(eq(int, maintenance_order_copy(m, "cellar", true, "anna", job, &err), 0));
+	cr_assert(eq(int, maintenance_order(m, MSG_VERB_SCRUB, "anna", NULL, scrub, &err), 0));
+	(void)maintenance_tick(m, now_ms());
+	cr_assert(eq(int, catalog_job_get(c.db, scrub, &j, &err), 0));
+	cr_expect(eq(int, (int)j.state, JOB_RUNNING));
+	cr_assert(eq(int, catalog_job_get(c.db, job, &j, &err), 0));
+	cr_expect(eq(int, (int)j.state, JOB_RUNNING));
+	cr_expect(eq(str, j.source, "cellar"));
+	wait_for_end();
+	(void)maintenance_tick(m, now_ms());
+	cr_assert(eq(int, catalog_job_get(c.db, job, &j, &err), 0));
+	if (j.state == JOB_RUNNING)
+		wait_for_end();
+	cr_assert(eq(int, catalog_job_get(c.db, job, &j, &err), 0));
+	cr_expect(eq(int, (int)j.state, JOB_DONE), "%s", j.reason);
+	cr_expect(ne(ptr, strstr(j.reason, "brought 1 snapshots"), NULL), "%s", j.reason);
+	cr_expect(eq(int, audit_each(c.db, 10, find_action, (void *)"maintenance.copy", &err), 1));
+	cr_expect(eq(int, erase_tree_run(AT_FDCWD, place, NULL, NULL), 0));
 }
 
 static int answers, answer_rc;
