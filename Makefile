@@ -51,7 +51,7 @@ CFLAGS_ALL = -std=gnu17 $(WARN) $(WERROR) $(HARDEN) $(CFLAGS_$(V)) $(CFLAGS)
 LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS_$(V)) $(LDFLAGS)
 
 ROOMS := src/base src/codec src/crypto src/conf src/store src/store/local src/store/mem \
-	src/store/fault src/store/s3 src/vault src/mount src/tlog src/net src/db src/msg plans restore agents \
+	src/store/fault src/store/s3 src/store/unix src/vault src/mount src/tlog src/net src/db src/msg plans restore agents \
 	agents/sources src/controller src/web src/cmd
 MAINS := src/cmd/holdfast.c src/cmd/holdfast_verify.c src/cmd/holdfast_agent.c
 SRC := $(filter-out $(MAINS),$(foreach r,$(ROOMS),$(sort $(wildcard $(r)/*.c))))

@@ -16,6 +16,7 @@
 #include "store/s3/store_s3.h"
 #include "store/store.h"
 #include "store/store_pace.h"
+#include "store/unix/store_unix.h"
 
 static int open_local(const char *path, enum drivers_mode mode, const struct drivers_limits *limits,
 	struct store **out, struct err *err)
@@ -38,6 +39,16 @@ static int open_s3(const char *place, enum drivers_mode mode, const struct drive
 	return store_s3_open(place, &opts, out, err);
 }
 
+static int open_unix(const char *path, enum drivers_mode mode, const struct drivers_limits *limits,
+	struct store **out, struct err *err)
+{
+	(void)limits; /* as with a directory */
+	if (mode == DRIVERS_CREATE)
+		return err_set(err, ERR_USAGE,
+			"a vault is begun by its owner, not through its door '%s'", path);
+	return store_unix_open(path, mode == DRIVERS_READ, out, err);
+}
+
 /* A location is "scheme:rest"; one without a scheme is a directory. */
 static const struct driver {
 	const char *scheme;
@@ -46,6 +57,7 @@ static const struct driver {
 } drivers[] = {
 	{ "file", open_local },
 	{ "s3", open_s3 },
+	{ "unix", open_unix },
 };
 
 const char *drivers_location(const struct cli *cli)

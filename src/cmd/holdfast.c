@@ -62,6 +62,7 @@ static const struct cli_verb *const verbs[] = {
 	&cmd_copy_verb,
 	&cmd_vault_info_verb,
 	&cmd_vault_prove_verb,
+	&cmd_vault_serve_verb,
 	&cmd_key_show_verb,
 	&cmd_key_passwd_verb,
 	&cmd_key_writer_verb,

@@ -19,14 +19,16 @@
 #include "store/mem/store_mem.h"
 #include "store/s3/store_s3.h"
 #include "store/store.h"
+#include "store/unix/store_unix.h"
+#include "tests/lib/door_fixture.h"
 #include "tests/lib/s3_stub.h"
 #include "tests/lib/store_scratch.h"
 
-enum kind { LOCAL, MEM, S3, LOCAL_BEHIND_FAULT, MEM_BEHIND_FAULT, S3_BEHIND_FAULT };
+enum kind { LOCAL, MEM, S3, UNIX, LOCAL_BEHIND_FAULT, MEM_BEHIND_FAULT, S3_BEHIND_FAULT };
 
 #define MAX_BYTES (STORE_MAX_OBJECT_BYTES + 16)
 
-static const char *const kind_names[] = { "local", "mem", "s3", "local+fault", "mem+fault",
+static const char *const kind_names[] = { "local", "mem", "s3", "unix", "local+fault", "mem+fault",
 	"s3+fault" };
 
 /* One store under test; all of it is made by begin() and ended by teardown(). */
@@ -35,6 +37,7 @@ static struct {
 	const char *dir; /* NULL for mem and s3 */
 	char place[200]; /* of s3, else "" */
 	struct s3_stub *stub;
+	struct door_fixture *door; /* of unix */
 	struct store *s;
 	struct store_mem *mem;     /* borrowed from s */
 	struct store_fault *fault; /* borrowed from s; NULL when bare */
@@ -50,6 +53,8 @@ static void teardown(void)
 	fx.dir = NULL;
 	s3_stub_free(fx.stub);
 	fx.stub = NULL;
+	door_fixture_free(fx.door);
+	fx.door = NULL;
 	fx.place[0] = '\0';
 }
 
@@ -84,6 +89,13 @@ static void open_s3(bool is_read_only)
 	wrap(store_s3_driver(s3), s3, is_read_only);
 }
 
+static void open_unix(bool is_read_only)
+{
+	struct store_unix *u = NULL;
+	cr_assert(eq(int, store_unix_new(door_fixture_path(fx.door), &u, &err), 0), "%s", err.msg);
+	wrap(&store_unix_driver, u, is_read_only);
+}
+
 /* A prefix that is empty and nobody else's. */
 static void find_place(void)
 {
@@ -108,6 +120,11 @@ static void begin(enum kind kind)
 		open_s3(false);
 		return;
 	}
+	if (kind == UNIX) {
+		fx.door = door_fixture_new(store_scratch_new(), NULL);
+		open_unix(false);
+		return;
+	}
 	if (kind == LOCAL || kind == LOCAL_BEHIND_FAULT) {
 		fx.dir = store_scratch_new();
 		cr_assert(ne(ptr, (void *)fx.dir, NULL));
@@ -124,6 +141,11 @@ static void reopen(bool is_read_only)
 	if (fx.dir != NULL) {
 		store_free(fx.s);
 		open_local(is_read_only);
+		return;
+	}
+	if (fx.door != NULL) {
+		store_free(fx.s);
+		open_unix(is_read_only);
 		return;
 	}
 	if (fx.place[0] != '\0') {
@@ -229,8 +251,8 @@ static bool is_given_up(const char *name, const char *text)
 #define FOR_EACH_DRIVER(test)                                                                      \
 	ParameterizedTestParameters(store_contract, test)                                          \
 	{                                                                                          \
-		static enum kind kinds[] = { LOCAL, MEM, S3, LOCAL_BEHIND_FAULT, MEM_BEHIND_FAULT, \
-			S3_BEHIND_FAULT };                                                         \
+		static enum kind kinds[] = { LOCAL, MEM, S3, UNIX, LOCAL_BEHIND_FAULT,             \
+			MEM_BEHIND_FAULT, S3_BEHIND_FAULT };                                       \
 		return cr_make_param_array(                                                        \
 			enum kind, kinds, sizeof(kinds) / sizeof(kinds[0]), NULL);                 \
 	}                                                                                          \
@@ -417,6 +439,12 @@ FOR_EACH_DRIVER(a_removed_object_is_gone_and_a_missing_one_is_no_error)
 	begin(*kind);
 	put_now("dd/one", "content");
 	cr_assert(eq(int, put("dd/two", "staged"), 0));
+	if (*kind == UNIX) { /* for its owner alone */
+		cr_expect(eq(int, store_remove(fx.s, "dd/one", &err), -ERR_READONLY));
+		cr_expect(eq(int, store_barrier(fx.s, &err), 0));
+		cr_expect(holds("dd/one", "content") && holds("dd/two", "staged"));
+		return;
+	}
 
 	cr_expect(eq(int, store_remove(fx.s, "dd/one", &err), 0));
 	cr_expect(eq(int, store_remove(fx.s, "dd/two", &err), 0));
@@ -676,4 +704,5 @@ Test(store_contract, an_object_of_the_limit_fits_and_one_byte_more_does_not)
 {
 	expect_limit(LOCAL);
 	expect_limit(S3);
+	expect_limit(UNIX);
 }

@@ -28,7 +28,7 @@ FLOORS = {
     "cmd": 9,
 }
 # A driver stands on its room's contract: half a floor above it, strange to its siblings.
-DRIVERS = {"store/local": 3.5, "store/mem": 3.5, "store/fault": 3.5, "store/s3": 3.5,
+DRIVERS = {"store/local": 3.5, "store/mem": 3.5, "store/fault": 3.5, "store/s3": 3.5, "store/unix": 3.5,
            "agents/sources": 7.5}
 TOPS = ("src", "agents", "plans", "restore")
 # Tested through others so far, or by tests/e2e alone.  Nothing is added here: a new file brings its
