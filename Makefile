@@ -178,6 +178,7 @@ setup-s3: setup-test ## install the object store that test-s3 needs (Ceph), if i
 	@tests/setup.sh $(PACKAGES_S3)
 test-s3: setup-s3 all tools $(BUILD)/tests/contract/test_store_contract ## the s3 driver on a real Ceph RGW of its own (PORT)
 	@tests/s3/run.sh $(BUILD)
+	@tests/s3/scale.sh $(BUILD)
 .PHONY: prove-network
 prove-network: all ## 200 random kills and cuts of controller and agents (CHAOS_ROUNDS, SEED)
 	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} tests/e2e/network_chaos.sh $(BUILD)
@@ -301,6 +302,13 @@ bench-peers: setup-bench ## measure Holdfast beside restic and borg (BENCH_SCALE
 	@tests/bench/bench.py $(BUILD)
 bench-check: $(BENCH_PROGRAMS) ## does the benchmark measure what it says? (with peers if there)
 	@tests/bench/check.sh $(BUILD)
+.PHONY: bench-s3
+bench-s3: setup-bench setup-s3 ## Holdfast beside restic on an object store of its own on loopback (BENCH_SCALE=0.1, RESTIC, PORT)
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BENCH_PROGRAMS)
+	@tests/bench/s3.sh $(BUILD)
+.PHONY: bench-s3-scale
+bench-s3-scale: setup-s3 all tools ## more hosts, more gateways, one bucket (docs/SCALE.md; SCALE_MB=150, PORT)
+	@tests/bench/s3_scale.sh $(BUILD)
 BENCH_TREE ?= /usr
 .PHONY: bench-memory
 bench-memory: $(BUILD)/bench/backup_memory ## peak memory of an agent (BENCH_TREE=/usr)

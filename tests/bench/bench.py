@@ -2,7 +2,7 @@
 """bench.py BUILD: measure Holdfast and the peers that are installed on one corpus (docs/BENCH.md).
 
 Environment: BENCH_SCALE BENCH_RUNS BENCH_SMALL BENCH_PEERS BENCH_SCENARIOS BENCH_DIR BENCH_KEEP
-BENCH_ZSTD_LEVEL; HOLDFAST RESTIC BORG name other programs than those found.
+BENCH_ZSTD_LEVEL; BENCH_S3 (tests/bench/s3.sh sets it); HOLDFAST RESTIC BORG name other programs than those found.
 Exit status: 0 all was measured, 1 something failed, 2 it cannot begin, 130 interrupted.
 """
 import json
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-from bench_table import TITLES, table
+from bench_table import BOUNDS, LIMITS, S3_BOUNDS, S3_LIMITS, TITLES, table
 from bench_tools import PEERS, Failed, Holdfast, claim
 
 GIB = 1 << 30
@@ -61,7 +61,10 @@ class Settings:
         first = {"full"} if set(wanted) & set(PLANT) else set()
         first |= {"small-full"} if set(wanted) & set(SMALL) else set()
         self.scenarios = set(wanted) | first
+        self.is_s3 = bool(os.environ.get("BENCH_S3"))
         self.peers = os.environ.get("BENCH_PEERS", "restic borg").split()
+        if self.is_s3 and "borg" in self.peers:
+            raise Usage("BENCH_S3: borg speaks to no object store; set BENCH_PEERS=restic")
         unknown = set(self.peers) - {peer.name for peer in PEERS}
         if unknown:
             raise Usage(f"BENCH_PEERS: {', '.join(sorted(unknown))} is not known;"
@@ -197,8 +200,14 @@ class Bench:
             return found
         return step
 
+    def warm_repository(self, tool):
+        if self.settings.is_s3:
+            os.sync()  # what it keeps in memory is the server's affair, and alike for all
+        else:
+            self.warm(tool.repo)
+
     def restore(self, tool):
-        self.warm(tool.repo)
+        self.warm_repository(tool)
         os.mkdir(self.back)
         try:
             command, folder = tool.restore(self.back)
@@ -216,7 +225,7 @@ class Bench:
         return found
 
     def verify(self, tool):
-        self.warm(tool.repo)
+        self.warm_repository(tool)
         found, text = self.measure(tool.verify(), tool.env)
         tool.check_verify(text)
         return found
@@ -227,7 +236,7 @@ class Bench:
             self.note(f"{TITLES['retain']}: {why}")
             return None
         before = tool.repository_bytes()
-        self.warm(tool.repo)
+        self.warm_repository(tool)
         found, _ = self.measure(command, tool.env)
         there = tool.snapshots()
         claim(there == 1, f"{there} snapshots instead of 1")
@@ -308,7 +317,8 @@ class Bench:
         order = [tool.name for tool in self.tools] + ["zstd"]
         if "small-full" in self.settings.scenarios and "borg" in order:
             self.note("the small files are measured beside restic only")
-        print(table(self.results, order, self.failed, self.notes))
+        limits = (S3_LIMITS, S3_BOUNDS) if self.settings.is_s3 else (LIMITS, BOUNDS)
+        print(table(self.results, order, self.failed, self.notes, *limits))
         return 1 if self.failed else 0
 
     def stop(self):

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 
 PASSPHRASE = "bench passphrase, of no worth"
 
@@ -66,10 +67,20 @@ class Tool:
         self.env = {key: value for key, value in os.environ.items()
                     if not key.startswith(("HOLDFAST", "RESTIC", "BORG"))}
         self.env["LC_ALL"] = "C.UTF-8"
+        # BENCH_S3=URL/BUCKET: repositories lie there, each in a new place; old ones stay
+        self.bucket = os.environ.get("BENCH_S3")
+        self.repositories = 0
+
+    def place(self):
+        """Where the repository lies, as the program takes it."""
+        if not self.bucket:
+            return self.repo
+        return f"s3:{self.bucket}/{self.name}-{os.getpid()}-{self.repositories}"
 
     def clear(self):
         for path in (self.home, self.repo):
             shutil.rmtree(path, ignore_errors=True)
+        self.repositories += 1
 
     def begin(self):
         """An empty repository, not measured."""
@@ -80,7 +91,11 @@ class Tool:
         self.init()
 
     def repository_bytes(self):
-        return tree_bytes(self.repo)
+        if not self.bucket:
+            return tree_bytes(self.repo)
+        tool = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../s3/s3.py")
+        bucket, prefix = self.place().rsplit("/", 2)[1:]
+        return int(output_of([sys.executable, tool, "--size", bucket, prefix + "/"], self.env))
 
     def index_bytes_per_record(self):
         return None  # only Holdfast tells
@@ -95,7 +110,6 @@ class Holdfast(Tool):
         for what in ("CONFIG_DIR", "STATE_DIR", "CACHE_DIR"):
             self.env[f"HOLDFAST_{what}"] = os.path.join(self.home, what)
         self.read_bytes = 0  # of the first backup: all but holes
-        self.env["HOLDFAST_VAULT"] = self.repo
         self.env["HOLDFAST_PASSPHRASE_FILE"] = os.path.join(self.home, "pass")
         self.env["HOLDFAST_RECOVERY_FILE"] = os.path.join(self.home, "recovery")
 
@@ -103,6 +117,7 @@ class Holdfast(Tool):
         return output_of([self.program, "version"], self.env).split("\n")[0]
 
     def init(self):
+        self.env["HOLDFAST_VAULT"] = self.place()
         output_of([self.program, "init", "--recovery-file",
                    os.path.join(self.home, "recovery")], self.env)
 
@@ -160,8 +175,7 @@ class Restic(Tool):
 
     def __init__(self, program, work):
         super().__init__(program, work)
-        self.env.update(RESTIC_REPOSITORY=self.repo,
-                        RESTIC_PASSWORD_FILE=os.path.join(self.home, "pass"),
+        self.env.update(RESTIC_PASSWORD_FILE=os.path.join(self.home, "pass"),
                         RESTIC_CACHE_DIR=os.path.join(self.home, "cache"))
         # before 0.15 a restore fills holes with zeros; it cannot be told otherwise
         self.can_sparse = "--sparse" in output_of([program, "restore", "--help"], self.env)
@@ -170,6 +184,7 @@ class Restic(Tool):
         return output_of([self.program, "version"], self.env).strip()
 
     def init(self):
+        self.env["RESTIC_REPOSITORY"] = self.place()
         output_of([self.program, "init"], self.env)
 
     def backup(self, tree, reread=False):

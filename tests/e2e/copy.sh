@@ -72,6 +72,13 @@ done
 json 0 copy "$HF" copy --vault "$V" --to "$R" --all
 holds "nothing is sent twice" 'o["there"] == 3 and o["records"] == 0'
 
+# ---- read back, and no faster than it may be
+json 0 copy "$HF" copy --vault "$V" --to "$SCRATCH/slow" --init --all --limit-upload 512KiB
+holds "all of it was read back" 'o["read_back_objects"] > 3 and o["read_back_bytes"] >= o["bytes"] > 0'
+holds "at half a MiB a second" 'o["duration_s"] >= o["bytes"] / 524288 * 0.95'
+expect 2 "a limit that nobody means" "$HF" copy --vault "$V" --to "$SCRATCH/slow" --all --limit-upload 9
+says "a limit that nobody means" "at least 64KiB"
+
 # ---- a copy of the newest alone: its chain is whole
 json 0 copy "$HF" copy --vault "$V" --to "$SCRATCH/one" --init latest --source line3
 holds "one and its links" 'o["snapshots"] == 1 and o["chain_records"] == 2'

@@ -5,6 +5,7 @@
 # and PORT+10..29 are Ceph's own.  `. DIR/env` sets where it is and the key.
 #   STORE=memstore   in memory, starts in 3 s; keeps nothing but at a clean stop (the default)
 #   STORE=bluestore  on disk, for kills
+#   MORE_GATEWAYS=N  so many gateways more to the same cluster, at PORT+5 .. (at most 4)
 #   RGW_EXTRA        further lines of the gateway's configuration
 # Packages: PACKAGES_S3 of the Makefile.
 set -euo pipefail
@@ -18,6 +19,7 @@ DIR=$(realpath -m "$2")
 PORT=$3
 HOST=127.0.0.1
 STORE=${STORE:-memstore}
+MORE_GATEWAYS=${MORE_GATEWAYS:-0}
 ACCESS=${ACCESS:-HOLDFASTTESTKEY00000}
 SECRET=${SECRET:-holdfast/test+secret000000000000000000000}
 CONF=$DIR/ceph.conf
@@ -214,6 +216,18 @@ start_rgw() {
 	wait_for 60 curl -s -o /dev/null -m 2 "http://$HOST:$PORT/" || fail "no gateway came up"
 }
 
+start_more() {
+	local n port
+	for ((n = 1; n <= MORE_GATEWAYS && n <= 4; n++)); do
+		port=$((PORT + 4 + n))
+		spawn "rgw-more$n" radosgw -c "$CONF" -f -n client.rgw --rgw-data "$DIR/rgw" \
+			--rgw-frontends "beast endpoint=$HOST:$port" --log-file "$DIR/log/more$n.log" \
+			--admin-socket "$DIR/run/more$n.asok"
+		wait_for 60 curl -s -o /dev/null -m 2 "http://$HOST:$port/" ||
+			fail "gateway $n more did not come up"
+	done
+}
+
 write_env() {
 	cat >"$DIR/env" <<-END
 		S3_ENDPOINT=http://$HOST:$PORT
@@ -235,9 +249,13 @@ start)
 	start_mon
 	start_osd
 	start_rgw
+	start_more
 	write_env
 	;;
 stop | wipe)
+	for more in "$DIR"/rgw-more*.pid; do
+		[ ! -e "$more" ] || halt "$(basename "$more" .pid)"
+	done
 	halt rgw
 	halt osd
 	halt mon

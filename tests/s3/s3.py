@@ -5,6 +5,7 @@ tests: what our own client must not be asked to do (make buckets, overwrite, del
 s3.py --make BUCKET [lock]: a new bucket.
 s3.py --retain BUCKET DAYS: lock all that is put from now on (default retention, COMPLIANCE).
 s3.py --force BUCKET PREFIX: delete every version by its id; print how many went and how many stayed.
+s3.py --size BUCKET PREFIX: print the bytes of all objects below it.
 s3.py --destroy BUCKET [PREFIX]: overwrite every key with rubbish, then delete every key, by name."""
 import base64
 import hashlib
@@ -61,17 +62,21 @@ def must(answer, *statuses):
     return answer
 
 
-def keys_of(bucket, prefix):
+def contents_of(bucket, prefix):
     token = None
     while True:
         query = [("list-type", "2"), ("prefix", prefix)]
         if token:
             query.append(("continuation-token", token))
         root = ET.fromstring(must(request("GET", f"/{bucket}/", query), 200)[2])
-        yield from (c.findtext(NS + "Key") for c in root.iter(NS + "Contents"))
+        yield from root.iter(NS + "Contents")
         token = root.findtext(NS + "NextContinuationToken")
         if root.findtext(NS + "IsTruncated") != "true":
             return
+
+
+def keys_of(bucket, prefix):
+    return (c.findtext(NS + "Key") for c in contents_of(bucket, prefix))
 
 
 def destroy(bucket, prefix):
@@ -113,6 +118,8 @@ def main():
         retain(sys.argv[2], sys.argv[3])
     elif sys.argv[1] == "--force":
         force(sys.argv[2], sys.argv[3])
+    elif sys.argv[1] == "--size":
+        print(sum(int(c.findtext(NS + "Size")) for c in contents_of(*sys.argv[2:4])))
     elif sys.argv[1] == "--destroy":
         destroy(sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else "")
     else:
