@@ -244,3 +244,16 @@ Test(catalog_job, states_have_names_and_an_end)
 			cr_expect(eq(int, catalog_job_is_over(s), s > JOB_RUNNING));
 	}
 }
+
+Test(catalog_job, the_controllers_own_jobs_have_agents_that_nobody_is)
+{
+	static const uint8_t somebody[16] = { 1 };
+	cr_expect(eq(ptr, (void *)catalog_job_own_id(MSG_VERB_BACKUP), NULL));
+	cr_expect(eq(ptr, (void *)catalog_job_own_id(MSG_VERB_DRILL), NULL));
+	cr_expect(catalog_job_is_own_id(catalog_job_own_id(MSG_VERB_COPY)));
+	cr_expect(catalog_job_is_own_id(catalog_job_own_id(MSG_VERB_SCRUB)));
+	cr_expect(ne(int,
+		memcmp(catalog_job_own_id(MSG_VERB_COPY), catalog_job_own_id(MSG_VERB_SCRUB), 16),
+		0));
+	cr_expect(not(catalog_job_is_own_id(somebody)));
+}

@@ -203,6 +203,37 @@ Test(controller_conf, the_controllers_own_tasks_have_no_agent_and_rules)
 	cr_expect(eq(i64, conf->schedules[2].sample_percent, 5));
 }
 
+Test(controller_conf, a_copy_goes_to_a_replica_that_is_there)
+{
+	cr_assert(
+		eq(int,
+			load(HEAD
+				"replicas = ( { name = \"far\"; place = \"s3:https://h/b/p\"; },\n"
+				"{ name = \"near\"; place = \"cellar\"; } );\n"
+				"schedules = ( { name = \"a\"; task = \"copy\"; replica = "
+				"\"near\";\n"
+				"at = \"daily\"; } );\n"),
+			0),
+		"%s", err.msg);
+	char want[96];
+	(void)snprintf(want, sizeof(want), "%s/cellar", dir);
+	cr_expect(eq(int, (int)conf->schedules[0].verb, MSG_VERB_COPY));
+	cr_expect(eq(str, (char *)conf->schedules[0].replica, "near"));
+	cr_expect(eq(str, replica_conf_find(&conf->replicas, "near")->place, want));
+	cr_expect(eq(str, replica_conf_find(&conf->replicas, "far")->place, "s3:https://h/b/p"));
+	controller_conf_free(conf);
+	conf = NULL;
+	cr_expect(eq(int,
+		load(HEAD "schedules = ( { name = \"a\"; task = \"copy\"; at = \"daily\"; },\n"
+			  "{ name = \"b\"; task = \"copy\"; replica = \"x\"; at = \"daily\"; },\n"
+			  "{ name = \"c\"; task = \"scrub\"; replica = \"x\"; at = \"daily\"; } "
+			  ");\n"),
+		-ERR_CONFIG));
+	says("the task copy needs a 'replica'");
+	says("there is no replica 'x'");
+	says("'replica' goes with the task copy only");
+}
+
 Test(controller_conf, what_a_reload_does_not_change_is_named)
 {
 	cr_assert(eq(int, load(HEAD), 0), "%s", err.msg);
