@@ -7,10 +7,13 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/env.h"
 #include "base/err.h"
+#include "net/http_retry.h"
 #include "store/s3/s3_cred.h"
 #include "store/s3/s3_location.h"
 #include "store/s3/s3_wire.h"
@@ -30,6 +33,19 @@
 #define BUFFER_BYTES 524288L
 #define EXPECT_BYTES (1u << 20) /* the server may refuse before so much is sent */
 #define FEW_BYTES 64
+#define NS_PER_MS INT64_C(1000000)
+#define TURN_NS 5000000
+
+/* Wait until some of ${want} bytes may pass; how many.  The library's own limit lets 50 MiB pass at
+ * once where they come fast enough. */
+static size_t wait_for_turn(struct http_retry_bucket *b, size_t want)
+{
+	const struct timespec t = { .tv_nsec = TURN_NS };
+	size_t n = 0;
+	while (want > 0 && (n = http_retry_bucket_take(b, env_mono_ns() / NS_PER_MS, want)) == 0)
+		(void)nanosleep(&t, NULL); /* a little earlier does no harm */
+	return n;
+}
 
 static size_t on_send(char *out, size_t size, size_t count, void *arg)
 {
@@ -37,6 +53,7 @@ static size_t on_send(char *out, size_t size, size_t count, void *arg)
 	size_t n = f->call->len - f->sent;
 	if (n > size * count)
 		n = size * count;
+	n = wait_for_turn(f->send, n);
 	if (n > 0)
 		memcpy(out, (const char *)f->call->body + f->sent, n);
 	f->sent += n;
@@ -101,6 +118,8 @@ static size_t on_answer(char *data, size_t size, size_t count, void *arg)
 	}
 	if (!f->is_checked && !check_place(f, status))
 		return 0;
+	for (size_t left = len; left > 0;)
+		left -= wait_for_turn(f->receive, left);
 	return len == 0 ? 0 : take_good(f, data, len);
 }
 
@@ -156,6 +175,9 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 	int fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 	if (fd >= 0 && all->count < S3_FLIGHT_MAX_SOCKETS)
 		all->fds[all->count++] = fd;
+	if (fd >= 0 && all->receive_bytes > 0) /* else megabytes come before the limit is felt */
+		(void)setsockopt(
+			fd, SOL_SOCKET, SO_RCVBUF, &all->receive_bytes, sizeof(all->receive_bytes));
 	return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
@@ -230,6 +252,8 @@ int s3_flight_init(struct s3_flight *f, const struct s3_flight_opts *opts, struc
 {
 	memset(f, 0, sizeof(*f));
 	f->sockets = opts->sockets;
+	f->send = opts->send;
+	f->receive = opts->receive;
 	f->url = (struct buf)BUF_INIT(URL_MAX_BYTES);
 	f->refusal = (struct buf)BUF_INIT(REFUSAL_MAX_BYTES);
 	CURL *e = f->easy = curl_easy_init();
@@ -253,8 +277,6 @@ int s3_flight_init(struct s3_flight *f, const struct s3_flight_opts *opts, struc
 	SET(CURLOPT_CONNECTTIMEOUT_MS, opts->connect_ms);
 	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
 	SET(CURLOPT_LOW_SPEED_TIME, opts->stall_s);
-	SET(CURLOPT_MAX_SEND_SPEED_LARGE, (curl_off_t)opts->send_bps);
-	SET(CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)opts->receive_bps);
 	SET(CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_BYTES);
 	SET(CURLOPT_BUFFERSIZE, BUFFER_BYTES);
 	SET(CURLOPT_TCP_NODELAY, 1L);

@@ -14,6 +14,7 @@
 #include "store/s3/s3_verdict.h"
 
 struct err;
+struct http_retry_bucket;
 struct s3_cred_key;
 struct s3_location;
 struct s3_wire_call;
@@ -24,20 +25,22 @@ struct s3_wire_call;
 struct s3_flight_sockets {
 	int fds[S3_FLIGHT_MAX_SOCKETS];
 	size_t count;
+	int receive_bytes; /* the kernel may hold of what comes; 0 = as it likes */
 };
 
 struct s3_flight_opts {
 	const struct s3_location *place;
 	const char *ca_file; /* NULL = the system's */
 	long connect_ms, stall_s;
-	int64_t send_bps, receive_bps;     /* 0 = no limit */
-	struct s3_flight_sockets *sockets; /* borrowed */
+	struct http_retry_bucket *send, *receive; /* borrowed; how fast bytes may pass */
+	struct s3_flight_sockets *sockets;        /* borrowed */
 };
 
 struct s3_flight {
 	CURL *easy;                /* owned; kept from call to call */
 	struct s3_wire_call *call; /* NULL = free */
 	struct s3_flight_sockets *sockets;
+	struct http_retry_bucket *send, *receive;
 	struct curl_slist *headers;
 	struct buf url, refusal;
 	char detail[CURL_ERROR_SIZE];

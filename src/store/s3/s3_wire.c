@@ -35,6 +35,8 @@
 #define IDLE_POLL_MS 60000
 #define SHRINK_MS 500
 #define USUAL_REGION "us-east-1"
+#define RECEIVE_MIN_BYTES (32 << 10)
+#define RECEIVE_MAX_BYTES (4 << 20)
 
 TAILQ_HEAD(call_list, s3_wire_call);
 
@@ -42,6 +44,7 @@ struct s3_wire {
 	struct s3_wire_opts opts;
 	struct s3_flight_opts flight_opts;
 	struct s3_flight_sockets sockets;
+	struct http_retry_bucket send, receive;
 	struct s3_cred *cred;
 	char *region;  /* owned */
 	char *ca_file; /* owned; NULL = the system's */
@@ -72,6 +75,15 @@ static const char *setting(const char *name)
 	return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
+/* What the kernel may take ahead of us where we are to be slow: a quarter of a second. */
+static int receive_buffer(int64_t bps)
+{
+	const int64_t quarter = bps / 4;
+	if (bps <= 0 || quarter > RECEIVE_MAX_BYTES)
+		return 0;
+	return quarter < RECEIVE_MIN_BYTES ? RECEIVE_MIN_BYTES : (int)quarter;
+}
+
 static int set_up(struct s3_wire *w, struct err *err)
 {
 	const struct s3_location *place = w->opts.place;
@@ -88,12 +100,15 @@ static int set_up(struct s3_wire *w, struct err *err)
 		curl_multi_setopt(w->multi, CURLMOPT_MAXCONNECTS, (long)w->opts.connections) !=
 			CURLM_OK)
 		return err_set(err, ERR_NOMEM, "out of memory for the object store");
+	w->send.bytes_per_s = w->opts.send_bps;
+	w->receive.bytes_per_s = w->opts.receive_bps;
+	w->sockets.receive_bytes = receive_buffer(w->opts.receive_bps);
 	w->flight_opts = (struct s3_flight_opts){ .place = place,
 		.ca_file = w->ca_file,
 		.connect_ms = w->opts.connect_ms,
 		.stall_s = w->opts.stall_s,
-		.send_bps = w->opts.send_bps,
-		.receive_bps = w->opts.receive_bps,
+		.send = &w->send,
+		.receive = &w->receive,
 		.sockets = &w->sockets };
 	int rc = 0;
 	for (; rc == 0 && w->flight_count < (size_t)w->opts.connections; w->flight_count++)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/env.h"
 #include "base/err.h"
 #include "store/s3/s3_caps.h"
 #include "store/s3/store_s3.h"
@@ -15,6 +16,7 @@
 #define PREFIX_FORMAT "plant a/+%%"
 #define PREFIX_IN_PLACE "plant%20a/%2B%25"
 #define BIG_BYTES ((size_t)3 << 20)
+#define MS INT64_C(1000000)
 
 static struct err err;
 static struct s3_stub *stub;
@@ -216,6 +218,27 @@ struct names {
 	unsigned count;
 	uint64_t bytes;
 };
+
+/* A lower bound: nothing here waits for a time, the transfers take it. */
+Test(store_s3, a_transfer_is_spread_to_its_limit_each_way)
+{
+	struct store_s3_opts opts = { .send_bps = 2 << 20, .receive_bps = 4 << 20 };
+	struct buf got = BUF_INIT(BIG_BYTES);
+	begin(NULL);
+	store_free(store);
+	store = NULL;
+	cr_assert(eq(int, store_s3_open(place, &opts, &store, &err), 0), "%s", err.msg);
+	int64_t from = env_mono_ns();
+	cr_expect(eq(int, store_put(store, "pk/a", big, BIG_BYTES, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, store_barrier(store, &err), 0), "%s", err.msg);
+	cr_expect(ge(i64, env_mono_ns() - from, 1200 * MS),
+		"3 MiB at 2 MiB a second, less a quarter");
+	from = env_mono_ns();
+	cr_expect(eq(int, store_get(store, "pk/a", &got, &err), 0), "%s", err.msg);
+	cr_expect(ge(i64, env_mono_ns() - from, 450 * MS), "at 4 MiB a second");
+	cr_expect(eq(sz, got.len, BIG_BYTES));
+	buf_done(&got);
+}
 
 static int count_names(void *arg, const char *name, uint64_t size)
 {
