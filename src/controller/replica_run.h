@@ -31,8 +31,8 @@ struct replica_run_result {
 /**
  * replica_run_do(g, opts, out, err):
  * Broken off at any point, the next run goes on.  ${out} is filled also when it fails.
- * Return 0, -ERR_CORRUPT (snapshots could not be brought, the others were; or what was written
- * reads back different), -ERR_NOT_FOUND (no replica there), -ERR_AUTH (another vault),
+ * Return 0, -ERR_CORRUPT (snapshots could not be brought, the others were), -ERR_IO (what was
+ * written reads back different), -ERR_NOT_FOUND (no replica there), -ERR_AUTH (another vault),
  * -ERR_INTERRUPTED, -ERR_UNSUPPORTED (nobody opens places here) or as the vault and the store.
  */
 int replica_run_do(const struct gateway_vault *g, const struct replica_run_opts *opts,

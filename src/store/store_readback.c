@@ -156,42 +156,66 @@ static int readback_remove(void *self, const char *name, struct err *err)
 	return rc;
 }
 
-static int compare(
-	struct store_readback *r, const struct entry *e, struct buf *got, struct err *err)
+static int compare(struct store_readback *r, const struct entry *e, struct buf *got, bool *is_bad,
+	struct err *err)
 {
 	const struct store_driver *in = r->around.inner;
 	uint8_t hash[HASH_BYTES];
+	struct err why = ERR_INIT;
 	buf_clear(got);
-	int rc = (in->get_anew != NULL ? in->get_anew : in->get)(r->around.self, e->name, got, err);
-	if (rc == -ERR_NOT_FOUND) {
-		if (err != NULL)
-			err_clear(err);
-		return err_set(err, ERR_CORRUPT,
-			"object '%s' was written and is not there when it is read back", e->name);
-	}
-	if (rc != 0)
-		return err == NULL ? rc : err_wrap(err, "unable to read back '%s'", e->name);
+	int rc =
+		(in->get_anew != NULL ? in->get_anew : in->get)(r->around.self, e->name, got, &why);
 	hash_sha256(got->data, got->len, hash);
-	if (got->len != e->len || memcmp(hash, e->hash, sizeof(hash)) != 0) {
-		(void)err_set(err, ERR_CORRUPT,
+	if (rc == 0 && got->len == e->len && memcmp(hash, e->hash, sizeof(hash)) == 0) {
+		r->objects++;
+		r->bytes += got->len;
+		return 0;
+	}
+	*is_bad = rc == 0 || rc == -ERR_LIMIT;
+	if (rc == -ERR_NOT_FOUND)
+		return err_set(err, ERR_IO,
+			"object '%s' was written and is not there when it is read back", e->name);
+	if (*is_bad) {
+		(void)err_set(err, ERR_IO,
 			"object '%s' reads back with other bytes than were written", e->name);
 		return err_hint(err, "the medium, its controller or the memory of a host on the "
 				     "way is broken: nothing that needs this object was "
 				     "acknowledged");
 	}
-	r->objects++;
-	r->bytes += got->len;
-	return 0;
+	if (err != NULL)
+		*err = why;
+	return err == NULL ? rc : err_wrap(err, "unable to read back '%s'", e->name);
+}
+
+/* Everything is looked at, so that no bad object is left to be taken for a good one.  Return the
+ * first error. */
+static int compare_all(struct store_readback *r, struct err *err)
+{
+	CLEANUP(buf_done) struct buf got = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	const struct store_driver *in = r->around.inner;
+	bool is_any_bad = false;
+	int first = 0;
+	for (size_t i = 0; i < r->count; i++) {
+		bool is_bad = false;
+		int rc = compare(r, &r->at[i], &got, &is_bad, first == 0 ? err : NULL);
+		if (first == 0)
+			first = rc;
+		is_any_bad |= is_bad;
+		if (is_bad) /* where it cannot be, its name still tells what it is not */
+			(void)in->remove(r->around.self, r->at[i].name, NULL);
+	}
+	if (is_any_bad && in->barrier != NULL)
+		(void)in->barrier(r->around.self, NULL); /* as above */
+	return first;
 }
 
 static int readback_barrier(void *self, struct err *err)
 {
 	struct store_readback *r = self;
-	CLEANUP(buf_done) struct buf got = BUF_INIT(STORE_MAX_OBJECT_BYTES);
 	const struct store_driver *in = r->around.inner;
 	int rc = in->barrier == NULL ? 0 : in->barrier(r->around.self, err);
-	for (size_t i = 0; rc == 0 && i < r->count; i++)
-		rc = compare(r, &r->at[i], &got, err);
+	if (rc == 0)
+		rc = compare_all(r, err);
 	forget(r);
 	return rc;
 }

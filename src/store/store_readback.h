@@ -14,9 +14,9 @@ struct store_readback;
 
 /**
  * store_readback_add(s, out, err):
- * From now on store_barrier() also fails with -ERR_CORRUPT, and the object's name, when one that
- * was put since the barrier before is not there or has other bytes.  *${out} is ended with ${s}.
- * What was removed again is not looked for.  Return 0 or -ERR_NOMEM.
+ * From now on store_barrier() also fails with -ERR_IO, and the object's name, when one that was put
+ * since the barrier before is not there or has other bytes; what has others is removed.  *${out} is
+ * ended with ${s}.  What was removed meanwhile is not looked for.  Return 0 or -ERR_NOMEM.
  */
 int store_readback_add(struct store *s, struct store_readback **out, struct err *err);
 

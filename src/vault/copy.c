@@ -319,7 +319,7 @@ static int load(struct copy *c, struct err *err)
 	}
 	if (rc == 0)
 		rc = fetch_new(c->from, &c->fetch, err);
-	const struct session_opts opts = { .bad_packs = c->opts->bad_packs };
+	const struct session_opts opts = { .bad_packs = c->opts->bad_packs, .is_proven = true };
 	return rc != 0 ? rc : session_new(c->to, &opts, &c->session, err);
 }
 

@@ -196,8 +196,11 @@ static int note_pack(void *arg, const char *name, uint64_t size)
 		return 0; /* it is there, and as good as not */
 	if (collect_view_is_absent(&l->s->lists, false, hash))
 		return 0; /* collection may delete it under our eyes */
-	int rc = id_set_add(l->s->there, hash, (uint32_t)size, NULL, l->err);
-	if (rc == 0 && !index_has_pack(l->s->index, hash))
+	const bool is_listed = index_has_pack(l->s->index, hash);
+	int rc = 0;
+	if (is_listed || !l->s->opts.is_proven) /* else when it was read */
+		rc = id_set_add(l->s->there, hash, (uint32_t)size, NULL, l->err);
+	if (rc == 0 && !is_listed)
 		rc = note_unlisted(l, hash, (uint32_t)size);
 	return rc;
 }
@@ -209,7 +212,9 @@ static int flush_index(struct session *s, struct err *err)
 		return 0;
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
 	char name[VAULT_NAME_BYTES];
-	int rc = index_encode(s->index, s->first_pack, &body, err);
+	int rc = s->opts.is_proven ? store_barrier(s->vault->store, err) : 0;
+	if (rc == 0)
+		rc = index_encode(s->index, s->first_pack, &body, err);
 	if (rc == 0)
 		rc = vault_put_sealed(s->vault->store, &s->vault->key, SEALED_INDEX, "ix/",
 			body.data, body.len, name, NULL, err);
@@ -221,6 +226,37 @@ static int flush_index(struct session *s, struct err *err)
 	return 0;
 }
 
+/* Is the pack what its name says?  1, 0 or an error of the store. */
+static int prove_pack(struct session *s, const uint8_t hash[32], struct err *err)
+{
+	CLEANUP(buf_done) struct buf object = BUF_INIT(PACK_MAX_BYTES);
+	char name[FETCH_PACK_NAME_BYTES];
+	struct err why = ERR_INIT;
+	fetch_pack_name(hash, name);
+	int rc = vault_get_hashed(s->vault->store, name, &object, &why);
+	if (rc == 0)
+		return 1;
+	if (vault_is_object_loss(rc)) {
+		log_warn("session.prove", "%s: it does not count, continuing", why.msg);
+		return 0;
+	}
+	if (err != NULL)
+		*err = why;
+	return rc;
+}
+
+/* Learn one that no segment lists; *${records}: what it holds that counts. */
+static int learn_pack(
+	struct session *s, const struct unlisted *pack, size_t *records, struct err *err)
+{
+	int good = s->opts.is_proven ? prove_pack(s, pack->hash, err) : 1;
+	*records = 0;
+	if (good <= 0)
+		return good;
+	int rc = s->opts.is_proven ? id_set_add(s->there, pack->hash, pack->size, NULL, err) : 0;
+	return rc != 0 ? rc : fetch_learn_pack(s->fetch, pack->hash, pack->size, records, err);
+}
+
 /* What a session that broke off has stored is not stored twice; this one lists its packs. */
 static int learn_packs(
 	struct session *s, const struct unlisted *packs, size_t count, struct err *err)
@@ -228,7 +264,7 @@ static int learn_packs(
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		size_t records = 0;
-		rc = fetch_learn_pack(s->fetch, packs[i].hash, packs[i].size, &records, err);
+		rc = learn_pack(s, &packs[i], &records, err);
 		s->segment_entries += records;
 		if (rc != 0 || (s->segment_entries < SEGMENT_FLUSH_ENTRIES && i + 1 < count))
 			continue;

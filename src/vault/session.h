@@ -10,6 +10,8 @@
 #ifndef VAULT_SESSION_H
 #define VAULT_SESSION_H
 
+#include <stdbool.h>
+
 #include "vault/port.h"
 #include "vault/session_base.h"
 
@@ -31,6 +33,11 @@ struct session_opts {
 	 * which broke off; those of this one come to them.  What of them is stored it need not send
 	 * again.  NULL = nothing is known.  Borrowed until session_free(). */
 	struct id_set *known;
+	/* A pack is listed in the index only behind a barrier of its own (that of a store with a
+	 * readback has read it again by then), and one that no segment lists, since its session
+	 * broke off before, is read and compared with its name before it counts: so no pack that
+	 * its medium did not keep is ever taken for stored. */
+	bool is_proven;
 };
 
 /* ${vault} is borrowed until session_free(); ${opts} may be NULL: nothing is remembered. */

@@ -84,8 +84,11 @@ Test(store_readback, a_flipped_bit_fails_the_barrier_with_the_objects_name)
 	put("a", "first");
 	put("pk/b", "second");
 	sp->flipped = "pk/b";
-	cr_expect(eq(int, store_barrier(s, &err), -ERR_CORRUPT));
+	cr_expect(eq(int, store_barrier(s, &err), -ERR_IO));
 	cr_expect(strstr(err.msg, "'pk/b' reads back with other bytes") != NULL, "%s", err.msg);
+	cr_expect(eq(int, store_stat(s, "pk/b", NULL, &err), -ERR_NOT_FOUND), "a bad one goes");
+	cr_expect(eq(int, store_stat(s, "a", NULL, &err), 0), "a good one stays");
+	err_clear(&err);
 	sp->flipped = NULL; /* the set was given up: the next one stands for itself */
 	put("c", "third");
 	cr_expect(eq(int, store_barrier(s, &err), 0), "%s", err.msg);
@@ -99,7 +102,7 @@ Test(store_readback, an_object_that_is_gone_fails_it_too_but_not_one_that_was_re
 	cr_expect(eq(int, store_barrier(s, &err), 0), "%s", err.msg);
 	put("d", "third");
 	sp->lost = "d";
-	cr_expect(eq(int, store_barrier(s, &err), -ERR_CORRUPT));
+	cr_expect(eq(int, store_barrier(s, &err), -ERR_IO));
 	cr_expect(strstr(err.msg, "'d' was written and is not there") != NULL, "%s", err.msg);
 }
 
