@@ -99,7 +99,7 @@ stop_process "$CONTROLLER" 0 "the controller"
 # ---- by schedule, behind a restart too
 replicas "{ name = \"cellar\"; place = \"$R\"; }"
 cp "$CONF" "$SCRATCH/with"
-schedule_add '{ name = "nightly"; task = "copy"; replica = "cellar"; at = "*-*-* *:*:0/2"; }'
+schedule_add '{ name = "nightly"; task = "copy"; replica = "cellar"; retries = 0; at = "*-*-* *:*:0/2"; }'
 start_controller
 json 0 schedule-next "$HF" schedule next --next 2
 holds "it is due" 'all(d["task"] == "copy" and d["replica"] == "cellar" for d in o["due"])'
