@@ -16,8 +16,7 @@ struct err;
 #define UNIX_WIRE_VERSION 1
 #define UNIX_WIRE_MAGIC 0x31414648u /* "HFA1" */
 #define UNIX_WIRE_PIECE_BYTES ((size_t)256 << 10)
-#define UNIX_WIRE_SILENT_S 60 /* a peer that stops in the middle of something for so long is gone  \
-			       */
+#define UNIX_WIRE_SILENT_S 60 /* who stops in the middle of something for so long is gone */
 
 enum unix_wire_verb {
 	UNIX_WIRE_PUT = 1, /* a = bytes, which follow */
