@@ -23,9 +23,11 @@
 /*
  * INVARIANTS
  * (1) Every snapshot in a list went through snapshot_unseal_body(): its signer is known unless
- *     there is no config.
+ *     there is no config, and its name tells the time that its body tells.
  */
 
+#define SNAPSHOT_NAME_FORMAT "sn/%012llx-"
+#define SNAPSHOT_NAME_HEAD ((size_t)16)
 #define PICK_MIN_DIGITS 4
 #define PICK_AGENT_BYTES 16
 
@@ -39,16 +41,55 @@ struct listing {
 	struct err *err;
 };
 
+/* "sn/<receipt ms, 12 hex>-<h>": who judges by the name alone judges what the body says. */
+static int check_name(const char *name, const struct snapshot *s, struct err *err)
+{
+	char want[SNAPSHOT_NAME_HEAD + 1];
+	(void)snprintf(want, sizeof(want), SNAPSHOT_NAME_FORMAT,
+		(unsigned long long)(s->body.receipt_ns / 1000000)); /* fits, or is no name */
+	if (strncmp(name, want, SNAPSHOT_NAME_HEAD) == 0)
+		return 0;
+	return err_set(err, ERR_CORRUPT,
+		"object '%s' is named after another time than that of its receipt", name);
+}
+
+/* Invariant 1. */
+static int unseal_named(struct vault *v, const char *name, const struct buf *body,
+	struct snapshot *out, struct err *err)
+{
+	int rc = snapshot_unseal_body(vault_domain(v), body->data, body->len, out, err);
+	if (rc != 0)
+		return rc;
+	rc = check_name(name, out, err);
+	if (rc != 0)
+		snapshot_unseal_done(out);
+	return rc;
+}
+
 static int read_one(struct vault *v, const char *name, struct snapshot *out, struct err *err)
 {
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
 	int rc = vault_get_sealed(v, SEALED_SNAPSHOT, name, &body, err);
 	if (rc == 0)
-		rc = snapshot_unseal_body(vault_domain(v), body.data, body.len, out, err);
+		rc = unseal_named(v, name, &body, out, err);
 	if (rc == 0)
 		(void)snprintf(
 			out->object, sizeof(out->object), "%s", name); /* list_one() looked */
 	return rc;
+}
+
+int snapshot_check_object(
+	struct vault *v, const char *name, const void *object, size_t len, struct err *err)
+{
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	struct snapshot s;
+	int rc = sealed_open(&v->key, SEALED_SNAPSHOT, object, len, &body, err);
+	if (rc == 0)
+		rc = unseal_named(v, name, &body, &s, err);
+	if (rc != 0)
+		return rc;
+	snapshot_unseal_done(&s);
+	return 0;
 }
 
 /* An object that cannot be read. */

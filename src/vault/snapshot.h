@@ -60,6 +60,15 @@ int snapshot_list_all(struct vault *v, snapshot_bad_fn on_bad, void *arg, struct
 	struct err *err);
 void snapshot_list_done(struct snapshot_list *l);
 
+/**
+ * snapshot_check_object(v, name, object, len, err):
+ * Would the bytes of an sn/ object be listed as a snapshot under ${name}?  Its hash is not looked
+ * at.  Return 0, or why not: -ERR_CORRUPT (also when the name tells another time of receipt than
+ * the body), -ERR_AUTH, or as snapshot_unseal_body().
+ */
+int snapshot_check_object(
+	struct vault *v, const char *name, const void *object, size_t len, struct err *err);
+
 /* What retention goes by, of one snapshot; tags are borrowed from it. */
 struct retention_item;
 void snapshot_retention(const struct snapshot *s, struct retention_item *out);
