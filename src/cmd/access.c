@@ -93,23 +93,22 @@ int access_write_secret(const char *path, const void *data, size_t len, struct e
 	return atomic_file_create(AT_FDCWD, path, 0600, data, len, err);
 }
 
-/* Load the writer key if its file is there. */
-static int load_writer(const struct cli *cli, struct access *a, struct err *err)
+int access_load_writer(const struct cli *cli, const uint8_t vault_id[16],
+	struct keyring_writer *out, struct err *err)
 {
 	char path[PATH_MAX];
 	struct err why = ERR_INIT;
 	CLEANUP(buf_wipe) struct buf raw = BUF_INIT(KEY_FILE_MAX_BYTES);
-	int rc = access_writer_path(cli, a->vault_id, path, &why);
+	int rc = access_writer_path(cli, vault_id, path, &why);
 	if (rc == 0)
 		rc = paths_read_secret(path, "writer key", &raw, &why);
 	if (rc == 0) {
-		rc = keyring_writer_decode(raw.data, raw.len, &a->writer, &why);
+		rc = keyring_writer_decode(raw.data, raw.len, out, &why);
 		if (rc != 0)
 			(void)err_wrap(&why, "writer key '%s'", path);
 	}
-	if (rc == 0 && memcmp(a->writer.vault_id, a->vault_id, sizeof(a->vault_id)) != 0)
+	if (rc == 0 && memcmp(out->vault_id, vault_id, sizeof(out->vault_id)) != 0)
 		rc = err_set(&why, ERR_AUTH, "the writer key '%s' belongs to another vault", path);
-	a->has_writer = rc == 0;
 	if (rc == -ERR_NOT_FOUND)
 		(void)err_hint(&why, "on a new host make one from the recovery file with 'holdfast "
 				     "key writer new'");
@@ -252,7 +251,8 @@ static int load_keys(const struct cli *cli, enum access_need need, struct access
 	struct err why = ERR_INIT;
 	const char *drill = need == ACCESS_CONTENT ? cli_text(cli, "drill-key") : NULL;
 	bool has_other = drill == NULL && (need == ACCESS_CONTENT || need == ACCESS_RECOVERY);
-	int rc = load_writer(cli, a, &why);
+	int rc = access_load_writer(cli, a->vault_id, &a->writer, &why);
+	a->has_writer = rc == 0;
 	if (rc == -ERR_NOT_FOUND && need == ACCESS_LIST && !cli_is_set(cli, "writer-key"))
 		has_other = true;
 	if (rc != 0 && !has_other) {

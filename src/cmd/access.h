@@ -119,6 +119,11 @@ int access_memory_dir(
 int access_writer_path(
 	const struct cli *cli, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err);
 
+/* Read the writer key of ${vault_id} where it is kept; ${out} is wiped by the caller.  Return 0,
+ * -ERR_NOT_FOUND, -ERR_AUTH (it is another vault's), or as reading and decoding it. */
+int access_load_writer(const struct cli *cli, const uint8_t vault_id[16],
+	struct keyring_writer *out, struct err *err);
+
 /* Write a new 0600 file at ${path}, never over another; directories are made. */
 int access_write_secret(const char *path, const void *data, size_t len, struct err *err);
 

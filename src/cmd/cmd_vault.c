@@ -17,6 +17,7 @@
 #include "cmd/paths.h"
 #include "cmd/stop.h"
 #include "codec/text.h"
+#include "crypto/secret.h"
 #include "store/store.h"
 #include "store/unix/unix_door.h"
 #include "vault/append_rule.h"
@@ -275,16 +276,45 @@ struct serving {
 	size_t uid_count;
 };
 
-/* What one caller may put. */
+/* What one caller may put.  Its keys are read when it comes: a door outlives a change of them. */
 struct rule {
-	const struct serving *s;
-	struct append_rule *names; /* owned */
+	struct serving *s;
+	struct append_rule *names; /* owned, as the next two */
+	struct store *store;
+	struct vault *vault;
 };
 
 static int open_for_caller(void *arg, struct store **out, struct err *err)
 {
 	const struct serving *s = arg;
 	return drivers_open_location(s->directory, DRIVERS_WRITE, out, err);
+}
+
+static int open_vault(
+	const struct serving *s, struct store *store, struct vault **out, struct err *err)
+{
+	struct keyring_writer writer = { .kv_epoch = 0 };
+	struct vault_keys keys = { .kv_epoch = 0 };
+	uint8_t id[16];
+	int rc = vault_peek_id(store, id, err);
+	if (rc == 0)
+		rc = access_load_writer(s->cli, id, &writer, err);
+	if (rc == 0) {
+		vault_keys_of_writer(&writer, &keys);
+		rc = vault_open(store, &keys, out, err);
+	}
+	secret_wipe(&writer, sizeof(writer));
+	secret_wipe(&keys, sizeof(keys));
+	return rc;
+}
+
+static void rule_free(void *rule)
+{
+	struct rule *r = rule;
+	append_rule_free(r->names);
+	vault_close(r->vault);
+	store_free(r->store);
+	free(r);
 }
 
 static int rule_new(void *arg, void **out, struct err *err)
@@ -294,18 +324,15 @@ static int rule_new(void *arg, void **out, struct err *err)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	r->s = arg;
 	int rc = append_rule_new(&r->names, err);
+	if (rc == 0)
+		rc = drivers_open_location(r->s->directory, DRIVERS_READ, &r->store, err);
+	if (rc == 0)
+		rc = open_vault(r->s, r->store, &r->vault, err);
 	if (rc != 0)
-		free(r);
+		rule_free(r);
 	else
 		*out = r;
 	return rc;
-}
-
-static void rule_free(void *rule)
-{
-	struct rule *r = rule;
-	append_rule_free(r->names);
-	free(r);
 }
 
 /* A disk that somebody filled to the brim is one on which the owner cannot take space back. */
@@ -329,6 +356,12 @@ static int may_put(void *rule, struct store *store, const char *name, uint64_t l
 	const struct rule *r = rule;
 	int rc = append_rule_check(r->names, store, name, len, is_hashed, err);
 	return rc != 0 ? rc : check_room(r->s, len, err);
+}
+
+static int may_keep(void *rule, const char *name, const void *data, size_t len, struct err *err)
+{
+	const struct rule *r = rule;
+	return append_rule_open(r->vault, name, data, len, err);
 }
 
 static void on_caller(void *arg, uid_t uid, pid_t pid, int rc, const char *what)
@@ -385,14 +418,15 @@ static int check_options(struct serving *s, struct err *err)
 	return rc;
 }
 
-/* What is served is a vault, and ours to write to. */
+/* What is served is a vault, ours to write to and to look into. */
 static int check_vault(const struct serving *s, struct err *err)
 {
 	struct store *store = NULL;
-	uint8_t id[16];
+	struct vault *vault = NULL;
 	int rc = drivers_open_location(s->directory, DRIVERS_WRITE, &store, err);
 	if (rc == 0)
-		rc = vault_peek_id(store, id, err);
+		rc = open_vault(s, store, &vault, err);
+	vault_close(vault);
 	store_free(store);
 	return rc == 0 ? 0 : err_wrap(err, "unable to serve the vault '%s'", s->directory);
 }
@@ -407,6 +441,8 @@ static int run_serve(struct cli *cli, struct err *err)
 		.rule_new = rule_new,
 		.rule_free = rule_free,
 		.may_put = may_put,
+		.is_shown = append_rule_is_opened,
+		.may_keep = may_keep,
 		.on_caller = on_caller,
 		.is_stopped = stop_is_asked,
 		.arg = &s };

@@ -9,6 +9,8 @@
 #include "codec/text.h"
 #include "store/store.h"
 #include "vault/session_mark.h"
+#include "vault/snapshot.h"
+#include "vault/vault.h"
 
 /*
  * INVARIANTS
@@ -147,6 +149,9 @@ int append_rule_check(struct append_rule *r, struct store *s, const char *name, 
 	*is_hashed = strncmp(name, "se/", 3) != 0;
 	if (!*is_hashed)
 		return check_mark(r, s, name, len, err);
+	if (strncmp(name, "sn/", 3) == 0 && len > APPEND_RULE_SNAPSHOT_BYTES)
+		return err_set(err, ERR_LIMIT, "a snapshot has at most %u bytes",
+			APPEND_RULE_SNAPSHOT_BYTES);
 	if (strncmp(name, "sn/", 3) == 0)
 		return check_snapshot(name, err);
 	const bool is_fine = strncmp(name, "pk/", 3) == 0   ? is_pack(name)
@@ -155,4 +160,24 @@ int append_rule_check(struct append_rule *r, struct store *s, const char *name, 
 			     : strncmp(name, "ev/", 3) == 0 ? is_hash(name, 3)
 							    : false;
 	return is_fine ? 0 : refuse(name, err);
+}
+
+bool append_rule_is_opened(const char *name)
+{
+	return strncmp(name, "se/", 3) == 0 || strncmp(name, "sn/", 3) == 0;
+}
+
+int append_rule_open(
+	struct vault *v, const char *name, const void *data, size_t len, struct err *err)
+{
+	struct session_mark m;
+	struct err why = ERR_INIT;
+	int rc = strncmp(name, "se/", 3) == 0
+			 ? session_mark_open(vault_sealed_key(v), name, data, len, &m, &why)
+			 : snapshot_check_object(v, name, data, len, &why);
+	if (rc == 0)
+		return 0;
+	if (rc == -ERR_NOMEM)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	return err_set(err, ERR_READONLY, "'%s' is not what its name says: %s", name, why.msg);
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """door_enemy.py SOCKET VAULT_FILE ...: whoever has a place at the door of an append-only vault does to it all
 that the wire and rubbish can say.  VAULT_FILE: names of objects that are there.  Prints a line for
-each trial that was not refused; exit status 1 if there was one."""
+each trial that was not refused; exit status 1 if there was one.
+door_enemy.py --litter SOCKET: puts rubbish where it is taken."""
 import hashlib
 import os
 import random
@@ -51,8 +52,20 @@ def refused(what, door, name, data):
         trouble.append(f"{what}: '{name}' was taken")
 
 
+def litter(path):
+    """Rubbish under the names that are taken unseen."""
+    door = Door(path)
+    rubbish = os.urandom(5000)
+    h = hashlib.sha256(rubbish).hexdigest()
+    codes = [door.put(name, rubbish)
+             for name in (f"pk/{h[:2]}/{h}", f"ix/{h}", f"rf/{h}", f"ev/{h}")]
+    sys.exit(1 if any(codes) or door.ask(BARRIER, b"")[0] else 0)
+
+
 def main():
     path, there = sys.argv[1], sys.argv[2:]
+    if path == "--litter":
+        litter(there[0])
     door = Door(path)
     if door.hello[0] != 0:
         sys.exit(f"not let in: {door.hello[0]}")
@@ -74,6 +87,22 @@ def main():
             code, _, own = door.ask(GET, name.encode())
             refused("another's mark again", door, name, own)
             refused("another's next mark", door, name[:-8] + f"{int(name[-8:], 16) + 1:08x}", own)
+    # names that may be put, of bytes that are none: what every run of the owner's reads is refused
+    junk = os.urandom(3000)
+    refused("a mark that is none", door, f"se/{os.urandom(16).hex()}-00000000", junk)
+    for size in (0, 3000, 300000):
+        junk = os.urandom(size)
+        j = hashlib.sha256(junk).hexdigest()
+        refused("a snapshot that is none", door, f"sn/{int(time.time() * 1000):012x}-{j}", junk)
+    for name in there:  # a good one's bytes under another time, or another session
+        if name.startswith("sn/"):
+            code, _, own = door.ask(GET, name.encode())
+            refused("a snapshot at another time", door,
+                    f"sn/{int(time.time() * 1000):012x}-{name[-64:]}", own)
+    for name in there:
+        if name.startswith("se/"):
+            code, _, own = door.ask(GET, name.encode())
+            refused("a mark of another", door, f"se/{os.urandom(16).hex()}-00000000", own)
     for verb in (0, 7, 8, 77, 255):  # is there a verb that takes away?
         for name in there[:3]:
             other = Door(path)

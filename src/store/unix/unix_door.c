@@ -80,10 +80,27 @@ static bool is_hash_of_name(const char *name, const uint8_t hash[HASH_BYTES])
 	return true;
 }
 
-/* Invariant 3.  *${rc}: what becomes of it; return 0 if the connection can go on. */
-static int take_bytes(struct caller *c, uint64_t len, struct store_draft *d, struct hash *h,
-	int *rc, struct err *why)
+/* An object on its way in. */
+struct incoming {
+	const char *name;
+	uint64_t len;
+	bool is_hashed, is_shown;
+	struct store_draft *draft; /* owned */
+	struct hash *hash;         /* owned */
+	struct buf whole;          /* owned; only of one that is shown */
+};
+
+static int take_piece(struct incoming *in, const void *data, size_t len, struct err *why)
 {
+	hash_add(in->hash, data, len);
+	int rc = in->is_shown ? buf_add(&in->whole, data, len, why) : 0;
+	return rc != 0 ? rc : store_draft_add(in->draft, data, len, why);
+}
+
+/* Invariant 3.  *${rc}: what becomes of it; return 0 if the connection can go on. */
+static int take_bytes(struct caller *c, struct incoming *in, int *rc, struct err *why)
+{
+	uint64_t len = in->len;
 	while (len > 0) {
 		const size_t n = len < UNIX_WIRE_PIECE_BYTES ? (size_t)len : UNIX_WIRE_PIECE_BYTES;
 		if (unix_wire_receive(c->fd, c->piece, n, NULL) != 0)
@@ -91,41 +108,55 @@ static int take_bytes(struct caller *c, uint64_t len, struct store_draft *d, str
 		len -= n;
 		if (*rc != 0)
 			continue;
-		hash_add(h, c->piece, n);
-		*rc = store_draft_add(d, c->piece, n, why);
+		*rc = take_piece(in, c->piece, n, why);
 	}
 	return 0;
 }
 
+static int begin_put(struct caller *c, struct incoming *in, struct err *why)
+{
+	const struct unix_door_opts *o = &c->door->o;
+	in->hash = hash_new();
+	if (in->hash == NULL)
+		return err_set(why, ERR_NOMEM, "out of memory");
+	int rc = o->may_put(c->rule, c->store, in->name, in->len, &in->is_hashed, why);
+	in->is_shown = o->is_shown != NULL && o->is_shown(in->name);
+	return rc != 0 ? rc : store_draft_new(c->store, &in->draft, why);
+}
+
+/* All of its bytes are there. */
+static int end_put(struct caller *c, struct incoming *in, struct err *why)
+{
+	uint8_t digest[HASH_BYTES];
+	int rc = 0;
+	hash_end(in->hash, digest);
+	if (in->is_hashed && !is_hash_of_name(in->name, digest))
+		rc = err_set(why, ERR_CORRUPT, "object '%s' is not what its name says", in->name);
+	if (rc == 0 && in->is_shown)
+		rc = c->door->o.may_keep(c->rule, in->name, in->whole.data, in->whole.len, why);
+	return rc != 0 ? rc : store_draft_put(TAKE(in->draft), in->name, why);
+}
+
 static int do_put(struct caller *c, const char *name, uint64_t len)
 {
-	const struct unix_door *d = c->door;
+	struct incoming in = { .name = name,
+		.len = len,
+		.is_hashed = true,
+		.whole = BUF_INIT(STORE_MAX_OBJECT_BYTES) };
 	struct err why = ERR_INIT;
-	struct store_draft *draft = NULL;
-	uint8_t digest[HASH_BYTES];
-	bool is_hashed = true;
 	if (len > STORE_MAX_OBJECT_BYTES) {
 		(void)err_set(
 			&why, ERR_LIMIT, "an object has at most %u bytes", STORE_MAX_OBJECT_BYTES);
 		(void)answer(c, -ERR_LIMIT, &why, 0, 0);
 		return -1; /* not worth reading */
 	}
-	struct hash *h = hash_new();
-	int rc = h == NULL ? err_set(&why, ERR_NOMEM, "out of memory")
-			   : d->o.may_put(c->rule, c->store, name, len, &is_hashed, &why);
-	if (rc == 0)
-		rc = store_draft_new(c->store, &draft, &why);
-	int end = take_bytes(c, len, draft, h, &rc, &why);
-	if (end == 0 && rc == 0 && is_hashed) {
-		hash_end(h, digest);
-		if (!is_hash_of_name(name, digest))
-			rc = err_set(
-				&why, ERR_CORRUPT, "object '%s' is not what its name says", name);
-	}
+	int rc = begin_put(c, &in, &why);
+	int end = take_bytes(c, &in, &rc, &why);
 	if (end == 0 && rc == 0)
-		rc = store_draft_put(TAKE(draft), name, &why);
-	store_draft_free(draft);
-	hash_free(h);
+		rc = end_put(c, &in, &why);
+	store_draft_free(in.draft);
+	hash_free(in.hash);
+	buf_done(&in.whole);
 	return end != 0 ? end : answer(c, rc, &why, 0, 0);
 }
 

@@ -33,6 +33,11 @@ struct unix_door_opts {
 	 * compared.  Return 0 or why not. */
 	int (*may_put)(void *rule, struct store *s, const char *name, uint64_t len, bool *is_hashed,
 		struct err *err);
+	/* OPTIONAL, both or none.  Is an object of this name kept in memory until all of it is
+	 * there, and shown before it is put?  may_put limits its length. */
+	bool (*is_shown)(const char *name);
+	int (*may_keep)(
+		void *rule, const char *name, const void *data, size_t len, struct err *err);
 	/* OPTIONAL.  A caller came (rc 0), was not let in, or went. */
 	void (*on_caller)(void *arg, uid_t uid, pid_t pid, int rc, const char *what);
 	bool (*is_stopped)(void *arg);

@@ -5,10 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/env.h"
 #include "base/err.h"
 #include "store/mem/store_mem.h"
 #include "store/store.h"
+#include "tests/lib/vault_fixture.h"
+#include "vault/vault.h"
 
 #define H "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define SESSION "00112233445566778899aabbccddeeff"
@@ -119,6 +122,60 @@ Test(append_rule, marks_are_those_of_ones_own_sessions_in_their_order)
 	cr_expect(eq(int, mark(other, 1), -ERR_EXISTS));
 	cr_expect(
 		eq(int, check("se/" SESSION "-00000003", APPEND_RULE_MARK_BYTES + 1), -ERR_LIMIT));
+}
+
+/* Bytes of a real backup open; others, and those of another name, do not. */
+struct opened {
+	struct vault *v;
+	int marks, snapshots;
+};
+
+static void twist(char *name, size_t at)
+{
+	name[at] = name[at] == '0' ? '1' : '0';
+}
+
+static int open_one(void *arg, const char *name, uint64_t size)
+{
+	struct opened *o = arg;
+	struct buf b = BUF_INIT(1 << 20);
+	char other[128];
+	const bool is_mark = strncmp(name, "se/", 3) == 0;
+	(void)size;
+	cr_assert(eq(int, store_get(vault_store(o->v), name, &b, &err), 0));
+	cr_expect(eq(int, append_rule_open(o->v, name, b.data, b.len, &err), 0), "%s", err.msg);
+	(void)snprintf(other, sizeof(other), "%s", name);
+	twist(other, 10); /* another session, or another time of receipt */
+	cr_expect(eq(int, append_rule_open(o->v, other, b.data, b.len, &err), -ERR_READONLY), "%s",
+		other);
+	cr_expect(ne(ptr, strstr(err.msg, is_mark ? "another's name" : "another time"), NULL), "%s",
+		err.msg);
+	b.data[b.len / 2] ^= 1;
+	cr_expect(eq(int, append_rule_open(o->v, name, b.data, b.len, &err), -ERR_READONLY));
+	cr_expect(eq(int, append_rule_open(o->v, name, "", 0, &err), -ERR_READONLY));
+	*(is_mark ? &o->marks : &o->snapshots) += 1;
+	buf_done(&b);
+	return 0;
+}
+
+Test(append_rule, marks_and_snapshots_are_opened_before_they_are_put)
+{
+	static const struct fake_file files[] = {
+		{ .path = "plant", .kind = ENTRY_DIR, .mtime_s = 100 },
+	};
+	struct vault_fixture f;
+	struct backup_result r;
+	vault_fixture_init(&f);
+	cr_assert(eq(int, vault_fixture_backup(&f, files, 1, &r, &err), 0), "%s", err.msg);
+	struct opened o = { .v = f.vault };
+	cr_expect(eq(int, store_list(f.store, "se/", open_one, &o, &err), 0));
+	cr_expect(eq(int, store_list(f.store, "sn/", open_one, &o, &err), 0));
+	cr_expect(ge(int, o.marks, 2));
+	cr_expect(eq(int, o.snapshots, 1));
+	cr_expect(append_rule_is_opened("se/" SESSION "-00000000"));
+	cr_expect(append_rule_is_opened("sn/0123456789ab-" H));
+	cr_expect(not(append_rule_is_opened("pk/01/" H)));
+	vault_fixture_done(&f);
 }
 
 Test(append_rule, one_connection_begins_so_many_sessions_and_no_more)
