@@ -156,17 +156,29 @@ static int readback_remove(void *self, const char *name, struct err *err)
 	return rc;
 }
 
-static int compare(struct store_readback *r, const struct entry *e, struct buf *got, bool *is_bad,
-	struct err *err)
+static int read_anew(const struct store_readback *r, const struct entry *e, struct buf *got,
+	bool *is_same, struct err *why)
 {
 	const struct store_driver *in = r->around.inner;
 	uint8_t hash[HASH_BYTES];
-	struct err why = ERR_INIT;
 	buf_clear(got);
-	int rc =
-		(in->get_anew != NULL ? in->get_anew : in->get)(r->around.self, e->name, got, &why);
+	err_clear(why);
+	int rc = (in->get_anew != NULL ? in->get_anew : in->get)(r->around.self, e->name, got, why);
 	hash_sha256(got->data, got->len, hash);
-	if (rc == 0 && got->len == e->len && memcmp(hash, e->hash, sizeof(hash)) == 0) {
+	*is_same = rc == 0 && got->len == e->len && memcmp(hash, e->hash, sizeof(hash)) == 0;
+	return rc;
+}
+
+/* What reads back wrong is read once more: the way back may have erred and not the medium. */
+static int compare(struct store_readback *r, const struct entry *e, struct buf *got, bool *is_bad,
+	struct err *err)
+{
+	struct err why = ERR_INIT;
+	bool is_same = false;
+	int rc = read_anew(r, e, got, &is_same, &why);
+	if (!is_same)
+		rc = read_anew(r, e, got, &is_same, &why);
+	if (is_same) {
 		r->objects++;
 		r->bytes += got->len;
 		return 0;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "store/local/store_local.h"
 #include "store/mem/store_mem.h"
@@ -17,6 +18,7 @@ struct spoiler {
 	struct store_around around; /* first */
 	struct store_mem *mem;      /* borrowed */
 	const char *flipped, *lost; /* names, or NULL */
+	unsigned wrong;             /* reads that come back wrong from now on */
 };
 
 static struct store *s;
@@ -32,6 +34,18 @@ static int spoil(void *self, struct err *e)
 		rc = store_mem_flip(x->mem, x->flipped, 3, e);
 	if (rc == 0 && x->lost != NULL)
 		rc = x->around.inner->remove(x->around.self, x->lost, e);
+	return rc;
+}
+
+static int misread(void *self, const char *name, struct buf *out, struct err *e)
+{
+	struct spoiler *x = self;
+	const size_t before = out->len;
+	int rc = x->around.inner->get(x->around.self, name, out, e);
+	if (rc == 0 && x->wrong > 0 && out->len > before) {
+		x->wrong--;
+		out->data[before] ^= 1;
+	}
 	return rc;
 }
 
@@ -51,6 +65,7 @@ static void setup(void)
 	sp->mem = mem;
 	store_around_begin(&sp->around, s, end);
 	sp->around.driver.barrier = spoil;
+	sp->around.driver.get = misread;
 	cr_assert(eq(int, store_readback_add(s, &r, &err), 0));
 	err_clear(&err);
 }
@@ -92,6 +107,19 @@ Test(store_readback, a_flipped_bit_fails_the_barrier_with_the_objects_name)
 	sp->flipped = NULL; /* the set was given up: the next one stands for itself */
 	put("c", "third");
 	cr_expect(eq(int, store_barrier(s, &err), 0), "%s", err.msg);
+}
+
+Test(store_readback, one_wrong_read_takes_nothing_away_and_two_do)
+{
+	put("a", "first");
+	sp->wrong = 1;
+	cr_expect(eq(int, store_barrier(s, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, store_stat(s, "a", NULL, &err), 0));
+	cr_expect(eq(u64, store_readback_objects(r), 1));
+	put("b", "second");
+	sp->wrong = 2;
+	cr_expect(eq(int, store_barrier(s, &err), -ERR_IO));
+	cr_expect(eq(int, store_stat(s, "b", NULL, &err), -ERR_NOT_FOUND));
 }
 
 Test(store_readback, an_object_that_is_gone_fails_it_too_but_not_one_that_was_removed)
