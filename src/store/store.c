@@ -312,20 +312,33 @@ void store_draft_free(struct store_draft *d)
 	free(d);
 }
 
-int store_get(struct store *s, const char *name, struct buf *out, struct err *err)
+static int get_by(struct store *s,
+	int (*get)(void *self, const char *name, struct buf *out, struct err *err),
+	const char *name, struct buf *out, struct err *err)
 {
 	int rc = check_name(s, name, err);
 	if (rc != 0)
 		return rc;
 	size_t before = out->len;
 	for (unsigned tried = 0;; tried++) {
-		rc = s->driver->get(s->self, name, out, err);
+		rc = get(s->self, name, out, err);
 		if (rc == 0)
 			return 0;
 		out->len = before;
 		if (!can_retry(s, rc, tried, err))
 			return fail(rc, "read", name, err);
 	}
+}
+
+int store_get(struct store *s, const char *name, struct buf *out, struct err *err)
+{
+	return get_by(s, s->driver->get, name, out, err);
+}
+
+int store_get_anew(struct store *s, const char *name, struct buf *out, struct err *err)
+{
+	const struct store_driver *d = s->driver;
+	return get_by(s, d->get_anew != NULL ? d->get_anew : d->get, name, out, err);
 }
 
 int store_get_range(struct store *s, const char *name, uint64_t offset, size_t len, struct buf *out,

@@ -129,6 +129,8 @@ bool store_is_valid_name(const char *name);
  * while no name was delivered. */
 int store_put(struct store *s, const char *name, const void *data, size_t len, struct err *err);
 int store_get(struct store *s, const char *name, struct buf *out, struct err *err);
+/* As store_get(), from the medium where the driver can tell it from memory. */
+int store_get_anew(struct store *s, const char *name, struct buf *out, struct err *err);
 int store_get_range(struct store *s, const char *name, uint64_t offset, size_t len, struct buf *out,
 	struct err *err);
 int store_list(struct store *s, const char *prefix, store_list_fn fn, void *arg, struct err *err);

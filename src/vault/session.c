@@ -100,6 +100,7 @@ void session_free(struct session *s)
 	id_marks_free(s->own);
 	id_set_free(s->puts);
 	id_set_free(s->there);
+	id_set_free(s->unproven);
 	pack_free(s->packs[0]);
 	pack_free(s->packs[1]);
 	fetch_free(s->fetch);
@@ -194,6 +195,8 @@ static int note_pack(void *arg, const char *name, uint64_t size)
 		return 0; /* no pack of this format */
 	if (l->s->opts.bad_packs != NULL && id_set_find(l->s->opts.bad_packs, hash) > 0)
 		return 0; /* it is there, and as good as not */
+	if (l->s->unproven != NULL && id_set_find(l->s->unproven, hash) > 0)
+		return 0; /* it was read, and is not read again for the next snapshot */
 	if (collect_view_is_absent(&l->s->lists, false, hash))
 		return 0; /* collection may delete it under our eyes */
 	const bool is_listed = index_has_pack(l->s->index, hash);
@@ -233,12 +236,14 @@ static int prove_pack(struct session *s, const uint8_t hash[32], struct err *err
 	char name[FETCH_PACK_NAME_BYTES];
 	struct err why = ERR_INIT;
 	fetch_pack_name(hash, name);
-	int rc = vault_get_hashed(s->vault->store, name, &object, &why);
+	int rc = vault_get_hashed_anew(s->vault->store, name, &object, &why);
 	if (rc == 0)
 		return 1;
 	if (vault_is_object_loss(rc)) {
 		log_warn("session.prove", "%s: it does not count, continuing", why.msg);
-		return 0;
+		if (s->unproven == NULL && (rc = id_set_new(&s->unproven, err)) != 0)
+			return rc;
+		return id_set_add(s->unproven, hash, 1, NULL, err);
 	}
 	if (err != NULL)
 		*err = why;

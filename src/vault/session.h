@@ -35,8 +35,8 @@ struct session_opts {
 	struct id_set *known;
 	/* A pack is listed in the index only behind a barrier of its own (that of a store with a
 	 * readback has read it again by then), and one that no segment lists, since its session
-	 * broke off before, is read and compared with its name before it counts: so no pack that
-	 * its medium did not keep is ever taken for stored. */
+	 * broke off before, is read from the medium, as far as that can be had, and compared with
+	 * its name before it counts.  What a segment lists is not read again: it was, once. */
 	bool is_proven;
 };
 

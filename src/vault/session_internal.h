@@ -22,9 +22,10 @@ struct session {
 	struct session_opts opts;
 	struct session_base_sight sight; /* at begin */
 	struct session_mark mark;
-	struct id_marks *own; /* IDs of this agent's unpruned snapshots */
-	struct id_set *puts;  /* IDs put in this session */
-	struct id_set *there; /* packs on the store or staged, with their lengths */
+	struct id_marks *own;    /* IDs of this agent's unpruned snapshots */
+	struct id_set *puts;     /* IDs put in this session */
+	struct id_set *unproven; /* packs that are not what their names say; NULL = none so far */
+	struct id_set *there;    /* packs on the store or staged, with their lengths */
 	struct pack *packs[2];
 	struct {
 		uint64_t bytes;

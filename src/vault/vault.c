@@ -143,10 +143,9 @@ bool vault_is_object_loss(int rc)
 	       rc == -ERR_AUTH || rc == -ERR_IO;
 }
 
-int vault_get_hashed(struct store *store, const char *name, struct buf *out, struct err *err)
+/* ${rc} came of getting an object, from ${before} on. */
+static int check_hashed(int rc, const char *name, size_t before, struct buf *out, struct err *err)
 {
-	size_t before = out->len;
-	int rc = store_get(store, name, out, err);
 	if (rc == -ERR_LIMIT) /* every caller's buffer holds any object of its kind */
 		return err_set(
 			err, ERR_CORRUPT, "object '%s' is longer than any of its kind", name);
@@ -162,6 +161,18 @@ int vault_get_hashed(struct store *store, const char *name, struct buf *out, str
 		return err_set(err, ERR_CORRUPT, "object '%s' does not hash to its name", name);
 	}
 	return 0;
+}
+
+int vault_get_hashed(struct store *store, const char *name, struct buf *out, struct err *err)
+{
+	const size_t before = out->len;
+	return check_hashed(store_get(store, name, out, err), name, before, out, err);
+}
+
+int vault_get_hashed_anew(struct store *store, const char *name, struct buf *out, struct err *err)
+{
+	const size_t before = out->len;
+	return check_hashed(store_get_anew(store, name, out, err), name, before, out, err);
 }
 
 int vault_get_sealed(

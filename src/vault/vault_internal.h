@@ -56,6 +56,9 @@ bool vault_is_object_loss(int rc);
  * is that of the kind: a longer object is -ERR_CORRUPT. */
 int vault_get_hashed(struct store *store, const char *name, struct buf *out, struct err *err);
 
+/* The same from the medium: store_get_anew(). */
+int vault_get_hashed_anew(struct store *store, const char *name, struct buf *out, struct err *err);
+
 /* Get, check and unseal a hash-named object; append its body. */
 int vault_get_sealed(struct vault *v, enum sealed_kind kind, const char *name, struct buf *body,
 	struct err *err);
