@@ -1,15 +1,20 @@
 #include "vault/copy.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "codec/text.h"
+#include "store/store.h"
+#include "vault/collect_view.h"
 #include "vault/copy_chain.h"
 #include "vault/fetch.h"
 #include "vault/hold.h"
 #include "vault/id_set.h"
+#include "vault/missing.h"
 #include "vault/port.h"
 #include "vault/prune.h"
 #include "vault/record.h"
@@ -37,9 +42,12 @@ struct copy {
 	struct snapshot_list from_list, to_list;
 	struct id_set *live; /* owned; snapshots that the replica lists */
 	struct copy_result *r;
-	uint64_t done, total; /* references, for progress */
-	bool is_replicas;     /* the error at hand is the replica's */
-	bool is_twin;         /* another copy brought the snapshot at hand */
+	uint64_t done, total;     /* references, for progress */
+	struct collect_view view; /* of the replica's collection */
+	struct missing missing;   /* what the replica has lost; borrows view */
+	bool is_bare;             /* the replica has no pack at all */
+	bool is_replicas;         /* the error at hand is the replica's */
+	bool is_twin;             /* another copy brought the snapshot at hand */
 };
 
 static void tell(
@@ -237,6 +245,55 @@ static int clear_void(struct copy *c, const struct snapshot *s, struct err *err)
 	return 0;
 }
 
+/* The replica lists it: does it still have what it names?  Which packs it needs only its reference
+ * lists say, and those are not read here; load() told of packs that are gone. */
+static int check_there(const struct copy *c, const struct snapshot *s, struct err *err)
+{
+	char name[VAULT_NAME_BYTES] = "ev/";
+	text_hex(s->body.ev, sizeof(s->body.ev), name + 3);
+	bool is_lost = missing_has(&c->missing, name);
+	for (size_t i = 0; !is_lost && i < s->body.segment_count; i++) {
+		(void)snprintf(name, sizeof(name), "rf/");
+		text_hex(s->body.segments[i].rf, sizeof(s->body.segments[i].rf), name + 3);
+		is_lost = missing_has(&c->missing, name);
+	}
+	if (is_lost)
+		return err_set(err, ERR_NOT_FOUND,
+			"the copy lists it and has lost '%s' of it: 'holdfast repair --from' "
+			"brings that back from the vault",
+			name);
+	if (c->is_bare && s->record.ref_count > 0)
+		return err_set(err, ERR_NOT_FOUND,
+			"the copy lists it and has lost every pack: begin it anew in an empty "
+			"place");
+	return 0;
+}
+
+/* One that the replica lists. */
+static int find_there(const struct copy *c, const struct snapshot *s, const struct snapshot **out)
+{
+	for (size_t i = 0; i < c->to_list.count; i++) {
+		if (c->to_list.at[i].fate == SNAPSHOT_LIVE &&
+			memcmp(c->to_list.at[i].hash, s->hash, sizeof(s->hash)) == 0) {
+			*out = &c->to_list.at[i];
+			return 0;
+		}
+	}
+	return -ERR_NOT_FOUND;
+}
+
+static void pass_there(struct copy *c, const struct snapshot *s)
+{
+	struct err why = ERR_INIT;
+	const struct snapshot *there = NULL;
+	int rc = find_there(c, s, &there) == 0 ? check_there(c, there, &why) : 0;
+	if (rc == 0)
+		c->r->there++;
+	else
+		c->r->failed++;
+	tell(c, rc == 0 ? COPY_THERE : COPY_FAILED, s, rc == 0 ? NULL : &why);
+}
+
 /* One that is wanted.  Invariant 2. */
 static int consider(struct copy *c, const struct snapshot *s, bool is_named, struct err *err)
 {
@@ -244,8 +301,7 @@ static int consider(struct copy *c, const struct snapshot *s, bool is_named, str
 	int rc = 0;
 	uint64_t end = c->done + s->record.ref_count;
 	if (id_set_find(c->live, s->hash) > 0) {
-		c->r->there++;
-		tell(c, COPY_THERE, s, NULL);
+		pass_there(c, s);
 		return 0;
 	}
 	if (!is_named && copy_chain_is_pruned(c->chain, s->hash)) {
@@ -302,6 +358,44 @@ static int carry_out_orders(struct copy *c, struct err *err)
 	return rc;
 }
 
+static void pass_over(void *arg, const char *object, const struct err *why)
+{
+	(void)arg;
+	(void)object;
+	(void)why; /* verify names it */
+}
+
+/* What does the replica no longer have of what it should? */
+static int look_for_losses(struct copy *c, struct err *err)
+{
+	struct err why = ERR_INIT;
+	bool has_packs = true;
+	uint64_t packs = 0;
+	const char *first = NULL;
+	int rc = collect_view_look(c->to, &c->view, pass_over, NULL, err);
+	if (rc == 0)
+		rc = missing_load(c->to, &c->view, &c->missing, err);
+	if (rc == 0)
+		rc = store_has_any(vault_store(c->to), "pk/", &has_packs, err);
+	if (rc != 0)
+		return rc;
+	c->is_bare = !has_packs;
+	for (size_t i = 0; i < c->missing.count; i++) {
+		if (strncmp(c->missing.names[i], "pk/", 3) != 0)
+			continue;
+		if (packs++ == 0)
+			first = c->missing.names[i];
+	}
+	if (packs == 0)
+		return 0;
+	(void)err_set(&why, ERR_NOT_FOUND,
+		"the copy has lost %llu packs, the first '%s': snapshots that are there may need "
+		"them, and 'holdfast repair --from' brings them back from the vault",
+		(unsigned long long)packs, first);
+	bad_object(c, first, &why);
+	return 0;
+}
+
 static int load(struct copy *c, struct err *err)
 {
 	int rc = carry_out_orders(c, err);
@@ -317,6 +411,8 @@ static int load(struct copy *c, struct err *err)
 		if (c->to_list.at[i].fate == SNAPSHOT_LIVE)
 			rc = id_set_add(c->live, c->to_list.at[i].hash, 1, NULL, err);
 	}
+	if (rc == 0)
+		rc = look_for_losses(c, err);
 	if (rc == 0)
 		rc = fetch_new(c->from, &c->fetch, err);
 	const struct session_opts opts = { .bad_packs = c->opts->bad_packs, .is_proven = true };
@@ -359,6 +455,8 @@ int copy_run(struct vault *from, struct vault *to, const struct copy_opts *opts,
 	buf_done(&c.run.span);
 	copy_chain_free(c.chain);
 	id_set_free(c.live);
+	missing_done(&c.missing);
+	collect_view_done(&c.view);
 	snapshot_list_done(&c.from_list);
 	snapshot_list_done(&c.to_list);
 	return rc;

@@ -21,8 +21,10 @@ enum copy_event {
 	COPY_BROUGHT,    /* the snapshot is there now */
 	COPY_THERE,      /* it was there already */
 	COPY_PRUNED,     /* pruned at the replica: left alone, unless asked for by name */
-	COPY_FAILED,     /* could not be brought: ${why} tells; the others go on */
-	COPY_UNREADABLE, /* a snapshot object of either end; ${snap} is NULL */
+	COPY_FAILED,     /* could not be brought, or is there and lost what it names: ${why} tells;
+			  * the others go on */
+	COPY_UNREADABLE, /* a snapshot object of either end, or lost packs of the replica; ${snap}
+			  * is NULL */
 };
 
 struct copy_opts {

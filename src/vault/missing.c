@@ -199,6 +199,12 @@ void missing_done(struct missing *m)
 	memset(m, 0, sizeof(*m));
 }
 
+bool missing_has(const struct missing *m, const char *name)
+{
+	return m->count > 0 &&
+	       bsearch(name, m->names, m->count, sizeof(*m->names), compare) != NULL;
+}
+
 bool missing_is_lost(const struct missing *m, const char *name)
 {
 	uint8_t hash[HASH_BYTES];
@@ -206,8 +212,7 @@ bool missing_is_lost(const struct missing *m, const char *name)
 	if (!parity_is_member(name, hash, &is_pack) || id_set_find(m->gone, hash) != 0)
 		return false;
 	if (strncmp(name, "ev/", 3) == 0) /* goes with its snapshot, at once */
-		return m->count > 0 &&
-		       bsearch(name, m->names, m->count, sizeof(*m->names), compare) != NULL;
+		return missing_has(m, name);
 	return !collect_view_is_dead(
 		m->view, is_pack ? COLLECT_LIST_PACK : COLLECT_LIST_REFS, hash);
 }

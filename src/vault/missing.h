@@ -29,6 +29,9 @@ int missing_load(
 	struct vault *v, const struct collect_view *view, struct missing *out, struct err *err);
 void missing_done(struct missing *m);
 
+/* Is it one of the names? */
+bool missing_has(const struct missing *m, const char *name);
+
 /* Of a member of a parity group that is not on the store: should it be?  What collection deletes is
  * in no group by then. */
 bool missing_is_lost(const struct missing *m, const char *name);

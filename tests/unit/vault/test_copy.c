@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/env.h"
 #include "base/err.h"
 #include "store/store_around.h"
@@ -694,6 +695,22 @@ Test(copy, what_the_medium_did_not_keep_is_an_error_and_is_sent_again)
 		expect_whole(far, i, (int)i, "behind a rotten pack");
 }
 
+/* Keys, and packs of a copy that was killed before it listed them. */
+static void leave_packs(void)
+{
+	struct wish all = { .seqs = ~0u }, none = { .seqs = 0 };
+	struct err err = ERR_INIT;
+	must_copy(&none, NULL); /* keys alone */
+	store_fault_reset(fault);
+	for (uint64_t n = 2; n < 200 && count(far, "pk/") == 0; n++) {
+		store_fault_crash(fault, n); /* count() was the first */
+		(void)copy(&all, NULL, &err);
+		store_fault_reset(fault); /* what waited for a barrier went with the process */
+	}
+	cr_assert(gt(int, count(far, "pk/"), 0));
+	cr_assert(eq(int, count(far, "ix/"), 0), "a pack is listed behind a barrier of its own");
+}
+
 /* A copy that was killed before it had read back what it wrote leaves packs that nobody compared:
  * the next one does, before it counts what is in them. */
 Test(copy, a_rotten_pack_that_a_killed_copy_left_does_not_count)
@@ -702,19 +719,78 @@ Test(copy, a_rotten_pack_that_a_killed_copy_left_does_not_count)
 	struct copy_result r;
 	struct err err = ERR_INIT;
 	struct rotting *medium = begin_to_rot(0);
-	struct wish none = { .seqs = 0 };
-	must_copy(&none, &r); /* keys alone */
-	store_fault_reset(fault);
-	for (uint64_t n = 2; n < 200 && count(far, "pk/") == 0; n++) {
-		store_fault_crash(fault, n); /* count() was the first */
-		(void)copy(&all, &r, &err);
-		store_fault_reset(fault); /* what waited for a barrier went with the process */
-	}
-	cr_assert(gt(int, count(far, "pk/"), 0));
-	cr_assert(eq(int, count(far, "ix/"), 0), "a pack is listed behind a barrier of its own");
+	leave_packs();
 	medium->rots = 1;
 	cr_assert(eq(int, store_barrier(far, &err), 0)); /* it rots now */
 	must_copy(&all, &r);
 	for (size_t i = 0; i < 3; i++)
 		expect_whole(far, i, (int)i, "behind a rotten leftover");
+}
+
+static int take_away(void *arg, const char *name, uint64_t size)
+{
+	struct err err = ERR_INIT;
+	(void)size;
+	cr_assert(eq(int, store_remove(far, name, &err), 0), "%s", err.msg);
+	return arg == NULL ? 0 : --*(int *)arg == 0;
+}
+
+/* ${most} NULL: all of it. */
+static void lose(const char *prefix, int *most)
+{
+	struct err err = ERR_INIT;
+	(void)store_list(far, prefix, take_away, most, &err);
+	cr_assert(eq(int, store_barrier(far, &err), 0), "%s", err.msg);
+}
+
+Test(copy, a_replica_that_lost_what_it_lists_is_told_of)
+{
+	struct wish all = { .seqs = ~0u };
+	struct copy_result r;
+	int one = 1;
+	must_copy(&all, &r);
+	must_copy(&all, &r);
+	cr_assert(eq(u64, r.there, 3));
+	cr_assert(eq(u64, r.failed, 0));
+	lose("ev/", &one);
+	must_copy(&all, &r);
+	cr_expect(eq(u64, r.there, 2), "one has no envelopes");
+	cr_expect(eq(u64, r.failed, 1));
+	one = 1;
+	lose("pk/", &one);
+	must_copy(&all, &r);
+	cr_expect(eq(u64, r.failed, 2), "and a pack is gone");
+	lose("pk/", NULL);
+	lose("ix/", NULL);
+	must_copy(&all, &r);
+	cr_expect(eq(u64, r.there, 0), "no pack, and nothing that lists one");
+	cr_expect(eq(u64, r.failed, 3));
+}
+
+static int anew;
+
+/* What the host's memory holds of a pack is right, and the medium is not. */
+static int get_anew(void *self, const char *name, struct buf *out, struct err *err)
+{
+	struct store_around *a = self;
+	const size_t before = out->len;
+	int rc = a->inner->get(a->self, name, out, err);
+	anew++;
+	if (rc == 0 && out->len > before + 4000)
+		out->data[before + 4000] ^= 1;
+	return rc;
+}
+
+Test(copy, a_leftover_is_read_from_the_medium_and_a_bad_one_once)
+{
+	struct wish all = { .seqs = ~0u };
+	leave_packs();
+	const int left = count(far, "pk/");
+	begin_to_rot(0)->around.driver.get_anew = get_anew;
+	anew = 0;
+	must_copy(&all, NULL);
+	cr_expect(eq(int, anew, left), "three snapshots, and each leftover is read once");
+	cr_expect(gt(int, count(far, "pk/"), left), "what is in them was sent again");
+	for (size_t i = 0; i < 3; i++)
+		expect_whole(far, i, (int)i, "behind a bad leftover");
 }
