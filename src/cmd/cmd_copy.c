@@ -107,6 +107,8 @@ static int open_replica(struct job *j, struct err *err)
 	int rc = drivers_open_limited(
 		location, is_init ? DRIVERS_CREATE : DRIVERS_WRITE, &j->limits, &j->to_store, err);
 	if (rc == 0)
+		rc = hold_refuse_same(j->hold, j->to_store, err);
+	if (rc == 0)
 		rc = store_readback_add(j->to_store, &j->readback, err);
 	if (rc == 0)
 		rc = copy_keys_carry(j->access.store, j->to_store, is_init, &j->keys, err);

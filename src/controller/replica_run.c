@@ -93,6 +93,8 @@ static int open_both(struct work *w, const struct gateway_vault *g, struct err *
 	gateway_vault_hold(g, w->vault, &w->hold); /* invariant 1 */
 	rc = g->open_place(g->arg, &place, &w->to_store, err);
 	if (rc == 0)
+		rc = hold_refuse_same(w->hold, w->to_store, err);
+	if (rc == 0)
 		rc = store_readback_add(w->to_store, &w->readback, err);
 	if (rc == 0) {
 		store_stop_when(w->store, is_stopped, w);

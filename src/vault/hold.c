@@ -65,6 +65,26 @@ void hold_beat(struct hold *h)
 		log_debug("hold.beat", "error=%s, continuing", why.msg);
 }
 
+int hold_refuse_same(const struct hold *h, struct store *other, struct err *err)
+{
+	char name[SESSION_MARK_NAME_BYTES];
+	struct err why = ERR_INIT;
+	uint64_t size = 0;
+	if (h == NULL)
+		return 0;
+	session_mark_name(h->mark.session, 0, name);
+	int rc = store_stat(other, name, &size, &why);
+	if (rc == -ERR_NOT_FOUND)
+		return 0;
+	if (rc != 0) {
+		if (err != NULL)
+			*err = why;
+		return rc;
+	}
+	(void)err_set(err, ERR_USAGE, "that place is the vault itself, by another name");
+	return err_hint(err, "a copy lies elsewhere: on another disk, or in another bucket");
+}
+
 void hold_end(struct hold *h)
 {
 	struct err why = ERR_INIT;

@@ -24,6 +24,12 @@ int hold_begin(struct vault *v, struct store *take_store, const uint8_t snap_has
 	struct hold **out, struct err *err);
 /* A sign of life, when the last is old; cheap, for every step of a reader.  NULL is fine. */
 void hold_beat(struct hold *h);
+/**
+ * hold_refuse_same(h, other, err):
+ * Is ${other} the very store that is held, by whatever name it was opened?  Its marks are seen
+ * there then.  NULL is fine: nothing is known.  Return 0, -ERR_USAGE (it is) or as store_stat().
+ */
+int hold_refuse_same(const struct hold *h, struct store *other, struct err *err);
 /* Put the end mark and free it.  NULL is fine. */
 void hold_end(struct hold *h);
 

@@ -15,12 +15,13 @@
 #define MARK_MAGIC "HFSE"
 #define MARK_VERSION 1
 
-static void name_of(const struct session_mark *m, char name[SESSION_MARK_NAME_BYTES])
+void session_mark_name(
+	const uint8_t session[16], uint64_t number, char name[SESSION_MARK_NAME_BYTES])
 {
 	char hex[33];
-	text_hex(m->session, sizeof(m->session), hex);
+	text_hex(session, 16, hex);
 	(void)snprintf(
-		name, SESSION_MARK_NAME_BYTES, "se/%s-%08x", hex, (unsigned)m->number); /* fits */
+		name, SESSION_MARK_NAME_BYTES, "se/%s-%08x", hex, (unsigned)number); /* fits */
 }
 
 int session_mark_seal(const struct session_mark *m, const struct sealed_key *key, struct buf *out,
@@ -37,7 +38,7 @@ int session_mark_seal(const struct session_mark *m, const struct sealed_key *key
 	bytes_put64(b + 56, m->number);
 	memcpy(b + 64, m->base, 32);
 	bytes_put64(b + 96, (uint64_t)m->wall_ns);
-	name_of(m, name);
+	session_mark_name(m->session, m->number, name);
 	return sealed_seal(key, SEALED_SESSION, b, sizeof(b), NULL, out, hex, err);
 }
 
@@ -78,7 +79,7 @@ int session_mark_open(const struct sealed_key *key, const char *name, const void
 	memcpy(m.source_id, b + 40, 16);
 	memcpy(m.base, b + 64, 32);
 	char want[SESSION_MARK_NAME_BYTES];
-	name_of(&m, want);
+	session_mark_name(m.session, m.number, want);
 	if (strcmp(want, name) != 0)
 		return err_set(err, ERR_CORRUPT, "a session mark stands under another's name");
 	*out = m;

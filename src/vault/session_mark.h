@@ -35,6 +35,10 @@ struct session_mark {
 int session_mark_put(struct session_mark *m, enum session_mark_state state,
 	const struct sealed_key *key, struct store *store, struct err *err);
 
+/* The name of mark ${number} of a session. */
+void session_mark_name(
+	const uint8_t session[16], uint64_t number, char name[SESSION_MARK_NAME_BYTES]);
+
 /* Append the sealed object and store its name. */
 int session_mark_seal(const struct session_mark *m, const struct sealed_key *key, struct buf *out,
 	char name[SESSION_MARK_NAME_BYTES], struct err *err);

@@ -49,6 +49,13 @@ expect 0 "another vault" "$HF" init --vault "$SCRATCH/other" --recovery-file "$S
 expect 12 "into another vault" "$HF" copy --vault "$V" --to "$SCRATCH/other" --all
 says "into another vault" "restore and backup"
 
+# ---- the vault itself, by another name
+ln -s "$V" "$SCRATCH/alias"
+for itself in "$V" "file:$V/" "$SCRATCH/alias" "$SCRATCH/photos/../vault"; do
+	expect 2 "the vault itself: $itself" "$HF" copy --vault "$V" --to "$itself" --all
+	says "the vault itself: $itself" "the vault itself"
+done
+
 # ---- killed at every few calls, each time gone on with by a run that is killed later
 take_shim
 FAULTSHIM_COUNT=$SCRATCH/count LD_PRELOAD=$SHIM "$HF" copy --vault "$V" --to "$SCRATCH/counted" \
@@ -106,6 +113,16 @@ json 0 copy "$HF" copy --vault "$V" --to "$R" "${ids[2]}"
 holds "unless it is named" 'o["snapshots"] == 1'
 whole "named" "$R" "${ids[2]}" "$SCRATCH/day3"
 whole "the vault" "$V" latest "$SCRATCH/day4"
+
+# ---- a copy that lost what it lists is no copy
+cp -a "$R" "$SCRATCH/lossy"
+one=$(find "$SCRATCH/lossy/pk" -type f | head -n 1)
+rm "$one"
+expect 3 "a pack of the copy is gone" "$HF" copy --vault "$V" --to "$SCRATCH/lossy" --all
+says "a pack of the copy is gone" "lost 1 packs"
+rm -rf "$SCRATCH/lossy/pk" "$SCRATCH/lossy/ix"
+json 3 copy "$HF" copy --vault "$V" --to "$SCRATCH/lossy" "${ids[2]}"
+holds "nothing is there" 'o["there"] == 0 and o["failed"] >= 1'
 
 # ---- a copy that was set back is told
 cp -a "$R" "$SCRATCH/aside"

@@ -186,3 +186,21 @@ Test(hold, a_reader_that_died_is_given_up_after_a_day_of_silence, .init = setup_
 	hold_end(h);
 	cr_expect(eq(int, vault_fixture_problems(f.store, f.rk_sk), 0));
 }
+
+Test(hold, the_store_that_is_held_is_known_by_its_marks)
+{
+	struct err err = ERR_INIT;
+	struct hold *h = NULL;
+	struct store_mem *mem = NULL;
+	struct store *same = second_store(true), *other = NULL;
+	cr_assert(eq(int, store_mem_new(&mem, &err), 0));
+	cr_assert(eq(int, store_new(&store_mem_driver, mem, NULL, &other, &err), 0));
+	cr_expect(eq(int, hold_refuse_same(NULL, same, &err), 0), "nobody holds it");
+	cr_assert(eq(int, hold_begin(f.vault, second_store(false), NULL, &h, &err), 0));
+	cr_expect(eq(int, hold_refuse_same(h, other, &err), 0));
+	cr_expect(eq(int, hold_refuse_same(h, same, &err), -ERR_USAGE));
+	cr_expect(ne(ptr, strstr(err.msg, "the vault itself"), NULL), "%s", err.msg);
+	hold_end(h);
+	store_free(same);
+	store_free(other);
+}
