@@ -35,7 +35,8 @@ int catalog_job_parse_states(const char *word, uint32_t *out, struct err *err);
 bool catalog_job_is_over(enum catalog_job_state s);
 
 /* The agents of jobs that the controller does itself: no agent has them.  Copies to replicas, which
- * may take days, have one of their own: nothing waits for them.  NULL: an agent does ${verb}. */
+ * may take days, have one of their own: they follow each other, and nothing else waits for them.
+ * NULL: an agent does ${verb}. */
 const uint8_t *catalog_job_own_id(enum msg_verb verb);
 bool catalog_job_is_own_id(const uint8_t agent_id[16]);
 

@@ -35,8 +35,9 @@
 
 #define TICK_MS 5000
 #define APPROVAL_KEY "maintenance.approval" /* of one job: "ID text" */
-#define BEGIN_KEY "maintenance.begin"       /* a replica may be begun by this job: "ID" */
-#define SINCE_KEY "maintenance.retention"   /* when retention last ran to its end, ms */
+#define BEGIN_KEY "maintenance.begin."      /* and a replica's name: begun by this job: "ID" */
+#define BEGIN_KEY_BYTES (sizeof(BEGIN_KEY) + MSG_NAME_BYTES)
+#define SINCE_KEY "maintenance.retention" /* when retention last ran to its end, ms */
 #define PHASE "maintenance"
 
 struct task {
@@ -220,6 +221,13 @@ static bool is_allowed(
 	return read_setting(m, key, text, size) == 0 && strncmp(text, job, MSG_ID_HEX - 1) == 0;
 }
 
+/* One for each replica: two that wait do not strike each other's words. */
+static void begin_key(const char *replica, char out[BEGIN_KEY_BYTES])
+{
+	(void)snprintf(
+		out, BEGIN_KEY_BYTES, BEGIN_KEY "%.*s", MSG_NAME_BYTES - 1, replica); /* fits */
+}
+
 static int prepare_copy(
 	struct maintenance *m, struct maintenance_run *r, const char *replica, struct err *err)
 {
@@ -236,6 +244,7 @@ static int begin(
 	CLEANUP(cleanup_free_p) struct catalog_job *j = calloc(1, sizeof(*j));
 	struct task *x = calloc(1, sizeof(*x));
 	char text[MAINTENANCE_RUN_APPROVAL_BYTES + MSG_ID_HEX];
+	char key[BEGIN_KEY_BYTES];
 	if (j == NULL || x == NULL) {
 		free(x);
 		return err_set(err, ERR_NOMEM, "out of memory");
@@ -259,7 +268,9 @@ static int begin(
 		x->run.older_than_ns = s->older_than_ns;
 		x->run.percent = (unsigned)s->sample_percent;
 	}
-	x->run.is_begin = is_allowed(m, BEGIN_KEY, x->job, text, sizeof(text));
+	begin_key(order->source, key);
+	x->run.is_begin =
+		order->verb == MSG_VERB_COPY && is_allowed(m, key, x->job, text, sizeof(text));
 	if (is_allowed(m, APPROVAL_KEY, x->job, text, sizeof(text)) && text[MSG_ID_HEX - 1] == ' ')
 		(void)snprintf(x->run.approval, sizeof(x->run.approval), "%.*s",
 			(int)sizeof(x->run.approval) - 1, text + MSG_ID_HEX);
@@ -379,6 +390,7 @@ int maintenance_order(struct maintenance *m, enum msg_verb verb, const char *per
 int maintenance_order_copy(struct maintenance *m, const char *replica, bool is_begin,
 	const char *person, char id[MSG_ID_HEX], struct err *err)
 {
+	char key[BEGIN_KEY_BYTES];
 	CLEANUP(cleanup_free_p) struct catalog_job *j = calloc(1, sizeof(*j));
 	if (j == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
@@ -388,7 +400,8 @@ int maintenance_order_copy(struct maintenance *m, const char *replica, bool is_b
 	}
 	j->verb = MSG_VERB_COPY;
 	(void)snprintf(j->source, sizeof(j->source), "%s", replica); /* a name: fits */
-	int rc = order(m, j, person, BEGIN_KEY, is_begin ? "begin" : NULL, err);
+	begin_key(replica, key);
+	int rc = order(m, j, person, key, is_begin ? "begin" : NULL, err);
 	if (rc == 0)
 		memcpy(id, j->id, MSG_ID_HEX);
 	return rc;

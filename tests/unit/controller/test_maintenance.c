@@ -254,7 +254,8 @@ Test(maintenance, what_ran_when_the_controller_ended_is_tried_again)
 	cr_expect(eq(i64, j.attempt, 2));
 }
 
-/* A copy that is at work keeps no task waiting: both are due at once, and both run. */
+/* A copy that is at work keeps no task waiting: both are due at once, and both run, where one job
+ * may. */
 Test(maintenance, a_copy_to_a_replica_is_a_job_beside_the_tasks)
 {
 	char place[96], scrub[MSG_ID_HEX];
@@ -277,6 +278,7 @@ Test(maintenance, a_copy_to_a_replica_is_a_job_beside_the_tasks)
 	cr_expect(ne(ptr, strstr(j.reason, "replica 'cellar'"), NULL), "%s", j.reason);
 	cr_expect(eq(int, alarms, 1));
 
+	dispatch_set_max_running(dispatch, 1);
 	cr_assert(eq(int, maintenance_order_copy(m, "cellar", true, "anna", job, &err), 0));
 	cr_assert(eq(int, maintenance_order(m, MSG_VERB_SCRUB, "anna", NULL, scrub, &err), 0));
 	(void)maintenance_tick(m, now_ms());
@@ -295,6 +297,31 @@ Test(maintenance, a_copy_to_a_replica_is_a_job_beside_the_tasks)
 	cr_expect(ne(ptr, strstr(j.reason, "brought 1 snapshots"), NULL), "%s", j.reason);
 	cr_expect(eq(int, audit_each(c.db, 10, find_action, (void *)"maintenance.copy", &err), 1));
 	cr_expect(eq(int, erase_tree_run(AT_FDCWD, place, NULL, NULL), 0));
+}
+
+Test(maintenance, two_replicas_may_be_begun_at_once)
+{
+	char places[2][96], jobs[2][MSG_ID_HEX];
+	struct catalog_job j;
+	struct replica_conf replicas[2] = { { .name = (char *)"cellar", .place = places[0] },
+		{ .name = (char *)"attic", .place = places[1] } };
+	conf.replicas = (struct replica_conf_list){ .at = replicas, .count = 2 };
+	back_up(1);
+	for (int i = 0; i < 2; i++) {
+		(void)snprintf(places[i], sizeof(places[i]), "%s.replica%d", f.dir, i); /* fits */
+		cr_assert(eq(int,
+			maintenance_order_copy(m, replicas[i].name, true, "anna", jobs[i], &err),
+			0));
+	}
+	for (int i = 0; i < 2; i++) {
+		(void)maintenance_tick(m, now_ms());
+		wait_for_end();
+	}
+	for (int i = 0; i < 2; i++) {
+		cr_assert(eq(int, catalog_job_get(c.db, jobs[i], &j, &err), 0));
+		cr_expect(eq(int, (int)j.state, JOB_DONE), "%s", j.reason);
+		cr_expect(eq(int, erase_tree_run(AT_FDCWD, places[i], NULL, NULL), 0));
+	}
 }
 
 static int answers, answer_rc;
