@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/human.h"
@@ -431,6 +432,22 @@ static int check_vault(const struct serving *s, struct err *err)
 	return rc == 0 ? 0 : err_wrap(err, "unable to serve the vault '%s'", s->directory);
 }
 
+/* Who is root needs no door to remove anything. */
+static void warn_of_root(const struct serving *s)
+{
+	struct console *c = &s->cli->console;
+	if (geteuid() == 0)
+		console_warn(c, NULL, 0,
+			"the door is kept by root: keep it as a user who owns the vault's "
+			"directory and nothing else");
+	for (size_t i = 0; i < s->uid_count; i++) {
+		if (s->uids[i] == 0)
+			console_warn(c, NULL, 0,
+				"root is let in: against root of this host the vault is not "
+				"append-only");
+	}
+}
+
 static int run_serve(struct cli *cli, struct err *err)
 {
 	struct serving s = { .cli = cli,
@@ -456,6 +473,7 @@ static int run_serve(struct cli *cli, struct err *err)
 		rc = unix_door_open(&filled, &door, err);
 	if (rc != 0)
 		return rc;
+	warn_of_root(&s);
 	if (!log_is_on(LOG_INFO))
 		log_setup(LOG_INFO, NULL);
 	console_print(&cli->console, "serving '%s' at '%s'\n", s.directory, filled.path);

@@ -84,6 +84,14 @@ close_door() {
 	DOOR_PID=
 }
 open_door
+expect 1 "a second door" as_owner "$HF" vault serve --vault "$V" --socket "$DOOR/s" --allow 0
+if [ "$(id -u)" -eq 0 ]; then
+	timeout 2 "$HF" vault serve --vault "$V" --socket "$DOOR/root" --allow 0 \
+		--writer-key "$(echo "$SCRATCH"/owner/config/*/writer.key)" >"$SCRATCH/root.out" 2>&1
+	OUT=$(cat "$SCRATCH/root.out")
+	says "a door of root's" "kept by root"
+	says "root at the door" "not append-only"
+fi
 
 # ---- the whole way, by a user who cannot even look into the directory
 if [ "$(id -u)" -eq 0 ]; then
