@@ -5,6 +5,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "cmd/stop.h"
 #include "codec/text.h"
 #include "crypto/secret.h"
+#include "store/local/local_stage.h"
 #include "store/store.h"
 #include "store/unix/unix_door.h"
 #include "vault/append_rule.h"
@@ -28,6 +30,8 @@
 #include "vault/vault_info.h"
 
 #define KEEP_FREE_BYTES (INT64_C(256) << 20)
+#define KEEP_FREE_FILES 1024
+#define FILES_PER_CALLER (LOCAL_STAGE_MAX_OPEN + 16)
 
 static int64_t next_of(const struct vault_info *v)
 {
@@ -275,6 +279,8 @@ struct serving {
 	int64_t keep_free;
 	uid_t uids[UNIX_DOOR_MAX_UIDS];
 	size_t uid_count;
+	uint64_t promised; /* bytes of puts under way, of all callers that are not there yet; atomic
+			    */
 };
 
 /* What one caller may put.  Its keys are read when it comes: a door outlives a change of them. */
@@ -283,6 +289,7 @@ struct rule {
 	struct append_rule *names; /* owned, as the next two */
 	struct store *store;
 	struct vault *vault;
+	uint64_t promised; /* its part of those */
 };
 
 static int open_for_caller(void *arg, struct store **out, struct err *err)
@@ -336,27 +343,59 @@ static int rule_new(void *arg, void **out, struct err *err)
 	return rc;
 }
 
-/* A disk that somebody filled to the brim is one on which the owner cannot take space back. */
-static int check_room(const struct serving *s, uint64_t len, struct err *err)
+/* A disk that somebody filled to the brim is one on which the owner cannot take space back: looked
+ * at before each piece, with all that was promised to all callers. */
+static int check_room(const struct serving *s, struct err *err)
 {
 	struct statvfs fs;
 	char room[HUMAN_BYTES];
 	if (s->keep_free == 0 || statvfs(s->directory, &fs) != 0)
 		return 0; /* the put itself tells what is wrong */
 	const uint64_t left = (uint64_t)fs.f_bavail * fs.f_frsize;
-	if (left >= len + (uint64_t)s->keep_free)
+	const uint64_t promised = __atomic_load_n(&s->promised, __ATOMIC_SEQ_CST);
+	const bool has_files = fs.f_files == 0 || fs.f_favail >= KEEP_FREE_FILES;
+	if (has_files && left >= promised && left - promised >= (uint64_t)s->keep_free)
 		return 0;
-	(void)err_set(err, ERR_NOSPACE, "the vault's file system keeps %s free for its owner",
-		human_size(room, (uint64_t)s->keep_free));
+	if (!has_files)
+		(void)err_set(err, ERR_NOSPACE,
+			"the vault's file system keeps %d files free for its owner",
+			KEEP_FREE_FILES);
+	else
+		(void)err_set(err, ERR_NOSPACE,
+			"the vault's file system keeps %s free for its owner",
+			human_size(room, (uint64_t)s->keep_free));
 	return err_hint(err, "have the vault's owner take space back, or give it a larger disk");
+}
+
+static void put_over(void *rule)
+{
+	struct rule *r = rule;
+	__atomic_sub_fetch(&r->s->promised, r->promised, __ATOMIC_SEQ_CST);
+	r->promised = 0;
 }
 
 static int may_put(void *rule, struct store *store, const char *name, uint64_t len, bool *is_hashed,
 	struct err *err)
 {
-	const struct rule *r = rule;
+	struct rule *r = rule;
 	int rc = append_rule_check(r->names, store, name, len, is_hashed, err);
-	return rc != 0 ? rc : check_room(r->s, len, err);
+	if (rc != 0)
+		return rc;
+	r->promised = len;
+	__atomic_add_fetch(&r->s->promised, len, __ATOMIC_SEQ_CST);
+	return check_room(r->s, err);
+}
+
+/* What was promised is about to be there. */
+static int may_add(void *rule, size_t len, struct err *err)
+{
+	struct rule *r = rule;
+	int rc = check_room(r->s, err);
+	if (rc != 0)
+		return rc;
+	__atomic_sub_fetch(&r->s->promised, len, __ATOMIC_SEQ_CST);
+	r->promised -= len;
+	return 0;
 }
 
 static int may_keep(void *rule, const char *name, const void *data, size_t len, struct err *err)
@@ -432,6 +471,20 @@ static int check_vault(const struct serving *s, struct err *err)
 	return rc == 0 ? 0 : err_wrap(err, "unable to serve the vault '%s'", s->directory);
 }
 
+/* A connection has some of the objects since its last barrier open: no user's connections may take
+ * the descriptors of another's. */
+static void raise_files(size_t uid_count)
+{
+	struct rlimit most;
+	const rlim_t wanted = 64 + uid_count * UNIX_DOOR_PER_UID * (rlim_t)FILES_PER_CALLER;
+	if (getrlimit(RLIMIT_NOFILE, &most) != 0 || most.rlim_cur >= wanted)
+		return;
+	most.rlim_cur = most.rlim_max < wanted ? most.rlim_max : wanted;
+	if (setrlimit(RLIMIT_NOFILE, &most) != 0 || most.rlim_cur < wanted)
+		log_warn("serve.files", "open files are limited to %llu, %llu would be needed",
+			(unsigned long long)most.rlim_cur, (unsigned long long)wanted);
+}
+
 /* Who is root needs no door to remove anything. */
 static void warn_of_root(const struct serving *s)
 {
@@ -458,6 +511,8 @@ static int run_serve(struct cli *cli, struct err *err)
 		.rule_new = rule_new,
 		.rule_free = rule_free,
 		.may_put = may_put,
+		.may_add = may_add,
+		.put_over = put_over,
 		.is_shown = append_rule_is_opened,
 		.may_keep = may_keep,
 		.on_caller = on_caller,
@@ -474,6 +529,7 @@ static int run_serve(struct cli *cli, struct err *err)
 	if (rc != 0)
 		return rc;
 	warn_of_root(&s);
+	raise_files(s.uid_count);
 	if (!log_is_on(LOG_INFO))
 		log_setup(LOG_INFO, NULL);
 	console_print(&cli->console, "serving '%s' at '%s'\n", s.directory, filled.path);

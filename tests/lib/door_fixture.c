@@ -16,7 +16,8 @@ struct door_fixture {
 	struct unix_door *door;
 	pthread_t thread;
 	bool is_stopped;
-	int came, refused;
+	int came, refused, over;
+	int64_t room; /* bytes that may still be added */
 };
 
 static int open_store(void *arg, struct store **out, struct err *err)
@@ -43,6 +44,32 @@ static int may_put(void *rule, struct store *s, const char *name, uint64_t len, 
 	const struct door_fixture *f = rule;
 	*is_hashed = false;
 	return f->rule == NULL ? 0 : f->rule(s, name, len, is_hashed, err);
+}
+
+static int may_add(void *rule, size_t len, struct err *err)
+{
+	struct door_fixture *f = rule;
+	const int64_t room = __atomic_sub_fetch(&f->room, (int64_t)len, __ATOMIC_SEQ_CST);
+	return room >= 0 ? 0 : err_set(err, ERR_NOSPACE, "no room for %zu bytes", len);
+}
+
+static void put_over(void *rule)
+{
+	struct door_fixture *f = rule;
+	__atomic_add_fetch(&f->over, 1, __ATOMIC_SEQ_CST);
+}
+
+static bool is_shown(const char *name)
+{
+	return strncmp(name, "ok/shown", 8) == 0;
+}
+
+static int may_keep(void *rule, const char *name, const void *data, size_t len, struct err *err)
+{
+	(void)rule;
+	return len == 4 && memcmp(data, "good", 4) == 0
+		       ? 0
+		       : err_set(err, ERR_READONLY, "'%s' is not good", name);
 }
 
 static void on_caller(void *arg, uid_t uid, pid_t pid, int rc, const char *what)
@@ -80,6 +107,7 @@ struct door_fixture *door_fixture_new(const char *directory, door_fixture_rule r
 	if (f == NULL || directory == NULL)
 		abort();
 	f->rule = rule;
+	f->room = INT64_MAX / 2;
 	(void)snprintf(f->directory, sizeof(f->directory), "%s", directory); /* fits */
 	(void)snprintf(f->path, sizeof(f->path), "/tmp/holdfast-door-%d-%u", (int)getpid(),
 		count++); /* fits */
@@ -92,7 +120,12 @@ struct door_fixture *door_fixture_new(const char *directory, door_fixture_rule r
 		.may_put = may_put,
 		.on_caller = on_caller,
 		.is_stopped = is_stopped,
-		.arg = f };
+		.arg = f,
+		.may_add = may_add,
+		.put_over = put_over,
+		.is_shown = is_shown,
+		.may_keep = may_keep,
+		.staged_ms = DOOR_FIXTURE_STAGED_MS };
 	if (unix_door_open(&opts, &f->door, &err) != 0 ||
 		pthread_create(&f->thread, NULL, keep, f) != 0) {
 		(void)fprintf(stderr, "door_fixture: %s\n", err.msg);
@@ -124,4 +157,14 @@ int door_fixture_came(const struct door_fixture *f)
 int door_fixture_refused(const struct door_fixture *f)
 {
 	return __atomic_load_n(&f->refused, __ATOMIC_SEQ_CST);
+}
+
+int door_fixture_over(const struct door_fixture *f)
+{
+	return __atomic_load_n(&f->over, __ATOMIC_SEQ_CST);
+}
+
+void door_fixture_set_room(struct door_fixture *f, int64_t bytes)
+{
+	__atomic_store_n(&f->room, bytes, __ATOMIC_SEQ_CST);
 }

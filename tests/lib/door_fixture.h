@@ -11,7 +11,9 @@ struct door_fixture;
 struct err;
 struct store;
 
-/* What it lets its callers put; NULL = everything. */
+#define DOOR_FIXTURE_STAGED_MS 1500
+
+/* What it lets its callers put ("ok/shown.." only with the bytes "good"); NULL = everything. */
 typedef int (*door_fixture_rule)(
 	struct store *s, const char *name, uint64_t len, bool *is_hashed, struct err *err);
 
@@ -24,5 +26,9 @@ const char *door_fixture_path(const struct door_fixture *f);
 /* Callers that came in, and that were not let in, so far. */
 int door_fixture_came(const struct door_fixture *f);
 int door_fixture_refused(const struct door_fixture *f);
+/* Puts that are over. */
+int door_fixture_over(const struct door_fixture *f);
+/* So many bytes more are taken. */
+void door_fixture_set_room(struct door_fixture *f, int64_t bytes);
 
 #endif

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/env.h"
 #include "base/err.h"
 #include "crypto/hash.h"
 #include "store/unix/unix_wire.h"
@@ -39,7 +41,8 @@ struct caller {
 	/* the thread's own */
 	struct store *store;
 	void *rule;
-	uint8_t *piece; /* UNIX_WIRE_PIECE_BYTES */
+	bool has_staged; /* something was put since the last barrier */
+	uint8_t *piece;  /* UNIX_WIRE_PIECE_BYTES */
 };
 
 struct unix_door {
@@ -48,6 +51,8 @@ struct unix_door {
 	char *path; /* owned; "": not bound */
 	int fd;     /* owned */
 	struct caller *callers;
+	int64_t told_at; /* of one that was not let in, monotonic ns; 0 = never */
+	uint64_t untold; /* since then */
 };
 
 static void tell(const struct unix_door *d, uid_t uid, pid_t pid, int rc, const char *what)
@@ -90,10 +95,14 @@ struct incoming {
 	struct buf whole;          /* owned; only of one that is shown */
 };
 
-static int take_piece(struct incoming *in, const void *data, size_t len, struct err *why)
+static int take_piece(struct caller *c, struct incoming *in, size_t len, struct err *why)
 {
+	const struct unix_door_opts *o = &c->door->o;
+	const uint8_t *data = c->piece;
 	hash_add(in->hash, data, len);
-	int rc = in->is_shown ? buf_add(&in->whole, data, len, why) : 0;
+	int rc = o->may_add == NULL ? 0 : o->may_add(c->rule, len, why);
+	if (rc == 0 && in->is_shown)
+		rc = buf_add(&in->whole, data, len, why);
 	return rc != 0 ? rc : store_draft_add(in->draft, data, len, why);
 }
 
@@ -108,7 +117,7 @@ static int take_bytes(struct caller *c, struct incoming *in, int *rc, struct err
 		len -= n;
 		if (*rc != 0)
 			continue;
-		*rc = take_piece(in, c->piece, n, why);
+		*rc = take_piece(c, in, n, why);
 	}
 	return 0;
 }
@@ -154,6 +163,9 @@ static int do_put(struct caller *c, const char *name, uint64_t len)
 	int end = take_bytes(c, &in, &rc, &why);
 	if (end == 0 && rc == 0)
 		rc = end_put(c, &in, &why);
+	if (c->door->o.put_over != NULL)
+		c->door->o.put_over(c->rule);
+	c->has_staged = true; /* at least the attempt */
 	store_draft_free(in.draft);
 	hash_free(in.hash);
 	buf_done(&in.whole);
@@ -248,6 +260,7 @@ static int do_request(struct caller *c, const struct unix_wire_request *q, const
 	case UNIX_WIRE_LIST:
 		return do_list(c, name);
 	case UNIX_WIRE_BARRIER:
+		c->has_staged = false; /* a failed one gives its set up, too */
 		return answer(c, store_barrier(c->store, &why), &why, 0, 0);
 	default:
 		break;
@@ -257,12 +270,15 @@ static int do_request(struct caller *c, const struct unix_wire_request *q, const
 	return -1;
 }
 
-/* Until the next request begins there is time; the rest of one must follow. */
+/* Until the next request begins there is time, unless something waits for a barrier and holds room
+ * and files; the rest of one must follow. */
 static int wait_for_request(const struct caller *c)
 {
+	const unsigned most = c->door->o.staged_ms;
+	const unsigned staged_ms = most > 0 ? most : UNIX_DOOR_STAGED_S * 1000;
 	struct pollfd p = { .fd = c->fd, .events = POLLIN };
 	int n = 0;
-	while ((n = poll(&p, 1, -1)) < 0 && errno == EINTR)
+	while ((n = poll(&p, 1, c->has_staged ? (int)staged_ms : -1)) < 0 && errno == EINTR)
 		continue;
 	return n == 1 ? 0 : -1;
 }
@@ -368,6 +384,25 @@ static int start(struct unix_door *d, struct caller *c)
 	return rc;
 }
 
+/* Whoever knocks without an end does not fill the log. */
+static void tell_refused(
+	struct unix_door *d, const struct ucred *who, int rc, const struct err *why)
+{
+	char text[ERR_MSG_BYTES + 64];
+	const int64_t now = env_mono_ns();
+	if (d->told_at != 0 && now - d->told_at < UNIX_DOOR_TELL_S * INT64_C(1000000000)) {
+		d->untold++;
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%s", why->msg);
+	if (d->untold > 0)
+		(void)snprintf(text, sizeof(text), "%s; %llu more since the last one", why->msg,
+			(unsigned long long)d->untold);
+	d->told_at = now;
+	d->untold = 0;
+	tell(d, who->uid, who->pid, rc, text);
+}
+
 static void let_in(struct unix_door *d, int fd)
 {
 	struct err why = ERR_INIT;
@@ -388,7 +423,7 @@ static void let_in(struct unix_door *d, int fd)
 		rc = err_set(&why, ERR_NOMEM, "no thread for another connection");
 	}
 	free(c);
-	tell(d, who.uid, who.pid, rc, why.msg);
+	tell_refused(d, &who, rc, &why);
 	(void)unix_wire_send_answer(fd, &why, 0, 0, NULL); /* a new socket takes so much at once */
 	(void)close(fd);                                   /* as above */
 }
@@ -407,6 +442,8 @@ int unix_door_run(struct unix_door *d, struct err *err)
 		int fd = accept4(d->fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd >= 0)
 			let_in(d, fd);
+		else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			(void)poll(NULL, 0, POLL_MS); /* no descriptor: until somebody goes */
 	}
 	clear_callers(d, true);
 	return rc;

@@ -104,6 +104,46 @@ Test(unix_door, an_object_is_what_its_name_says_or_is_not_taken)
 	store_free(s);
 }
 
+Test(unix_door, what_is_shown_is_kept_when_it_is_found_good)
+{
+	struct store *s = enter();
+	cr_expect(eq(int, put(s, "ok/shown1", "evil"), -ERR_READONLY));
+	cr_expect(eq(int, put(s, "ok/shown2", "good"), 0), "%s", err.msg);
+	cr_expect(eq(int, put(s, "ok/other", "evil"), 0), "%s", err.msg);
+	cr_expect(eq(int, store_barrier(s, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, store_stat(s, "ok/shown1", NULL, &err), -ERR_NOT_FOUND));
+	cr_expect(has(s, "ok/shown2", "good"));
+	store_free(s);
+}
+
+/* Room is looked at for every piece, not for the first alone. */
+Test(unix_door, an_object_for_which_the_room_ends_in_the_middle_is_not_taken)
+{
+	static uint8_t big[4 * UNIX_WIRE_PIECE_BYTES];
+	struct store *s = enter();
+	door_fixture_set_room(door, 2 * UNIX_WIRE_PIECE_BYTES);
+	cr_expect(eq(int, store_put(s, "ok/big", big, sizeof(big), &err), -ERR_NOSPACE));
+	door_fixture_set_room(door, INT64_MAX / 2);
+	cr_expect(eq(int, put(s, "ok/a", "content"), 0), "%s", err.msg);
+	cr_expect(eq(int, put(s, "no/a", "content"), -ERR_READONLY));
+	cr_expect(eq(int, store_barrier(s, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, store_stat(s, "ok/big", NULL, &err), -ERR_NOT_FOUND));
+	cr_expect(eq(int, door_fixture_over(door), 3));
+	store_free(s);
+}
+
+Test(unix_door, who_put_something_and_asks_for_nothing_more_goes_and_an_idle_one_stays)
+{
+	struct store *idle = enter(), *s = enter();
+	cr_expect(eq(int, put(s, "ok/a", "content"), 0), "%s", err.msg);
+	(void)usleep(2 * DOOR_FIXTURE_STAGED_MS * 1000);
+	cr_expect(eq(int, store_barrier(s, &err), -ERR_UNREACHABLE));
+	cr_expect(eq(int, store_barrier(idle, &err), 0), "%s", err.msg);
+	cr_expect(not(has(idle, "ok/a", "content")));
+	store_free(s);
+	store_free(idle);
+}
+
 Test(unix_door, who_goes_without_a_barrier_leaves_nothing)
 {
 	struct store *s = enter();
