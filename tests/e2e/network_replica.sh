@@ -1,6 +1,6 @@
 #!/bin/bash
 # A controller that brings its vault to replicas by itself: configured, begun by a person, by
-# schedule, killed in the middle, missed, with alarms, records and a bandwidth limit; and a restore
+# schedule, killed in the middle, away at its time, with alarms, records and a bandwidth limit; and a restore
 # from the replica when the vault is gone.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
