@@ -264,8 +264,8 @@ static int check_there(const struct copy *c, const struct snapshot *s, struct er
 			name);
 	if (c->is_bare && s->record.ref_count > 0)
 		return err_set(err, ERR_NOT_FOUND,
-			"the copy lists it and has lost every pack: begin it anew in an empty "
-			"place");
+			"the copy lists it and has lost every pack: 'holdfast repair --from' "
+			"brings them back from the vault");
 	return 0;
 }
 

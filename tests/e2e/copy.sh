@@ -116,13 +116,18 @@ whole "the vault" "$V" latest "$SCRATCH/day4"
 
 # ---- a copy that lost what it lists is no copy
 cp -a "$R" "$SCRATCH/lossy"
+cp -a "$R" "$SCRATCH/whole"
 one=$(find "$SCRATCH/lossy/pk" -type f | head -n 1)
 rm "$one"
 expect 3 "a pack of the copy is gone" "$HF" copy --vault "$V" --to "$SCRATCH/lossy" --all
 says "a pack of the copy is gone" "lost 1 packs"
+expect 0 "it is brought back" "$HF" repair --vault "$SCRATCH/lossy" --from "$V"
+expect 0 "and the copy says so" "$HF" copy --vault "$V" --to "$SCRATCH/lossy" --source line3
 rm -rf "$SCRATCH/lossy/pk" "$SCRATCH/lossy/ix"
 json 3 copy "$HF" copy --vault "$V" --to "$SCRATCH/lossy" "${ids[2]}"
 holds "nothing is there" 'o["there"] == 0 and o["failed"] >= 1'
+expect 0 "all of it is brought back" "$HF" repair --vault "$SCRATCH/lossy" --from "$SCRATCH/whole"
+whole "a copy that had lost all" "$SCRATCH/lossy" "${ids[2]}" "$SCRATCH/day3"
 
 # ---- a copy that was set back is told
 cp -a "$R" "$SCRATCH/aside"
