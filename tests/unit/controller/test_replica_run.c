@@ -168,3 +168,13 @@ Test(replica_run, another_vault_there_is_refused)
 	f.vault.open_place = NULL;
 	cr_expect(eq(int, go(), -ERR_UNSUPPORTED));
 }
+
+/* The place is another path to it. */
+Test(replica_run, the_vault_is_not_its_own_replica)
+{
+	back_up("a");
+	cr_assert(eq(int, symlink(f.dir, place), 0));
+	cr_expect(eq(int, go(), -ERR_USAGE));
+	cr_expect(ne(ptr, strstr(err.msg, "the vault itself"), NULL), "%s", err.msg);
+	cr_expect(eq(int, unlink(place), 0));
+}

@@ -164,7 +164,10 @@ Test(unix_door, so_many_of_a_user_and_no_more_until_one_goes)
 	for (int i = 0; i < UNIX_DOOR_PER_UID; i++)
 		in[i] = enter();
 	cr_expect(eq(int, store_unix_open(door_fixture_path(door), false, &more, &err), -ERR_BUSY));
-	cr_expect(eq(int, door_fixture_refused(door), 1));
+	for (int i = 0; i < 20; i++)
+		cr_expect(eq(int, store_unix_open(door_fixture_path(door), false, &more, &err),
+			-ERR_BUSY));
+	cr_expect(eq(int, door_fixture_refused(door), 1), "told of once, however often");
 	store_free(in[0]);
 	int rc = -ERR_BUSY;
 	for (int i = 0; i < 100 && rc == -ERR_BUSY; i++) {
