@@ -124,8 +124,8 @@ Test(replica_run, begins_only_when_asked_brings_what_is_wanted_and_sends_nothing
 	replica.newest = 1;
 	cr_assert(eq(int, go(), 0), "%s", err.msg);
 	cr_expect(eq(u64, result.snapshots, 1));
-	cr_expect(gt(u64, result.bytes, 0));
-	cr_expect(gt(u64, result.read_back, result.bytes));
+	cr_expect(ge(u64, result.bytes, 1));
+	cr_expect(ge(u64, result.read_back, result.bytes + 1));
 	cr_expect(eq(u64, last_done, last_total));
 	cr_expect(eq(sz, snapshots(), 1));
 	opts.is_begun_here = false;
@@ -150,7 +150,7 @@ Test(replica_run, one_that_is_stopped_is_gone_on_with)
 		if (++tries == 100)
 			break;
 	} while (go() == -ERR_INTERRUPTED);
-	cr_expect(gt(int, tries, 2));
+	cr_expect(ge(int, tries, 3));
 	cr_expect(eq(int, err.code, 0), "%s", err.msg);
 	stop_after = 0;
 	cr_assert(eq(int, go(), 0), "%s", err.msg);

@@ -707,7 +707,7 @@ static void leave_packs(void)
 		(void)copy(&all, NULL, &err);
 		store_fault_reset(fault); /* what waited for a barrier went with the process */
 	}
-	cr_assert(gt(int, count(far, "pk/"), 0));
+	cr_assert(ge(int, count(far, "pk/"), 1));
 	cr_assert(eq(int, count(far, "ix/"), 0), "a pack is listed behind a barrier of its own");
 }
 
@@ -790,7 +790,7 @@ Test(copy, a_leftover_is_read_from_the_medium_and_a_bad_one_once)
 	anew = 0;
 	must_copy(&all, NULL);
 	cr_expect(eq(int, anew, left), "three snapshots, and each leftover is read once");
-	cr_expect(gt(int, count(far, "pk/"), left), "what is in them was sent again");
+	cr_expect(ge(int, count(far, "pk/"), left + 1), "what is in them was sent again");
 	for (size_t i = 0; i < 3; i++)
 		expect_whole(far, i, (int)i, "behind a bad leftover");
 }
