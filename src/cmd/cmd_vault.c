@@ -563,7 +563,8 @@ const struct cli_verb cmd_vault_serve_verb = {
 		 "Ctrl-C. Those who are allowed say --vault unix:PATH: they can read the vault and "
 		 "add what a backup writes; there is no way to overwrite or remove anything, to "
 		 "prune, or to change keys. Retention and collection are the owner's, at the "
-		 "directory itself. Who calls is told by the kernel.",
+		 "directory itself. Who calls is told by the kernel. Needs the writer key, to look "
+		 "into marks and snapshots before they are put.",
 	.json = "nothing",
 	.options = serve_options,
 	.groups = CLI_VAULT,
