@@ -76,7 +76,7 @@ static int tell(void *arg, const struct store_version *v, struct err *e)
 	struct told *t = arg;
 	size_t n = strlen(t->text);
 	(void)e;
-	cr_expect(gt(i64, v->at_ns, (int64_t)0));
+	cr_expect(ge(i64, v->at_ns, ((int64_t)0) + 1));
 	(void)snprintf(t->text + n, sizeof(t->text) - n, "%s%s%s%d;", v->name,
 		v->is_current ? "!" : "", v->is_marker ? " gone" : " ", (int)v->size);
 	if (t->count < 8)

@@ -142,7 +142,7 @@ Test(lock_keep, what_no_snapshot_needs_any_more_is_left_to_run_out)
 	size_t kept = 0;
 	for (size_t i = 0; i < locked_vault_count(&l, "pk/"); i++)
 		kept += is_about(left(locked_vault_key(&l, "pk/", i)), 20 * DAY);
-	cr_expect(gt(sz, kept, (size_t)0));
+	cr_expect(ge(sz, kept, ((size_t)0) + 1));
 	cr_expect(lt(sz, kept, locked_vault_count(&l, "pk/")), "a pack is needed by nobody");
 }
 
@@ -155,7 +155,7 @@ Test(lock_keep, what_somebody_removed_or_replaced_stays_locked_behind_that)
 	(void)s3_stub_destroy(l.stub, LOCKED_VAULT_PREFIX "sn/", false);
 	(void)s3_stub_destroy(l.stub, LOCKED_VAULT_PREFIX "pk/", false);
 	struct lock_keep_result r = keep(false);
-	cr_expect(gt(u64, r.hidden, (uint64_t)3));
+	cr_expect(ge(u64, r.hidden, ((uint64_t)3) + 1));
 	cr_expect(eq(u64, r.failed, (uint64_t)0));
 	cr_expect(is_about(left(key), 20 * DAY));
 }
@@ -169,7 +169,7 @@ Test(lock_keep, packs_alone_that_somebody_removed_stay_locked)
 	(void)s3_stub_destroy(l.stub, LOCKED_VAULT_PREFIX "pk/", false);
 	struct lock_keep_result r = keep(false);
 	cr_expect(not(r.is_all));
-	cr_expect(gt(u64, r.hidden, (uint64_t)0));
+	cr_expect(ge(u64, r.hidden, ((uint64_t)0) + 1));
 	cr_expect(is_about(left(key), 20 * DAY));
 }
 
