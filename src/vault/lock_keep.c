@@ -118,9 +118,10 @@ static bool is_needed(const struct keeping *k, const struct version_table_name *
 	if (is_of(n->name, "sn/"))
 		return is_hidden ? id_set_find(k->pruned, hash) == 0
 				 : id_set_find(k->live, hash) > 0;
-	if (is_hidden)
-		return k->is_odd;
-	return is_of(n->name, "pk/") ? is_pack_needed(k, hash)
+	if (k->is_odd) /* invariant 1: also what is replaced, or in no index */
+		return true;
+	/* What a live snapshot names is needed whether it is to be seen or not. */
+	return is_of(n->name, "pk/") ? !is_hidden && is_pack_needed(k, hash)
 				     : id_set_find(k->mark.named, hash) > 0;
 }
 

@@ -173,6 +173,34 @@ Test(lock_keep, packs_alone_that_somebody_removed_stay_locked)
 	cr_expect(is_about(left(key), 20 * DAY));
 }
 
+/* An envelope is named, and read by restores alone. */
+Test(lock_keep, an_envelope_alone_that_somebody_removed_stays_locked)
+{
+	begin(true);
+	char key[256];
+	(void)snprintf(key, sizeof(key), "%s", locked_vault_key(&l, "ev/", 0));
+	s3_stub_age(l.stub, 11 * DAY);
+	(void)s3_stub_destroy(l.stub, key, false);
+	struct lock_keep_result r = keep(false);
+	cr_expect(not(r.is_all));
+	cr_expect(eq(u64, r.hidden, (uint64_t)1));
+	cr_expect(is_about(left(key), 20 * DAY));
+}
+
+Test(lock_keep, a_pack_under_something_shorter_stays_locked)
+{
+	begin(true);
+	size_t packs = locked_vault_count(&l, "pk/");
+	s3_stub_age(l.stub, 11 * DAY);
+	for (size_t i = 0; i < packs; i++)
+		s3_stub_put(l.stub, locked_vault_key(&l, "pk/", i), "rubbish", 7);
+	struct lock_keep_result r = keep(false);
+	cr_expect(not(r.is_all));
+	cr_expect(eq(u64, r.hidden, (uint64_t)packs));
+	for (size_t i = 0; i < packs; i++)
+		cr_expect(is_about(left(locked_vault_key(&l, "pk/", i)), 20 * DAY));
+}
+
 Test(lock_keep, a_vault_that_cannot_say_what_it_needs_keeps_everything)
 {
 	begin(true);
