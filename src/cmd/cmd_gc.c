@@ -21,6 +21,8 @@
  * INVARIANTS
  * (1) What the runs of one call did is told as one: counts add up, what is seen of the vault is as
  *     the last run saw it.
+ * (2) What is needed stays locked also when nothing may be collected: what stops collection is what
+ *     locks are for.
  */
 
 #define POLL_MS 1000
@@ -137,7 +139,7 @@ static int collect(struct job *j, struct err *err)
 	}
 }
 
-/* What is needed stays locked. */
+/* Invariant 2. */
 static int keep_locks(struct job *j, struct err *err)
 {
 	struct store_lock lock;
@@ -275,6 +277,24 @@ static void tell_text(const struct job *j)
 	tell_versions(j);
 }
 
+/* Invariant 2: what collection failed with is what is returned. */
+static int work(struct job *j, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int rc = access_snapshots(j->cli, &j->access, err); /* nothing is deleted from a store
+							     * that went back */
+	if (rc == 0)
+		remember(j);
+	if (rc == 0)
+		rc = collect(j, err);
+	int kept = keep_locks(j, &why);
+	if (rc != 0 && kept != 0)
+		console_warn(&j->cli->console, NULL, 0, "the locks were not seen to: %s", why.msg);
+	else if (kept != 0 && err != NULL)
+		*err = why;
+	return rc != 0 ? rc : kept;
+}
+
 static int run(struct cli *cli, struct err *err)
 {
 	struct job j = { .cli = cli, .access = ACCESS_INIT };
@@ -283,14 +303,7 @@ static int run(struct cli *cli, struct err *err)
 		rc = access_open(cli, ACCESS_WRITER,
 			j.opts.is_dry_run ? DRIVERS_READ : DRIVERS_WRITE, &j.access, err);
 	if (rc == 0)
-		rc = access_snapshots(cli, &j.access, err); /* nothing is deleted from a store
-							     * that went back */
-	if (rc == 0)
-		remember(&j);
-	if (rc == 0)
-		rc = collect(&j, err);
-	if (rc == 0)
-		rc = keep_locks(&j, err);
+		rc = work(&j, err);
 	if (rc == 0 && cli->console.is_json)
 		rc = tell_json(&j, err);
 	else if (rc == 0)
