@@ -66,12 +66,12 @@ static int read_body(struct vault *v, const struct version_table *t,
 {
 	CLEANUP(buf_done) struct buf object = BUF_INIT(STORE_MAX_OBJECT_BYTES);
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
-	const struct version_table_version *oldest = version_table_oldest(t, n);
-	uint8_t want[HASH_BYTES], got[HASH_BYTES];
+	const struct version_table_version *x = NULL;
 	struct err why = ERR_INIT;
-	if (oldest == NULL || !version_table_hash(n->name, want))
-		return 0;
-	int rc = store_read_version(v->store, n->name, oldest->id, &object, &why);
+	int rc = version_table_true(v->store, t, n, &x, err);
+	if (rc != 0 || x == NULL)
+		return rc;
+	rc = store_read_version(v->store, n->name, x->id, &object, &why);
 	if (rc == -ERR_NOT_FOUND)
 		return 0;
 	if (rc != 0) {
@@ -79,9 +79,7 @@ static int read_body(struct vault *v, const struct version_table *t,
 			*err = why;
 		return rc;
 	}
-	hash_sha256(object.data, object.len, got);
-	return memcmp(want, got, sizeof(got)) == 0 &&
-	       sealed_open(&v->key, SEALED_SNAPSHOT, object.data, object.len, &body, NULL) == 0 &&
+	return sealed_open(&v->key, SEALED_SNAPSHOT, object.data, object.len, &body, NULL) == 0 &&
 	       snapshot_body_decode(body.data, body.len, out, NULL) == 0;
 }
 

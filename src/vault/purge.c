@@ -181,13 +181,17 @@ static int add_all(
 static int add_behind(struct purge *p, const struct version_table_name *n, struct err *err)
 {
 	const struct version_table_version *newest = version_table_newest(&p->table, n);
-	/* only markers lie behind it, or what is the same */
-	bool is_true = n->real == 1 || version_table_is_same(&p->table, n);
+	/* only markers lie behind it, or what is the same; being as the oldest tells nothing of
+	 * what lies between */
+	uint8_t hash[32];
+	bool has_hash = version_table_hash(n->name, hash);
+	bool is_true = has_hash ? version_table_is_same(&p->table, n)
+				: version_table_is_as_oldest(&p->table, n);
 	int rc = 0;
 	if (!is_true)
 		rc = version_table_is_true(p->v->store, n, newest, &is_true, err);
 	if (rc == 0 && !is_true)
-		p->r->odd += version_table_hash(n->name, (uint8_t[32]){ 0 });
+		p->r->odd += has_hash;
 	for (size_t i = 1; rc == 0 && is_true && i < n->count; i++) {
 		const struct version_table_version *x = &p->table.versions[n->first + i];
 		bool is_oldest = x == version_table_oldest(&p->table, n);

@@ -219,26 +219,19 @@ static int find_true(struct undeleting *u, const struct version_table_name *n,
 	const struct version_table_version *newest = version_table_newest(&u->table, n);
 	const struct version_table_version *oldest = version_table_oldest(&u->table, n);
 	*out = NULL;
-	if (n->real == 0 || version_table_is_same(&u->table, n))
+	if (n->real == 0)
 		return 0;
-	if (n->real == 1) {
-		*out = oldest;
+	if (version_table_is_same(&u->table, n)) {
+		*out = newest->is_marker ? oldest : NULL;
 		return 0;
 	}
 	if (!version_table_hash(n->name, hash))
 		return find_text(u, n, out, err);
-	for (size_t i = n->count; i > 0; i--) { /* the oldest first */
-		bool is_true = false;
-		const struct version_table_version *x = &u->table.versions[n->first + i - 1];
-		int rc = version_table_is_true(u->store, n, x, &is_true, err);
-		if (rc != 0)
-			return rc;
-		if (is_true && *out == NULL)
-			*out = x;
-		if (is_true && x == newest)
-			*out = NULL; /* it is read already */
-	}
-	return 0;
+	bool is_true = false;
+	int rc = version_table_is_true(u->store, n, newest, &is_true, err);
+	if (rc != 0 || is_true) /* it is read already */
+		return rc;
+	return version_table_true(u->store, &u->table, n, out, err);
 }
 
 static int bring_back(struct undeleting *u, const struct version_table_name *n, struct err *err)

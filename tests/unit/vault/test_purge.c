@@ -11,6 +11,7 @@
 #include "store/store.h"
 #include "tests/lib/locked_vault.h"
 #include "vault/lock_keep.h"
+#include "vault/version_table.h"
 
 #define DAY 86400
 #define WEEK_NS (INT64_C(7) * DAY * 1000000000)
@@ -151,6 +152,27 @@ Test(purge, a_pack_that_somebody_hid_and_snapshots_need_is_never_deleted)
 	const char *differs = locked_vault_differs(&l, old, 2, 2);
 	cr_expect(eq(ptr, (void *)(uintptr_t)differs, NULL), "%s of %zu packs", differs, packs);
 	store_free(old);
+}
+
+Test(purge, the_right_version_between_two_that_are_damaged_alike_stays)
+{
+	struct collect_result r;
+	struct version_table t;
+	const struct version_table_version *x = NULL;
+	char key[256];
+	begin(false);
+	(void)snprintf(key, sizeof(key), "%s", locked_vault_key(&l, "pk/", 0));
+	locked_vault_layer(&l, key, true);
+	s3_stub_age(l.stub, 30 * DAY);
+	cr_assert(eq(int, locked_vault_collect(&l, 0, &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, r.purge.odd, (uint64_t)1));
+	cr_assert(eq(int, version_table_load(l.f.store, "pk/", &t, &err), 0));
+	const struct version_table_name *n =
+		version_table_find(&t, key + strlen(LOCKED_VAULT_PREFIX));
+	cr_expect(eq(sz, n->real, (size_t)3));
+	cr_assert(eq(int, version_table_true(l.f.store, &t, n, &x, &err), 0));
+	cr_expect(ne(ptr, (void *)(uintptr_t)x, NULL));
+	version_table_done(&t);
 }
 
 Test(purge, a_key_that_may_not_delete_versions_is_told_and_is_no_error)

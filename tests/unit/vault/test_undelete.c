@@ -101,6 +101,16 @@ Test(undelete, what_lies_over_an_object_and_is_still_to_be_read_goes_in_every_cl
 	expect_all(0);
 }
 
+Test(undelete, what_is_as_the_oldest_and_damaged_like_it_goes)
+{
+	begin(false);
+	locked_vault_layer(&l, locked_vault_key(&l, "pk/", 0), true);
+	struct undelete_result r = undelete(false);
+	cr_expect(eq(u64, r.replaced, (uint64_t)1));
+	cr_expect(eq(u64, r.failed + r.missing, (uint64_t)0));
+	expect_all(0);
+}
+
 Test(undelete, what_was_pruned_and_collected_stays_away)
 {
 	begin(true);
