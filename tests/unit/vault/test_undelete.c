@@ -201,6 +201,35 @@ Test(undelete, what_no_version_holds_any_more_is_counted)
 	cr_expect(gt(u64, r.missing, (uint64_t)0));
 }
 
+Test(undelete, what_has_no_right_version_left_is_no_success)
+{
+	begin(false);
+	char keys[3][256];
+	static const char *const classes[] = { "ev/", "pk/", "pk/" };
+	for (size_t i = 0; i < 3; i++)
+		(void)snprintf(keys[i], sizeof(keys[i]), "%s",
+			locked_vault_key(&l, classes[i], i == 2));
+	/* gone with every version; rubbish under a marker; rubbish over rubbish of its length */
+	(void)s3_stub_destroy(l.stub, keys[0], true);
+	struct buf bytes = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	for (size_t i = 1; i < 3; i++) {
+		buf_clear(&bytes);
+		cr_assert(eq(int,
+			store_get(l.f.store, keys[i] + strlen(LOCKED_VAULT_PREFIX), &bytes, &err),
+			0));
+		bytes.data[bytes.len / 2] ^= 1;
+		(void)s3_stub_destroy(l.stub, keys[i], true);
+		for (size_t k = 0; k < i; k++)
+			s3_stub_put(l.stub, keys[i], bytes.data, bytes.len - k);
+		if (i == 1)
+			(void)s3_stub_destroy(l.stub, keys[i], false);
+	}
+	buf_done(&bytes);
+	struct undelete_result r = undelete(true);
+	cr_expect(eq(u64, r.failed, (uint64_t)3), "%llu", (unsigned long long)r.failed);
+	cr_expect(eq(u64, undelete(false).failed, (uint64_t)3));
+}
+
 /* Between the attack and the healing a backup runs: it believes in nothing that is hidden. */
 Test(undelete, a_backup_does_not_lean_on_what_lies_under_a_marker)
 {
