@@ -1,5 +1,6 @@
 #include "cmd/cmd_gc.h"
 
+#include <jansson.h>
 #include <limits.h>
 #include <string.h>
 #include <time.h>
@@ -38,7 +39,14 @@ struct job {
 	int64_t wait_ns;
 	bool has_locks; /* what follows tells something */
 	struct lock_keep_result locks;
+	json_t *given_up; /* owned; names */
 };
+
+static void keep_given_up(void *arg, const char *object)
+{
+	struct job *j = arg;
+	(void)json_array_append_new(j->given_up, json_string(object)); /* the count stands */
+}
 
 static int parse_time(
 	const struct cli *cli, const char *name, int64_t other, int64_t *out, struct err *err)
@@ -63,7 +71,10 @@ static int parse(struct job *j, struct err *err)
 	o->is_dry_run = cli_is_set(j->cli, "dry-run");
 	o->accepts_gaps = cli_is_set(j->cli, "give-up-missing");
 	o->sights = &j->sights;
-	return rc;
+	o->on_given_up = keep_given_up;
+	o->arg = j;
+	j->given_up = json_array();
+	return rc != 0 || j->given_up != NULL ? rc : err_set(err, ERR_NOMEM, "out of memory");
 }
 
 /* What this host remembers: packs it found damaged, sessions it saw silent. */
@@ -158,13 +169,13 @@ static json_t *versions_json(const struct job *j)
 {
 	char when[HUMAN_BYTES];
 	const struct purge_result *p = &j->sum.purge;
-	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o}", "purged",
+	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:O, s:o}", "purged",
 		(json_int_t)p->purged, "purged_bytes", (json_int_t)p->purged_bytes, "locked",
 		(json_int_t)p->locked, "locked_bytes", (json_int_t)p->locked_bytes, "locked_until",
 		p->locked_until_ns == 0 ? json_null()
 					: json_string(human_time_utc(when, p->locked_until_ns)),
 		"refused", (json_int_t)p->refused, "odd", (json_int_t)p->odd, "given_up",
-		(json_int_t)j->sum.given_up, "locks",
+		(json_int_t)j->sum.given_up, "given_up_objects", j->given_up, "locks",
 		j->has_locks ? lock_show_json(j->access.store, &j->locks) : json_null());
 }
 
@@ -201,9 +212,15 @@ static void tell_versions(const struct job *j)
 	char b[HUMAN_BYTES];
 	struct console *c = &j->cli->console;
 	const struct purge_result *p = &j->sum.purge;
-	if (j->sum.given_up > 0)
-		console_count(c, j->sum.given_up, "snapshot that somebody deleted was given up\n",
-			"snapshots that somebody deleted were given up\n");
+	size_t i;
+	const json_t *name;
+	if (j->sum.given_up > 0) {
+		console_print(c, "%s", j->opts.is_dry_run ? "would give up " : "gave up ");
+		console_count(c, j->sum.given_up, "snapshot that somebody deleted:\n",
+			"snapshots that somebody deleted:\n");
+	}
+	json_array_foreach(j->given_up, i, name)
+		console_print(c, "  %s\n", json_string_value(name));
 	if (p->purged > 0) {
 		console_count(c, p->purged, "old version ", "old versions ");
 		console_print(c, "and markers deleted, %s\n", human_size(a, p->purged_bytes));
@@ -287,6 +304,13 @@ static int work(struct job *j, struct err *err)
 		remember(j);
 	if (rc == 0)
 		rc = collect(j, err);
+	size_t i;
+	const json_t *name;
+	json_array_foreach(j->given_up, i, name) {
+		if (rc != 0 && !j->opts.is_dry_run) /* no more will be told, and this stays done */
+			console_warn(&j->cli->console, NULL, 0, "snapshot '%s' was given up",
+				json_string_value(name));
+	}
 	int kept = keep_locks(j, &why);
 	if (rc != 0 && kept != 0)
 		console_warn(&j->cli->console, NULL, 0, "the locks were not seen to: %s", why.msg);
@@ -317,6 +341,7 @@ static int run(struct cli *cli, struct err *err)
 		cli->status = EXIT_STATUS_WARNINGS;
 	collect_sights_done(&j.sights);
 	id_set_free(j.bad);
+	json_decref(j.given_up);
 	access_done(&j.access);
 	return rc;
 }

@@ -242,9 +242,12 @@ int purge_run(struct vault *v, const struct collect_mark *m, const struct purge_
 	p->opts = opts;
 	p->r = &r;
 	p->is_whole = collect_mark_is_whole(m);
+	const struct version_table_name *lost = NULL;
 	int rc = hidden_pruned(v, NULL, NULL, &p->pruned, err);
 	if (rc == 0)
 		rc = version_table_load(v->store, "", &p->table, err);
+	if (rc == 0) /* finds other objects of what was pruned; what is lost stopped it before */
+		rc = hidden_lost(v, &p->table, &m->list, p->pruned, &lost, err);
 	if (rc == 0) {
 		p->left = calloc(p->table.count + 1, sizeof(*p->left));
 		p->items = calloc(STORE_ITEMS_MAX, sizeof(*p->items));

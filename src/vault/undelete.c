@@ -138,7 +138,7 @@ static int need_snapshots(struct undeleting *u, struct err *err)
 	for (size_t i = 0; rc == 0 && i < u->list.count; i++) {
 		const struct snapshot *s = &u->list.at[i];
 		uint8_t hash[32];
-		if (s->fate == SNAPSHOT_PRUNED ||
+		if (s->fate == SNAPSHOT_PRUNED || id_set_find(pruned, s->hash) > 0 ||
 			(version_table_hash(s->object, hash) && id_set_find(pruned, hash) > 0))
 			continue;
 		if (s->fate == SNAPSHOT_LIVE) {
