@@ -306,7 +306,8 @@ static int work(struct job *j, struct err *err)
 		rc = collect(j, err);
 	size_t i;
 	const json_t *name;
-	json_array_foreach(j->given_up, i, name) {
+	json_array_foreach(j->given_up, i, name)
+	{
 		if (rc != 0 && !j->opts.is_dry_run) /* no more will be told, and this stays done */
 			console_warn(&j->cli->console, NULL, 0, "snapshot '%s' was given up",
 				json_string_value(name));

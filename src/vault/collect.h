@@ -51,7 +51,8 @@ struct collect_result {
 	uint64_t fenced;   /* sessions by this run */
 	uint64_t voided;   /* snapshots of fenced sessions taken away */
 	uint64_t marks;    /* session marks removed */
-	uint64_t given_up; /* snapshots that somebody deleted, with accepts_gaps (dry run: would be) */
+	uint64_t given_up; /* snapshots that somebody deleted, with accepts_gaps (dry run: would be)
+			    */
 	uint64_t segments_replaced, segments_written; /* of the index */
 	int64_t next_ns;           /* when the next grace ends, wall clock; 0 = none waits */
 	struct purge_result purge; /* where the store keeps versions */

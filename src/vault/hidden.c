@@ -86,8 +86,8 @@ static int read_body(struct vault *v, const struct version_table *t,
 	       snapshot_body_decode(body.data, body.len, out, NULL) == 0;
 }
 
-typedef int (*lost_fn)(void *arg, const struct version_table_name *n,
-	const struct snapshot_body *b, struct err *err);
+typedef int (*lost_fn)(void *arg, const struct version_table_name *n, const struct snapshot_body *b,
+	struct err *err);
 
 /* Call ${fn} for each that is lost; add what is another object of a snapshot that is pruned or
  * there to ${pruned}. */
@@ -144,8 +144,8 @@ struct giving {
 };
 
 /* As if an order had pruned it: its record is kept for the chain. */
-static int keep_record(void *arg, const struct version_table_name *n,
-	const struct snapshot_body *b, struct err *err)
+static int keep_record(void *arg, const struct version_table_name *n, const struct snapshot_body *b,
+	struct err *err)
 {
 	struct giving *g = arg;
 	struct prune_order_item item = { .receipt_ns = b->receipt_ns };
@@ -170,8 +170,8 @@ static int keep_record(void *arg, const struct version_table_name *n,
 	return rc;
 }
 
-int hidden_give_up(struct vault *v, const struct hidden_give_up_opts *opts, uint64_t *count,
-	struct err *err)
+int hidden_give_up(
+	struct vault *v, const struct hidden_give_up_opts *opts, uint64_t *count, struct err *err)
 {
 	struct version_table t = { .count = 0 };
 	struct snapshot_list list = { .at = NULL };

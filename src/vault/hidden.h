@@ -44,7 +44,7 @@ struct hidden_give_up_opts {
  * that nobody misses them, and nothing of them is locked any more.  *${count}: how many, also on
  * failure.  A store that keeps no versions: none.  Return 0 or as the store.
  */
-int hidden_give_up(struct vault *v, const struct hidden_give_up_opts *opts, uint64_t *count,
-	struct err *err);
+int hidden_give_up(
+	struct vault *v, const struct hidden_give_up_opts *opts, uint64_t *count, struct err *err);
 
 #endif

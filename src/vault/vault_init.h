@@ -40,7 +40,7 @@ struct vault_init_result {
 int vault_init(struct store *store, const struct vault_init_opts *opts,
 	struct vault_init_result *out, struct err *err);
 
-/* Take a vault away that vault_init() just made and that holds nothing yet, the header first.  Where
+/* Take a vault away that vault_init() just made and that holds nothing yet, the header first. Where
  * the store keeps versions those go that this made, and none that lay under the names before.  What
  * cannot be taken away stays: the next init says so. */
 void vault_init_undo(struct store *store);

@@ -207,8 +207,8 @@ Test(undelete, what_has_no_right_version_left_is_no_success)
 	char keys[3][256];
 	static const char *const classes[] = { "ev/", "pk/", "pk/" };
 	for (size_t i = 0; i < 3; i++)
-		(void)snprintf(keys[i], sizeof(keys[i]), "%s",
-			locked_vault_key(&l, classes[i], i == 2));
+		(void)snprintf(
+			keys[i], sizeof(keys[i]), "%s", locked_vault_key(&l, classes[i], i == 2));
 	/* gone with every version; rubbish under a marker; rubbish over rubbish of its length */
 	(void)s3_stub_destroy(l.stub, keys[0], true);
 	struct buf bytes = BUF_INIT(STORE_MAX_OBJECT_BYTES);
