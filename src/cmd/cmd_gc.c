@@ -169,13 +169,14 @@ static json_t *versions_json(const struct job *j)
 {
 	char when[HUMAN_BYTES];
 	const struct purge_result *p = &j->sum.purge;
-	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:O, s:o}", "purged",
+	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:I, s:O, s:o}", "purged",
 		(json_int_t)p->purged, "purged_bytes", (json_int_t)p->purged_bytes, "locked",
 		(json_int_t)p->locked, "locked_bytes", (json_int_t)p->locked_bytes, "locked_until",
 		p->locked_until_ns == 0 ? json_null()
 					: json_string(human_time_utc(when, p->locked_until_ns)),
-		"refused", (json_int_t)p->refused, "odd", (json_int_t)p->odd, "given_up",
-		(json_int_t)j->sum.given_up, "given_up_objects", j->given_up, "locks",
+		"refused", (json_int_t)p->refused, "passed_over",
+		p->why.code == 0 ? json_null() : json_string(p->why.msg), "odd", (json_int_t)p->odd,
+		"given_up", (json_int_t)j->sum.given_up, "given_up_objects", j->given_up, "locks",
 		j->has_locks ? lock_show_json(j->access.store, &j->locks) : json_null());
 }
 
@@ -234,6 +235,8 @@ static void tell_versions(const struct job *j)
 		console_count(c, p->refused,
 			"dead version stays: this key may not delete versions\n",
 			"dead versions stay: this key may not delete versions\n");
+	if (p->why.code != 0)
+		console_print(c, "old versions stay: %s\n", p->why.msg);
 	if (p->odd > 0)
 		console_count(c, p->odd,
 			"object was removed or replaced, but not by us; see 'holdfast vault "

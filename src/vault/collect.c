@@ -253,6 +253,8 @@ static int purge(struct collect *c, struct err *err)
 	struct err why = ERR_INIT;
 	rc = purge_run(c->v, &m, &opts, &c->r->purge, &why);
 	collect_mark_done(&m);
+	if (rc != 0)
+		c->r->purge.why = why;
 	return pass_over_versions(rc, &why, err);
 }
 

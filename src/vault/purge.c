@@ -263,7 +263,6 @@ int purge_run(struct vault *v, const struct collect_mark *m, const struct purge_
 	free(p->left);
 	free(p->items);
 	free(p);
-	if (rc == 0)
-		*out = r;
+	*out = r;
 	return rc;
 }

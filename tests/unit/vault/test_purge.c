@@ -261,6 +261,7 @@ Test(purge, a_key_that_may_not_list_versions_collects_as_where_there_are_none)
 	s3_stub_break(l.stub, &deny);
 	struct collect_result r = collect(0);
 	cr_expect(eq(u64, r.purge.purged + r.purge.refused, (uint64_t)0));
+	cr_expect(eq(int, r.purge.why.code, (int)ERR_AUTH), "and it is told why");
 	cr_expect(lt(sz, locked_vault_count(&l, "pk/"), packs));
 	s3_stub_heal(l.stub);
 	expect_whole(0);
