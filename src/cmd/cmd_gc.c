@@ -1,5 +1,6 @@
 #include "cmd/cmd_gc.h"
 
+#include <jansson.h>
 #include <limits.h>
 #include <string.h>
 #include <time.h>
@@ -21,6 +22,8 @@
  * INVARIANTS
  * (1) What the runs of one call did is told as one: counts add up, what is seen of the vault is as
  *     the last run saw it.
+ * (2) What is needed stays locked also when nothing may be collected: what stops collection is what
+ *     locks are for.
  */
 
 #define POLL_MS 1000
@@ -36,7 +39,14 @@ struct job {
 	int64_t wait_ns;
 	bool has_locks; /* what follows tells something */
 	struct lock_keep_result locks;
+	json_t *given_up; /* owned; names */
 };
+
+static void keep_given_up(void *arg, const char *object)
+{
+	struct job *j = arg;
+	(void)json_array_append_new(j->given_up, json_string(object)); /* the count stands */
+}
 
 static int parse_time(
 	const struct cli *cli, const char *name, int64_t other, int64_t *out, struct err *err)
@@ -61,7 +71,10 @@ static int parse(struct job *j, struct err *err)
 	o->is_dry_run = cli_is_set(j->cli, "dry-run");
 	o->accepts_gaps = cli_is_set(j->cli, "give-up-missing");
 	o->sights = &j->sights;
-	return rc;
+	o->on_given_up = keep_given_up;
+	o->arg = j;
+	j->given_up = json_array();
+	return rc != 0 || j->given_up != NULL ? rc : err_set(err, ERR_NOMEM, "out of memory");
 }
 
 /* What this host remembers: packs it found damaged, sessions it saw silent. */
@@ -137,7 +150,7 @@ static int collect(struct job *j, struct err *err)
 	}
 }
 
-/* What is needed stays locked. */
+/* Invariant 2. */
 static int keep_locks(struct job *j, struct err *err)
 {
 	struct store_lock lock;
@@ -156,13 +169,14 @@ static json_t *versions_json(const struct job *j)
 {
 	char when[HUMAN_BYTES];
 	const struct purge_result *p = &j->sum.purge;
-	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o}", "purged",
+	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:I, s:O, s:o}", "purged",
 		(json_int_t)p->purged, "purged_bytes", (json_int_t)p->purged_bytes, "locked",
 		(json_int_t)p->locked, "locked_bytes", (json_int_t)p->locked_bytes, "locked_until",
 		p->locked_until_ns == 0 ? json_null()
 					: json_string(human_time_utc(when, p->locked_until_ns)),
-		"refused", (json_int_t)p->refused, "odd", (json_int_t)p->odd, "given_up",
-		(json_int_t)j->sum.given_up, "locks",
+		"refused", (json_int_t)p->refused, "passed_over",
+		p->why.code == 0 ? json_null() : json_string(p->why.msg), "odd", (json_int_t)p->odd,
+		"given_up", (json_int_t)j->sum.given_up, "given_up_objects", j->given_up, "locks",
 		j->has_locks ? lock_show_json(j->access.store, &j->locks) : json_null());
 }
 
@@ -199,9 +213,15 @@ static void tell_versions(const struct job *j)
 	char b[HUMAN_BYTES];
 	struct console *c = &j->cli->console;
 	const struct purge_result *p = &j->sum.purge;
-	if (j->sum.given_up > 0)
-		console_count(c, j->sum.given_up, "snapshot that somebody deleted was given up\n",
-			"snapshots that somebody deleted were given up\n");
+	size_t i;
+	const json_t *name;
+	if (j->sum.given_up > 0) {
+		console_print(c, "%s", j->opts.is_dry_run ? "would give up " : "gave up ");
+		console_count(c, j->sum.given_up, "snapshot that somebody deleted:\n",
+			"snapshots that somebody deleted:\n");
+	}
+	json_array_foreach(j->given_up, i, name)
+		console_print(c, "  %s\n", json_string_value(name));
 	if (p->purged > 0) {
 		console_count(c, p->purged, "old version ", "old versions ");
 		console_print(c, "and markers deleted, %s\n", human_size(a, p->purged_bytes));
@@ -215,6 +235,8 @@ static void tell_versions(const struct job *j)
 		console_count(c, p->refused,
 			"dead version stays: this key may not delete versions\n",
 			"dead versions stay: this key may not delete versions\n");
+	if (p->why.code != 0)
+		console_print(c, "old versions stay: %s\n", p->why.msg);
 	if (p->odd > 0)
 		console_count(c, p->odd,
 			"object was removed or replaced, but not by us; see 'holdfast vault "
@@ -275,6 +297,32 @@ static void tell_text(const struct job *j)
 	tell_versions(j);
 }
 
+/* Invariant 2: what collection failed with is what is returned. */
+static int work(struct job *j, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int rc = access_snapshots(j->cli, &j->access, err); /* nothing is deleted from a store
+							     * that went back */
+	if (rc == 0)
+		remember(j);
+	if (rc == 0)
+		rc = collect(j, err);
+	size_t i;
+	const json_t *name;
+	json_array_foreach(j->given_up, i, name)
+	{
+		if (rc != 0 && !j->opts.is_dry_run) /* no more will be told, and this stays done */
+			console_warn(&j->cli->console, NULL, 0, "snapshot '%s' was given up",
+				json_string_value(name));
+	}
+	int kept = keep_locks(j, &why);
+	if (rc != 0 && kept != 0)
+		console_warn(&j->cli->console, NULL, 0, "the locks were not seen to: %s", why.msg);
+	else if (kept != 0 && err != NULL)
+		*err = why;
+	return rc != 0 ? rc : kept;
+}
+
 static int run(struct cli *cli, struct err *err)
 {
 	struct job j = { .cli = cli, .access = ACCESS_INIT };
@@ -283,14 +331,7 @@ static int run(struct cli *cli, struct err *err)
 		rc = access_open(cli, ACCESS_WRITER,
 			j.opts.is_dry_run ? DRIVERS_READ : DRIVERS_WRITE, &j.access, err);
 	if (rc == 0)
-		rc = access_snapshots(cli, &j.access, err); /* nothing is deleted from a store
-							     * that went back */
-	if (rc == 0)
-		remember(&j);
-	if (rc == 0)
-		rc = collect(&j, err);
-	if (rc == 0)
-		rc = keep_locks(&j, err);
+		rc = work(&j, err);
 	if (rc == 0 && cli->console.is_json)
 		rc = tell_json(&j, err);
 	else if (rc == 0)
@@ -304,6 +345,7 @@ static int run(struct cli *cli, struct err *err)
 		cli->status = EXIT_STATUS_WARNINGS;
 	collect_sights_done(&j.sights);
 	id_set_free(j.bad);
+	json_decref(j.given_up);
 	access_done(&j.access);
 	return rc;
 }

@@ -75,10 +75,12 @@ static int find_passphrase(
  * leaves them too, and snapshots: whoever is told to remove that loses everything. */
 static int explain_exists(struct store *store, struct err *err)
 {
-	bool is_there = false, has_snapshot = false, has_pack = false;
+	bool is_there = false, has_any = false, has_snapshot = false, has_pack = false;
 	uint64_t size;
 	if (vault_is_there(store, &is_there, NULL) != 0 || is_there)
 		return -ERR_EXISTS;
+	if (store_has_any(store, "", &has_any, NULL) == 0 && !has_any)
+		return -ERR_EXISTS; /* what it was refused for is hidden, and was said */
 	if (store_has_any(store, "sn/", &has_snapshot, NULL) != 0 ||
 		store_has_any(store, "pk/", &has_pack, NULL) != 0 || has_snapshot || has_pack) {
 		err_set(err, ERR_EXISTS, "there is a vault here whose header is lost");
@@ -90,50 +92,6 @@ static int explain_exists(struct store *store, struct err *err)
 		return -ERR_EXISTS;
 	err_set(err, ERR_EXISTS, "an earlier 'holdfast init' was interrupted here");
 	return err_hint(err, "remove the directory, or choose another one, and run init again");
-}
-
-struct names {
-	char **at;
-	size_t count;
-};
-
-static int keep_name(void *arg, const char *name, uint64_t size)
-{
-	(void)size; /* everything goes */
-	struct names *n = arg;
-	char **grown = reallocarray(n->at, n->count + 1, sizeof(*grown));
-	char *copy = strdup(name);
-	if (grown != NULL)
-		n->at = grown;
-	if (grown == NULL || copy == NULL) {
-		free(copy);
-		return -ERR_NOMEM;
-	}
-	n->at[n->count++] = copy;
-	return 0;
-}
-
-static int purge_one(void *arg, const struct store_version *v, struct err *err)
-{
-	struct store_item item = { .name = v->name, .id = v->id };
-	return store_purge(arg, &item, 1, err);
-}
-
-/* Take a vault away that was made in this run and holds nothing yet: the header first.  Where the
- * store keeps versions, these too: who reads the oldest ones would find two vaults. */
-static void undo(struct store *store)
-{
-	struct names n = { .at = NULL };
-	(void)store_list(store, "vh/", keep_name, &n, NULL); /* what is listed goes */
-	(void)store_list(store, "", keep_name, &n, NULL);    /* as above */
-	for (size_t i = 0; i < n.count; i++) {
-		(void)store_remove(store, n.at[i], NULL); /* left over: the next init says so */
-		free(n.at[i]);
-	}
-	(void)store_barrier(store, NULL); /* as above */
-	if ((store_features(store) & STORE_HAS_VERSIONS) != 0)
-		(void)store_versions(store, "", purge_one, store, NULL); /* as above */
-	free(n.at);
 }
 
 static int write_recovery(
@@ -250,7 +208,7 @@ static int make(struct cli *cli, struct store *store, const struct vault_init_op
 	if (rc == 0)
 		tell(cli, &result, m, opts->is_recovery_on_store);
 	else
-		undo(store);
+		vault_init_undo(store);
 	secret_wipe(&result, sizeof(result));
 	return rc;
 }

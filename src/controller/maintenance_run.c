@@ -345,11 +345,10 @@ static int load_ages(struct work *w, struct err *err)
 	return rc;
 }
 
-static int run_collect(struct work *w, struct err *err)
+static int collect(struct work *w, struct collect_result *out, struct err *err)
 {
 	struct maintenance_run *r = w->r;
 	struct id_set *bad = NULL;
-	struct collect_result result;
 	int rc = resume(w, err);
 	if (rc == 0)
 		rc = check_list(w, err);
@@ -365,13 +364,30 @@ static int run_collect(struct work *w, struct err *err)
 			.repack_bytes = COLLECT_REPACK_BYTES,
 			.bad_packs = bad,
 			.sights = r->sights };
-		rc = collect_run(w->vault, &opts, &result, err);
+		rc = collect_run(w->vault, &opts, out, err);
 	}
 	id_set_free(bad);
+	return rc;
+}
+
+/* What is needed stays locked also when nothing may be collected: what stops collection is what
+ * locks are for.  What it failed with is what is returned. */
+static int run_collect(struct work *w, struct err *err)
+{
+	struct maintenance_run *r = w->r;
+	struct collect_result result = { .packs = 0 };
+	struct err why = ERR_INIT;
+	int rc = collect(w, &result, err);
+	if (rc == 0)
+		tell_collect(r, &result);
+	int kept = keep_locks(w, &result.purge, &why);
+	if (rc != 0 && kept != 0)
+		log_warn("maintenance_run.locks", "%s, continuing", why.msg);
 	if (rc != 0)
 		return rc;
-	tell_collect(r, &result);
-	rc = keep_locks(w, &result.purge, err);
+	rc = kept;
+	if (rc != 0 && err != NULL)
+		*err = why;
 	if (rc != 0 || result.missing_records == 0)
 		return rc;
 	(void)err_set(err, ERR_CORRUPT,

@@ -58,6 +58,7 @@ struct store_item {
 	const char *id; /* NULL = the current one */
 	enum store_lock_mode mode;
 	int64_t until_ns; /* of the lock, wall clock of this host; 0 = none */
+	bool is_seen;     /* store_see_locks() saw the lock that it has */
 	int rc;           /* what became of it, with the words */
 	struct err why;
 };

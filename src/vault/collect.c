@@ -253,6 +253,18 @@ static int purge(struct collect *c, struct err *err)
 	struct err why = ERR_INIT;
 	rc = purge_run(c->v, &m, &opts, &c->r->purge, &why);
 	collect_mark_done(&m);
+	if (rc != 0)
+		c->r->purge.why = why;
+	return pass_over_versions(rc, &why, err);
+}
+
+static int give_up(struct collect *c, struct err *err)
+{
+	const struct hidden_give_up_opts opts = { .is_dry_run = c->opts->is_dry_run,
+		.on_object = c->opts->on_given_up,
+		.arg = c->opts->arg };
+	struct err why = ERR_INIT;
+	int rc = hidden_give_up(c->v, &opts, &c->r->given_up, &why);
 	return pass_over_versions(rc, &why, err);
 }
 
@@ -260,8 +272,8 @@ static int run(struct collect *c, struct err *err)
 {
 	bool is_made = false;
 	int rc = collect_look(c, err);
-	if (rc == 0 && c->opts->accepts_gaps && !c->opts->is_dry_run)
-		rc = hidden_give_up(c->v, &c->r->given_up, err);
+	if (rc == 0 && c->opts->accepts_gaps)
+		rc = give_up(c, err);
 	if (rc == 0 && c->opts->is_dry_run)
 		rc = collect_begin_condemn(c, &is_made, err);
 	else if (rc == 0)

@@ -30,6 +30,9 @@ struct collect_opts {
 	bool accepts_gaps; /* snapshots are missing that nobody pruned: they are given up */
 	const struct id_set *bad_packs; /* known to be damaged; NULL = none */
 	struct collect_sights *sights;  /* what this maintainer saw before; brought up to date */
+	/* OPTIONAL: told of each snapshot object that is given up (dry run: would be) */
+	void (*on_given_up)(void *arg, const char *object);
+	void *arg;
 };
 
 struct collect_result {
@@ -48,7 +51,8 @@ struct collect_result {
 	uint64_t fenced;   /* sessions by this run */
 	uint64_t voided;   /* snapshots of fenced sessions taken away */
 	uint64_t marks;    /* session marks removed */
-	uint64_t given_up; /* snapshots that somebody deleted, with accepts_gaps */
+	uint64_t given_up; /* snapshots that somebody deleted, with accepts_gaps (dry run: would be)
+			    */
 	uint64_t segments_replaced, segments_written; /* of the index */
 	int64_t next_ns;           /* when the next grace ends, wall clock; 0 = none waits */
 	struct purge_result purge; /* where the store keeps versions */

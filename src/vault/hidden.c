@@ -18,8 +18,11 @@ static int add_items(struct id_set *set, const struct prune_order *order, struct
 	int rc = 0;
 	if (order->cause == PRUNE_ORDER_COPY) /* it never was here: nothing was taken away */
 		return 0;
-	for (size_t i = 0; rc == 0 && i < order->count; i++)
+	for (size_t i = 0; rc == 0 && i < order->count; i++) {
 		rc = id_set_add(set, order->items[i].object, 1, NULL, err);
+		if (rc == 0) /* it may have had other objects: their name no order knows */
+			rc = id_set_add(set, order->items[i].snap_hash, 1, NULL, err);
+	}
 	return rc;
 }
 
@@ -66,12 +69,12 @@ static int read_body(struct vault *v, const struct version_table *t,
 {
 	CLEANUP(buf_done) struct buf object = BUF_INIT(STORE_MAX_OBJECT_BYTES);
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
-	const struct version_table_version *oldest = version_table_oldest(t, n);
-	uint8_t want[HASH_BYTES], got[HASH_BYTES];
+	const struct version_table_version *x = NULL;
 	struct err why = ERR_INIT;
-	if (oldest == NULL || !version_table_hash(n->name, want))
-		return 0;
-	int rc = store_read_version(v->store, n->name, oldest->id, &object, &why);
+	int rc = version_table_true(v->store, t, n, &x, err);
+	if (rc != 0 || x == NULL)
+		return rc;
+	rc = store_read_version(v->store, n->name, x->id, &object, &why);
 	if (rc == -ERR_NOT_FOUND)
 		return 0;
 	if (rc != 0) {
@@ -79,70 +82,100 @@ static int read_body(struct vault *v, const struct version_table *t,
 			*err = why;
 		return rc;
 	}
-	hash_sha256(object.data, object.len, got);
-	return memcmp(want, got, sizeof(got)) == 0 &&
-	       sealed_open(&v->key, SEALED_SNAPSHOT, object.data, object.len, &body, NULL) == 0 &&
+	return sealed_open(&v->key, SEALED_SNAPSHOT, object.data, object.len, &body, NULL) == 0 &&
 	       snapshot_body_decode(body.data, body.len, out, NULL) == 0;
 }
 
-int hidden_lost(struct vault *v, const struct version_table *t, const struct snapshot_list *list,
-	const struct id_set *pruned, const struct version_table_name **out, struct err *err)
+typedef int (*lost_fn)(void *arg, const struct version_table_name *n, const struct snapshot_body *b,
+	struct err *err);
+
+/* Call ${fn} for each that is lost; add what is another object of a snapshot that is pruned or
+ * there to ${pruned}. */
+static int each_lost(struct vault *v, const struct version_table *t,
+	const struct snapshot_list *list, struct id_set *pruned, lost_fn fn, void *arg,
+	struct err *err)
 {
-	*out = NULL;
-	for (size_t i = 0; i < t->count; i++) {
+	int rc = 0;
+	for (size_t i = 0; rc >= 0 && i < t->count; i++) {
 		const struct version_table_name *n = &t->names[i];
-		uint8_t hash[HASH_BYTES];
+		uint8_t object[HASH_BYTES], hash[HASH_BYTES];
 		if (strncmp(n->name, "sn/", 3) != 0 || !version_table_is_hidden(t, n) ||
-			!version_table_hash(n->name, hash) || id_set_find(pruned, hash) > 0)
+			!version_table_hash(n->name, object) || id_set_find(pruned, object) > 0)
 			continue;
 		struct snapshot_body b = { .log_index = 0 };
-		int rc = read_body(v, t, n, &b, err);
-		if (rc < 0)
-			return rc;
-		if (rc == 0)
+		rc = read_body(v, t, n, &b, err);
+		if (rc <= 0)
 			continue;
 		snaprec_hash(b.record, hash);
+		if (id_set_find(pruned, hash) > 0 || is_listed(list, hash))
+			rc = id_set_add(pruned, object, 1, NULL, err);
+		else
+			rc = fn(arg, n, &b, err);
 		snapshot_body_done(&b);
-		if (is_listed(list, hash))
-			continue;
-		*out = n;
-		return 0;
 	}
+	return rc < 0 ? rc : 0;
+}
+
+static int keep_first(void *arg, const struct version_table_name *n, const struct snapshot_body *b,
+	struct err *err)
+{
+	const struct version_table_name **first = arg;
+	(void)b;   /* that it is one is enough */
+	(void)err; /* nothing here can fail */
+	if (*first == NULL)
+		*first = n;
 	return 0;
 }
 
-/* As if an order had pruned it: its record is kept for the chain. */
-static int keep_record(struct vault *v, const struct version_table *t,
-	const struct version_table_name *n, struct id_set *pruned, struct err *err)
+int hidden_lost(struct vault *v, const struct version_table *t, const struct snapshot_list *list,
+	struct id_set *pruned, const struct version_table_name **out, struct err *err)
 {
-	struct snapshot_body b = { .log_index = 0 };
-	struct prune_order_item item = { .receipt_ns = 0 };
+	const struct version_table_name *first = NULL;
+	int rc = each_lost(v, t, list, pruned, keep_first, &first, err);
+	*out = rc == 0 ? first : NULL;
+	return rc;
+}
+
+struct giving {
+	struct vault *v;
+	const struct hidden_give_up_opts *opts;
+	struct id_set *pruned;
+	uint64_t count;
+};
+
+/* As if an order had pruned it: its record is kept for the chain. */
+static int keep_record(void *arg, const struct version_table_name *n, const struct snapshot_body *b,
+	struct err *err)
+{
+	struct giving *g = arg;
+	struct prune_order_item item = { .receipt_ns = b->receipt_ns };
 	struct prune_order order = { .cause = PRUNE_ORDER_RETENTION,
 		.wall_ns = env_now_ns(),
 		.policy = (char *)"given up: somebody deleted it",
 		.items = &item,
 		.count = 1 };
-	int rc = read_body(v, t, n, &b, err);
-	if (rc <= 0)
-		return rc;
-	snaprec_hash(b.record, item.snap_hash);
+	int rc = 0;
+	snaprec_hash(b->record, item.snap_hash);
 	(void)version_table_hash(n->name, item.object); /* it was found by it */
-	item.receipt_ns = b.receipt_ns;
-	rc = env_random(order.id, sizeof(order.id), err);
-	if (rc == 0)
-		rc = prune_keep(v, &order, b.record, err);
-	if (rc == 0)
-		rc = id_set_add(pruned, item.object, 1, NULL, err);
-	snapshot_body_done(&b);
+	if (!g->opts->is_dry_run) {
+		rc = env_random(order.id, sizeof(order.id), err);
+		if (rc == 0)
+			rc = prune_keep(g->v, &order, b->record, err);
+	}
+	if (rc == 0) /* with another object of it: once */
+		rc = id_set_add(g->pruned, item.snap_hash, 1, NULL, err);
+	g->count += rc == 0;
+	if (rc == 0 && g->opts->on_object != NULL)
+		g->opts->on_object(g->opts->arg, n->name);
 	return rc;
 }
 
-int hidden_give_up(struct vault *v, uint64_t *count, struct err *err)
+int hidden_give_up(
+	struct vault *v, const struct hidden_give_up_opts *opts, uint64_t *count, struct err *err)
 {
 	struct version_table t = { .count = 0 };
 	struct snapshot_list list = { .at = NULL };
-	struct id_set *pruned = NULL;
-	const struct version_table_name *lost = NULL;
+	struct giving g = { .v = v, .opts = opts };
 	*count = 0;
 	if ((store_features(v->store) & STORE_HAS_VERSIONS) == 0)
 		return 0;
@@ -150,16 +183,11 @@ int hidden_give_up(struct vault *v, uint64_t *count, struct err *err)
 	if (rc == 0)
 		rc = snapshot_list_all(v, NULL, NULL, &list, err);
 	if (rc == 0)
-		rc = hidden_pruned(v, NULL, NULL, &pruned, err);
-	do {
-		if (rc == 0)
-			rc = hidden_lost(v, &t, &list, pruned, &lost, err);
-		if (rc == 0 && lost != NULL) {
-			rc = keep_record(v, &t, lost, pruned, err);
-			*count += rc == 0;
-		}
-	} while (rc == 0 && lost != NULL);
-	id_set_free(pruned);
+		rc = hidden_pruned(v, NULL, NULL, &g.pruned, err);
+	if (rc == 0)
+		rc = each_lost(v, &t, &list, g.pruned, keep_record, &g, err);
+	*count = g.count;
+	id_set_free(g.pruned);
 	snapshot_list_done(&list);
 	version_table_done(&t);
 	return rc;

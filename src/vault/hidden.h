@@ -5,6 +5,7 @@
 #ifndef VAULT_HIDDEN_H
 #define VAULT_HIDDEN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "vault/prune.h"
@@ -16,8 +17,8 @@ struct vault;
 struct version_table;
 struct version_table_name;
 
-/* The SHA-256 of every sn/ object that an order pruned, here.  What cannot be read as in
- * prune_view_load(); *${out} is owned. */
+/* Of every snapshot that an order pruned, here: the SHA-256 of its sn/ object and its snap_hash.
+ * What cannot be read as in prune_view_load(); *${out} is owned. */
 int hidden_pruned(
 	struct vault *v, prune_bad_fn on_bad, void *arg, struct id_set **out, struct err *err);
 
@@ -25,17 +26,25 @@ int hidden_pruned(
  * hidden_lost(v, t, list, pruned, out, err):
  * The first sn/ object of ${t} that is not to be seen, was of this vault, and was not pruned nor is
  * there under another name (${list}: what is there); *${out} borrowed from ${t}, NULL = none.
- * Hidden ones that no order names are read.  Return 0 or as the store.
+ * Hidden ones that no order names are read; the SHA-256 of those that are other objects of a
+ * snapshot that was pruned, or is there, is added to ${pruned}.  Return 0 or as the store.
  */
 int hidden_lost(struct vault *v, const struct version_table *t, const struct snapshot_list *list,
-	const struct id_set *pruned, const struct version_table_name **out, struct err *err);
+	struct id_set *pruned, const struct version_table_name **out, struct err *err);
+
+struct hidden_give_up_opts {
+	bool is_dry_run;                                  /* only say which */
+	void (*on_object)(void *arg, const char *object); /* OPTIONAL: told of each */
+	void *arg;
+};
 
 /**
- * hidden_give_up(v, count, err):
+ * hidden_give_up(v, opts, count, err):
  * Somebody said that they are lost for good: keep their records as if an order had pruned them, so
- * that nobody misses them, and nothing of them is locked any more.  *${count}: how many.  A store
- * that keeps no versions: none.  Return 0 or as the store.
+ * that nobody misses them, and nothing of them is locked any more.  *${count}: how many, also on
+ * failure.  A store that keeps no versions: none.  Return 0 or as the store.
  */
-int hidden_give_up(struct vault *v, uint64_t *count, struct err *err);
+int hidden_give_up(
+	struct vault *v, const struct hidden_give_up_opts *opts, uint64_t *count, struct err *err);
 
 #endif

@@ -118,9 +118,10 @@ static bool is_needed(const struct keeping *k, const struct version_table_name *
 	if (is_of(n->name, "sn/"))
 		return is_hidden ? id_set_find(k->pruned, hash) == 0
 				 : id_set_find(k->live, hash) > 0;
-	if (is_hidden)
-		return k->is_odd;
-	return is_of(n->name, "pk/") ? is_pack_needed(k, hash)
+	if (k->is_odd) /* invariant 1: also what is replaced, or in no index */
+		return true;
+	/* What a live snapshot names is needed whether it is to be seen or not. */
+	return is_of(n->name, "pk/") ? !is_hidden && is_pack_needed(k, hash)
 				     : id_set_find(k->mark.named, hash) > 0;
 }
 
@@ -233,17 +234,56 @@ static void end(struct keeping *k)
 	free(k->sizes);
 }
 
-/* Does something lie over the object that is not what it was?  Return 0 or a store's error. */
-static int is_covered(
-	struct keeping *k, const struct version_table_name *n, bool *is, struct err *err)
+/* What is to be locked of a name, and whether something lies over it that is not what it was. */
+struct chosen {
+	const struct version_table_version *one, *other; /* NULL = none */
+	bool is_all;                                     /* no version is known to be right */
+	bool is_covered;
+};
+
+/* Of a text, whose name tells nothing of its bytes, the oldest, and what is read; of others the one
+ * that hashes to its name, and what is read when that does, too.  Return 0 or a store's error. */
+static int choose_versions(
+	struct keeping *k, const struct version_table_name *n, struct chosen *out, struct err *err)
 {
+	uint8_t hash[32];
 	bool is_true = false;
 	const struct version_table_version *newest = version_table_newest(&k->table, n);
-	*is = newest->is_marker;
-	if (newest->is_marker || version_table_is_same(&k->table, n))
-		return 0;
-	int rc = version_table_is_true(k->store, n, newest, &is_true, err);
-	*is = !is_true;
+	bool has_hash = version_table_hash(n->name, hash);
+	bool is_same = version_table_is_same(&k->table, n);
+	struct chosen c = { .one = version_table_oldest(&k->table, n) };
+	int rc = 0;
+	if (is_same) {
+		c.is_covered = newest->is_marker;
+	} else if (!has_hash) {
+		c.is_covered = !version_table_is_as_oldest(&k->table, n);
+	} else {
+		rc = version_table_is_true(k->store, n, newest, &is_true, err);
+		if (rc == 0)
+			rc = version_table_true(k->store, &k->table, n, &c.one, err);
+		c.is_covered = !is_true;
+		c.is_all = c.one == NULL;
+	}
+	bool is_read = is_same || is_true || !has_hash;
+	if (newest != c.one && !newest->is_marker && is_read)
+		c.other = newest;
+	if (rc == 0)
+		*out = c;
+	return rc;
+}
+
+static int keep_name(struct keeping *k, const struct version_table_name *n, struct err *err)
+{
+	struct chosen c;
+	int rc = choose_versions(k, n, &c, err);
+	if (rc != 0)
+		return rc;
+	k->r->hidden += c.is_covered;
+	for (size_t i = 0; rc == 0 && i < n->count; i++) {
+		const struct version_table_version *x = &k->table.versions[n->first + i];
+		if (!x->is_marker && (c.is_all || x == c.one || x == c.other))
+			rc = add(k, n->name, x->id, x->size, err);
+	}
 	return rc;
 }
 
@@ -259,17 +299,8 @@ int lock_keep_run(struct store *s, struct vault *v, bool is_dry_run, struct lock
 		rc = ask_vault(&k, v, err);
 	for (size_t i = 0; rc == 0 && i < k.table.count; i++) {
 		const struct version_table_name *n = &k.table.names[i];
-		if (!is_needed(&k, n))
-			continue;
-		const struct version_table_version *oldest = version_table_oldest(&k.table, n);
-		const struct version_table_version *newest = version_table_newest(&k.table, n);
-		bool is = false;
-		rc = is_covered(&k, n, &is, err);
-		r.hidden += is;
-		if (rc == 0)
-			rc = add(&k, n->name, oldest->id, oldest->size, err);
-		if (rc == 0 && newest != oldest && !newest->is_marker)
-			rc = add(&k, n->name, newest->id, newest->size, err);
+		if (is_needed(&k, n))
+			rc = keep_name(&k, n, err);
 	}
 	if (rc == 0)
 		rc = flush(&k, err);

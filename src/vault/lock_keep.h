@@ -33,7 +33,8 @@ struct lock_keep_result {
  * Of every object that snapshots of ${v} need, in ${s}, see to it that it is locked as
  * store_locks_by() says.  ${v} NULL, or a vault that cannot say what it needs: every object that is
  * ever locked counts as needed.  Where somebody removed or replaced an object, the oldest version
- * is meant, and the newest.  Repeated it does what is left.
+ * that hashes to its name is meant (all, when none does), of a text the oldest and the newest.
+ * Repeated it does what is left.
  * Return 0 (look at out->failed), -ERR_UNSUPPORTED (the store locks nothing, or nobody said for how
  * long) or as the store.
  */

@@ -181,13 +181,17 @@ static int add_all(
 static int add_behind(struct purge *p, const struct version_table_name *n, struct err *err)
 {
 	const struct version_table_version *newest = version_table_newest(&p->table, n);
-	/* only markers lie behind it, or what is the same */
-	bool is_true = n->real == 1 || version_table_is_same(&p->table, n);
+	/* only markers lie behind it, or what is the same; being as the oldest tells nothing of
+	 * what lies between */
+	uint8_t hash[32];
+	bool has_hash = version_table_hash(n->name, hash);
+	bool is_true = has_hash ? version_table_is_same(&p->table, n)
+				: version_table_is_as_oldest(&p->table, n);
 	int rc = 0;
 	if (!is_true)
 		rc = version_table_is_true(p->v->store, n, newest, &is_true, err);
 	if (rc == 0 && !is_true)
-		p->r->odd += version_table_hash(n->name, (uint8_t[32]){ 0 });
+		p->r->odd += has_hash;
 	for (size_t i = 1; rc == 0 && is_true && i < n->count; i++) {
 		const struct version_table_version *x = &p->table.versions[n->first + i];
 		bool is_oldest = x == version_table_oldest(&p->table, n);
@@ -238,9 +242,12 @@ int purge_run(struct vault *v, const struct collect_mark *m, const struct purge_
 	p->opts = opts;
 	p->r = &r;
 	p->is_whole = collect_mark_is_whole(m);
+	const struct version_table_name *lost = NULL;
 	int rc = hidden_pruned(v, NULL, NULL, &p->pruned, err);
 	if (rc == 0)
 		rc = version_table_load(v->store, "", &p->table, err);
+	if (rc == 0) /* finds other objects of what was pruned; what is lost stopped it before */
+		rc = hidden_lost(v, &p->table, &m->list, p->pruned, &lost, err);
 	if (rc == 0) {
 		p->left = calloc(p->table.count + 1, sizeof(*p->left));
 		p->items = calloc(STORE_ITEMS_MAX, sizeof(*p->items));
@@ -256,7 +263,6 @@ int purge_run(struct vault *v, const struct collect_mark *m, const struct purge_
 	free(p->left);
 	free(p->items);
 	free(p);
-	if (rc == 0)
-		*out = r;
+	*out = r;
 	return rc;
 }

@@ -8,8 +8,9 @@
 
 #include <stdint.h>
 
+#include "base/err.h"
+
 struct collect_mark;
-struct err;
 struct id_set;
 struct vault;
 
@@ -25,13 +26,15 @@ struct purge_result {
 	uint64_t locked, locked_bytes; /* dead, and kept by their locks */
 	int64_t locked_until_ns;       /* of the last of them */
 	uint64_t refused;              /* this key may not delete versions */
-	uint64_t odd; /* names over which something lies that was never there by right */
+	struct err why; /* collection's: it was passed over for that; code 0 = it was not */
+	uint64_t odd;   /* names over which something lies that was never there by right */
 };
 
 /**
  * purge_run(v, m, opts, out, err):
  * ${m} are marks of the vault as it is, its chains and hidden snapshots accounted for.  A store
- * that keeps no versions: nothing.  Every step can be repeated.  Return 0 or as the store.
+ * that keeps no versions: nothing.  Every step can be repeated.  ${out} is filled in on failure,
+ * too: what is gone is gone.  Return 0 or as the store.
  */
 int purge_run(struct vault *v, const struct collect_mark *m, const struct purge_opts *opts,
 	struct purge_result *out, struct err *err);

@@ -17,8 +17,10 @@
 
 /*
  * INVARIANTS
- * (1) What is brought back hashes to its name, or is the one version that there is of it.
+ * (1) What is brought back hashes to its name, or its name ends in no hash.
  * (2) A snapshot object comes back after all that the run brings back for it.
+ * (3) What is needed and has no right version counts as failed.  Of packs with one version, which
+ *     is read and has the length, `verify` says whether it is right.
  */
 
 struct undeleting {
@@ -30,7 +32,7 @@ struct undeleting {
 	struct fetch *fetch;   /* owned, of the old view */
 	struct index *index;   /* borrowed from fetch */
 	struct id_set *needed; /* owned; ends of the names of what is to be read again */
-	struct id_set *there;  /* owned; packs of the old view with their lengths */
+	struct id_set *met;    /* owned; of these, what has a name in the store */
 	struct id_set *seen;   /* owned; segments */
 	struct snapshot_list list;
 };
@@ -49,18 +51,18 @@ static int need(struct undeleting *u, const uint8_t hash[32], struct err *err)
 	return id_set_add(u->needed, hash, 1, NULL, err);
 }
 
-struct packs_listing {
-	struct undeleting *u;
-	struct err *err;
-};
-
-static int note_pack(void *arg, const char *name, uint64_t size)
+/* Has a version of the pack its length?  The oldest may be damaged, and the right one over it. */
+static bool has_length(const struct undeleting *u, const uint8_t hash[32], uint32_t len)
 {
-	struct packs_listing *l = arg;
-	uint8_t hash[32];
-	if (size == 0 || size > PACK_MAX_BYTES || !version_table_hash(name, hash))
-		return 0; /* no pack of this format */
-	return id_set_add(l->u->there, hash, (uint32_t)size, NULL, l->err);
+	char name[FETCH_PACK_NAME_BYTES];
+	fetch_pack_name(hash, name);
+	const struct version_table_name *n = version_table_find(&u->table, name);
+	for (size_t i = 0; n != NULL && i < n->count; i++) {
+		const struct version_table_version *x = &u->table.versions[n->first + i];
+		if (!x->is_marker && x->size == len)
+			return true;
+	}
+	return false;
 }
 
 /* Is the pack read as it always was, with nothing over it? */
@@ -81,7 +83,7 @@ static int need_record(void *arg, const uint8_t id[32], uint32_t cr_len, struct 
 	bool has_first = false;
 	(void)cr_len;
 	for (size_t nth = 0; index_find(u->index, id, nth, &place); nth++) {
-		if (id_set_find(u->there, place.pack) != place.pack_len)
+		if (!has_length(u, place.pack, place.pack_len))
 			continue;
 		if (is_untouched(u, place.pack) || id_set_find(u->needed, place.pack) > 0)
 			return 0;
@@ -136,7 +138,7 @@ static int need_snapshots(struct undeleting *u, struct err *err)
 	for (size_t i = 0; rc == 0 && i < u->list.count; i++) {
 		const struct snapshot *s = &u->list.at[i];
 		uint8_t hash[32];
-		if (s->fate == SNAPSHOT_PRUNED ||
+		if (s->fate == SNAPSHOT_PRUNED || id_set_find(pruned, s->hash) > 0 ||
 			(version_table_hash(s->object, hash) && id_set_find(pruned, hash) > 0))
 			continue;
 		if (s->fate == SNAPSHOT_LIVE) {
@@ -153,14 +155,11 @@ static int need_snapshots(struct undeleting *u, struct err *err)
 /* Everything but snapshots is asked of the old view; what cannot be read there is passed over. */
 static int find_needed(struct undeleting *u, struct err *err)
 {
-	struct packs_listing l = { .u = u, .err = err };
 	int rc = id_set_new(&u->needed, err);
 	if (rc == 0)
-		rc = id_set_new(&u->there, err);
+		rc = id_set_new(&u->met, err);
 	if (rc == 0)
 		rc = id_set_new(&u->seen, err);
-	if (rc == 0)
-		rc = store_list(u->old->store, "pk/", note_pack, &l, err);
 	if (rc == 0)
 		rc = snapshot_list_all(u->old, pass_over, u, &u->list, err);
 	if (rc == 0)
@@ -181,11 +180,9 @@ static bool is_of(const char *name, const char *prefix)
 	return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
-static bool is_wanted(const struct undeleting *u, const struct version_table_name *n)
+static bool is_needed(
+	const struct undeleting *u, const struct version_table_name *n, uint8_t hash[32])
 {
-	uint8_t hash[32];
-	if (lock_class_is_lasting(n->name))
-		return true;
 	if (!is_of(n->name, "pk/") && !is_of(n->name, "rf/") && !is_of(n->name, "ev/") &&
 		!is_of(n->name, "sn/") && !is_of(n->name, "gc/"))
 		return false;
@@ -201,7 +198,9 @@ static int find_text(struct undeleting *u, const struct version_table_name *n,
 	const struct version_table_version *newest = version_table_newest(&u->table, n);
 	const struct version_table_version *oldest = version_table_oldest(&u->table, n);
 	*out = oldest;
-	if (newest->is_marker || newest->size != oldest->size)
+	if (version_table_is_same(&u->table, n))
+		*out = newest->is_marker ? oldest : NULL;
+	if (newest->is_marker || newest->size != oldest->size || *out == NULL)
 		return 0;
 	int rc = store_read_version(u->store, n->name, oldest->id, &a, err);
 	if (rc == 0)
@@ -211,43 +210,48 @@ static int find_text(struct undeleting *u, const struct version_table_name *n,
 	return rc;
 }
 
-/* The version that is to be read under the name; NULL: that which is, or none that there is. */
+/* The version that is to be read under the name; NULL: that which is, or none that there is, and
+ * *${is_lost} tells these apart. */
 static int find_true(struct undeleting *u, const struct version_table_name *n,
-	const struct version_table_version **out, struct err *err)
+	const struct version_table_version **out, bool *is_lost, struct err *err)
 {
 	uint8_t hash[32];
+	bool is_true = false;
 	const struct version_table_version *newest = version_table_newest(&u->table, n);
-	const struct version_table_version *oldest = version_table_oldest(&u->table, n);
 	*out = NULL;
-	if (n->real == 0 || version_table_is_same(&u->table, n))
-		return 0;
-	if (n->real == 1) {
-		*out = oldest;
-		return 0;
-	}
+	*is_lost = n->real == 0;
+	if (n->real == 0 || (n->real == 1 && !newest->is_marker && is_of(n->name, "pk/")))
+		return 0; /* invariant 3 */
 	if (!version_table_hash(n->name, hash))
 		return find_text(u, n, out, err);
-	for (size_t i = n->count; i > 0; i--) { /* the oldest first */
-		bool is_true = false;
-		const struct version_table_version *x = &u->table.versions[n->first + i - 1];
-		int rc = version_table_is_true(u->store, n, x, &is_true, err);
-		if (rc != 0)
-			return rc;
-		if (is_true && *out == NULL)
-			*out = x;
-		if (is_true && x == newest)
-			*out = NULL; /* it is read already */
-	}
-	return 0;
+	int rc = version_table_is_true(u->store, n, newest, &is_true, err);
+	if (rc != 0 || is_true) /* it is read already */
+		return rc;
+	rc = version_table_true(u->store, &u->table, n, out, err);
+	*is_lost = rc == 0 && *out == NULL;
+	return rc;
 }
 
-static int bring_back(struct undeleting *u, const struct version_table_name *n, struct err *err)
+/* Invariant 3. */
+static void tell_lost(struct undeleting *u, const char *name, bool was_replaced)
+{
+	struct err why = ERR_INIT;
+	(void)err_set(&why, ERR_NOT_FOUND, "no version of it is what its name says");
+	u->r->failed++;
+	if (u->opts->on_object != NULL)
+		u->opts->on_object(u->opts->arg, name, was_replaced, 0, &why);
+}
+
+static int bring_back(
+	struct undeleting *u, const struct version_table_name *n, bool is_wanted, struct err *err)
 {
 	struct err why = ERR_INIT;
 	const struct undelete_opts *o = u->opts;
 	const struct version_table_version *x = NULL;
-	bool is_hidden = version_table_is_hidden(&u->table, n);
-	int rc = find_true(u, n, &x, err);
+	bool is_lost = false, is_hidden = version_table_is_hidden(&u->table, n);
+	int rc = find_true(u, n, &x, &is_lost, err);
+	if (rc == 0 && is_lost && is_wanted)
+		tell_lost(u, n->name, !is_hidden);
 	if (rc != 0 || x == NULL)
 		return rc;
 	if (!o->is_dry_run)
@@ -274,12 +278,27 @@ static int bring_back_all(struct undeleting *u, bool snapshots, struct err *err)
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < u->table.count; i++) {
 		const struct version_table_name *n = &u->table.names[i];
+		uint8_t hash[32];
 		if (is_of(n->name, "sn/") != snapshots)
 			continue;
-		if (!version_table_is_hidden(&u->table, n) || is_wanted(u, n))
-			rc = bring_back(u, n, err);
+		bool is_wanted = is_needed(u, n, hash);
+		if (is_wanted)
+			rc = id_set_add(u->met, hash, 1, NULL, err);
+		bool is_hidden = version_table_is_hidden(&u->table, n);
+		if (rc == 0 && (is_wanted || lock_class_is_lasting(n->name) ||
+				       (!is_hidden && n->real > 1)))
+			rc = bring_back(u, n, is_wanted, err);
 	}
 	return rc;
+}
+
+/* What is needed and has no version at all, not even a marker. */
+static void tell_unmet(struct undeleting *u)
+{
+	size_t needed = id_set_count(u->needed), met = id_set_count(u->met);
+	u->r->failed += needed - met;
+	if (needed > met)
+		log_warn("undelete.unmet", "objects=%zu, continuing", needed - met);
 }
 
 int undelete_run(struct vault *old, struct store *s, const struct undelete_opts *opts,
@@ -296,11 +315,13 @@ int undelete_run(struct vault *old, struct store *s, const struct undelete_opts 
 	if (rc == 0)
 		rc = bring_back_all(&u, true, err);
 	if (rc == 0)
+		tell_unmet(&u);
+	if (rc == 0)
 		rc = store_barrier(s, err);
 	snapshot_list_done(&u.list);
 	fetch_free(u.fetch);
 	id_set_free(u.needed);
-	id_set_free(u.there);
+	id_set_free(u.met);
 	id_set_free(u.seen);
 	version_table_done(&u.table);
 	if (rc == 0)

@@ -26,7 +26,7 @@ struct undelete_result {
 	uint64_t names;             /* in the store, with any version */
 	uint64_t removed, replaced; /* of what is needed */
 	uint64_t back, back_bytes;
-	uint64_t failed;    /* could not be brought back */
+	uint64_t failed;    /* could not be brought back, or no version of it is right */
 	uint64_t snapshots; /* live ones, as the oldest versions show them */
 	uint64_t unread;    /* objects passed over on the way to them */
 	uint64_t missing;   /* records that they need and no version holds */

@@ -1,6 +1,7 @@
 #include "vault/vault_init.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -15,12 +16,15 @@
 #include "vault/vault.h"
 #include "vault/vault_header.h"
 #include "vault/vault_internal.h"
+#include "vault/version_table.h"
 
 /*
  * INVARIANTS
  * (1) The header is the last object written: without it there is no vault, and a new init of a
  *     store where an earlier one broke off is refused by the objects it left, never mixed in.
  * (2) No header before an HFKV slot for the recovery key is on the store and recomputes.
+ * (3) Nothing is made where versions of a vault lie that somebody deleted by name: the oldest
+ *     versions would show two vaults.  Nor does taking a vault away again touch any such version.
  */
 
 static int refuse_any(void *arg, const char *name, uint64_t size)
@@ -33,6 +37,36 @@ static int refuse_any(void *arg, const char *name, uint64_t size)
 	}
 	err_set(err, ERR_EXISTS, "the store is not empty: it holds '%s'", name);
 	return err_hint(err, "choose an empty or a new directory");
+}
+
+static int refuse_version(void *arg, const struct store_version *v, struct err *err)
+{
+	(void)arg; /* any counts */
+	if (v->is_marker)
+		return 0;
+	err_set(err, ERR_EXISTS,
+		"a vault that was deleted lies here: the store keeps versions of its objects, as "
+		"of '%s'",
+		v->name);
+	return err_hint(err, "'holdfast vault undelete' brings it back; for another vault choose "
+			     "another place");
+}
+
+/* Invariant 3. */
+static int refuse_hidden(struct store *store, struct err *err)
+{
+	static const char *const classes[] = { "vh/", "sn/", "pk/" };
+	struct err why = ERR_INIT;
+	int rc = 0;
+	if ((store_features(store) & STORE_HAS_VERSIONS) == 0)
+		return 0;
+	for (size_t i = 0; rc == 0 && i < sizeof(classes) / sizeof(classes[0]); i++)
+		rc = store_versions(store, classes[i], refuse_version, NULL, &why);
+	if (rc == -ERR_AUTH || rc == -ERR_UNSUPPORTED)
+		return 0; /* who may list none has no way to know, nor to purge any */
+	if (rc != 0 && err != NULL)
+		*err = why;
+	return rc;
 }
 
 static int find_probe(void *arg, const char *name, uint64_t size)
@@ -150,6 +184,8 @@ int vault_init(struct store *store, const struct vault_init_opts *opts,
 	if (rc == 0)
 		rc = store_list(store, "", refuse_any, &why, &why);
 	if (rc == 0)
+		rc = refuse_hidden(store, &why);
+	if (rc == 0)
 		rc = vault_init_probe(store, &why);
 	struct vault v = { .store = store };
 	struct keyring_root root = { .rk_sk = { 0 } };
@@ -181,4 +217,68 @@ int vault_init(struct store *store, const struct vault_init_opts *opts,
 	secret_wipe(&r, sizeof(r));
 	secret_wipe(k_vault, sizeof(k_vault));
 	return rc;
+}
+
+/* ---- taken away again ----------------------------------------------------------------------- */
+
+struct names {
+	char **at;
+	size_t count;
+};
+
+static int keep_name(void *arg, const char *name, uint64_t size)
+{
+	(void)size; /* everything goes */
+	struct names *n = arg;
+	char **grown = reallocarray(n->at, n->count + 1, sizeof(*grown));
+	char *copy = strdup(name);
+	if (grown != NULL)
+		n->at = grown;
+	if (grown == NULL || copy == NULL) {
+		free(copy);
+		return -ERR_NOMEM;
+	}
+	n->at[n->count++] = copy;
+	return 0;
+}
+
+/* Invariant 3: the newest version is what vault_init() put, for nothing was to be seen before it.
+ * Return false when there is none to purge, or it must not. */
+static bool purge_newest(struct store *store, const struct version_table *t, const char *name)
+{
+	const struct version_table_name *n = version_table_find(t, name);
+	if (n == NULL || version_table_is_hidden(t, n))
+		return false;
+	struct store_item item = { .name = name, .id = version_table_newest(t, n)->id };
+	return store_purge(store, &item, 1, NULL) == 0 && item.rc == 0;
+}
+
+/* The probe was removed: what it was, and its markers. */
+static void purge_probe(struct store *store, const struct version_table *t)
+{
+	const struct version_table_name *n = version_table_find(t, VAULT_INIT_PROBE);
+	for (size_t i = 0; n != NULL && i < n->count; i++) {
+		struct store_item item = { .name = n->name, .id = t->versions[n->first + i].id };
+		(void)store_purge(store, &item, 1, NULL); /* nobody reads it */
+	}
+}
+
+void vault_init_undo(struct store *store)
+{
+	struct names n = { .at = NULL };
+	struct version_table t = { .count = 0 };
+	(void)store_list(store, "vh/", keep_name, &n, NULL); /* what is listed goes */
+	(void)store_list(store, "", keep_name, &n, NULL);    /* as above */
+	if ((store_features(store) & STORE_HAS_VERSIONS) != 0)
+		(void)version_table_load(store, "", &t, NULL); /* without: markers over it */
+	for (size_t i = 0; i < n.count; i++) {
+		if (!purge_newest(store, &t, n.at[i]))
+			(void)store_remove(store, n.at[i], NULL); /* left: the next init says so */
+	}
+	purge_probe(store, &t);
+	(void)store_barrier(store, NULL); /* as above */
+	for (size_t i = 0; i < n.count; i++)
+		free(n.at[i]);
+	free(n.at);
+	version_table_done(&t);
 }

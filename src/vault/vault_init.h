@@ -34,10 +34,16 @@ struct vault_init_result {
  * vault_init(store, opts, out, err):
  * Write README.txt, FORMAT.txt, the HFKV slot (read back and recomputed before this returns), the
  * header and config epoch 1.  Probes the store for read-after-write of put, get and list.
- * Return 0, or -ERR_EXISTS when the store holds a vault or anything else.
+ * Return 0, or -ERR_EXISTS when the store holds a vault or anything else, also where it only keeps
+ * what somebody deleted of one.
  */
 int vault_init(struct store *store, const struct vault_init_opts *opts,
 	struct vault_init_result *out, struct err *err);
+
+/* Take a vault away that vault_init() just made and that holds nothing yet, the header first. Where
+ * the store keeps versions those go that this made, and none that lay under the names before.  What
+ * cannot be taken away stays: the next init says so. */
+void vault_init_undo(struct store *store);
 
 /* Does the store give read-after-write for put, get and list (docs/FORMAT.md section 8)?  Return 0,
  * -ERR_FAILED (it does not) or as the store; what was put for it is taken away again. */

@@ -114,14 +114,28 @@ const struct version_table_version *version_table_oldest(
 	return NULL;
 }
 
+static bool is_alike(const struct version_table_version *a, const struct version_table_version *b)
+{
+	return a->tag[0] != '\0' && a->size == b->size && strcmp(a->tag, b->tag) == 0;
+}
+
 bool version_table_is_same(const struct version_table *t, const struct version_table_name *n)
+{
+	const struct version_table_version *oldest = version_table_oldest(t, n);
+	for (size_t i = 0; n->real > 1 && i < n->count; i++) {
+		const struct version_table_version *x = &t->versions[n->first + i];
+		if (!x->is_marker && !is_alike(x, oldest))
+			return false;
+	}
+	return n->real > 0;
+}
+
+bool version_table_is_as_oldest(const struct version_table *t, const struct version_table_name *n)
 {
 	const struct version_table_version *newest = version_table_newest(t, n);
 	const struct version_table_version *oldest = version_table_oldest(t, n);
-	if (newest == oldest)
-		return true;
-	return !newest->is_marker && oldest != NULL && newest->tag[0] != '\0' &&
-	       newest->size == oldest->size && strcmp(newest->tag, oldest->tag) == 0;
+	return newest == oldest ||
+	       (!newest->is_marker && oldest != NULL && is_alike(newest, oldest));
 }
 
 bool version_table_hash(const char *name, uint8_t hash[32])
@@ -149,5 +163,24 @@ int version_table_is_true(struct store *s, const struct version_table_name *n,
 	}
 	hash_sha256(bytes.data, bytes.len, got);
 	*is = memcmp(want, got, sizeof(got)) == 0;
+	return 0;
+}
+
+int version_table_true(struct store *s, const struct version_table *t,
+	const struct version_table_name *n, const struct version_table_version **out,
+	struct err *err)
+{
+	bool is_true = false;
+	*out = NULL;
+	for (size_t i = n->count; i > 0; i--) { /* the oldest first */
+		const struct version_table_version *x = &t->versions[n->first + i - 1];
+		int rc = version_table_is_true(s, n, x, &is_true, err);
+		if (rc != 0)
+			return rc;
+		if (is_true)
+			*out = x;
+		if (is_true || (!x->is_marker && version_table_is_same(t, n)))
+			break;
+	}
 	return 0;
 }

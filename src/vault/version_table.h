@@ -50,8 +50,13 @@ bool version_table_is_hidden(const struct version_table *t, const struct version
 const struct version_table_version *version_table_oldest(
 	const struct version_table *t, const struct version_table_name *n);
 
-/* Is what is read the same as the oldest, by the store's word? */
+/* Are all versions of a name that are no markers the same bytes, by the store's word?  One alone
+ * is. */
 bool version_table_is_same(const struct version_table *t, const struct version_table_name *n);
+
+/* Is what is read the same as the oldest, by the store's word?  That tells something only of names
+ * that end in no hash: of the others version_table_true() does. */
+bool version_table_is_as_oldest(const struct version_table *t, const struct version_table_name *n);
 
 /* The SHA-256 that a name ends in.  Return false when it ends in none. */
 bool version_table_hash(const char *name, uint8_t hash[32]);
@@ -63,5 +68,16 @@ bool version_table_hash(const char *name, uint8_t hash[32]);
  */
 int version_table_is_true(struct store *s, const struct version_table_name *n,
 	const struct version_table_version *version, bool *is, struct err *err);
+
+/**
+ * version_table_true(s, t, n, out, err):
+ * The oldest version that hashes to what its name says: what was put over it later, by whomever,
+ * does not count, nor does a damaged one that a repair put the right one over.  Of versions that
+ * are all the same one is read.  *${out} is borrowed from ${t}; NULL: there is none, or the name
+ * ends in no hash.  Return 0 or a store's error.
+ */
+int version_table_true(struct store *s, const struct version_table *t,
+	const struct version_table_name *n, const struct version_table_version **out,
+	struct err *err);
 
 #endif

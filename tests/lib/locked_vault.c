@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "store/s3/store_s3.h"
 #include "vault/lock_class.h"
@@ -142,4 +143,23 @@ size_t locked_vault_count(struct locked_vault *l, const char *prefix)
 	struct finding f = { .out = NULL };
 	must(store_list(l->f.store, prefix, see, &f, &err), &err);
 	return f.seen;
+}
+
+void locked_vault_layer(struct locked_vault *l, const char *key, bool is_attacked)
+{
+	struct err err = ERR_INIT;
+	struct buf bytes = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	const char *name = key + strlen(LOCKED_VAULT_PREFIX);
+	must(store_get(l->f.store, name, &bytes, &err), &err);
+	(void)s3_stub_destroy(l->stub, key, true);
+	bytes.data[bytes.len / 2] ^= 1;
+	s3_stub_put(l->stub, key, bytes.data, bytes.len);
+	must(store_remove(l->f.store, name, &err), &err);
+	must(store_barrier(l->f.store, &err), &err);
+	bytes.data[bytes.len / 2] ^= 1;
+	s3_stub_put(l->stub, key, bytes.data, bytes.len);
+	bytes.data[bytes.len / 2] ^= 1;
+	if (is_attacked)
+		s3_stub_put(l->stub, key, bytes.data, bytes.len);
+	buf_done(&bytes);
 }

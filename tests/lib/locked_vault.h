@@ -33,6 +33,9 @@ int locked_vault_collect(
 	struct locked_vault *l, int64_t grace_ns, struct collect_result *r, struct err *err);
 /* The name of an object that begins with ${prefix}, the ${nth}, as a key of the stub.  Static. */
 const char *locked_vault_key(struct locked_vault *l, const char *prefix, size_t nth);
+/* Let an object be as a repair leaves it: the oldest version damaged, the right one over it and a
+ * marker; with ${is_attacked} somebody put the damaged one on top again. */
+void locked_vault_layer(struct locked_vault *l, const char *key, bool is_attacked);
 size_t locked_vault_count(struct locked_vault *l, const char *prefix);
 
 #endif

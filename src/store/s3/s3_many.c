@@ -154,15 +154,18 @@ int s3_many_see_locks(
 		at[i].until_ns = at[i].mode == STORE_LOCK_NONE || until == 0
 					 ? 0
 					 : until - s3_wire_skew_ns(w);
+		at[i].is_seen = at[i].until_ns != 0;
 	}
 	many_done(&m);
 	return rc;
 }
 
-/* One that is in the weaker mode goes into the stronger with a right of its own alone. */
+/* One that is in the weaker mode goes into the stronger with a right of its own alone.  That right
+ * would also make a lock shorter: it is used only where the lock was
+ * seen, and with it the time it has. */
 static bool is_refused(const struct store_item *at)
 {
-	return at->rc == -ERR_AUTH && at->mode == STORE_LOCK_COMPLIANCE;
+	return at->rc == -ERR_AUTH && at->mode == STORE_LOCK_COMPLIANCE && at->is_seen;
 }
 
 static bool has_refused(const struct many *m)

@@ -11,7 +11,7 @@
 #include "store/s3/s3_put.h"
 #include "store/s3/s3_versions.h"
 
-#define LOOK_BACK 64 /* versions */
+#define LOOK_BACK 64 /* versions, of the newest and of the oldest */
 
 /* The caller frees. */
 static char *key_of(const char *prefix, struct err *err)
@@ -41,31 +41,58 @@ static int read_one(
 
 struct ids {
 	const char *key;
-	char at[LOOK_BACK][S3_REPLY_TEXT_BYTES];
-	size_t count;
+	char at[2 * LOOK_BACK][S3_REPLY_TEXT_BYTES]; /* in the second half the last ones told */
+	size_t count;                                /* that there are */
 };
+
+/* Where the ${nth} newest is kept. */
+static size_t place_of(size_t nth)
+{
+	return nth < LOOK_BACK ? nth : LOOK_BACK + nth % LOOK_BACK;
+}
 
 static int see_version(void *arg, const struct s3_reply_version *v, struct err *err)
 {
 	struct ids *ids = arg;
 	(void)err; /* nothing here can fail */
-	if (!v->is_marker && strcmp(v->key, ids->key) == 0 && ids->count < LOOK_BACK)
-		(void)snprintf(ids->at[ids->count++], sizeof(ids->at[0]), "%s", v->id); /* fits */
+	if (!v->is_marker && strcmp(v->key, ids->key) == 0)
+		(void)snprintf(ids->at[place_of(ids->count++)], sizeof(ids->at[0]), "%s",
+			v->id); /* fits */
 	return 0;
 }
 
-/* The newest version that is whole.  A server that keeps none has none. */
-static int look_back(struct s3_wire *w, const char *key, struct s3_notes *out, struct err *err)
+/* Does it say that there are none, or none for this key? */
+static bool is_none(int rc)
 {
+	return rc == -ERR_AUTH || rc == -ERR_UNSUPPORTED || rc == -ERR_NOT_FOUND;
+}
+
+/* The newest version that is whole.  A server that keeps none has none, and a key that may not list
+ * them sees none.  Whoever puts rubbish over them does not reach the oldest. */
+static int look_back(
+	struct s3_wire *w, const char *key, bool is_there, struct s3_notes *out, struct err *err)
+{
+	struct err why = ERR_INIT;
 	CLEANUP(cleanup_free_p) struct ids *ids = calloc(1, sizeof(*ids));
 	if (ids == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	ids->key = key;
-	int rc = s3_versions_each(w, key, see_version, ids, NULL);
-	for (size_t i = 0; rc == 0 && !out->caps.is_known && i < ids->count; i++)
-		(void)read_one(w, key, ids->at[i], out, NULL); /* there are older ones */
+	int rc = s3_versions_each(w, key, see_version, ids, &why);
+	if (is_none(rc) || (rc == -ERR_IO && !is_there)) /* some know no such question: 400 */
+		return 0;
+	size_t rest = ids->count > 2 * LOOK_BACK ? ids->count - LOOK_BACK : LOOK_BACK;
+	for (size_t i = 0; rc == 0 && !out->caps.is_known && i < ids->count; i++) {
+		if (i >= LOOK_BACK && i < rest)
+			continue;
+		rc = read_one(w, key, ids->at[place_of(i)], out, &why);
+		if (is_none(rc) || rc == -ERR_LIMIT) /* not that one */
+			rc = 0;
+	}
+	if (rc != 0 && err != NULL)
+		*err = why;
 	out->is_behind = out->caps.is_known;
-	return 0;
+	out->is_lost = ids->count > 0 && !out->caps.is_known;
+	return rc;
 }
 
 int s3_notes_read(struct s3_wire *w, const char *prefix, struct s3_notes *out, struct err *err)
@@ -76,10 +103,11 @@ int s3_notes_read(struct s3_wire *w, const char *prefix, struct s3_notes *out, s
 	if (key == NULL)
 		return -ERR_NOMEM;
 	int rc = read_one(w, key, NULL, &n, &why);
+	bool is_there = rc != -ERR_NOT_FOUND;
 	if (rc == -ERR_LIMIT || rc == -ERR_NOT_FOUND)
 		rc = 0; /* no notes of ours */
 	if (rc == 0 && !n.caps.is_known)
-		rc = look_back(w, key, &n, &why);
+		rc = look_back(w, key, is_there, &n, &why);
 	if (rc != 0 && err != NULL)
 		*err = why;
 	if (rc == 0)
@@ -116,5 +144,8 @@ int s3_notes_extend(struct s3_wire *w, const char *prefix, const struct s3_notes
 		.until_ns = until_ns };
 	if (item.mode == STORE_LOCK_NONE)
 		return 0;
-	return s3_many_extend(w, prefix, &item, 1, err);
+	int rc = s3_many_extend(w, prefix, &item, 1, err);
+	if (rc == 0 && item.rc != 0 && err != NULL)
+		*err = item.why;
+	return rc != 0 ? rc : item.rc;
 }

@@ -16,6 +16,7 @@ struct s3_notes {
 	struct s3_caps caps;                 /* is_known false: there are none */
 	char version[S3_WIRE_VERSION_BYTES]; /* they were read from, or ""; */
 	bool is_behind;                      /* it is not the one that is read by name */
+	bool is_lost;                        /* there were notes, and none can be read any more */
 };
 
 /* Return 0, also when there are none, or as s3_wire_wait(): the first word with the server says all
@@ -25,7 +26,7 @@ int s3_notes_read(struct s3_wire *w, const char *prefix, struct s3_notes *out, s
 /* Put them, over whatever is there; n->version is of what was put then. */
 int s3_notes_write(struct s3_wire *w, const char *prefix, struct s3_notes *n, struct err *err);
 
-/* Lock them for longer, with the others. */
+/* Lock them for longer, with the others.  Return 0 or why they are not. */
 int s3_notes_extend(struct s3_wire *w, const char *prefix, const struct s3_notes *n,
 	int64_t until_ns, struct err *err);
 

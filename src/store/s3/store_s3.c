@@ -571,7 +571,8 @@ static int s3_extend(void *self, struct store_item *at, size_t count, struct err
 		latest = at[i].until_ns > latest ? at[i].until_ns : latest;
 	if (!s->are_notes_locked && count > 0 &&
 		s3_notes_extend(s->wire, s->place.prefix, &s->notes, latest, &why) != 0)
-		log_warn("store_s3.notes", "%s, continuing", why.msg);
+		log_warn("store_s3.notes", "unable to lock '" S3_CAPS_NAME "': %s, continuing",
+			why.msg);
 	s->are_notes_locked = true; /* once is enough */
 	return s3_many_extend(s->wire, s->place.prefix, at, count, err);
 }
@@ -644,6 +645,11 @@ static int read_notes(struct store_s3 *s, struct err *err)
 					   "with an older version of it");
 		rc = s3_notes_write(s->wire, s->place.prefix, &s->notes, &why);
 	}
+	if (rc == 0 && s->notes.is_lost)
+		log_warn("store_s3.notes",
+			"'" S3_CAPS_NAME "' was replaced and no version of it can be read: what is "
+			"put is locked only as the place says, continuing; see 'holdfast vault "
+			"lock --policy'");
 	if (rc != 0 && err != NULL)
 		*err = why;
 	return rc;

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "store/store.h"
 #include "tests/lib/gateway_fixture.h"
+#include "tests/lib/locked_vault.h"
 #include "vault/collect.h"
 #include "vault/snapshot.h"
 #include "vault/vault.h"
@@ -207,6 +208,53 @@ Test(maintenance_run, a_store_that_went_back_loses_nothing)
 		cr_expect(eq(int, go(), -ERR_ROLLBACK), "%s", err.msg);
 		cr_expect(eq(sz, snapshots(), 3));
 	}
+}
+
+static int open_locked(void *arg, bool is_read_only, struct store **out, struct err *e)
+{
+	(void)is_read_only;
+	(void)e; /* it ends the test */
+	*out = locked_vault_store(arg, false);
+	return 0;
+}
+
+/* One snapshot that somebody deleted ends collection, and no lock. */
+Test(maintenance_run, what_is_needed_stays_locked_also_when_nothing_may_be_collected)
+{
+	struct locked_vault l;
+	struct keyring_root root;
+	struct vault_keys keys;
+	char key[256];
+	locked_vault_init(&l, true);
+	for (int i = 0; i < 2; i++)
+		cr_assert(eq(int, locked_vault_backup(&l, i, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, vault_keys_of_recovery(l.f.store, l.f.rk_sk, &root, &keys, &err), 0));
+	struct controller_keys ck = { .kv_epoch = keys.kv_epoch };
+	memcpy(ck.vault_id, keys.vault_id, sizeof(ck.vault_id));
+	memcpy(ck.k_vault, keys.k_vault, sizeof(ck.k_vault));
+	memcpy(ck.officer_pk, root.officer_pk, sizeof(ck.officer_pk));
+	const struct gateway_vault g = { .keys = &ck, .open_store = open_locked, .arg = &l };
+	(void)snprintf(key, sizeof(key), "%s", locked_vault_key(&l, "pk/", 0));
+	(void)s3_stub_destroy(l.stub, locked_vault_key(&l, "sn/", 1), false);
+	for (size_t i = 0; i < 2; i++) { /* a hidden snapshot; and a store that went back */
+		struct maintenance_run_known *known = calloc(1, sizeof(*known));
+		again(MSG_VERB_COLLECT);
+		if (i == 0) {
+			free(known);
+		} else {
+			memset(known->source, 7, sizeof(known->source));
+			known->seq = 1;
+			run.known = known;
+			run.known_count = 1;
+		}
+		s3_stub_age(l.stub, 11 * 86400);
+		cr_expect(eq(int, maintenance_run_do(&run, &g, &err),
+				  i == 0 ? -ERR_CORRUPT : -ERR_ROLLBACK),
+			"%s", err.msg);
+		int64_t left = s3_stub_locked(l.stub, key) - env_real()->now_ns() / S;
+		cr_expect(gt(i64, left, (int64_t)(20 * 86400 - 60)), "%zu", i);
+	}
+	locked_vault_done(&l);
 }
 
 Test(maintenance_run, collection_takes_back_what_retention_let_go)

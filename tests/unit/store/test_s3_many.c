@@ -254,7 +254,13 @@ Test(s3_many, the_weaker_mode_becomes_the_stronger_where_the_key_may)
 	cr_expect(eq(int, extend("pk/a", STORE_LOCK_COMPLIANCE, 2 * HOUR), -ERR_AUTH));
 	struct s3_stub_kind may = { .has_versions = true, .has_lock = true, .may_bypass = true };
 	s3_stub_set_kind(stub, &may);
-	cr_expect(eq(int, extend("pk/a", STORE_LOCK_COMPLIANCE, 2 * HOUR), 0));
+	cr_expect(eq(int, extend("pk/a", STORE_LOCK_COMPLIANCE, HOUR / 2), -ERR_AUTH),
+		"a lock that was not seen might get shorter");
+	struct store_item item = lock_of("pk/a", NULL);
+	cr_assert(item.is_seen);
+	item.mode = STORE_LOCK_COMPLIANCE;
+	cr_assert(eq(int, store_extend(store, &item, 1, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, item.rc, 0), "%s", item.why.msg);
 	cr_expect(eq(int, (int)lock_of("pk/a", NULL).mode, STORE_LOCK_COMPLIANCE));
 }
 

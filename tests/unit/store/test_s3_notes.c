@@ -7,6 +7,8 @@
 #include <time.h>
 
 #include "base/err.h"
+#include "store/s3/s3_location.h"
+#include "store/s3/s3_wire.h"
 #include "store/s3/store_s3.h"
 #include "tests/lib/s3_stub.h"
 
@@ -83,6 +85,54 @@ Test(s3_notes, removed_or_replaced_they_are_found_behind_that_and_put_back)
 	s3_stub_put(stub, KEY, "encrypted", 9);
 	reopen(false);
 	cr_expect(is_locking());
+}
+
+Test(s3_notes, rubbish_in_heaps_over_them_does_not_hide_them)
+{
+	for (int i = 0; i < 300; i++)
+		s3_stub_put(stub, KEY, "encrypted", 9);
+	reopen(true);
+	cr_expect(is_locking());
+}
+
+/* Else backups would go on unlocked, and nobody would know. */
+Test(s3_notes, that_versions_could_not_be_asked_for_is_an_error_and_that_none_is_whole_is_told)
+{
+	struct s3_stub_fault fail = { .how = S3_STUB_STATUS,
+		.method = "GET",
+		.part = "versions",
+		.times = 1000,
+		.status = 403,
+		.code = "AccessDenied" };
+	struct s3_location place;
+	struct s3_wire *w = NULL;
+	struct s3_notes n = { .is_lost = false };
+	char text[256];
+	(void)snprintf(text, sizeof(text), "http://127.0.0.1:%d/" S3_STUB_BUCKET "/plant",
+		s3_stub_port(stub));
+	(void)s3_stub_destroy(stub, KEY, false);
+	cr_assert(eq(int, s3_location_parse(text, &place, &err), 0), "%s", err.msg);
+	const struct s3_wire_opts opts = { .place = &place, .budget_ms = 200 };
+	cr_assert(eq(int, s3_wire_new(&opts, &w, &err), 0), "%s", err.msg);
+	s3_stub_put(stub, KEY, "encrypted", 9);
+	s3_stub_break(stub, &fail);
+	cr_expect(eq(int, s3_notes_read(w, "plant/", &n, &err), 0), "it may not list them");
+	cr_expect(not(n.caps.is_known));
+	s3_stub_heal(stub);
+	fail.status = 500;
+	fail.code = "InternalError";
+	s3_stub_break(stub, &fail);
+	cr_expect(lt(int, s3_notes_read(w, "plant/", &n, &err), 0));
+	s3_stub_heal(stub);
+	cr_expect(eq(int, s3_notes_read(w, "plant/", &n, &err), 0));
+	cr_expect(n.is_behind);
+	s3_stub_age(stub, 1000);
+	(void)s3_stub_destroy(stub, KEY, true);
+	s3_stub_put(stub, KEY, "encrypted", 9);
+	cr_expect(eq(int, s3_notes_read(w, "plant/", &n, &err), 0));
+	cr_expect(n.is_lost);
+	s3_wire_free(w);
+	s3_location_done(&place);
 }
 
 Test(s3_notes, without_any_the_bucket_is_tried_again_by_init_alone)

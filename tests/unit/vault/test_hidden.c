@@ -61,6 +61,18 @@ Test(hidden, a_pruned_snapshot_is_not_lost_and_a_deleted_one_is)
 	cr_expect(eq(str, lost, (char *)(uintptr_t)key + strlen(LOCKED_VAULT_PREFIX)));
 }
 
+Test(hidden, one_that_a_repair_brought_back_before_is_lost_too)
+{
+	char lost[256], key[256];
+	(void)snprintf(key, sizeof(key), "%s", locked_vault_key(&l, "sn/", 0));
+	locked_vault_layer(&l, key, false);
+	find_lost(lost);
+	cr_expect(eq(str, lost, ""));
+	(void)s3_stub_destroy(l.stub, key, false);
+	find_lost(lost);
+	cr_expect(eq(str, lost, key + strlen(LOCKED_VAULT_PREFIX)));
+}
+
 Test(hidden, what_never_was_a_snapshot_of_the_vault_is_not_missed)
 {
 	char lost[256];

@@ -10,6 +10,7 @@
 #include "store/mem/store_mem.h"
 #include "store/store.h"
 #include "tests/lib/locked_vault.h"
+#include "vault/version_table.h"
 
 #define DAY 86400
 #define NS INT64_C(1000000000)
@@ -171,6 +172,61 @@ Test(lock_keep, packs_alone_that_somebody_removed_stay_locked)
 	cr_expect(not(r.is_all));
 	cr_expect(ge(u64, r.hidden, ((uint64_t)0) + 1));
 	cr_expect(is_about(left(key), 20 * DAY));
+}
+
+/* An envelope is named, and read by restores alone. */
+Test(lock_keep, an_envelope_alone_that_somebody_removed_stays_locked)
+{
+	begin(true);
+	char key[256];
+	(void)snprintf(key, sizeof(key), "%s", locked_vault_key(&l, "ev/", 0));
+	s3_stub_age(l.stub, 11 * DAY);
+	(void)s3_stub_destroy(l.stub, key, false);
+	struct lock_keep_result r = keep(false);
+	cr_expect(not(r.is_all));
+	cr_expect(eq(u64, r.hidden, (uint64_t)1));
+	cr_expect(is_about(left(key), 20 * DAY));
+}
+
+Test(lock_keep, a_pack_under_something_shorter_stays_locked)
+{
+	begin(true);
+	size_t packs = locked_vault_count(&l, "pk/");
+	s3_stub_age(l.stub, 11 * DAY);
+	for (size_t i = 0; i < packs; i++)
+		s3_stub_put(l.stub, locked_vault_key(&l, "pk/", i), "rubbish", 7);
+	struct lock_keep_result r = keep(false);
+	cr_expect(not(r.is_all));
+	cr_expect(eq(u64, r.hidden, (uint64_t)packs));
+	for (size_t i = 0; i < packs; i++)
+		cr_expect(is_about(left(locked_vault_key(&l, "pk/", i)), 20 * DAY));
+}
+
+/* The oldest and the newest are the same there, and neither is right. */
+Test(lock_keep, what_hashes_to_its_name_is_locked_and_not_what_a_repair_replaced)
+{
+	const struct store_lock lock = { STORE_LOCK_COMPLIANCE, 10 * DAY * NS };
+	for (int is_attacked = 0; is_attacked < 2; is_attacked++) {
+		char key[256];
+		begin(false);
+		(void)snprintf(key, sizeof(key), "%s", locked_vault_key(&l, "pk/", 0));
+		locked_vault_layer(&l, key, is_attacked == 1);
+		cr_assert(eq(int, store_set_lock(l.f.store, &lock, &err), 0), "%s", err.msg);
+		struct lock_keep_result r = keep(false);
+		cr_expect(eq(u64, r.hidden, (uint64_t)is_attacked));
+		cr_expect(eq(u64, r.failed, (uint64_t)0));
+		cr_expect(eq(sz, s3_stub_destroy(l.stub, key, true), (size_t)1), "one is locked");
+		struct version_table t;
+		const struct version_table_version *x = NULL;
+		cr_assert(eq(int, version_table_load(l.f.store, "pk/", &t, &err), 0));
+		const struct version_table_name *n =
+			version_table_find(&t, key + strlen(LOCKED_VAULT_PREFIX));
+		cr_assert(eq(int, version_table_true(l.f.store, &t, n, &x, &err), 0));
+		cr_expect(ne(ptr, (void *)(uintptr_t)x, NULL), "and it is the right one");
+		version_table_done(&t);
+		if (is_attacked == 0)
+			locked_vault_done(&l);
+	}
 }
 
 Test(lock_keep, a_vault_that_cannot_say_what_it_needs_keeps_everything)

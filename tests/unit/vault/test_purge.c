@@ -11,6 +11,8 @@
 #include "store/store.h"
 #include "tests/lib/locked_vault.h"
 #include "vault/lock_keep.h"
+#include "vault/vault_internal.h"
+#include "vault/version_table.h"
 
 #define DAY 86400
 #define WEEK_NS (INT64_C(7) * DAY * 1000000000)
@@ -110,14 +112,23 @@ Test(purge, nothing_is_collected_while_a_snapshot_is_hidden_that_nobody_pruned)
 	cr_expect(eq(sz, s3_stub_versions(l.stub), before), "also not what else is dead");
 }
 
-Test(purge, a_hidden_snapshot_that_is_given_up_is_missed_by_nobody)
+static void note_given_up(void *arg, const char *object)
+{
+	(void)snprintf(arg, 256, LOCKED_VAULT_PREFIX "%s", object);
+}
+
+Test(purge, a_hidden_snapshot_that_is_given_up_is_named_and_missed_by_nobody)
 {
 	struct collect_result r;
 	struct lock_keep_result k;
-	const struct collect_opts o = { .fence_ns = COLLECT_FENCE_NS,
+	char named[256] = "";
+	struct collect_opts o = { .fence_ns = COLLECT_FENCE_NS,
 		.repack_bytes = COLLECT_REPACK_BYTES,
+		.is_dry_run = true,
 		.accepts_gaps = true,
-		.sights = &l.sights };
+		.sights = &l.sights,
+		.on_given_up = note_given_up,
+		.arg = named };
 	begin(true);
 	char key[256];
 	(void)snprintf(key, sizeof(key), "%s", locked_vault_key(&l, "sn/", 1));
@@ -126,6 +137,13 @@ Test(purge, a_hidden_snapshot_that_is_given_up_is_missed_by_nobody)
 	cr_expect(ge(u64, k.hidden, ((uint64_t)0) + 1));
 	cr_assert(eq(int, collect_run(l.f.vault, &o, &r, &err), 0), "%s", err.msg);
 	cr_expect(eq(u64, r.given_up, (uint64_t)1));
+	cr_expect(eq(str, named, key));
+	cr_expect(eq(int, locked_vault_collect(&l, 0, &r, &err), -ERR_CORRUPT), "a dry run");
+	o.is_dry_run = false;
+	named[0] = '\0';
+	cr_assert(eq(int, collect_run(l.f.vault, &o, &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, r.given_up, (uint64_t)1));
+	cr_expect(eq(str, named, key));
 	r = collect(0);
 	cr_expect(ge(u64, r.purge.locked, ((uint64_t)0) + 1));
 	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, true, &k, &err), 0), "%s", err.msg);
@@ -135,6 +153,42 @@ Test(purge, a_hidden_snapshot_that_is_given_up_is_missed_by_nobody)
 	cr_expect(eq(u64, r.purge.locked, (uint64_t)0));
 	cr_expect(eq(i64, s3_stub_locked(l.stub, key), (int64_t)0), "it is gone for good");
 	expect_whole(1);
+}
+
+/* Two copies at once give a snapshot two objects; an order names one of them. */
+Test(purge, the_other_object_of_a_snapshot_that_was_pruned_stops_nothing_and_goes)
+{
+	struct buf body = BUF_INIT(SEALED_MAX_BYTES);
+	char prefix[32], name[VAULT_NAME_BYTES], key[256];
+	begin(true);
+	const char *first = locked_vault_key(&l, "sn/", 0) + strlen(LOCKED_VAULT_PREFIX);
+	(void)snprintf(prefix, sizeof(prefix), "%.16s", first); /* sn/, the time, a dash */
+	cr_assert(eq(int, vault_get_sealed(l.f.vault, SEALED_SNAPSHOT, first, &body, &err), 0));
+	cr_assert(eq(int,
+			  vault_put_sealed(l.f.vault->store, &l.f.vault->key, SEALED_SNAPSHOT,
+				  prefix, body.data, body.len, name, NULL, &err),
+			  0),
+		"%s", err.msg);
+	cr_assert(eq(int, store_barrier(l.f.vault->store, &err), 0));
+	buf_done(&body);
+	(void)snprintf(key, sizeof(key), LOCKED_VAULT_PREFIX "%s", name);
+	cr_assert(gt(i64, s3_stub_locked(l.stub, key), (int64_t)0));
+	locked_vault_prune(&l);
+	cr_expect(eq(sz, locked_vault_count(&l, "sn/"), (size_t)1));
+	(void)collect(0);
+	s3_stub_age(l.stub, 11 * DAY);
+	struct lock_keep_result k;
+	int64_t until = s3_stub_locked(l.stub, key);
+	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, false, &k, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, k.hidden, (uint64_t)0));
+	cr_expect(eq(i64, s3_stub_locked(l.stub, key), until), "its lock runs out");
+	s3_stub_age(l.stub, 10 * DAY);
+	cr_expect(eq(u64, collect(0).purge.odd, (uint64_t)0));
+	struct version_table t;
+	cr_assert(eq(int, version_table_load(l.f.store, "sn/", &t, &err), 0));
+	cr_expect(eq(sz, t.count, (size_t)1));
+	version_table_done(&t);
+	expect_whole(0);
 }
 
 Test(purge, a_pack_that_somebody_hid_and_snapshots_need_is_never_deleted)
@@ -147,11 +201,33 @@ Test(purge, a_pack_that_somebody_hid_and_snapshots_need_is_never_deleted)
 	size_t packs = locked_vault_count(&l, "pk/");
 	(void)s3_stub_destroy(l.stub, LOCKED_VAULT_PREFIX "pk/", false);
 	s3_stub_age(l.stub, 30 * DAY);
-	(void)locked_vault_collect(&l, 0, &r, &err);
+	cr_assert(eq(int, locked_vault_collect(&l, 0, &r, &err), 0), "%s", err.msg);
+	cr_expect(gt(u64, r.purge.odd, (uint64_t)0));
 	struct store *old = locked_vault_store(&l, true);
 	const char *differs = locked_vault_differs(&l, old, 2, 2);
 	cr_expect(eq(ptr, (void *)(uintptr_t)differs, NULL), "%s of %zu packs", differs, packs);
 	store_free(old);
+}
+
+Test(purge, the_right_version_between_two_that_are_damaged_alike_stays)
+{
+	struct collect_result r;
+	struct version_table t;
+	const struct version_table_version *x = NULL;
+	char key[256];
+	begin(false);
+	(void)snprintf(key, sizeof(key), "%s", locked_vault_key(&l, "pk/", 0));
+	locked_vault_layer(&l, key, true);
+	s3_stub_age(l.stub, 30 * DAY);
+	cr_assert(eq(int, locked_vault_collect(&l, 0, &r, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, r.purge.odd, (uint64_t)1));
+	cr_assert(eq(int, version_table_load(l.f.store, "pk/", &t, &err), 0));
+	const struct version_table_name *n =
+		version_table_find(&t, key + strlen(LOCKED_VAULT_PREFIX));
+	cr_expect(eq(sz, n->real, (size_t)3));
+	cr_assert(eq(int, version_table_true(l.f.store, &t, n, &x, &err), 0));
+	cr_expect(ne(ptr, (void *)(uintptr_t)x, NULL));
+	version_table_done(&t);
 }
 
 Test(purge, a_key_that_may_not_delete_versions_is_told_and_is_no_error)
@@ -186,6 +262,7 @@ Test(purge, a_key_that_may_not_list_versions_collects_as_where_there_are_none)
 	s3_stub_break(l.stub, &deny);
 	struct collect_result r = collect(0);
 	cr_expect(eq(u64, r.purge.purged + r.purge.refused, (uint64_t)0));
+	cr_expect(eq(int, r.purge.why.code, (int)ERR_AUTH), "and it is told why");
 	cr_expect(lt(sz, locked_vault_count(&l, "pk/"), packs));
 	s3_stub_heal(l.stub);
 	expect_whole(0);
@@ -206,8 +283,12 @@ Test(purge, what_was_put_over_an_object_is_told_and_what_a_repair_replaced_goes)
 	struct collect_result r;
 	cr_assert(eq(int, locked_vault_collect(&l, 0, &r, &err), 0), "%s", err.msg);
 	cr_expect(eq(u64, r.purge.odd, (uint64_t)0));
-	cr_assert(eq(int, locked_vault_collect(&l, 0, &r, &err), 0), "%s", err.msg);
 	cr_expect(s3_stub_holds(l.stub, key, bytes.data, bytes.len));
+	struct version_table t;
+	cr_assert(eq(int, version_table_load(l.f.store, "rf/", &t, &err), 0));
+	const struct version_table_name *n = version_table_find(&t, name);
+	cr_expect(eq(sz, n->count, (size_t)2), "what was damaged is gone, the oldest stays");
+	version_table_done(&t);
 	expect_whole(2);
 	buf_done(&bytes);
 }

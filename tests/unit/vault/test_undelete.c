@@ -101,6 +101,16 @@ Test(undelete, what_lies_over_an_object_and_is_still_to_be_read_goes_in_every_cl
 	expect_all(0);
 }
 
+Test(undelete, what_is_as_the_oldest_and_damaged_like_it_goes)
+{
+	begin(false);
+	locked_vault_layer(&l, locked_vault_key(&l, "pk/", 0), true);
+	struct undelete_result r = undelete(false);
+	cr_expect(eq(u64, r.replaced, (uint64_t)1));
+	cr_expect(eq(u64, r.failed + r.missing, (uint64_t)0));
+	expect_all(0);
+}
+
 Test(undelete, what_was_pruned_and_collected_stays_away)
 {
 	begin(true);
@@ -189,6 +199,35 @@ Test(undelete, what_no_version_holds_any_more_is_counted)
 	(void)s3_stub_destroy(l.stub, locked_vault_key(&l, "pk/", 0), true);
 	struct undelete_result r = undelete(false);
 	cr_expect(ge(u64, r.missing, ((uint64_t)0) + 1));
+}
+
+Test(undelete, what_has_no_right_version_left_is_no_success)
+{
+	begin(false);
+	char keys[3][256];
+	static const char *const classes[] = { "ev/", "pk/", "pk/" };
+	for (size_t i = 0; i < 3; i++)
+		(void)snprintf(
+			keys[i], sizeof(keys[i]), "%s", locked_vault_key(&l, classes[i], i == 2));
+	/* gone with every version; rubbish under a marker; rubbish over rubbish of its length */
+	(void)s3_stub_destroy(l.stub, keys[0], true);
+	struct buf bytes = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	for (size_t i = 1; i < 3; i++) {
+		buf_clear(&bytes);
+		cr_assert(eq(int,
+			store_get(l.f.store, keys[i] + strlen(LOCKED_VAULT_PREFIX), &bytes, &err),
+			0));
+		bytes.data[bytes.len / 2] ^= 1;
+		(void)s3_stub_destroy(l.stub, keys[i], true);
+		for (size_t k = 0; k < i; k++)
+			s3_stub_put(l.stub, keys[i], bytes.data, bytes.len - k);
+		if (i == 1)
+			(void)s3_stub_destroy(l.stub, keys[i], false);
+	}
+	buf_done(&bytes);
+	struct undelete_result r = undelete(true);
+	cr_expect(eq(u64, r.failed, (uint64_t)3), "%llu", (unsigned long long)r.failed);
+	cr_expect(eq(u64, undelete(false).failed, (uint64_t)3));
 }
 
 /* Between the attack and the healing a backup runs: it believes in nothing that is hidden. */

@@ -60,13 +60,34 @@ Test(version_table, tells_what_lies_over_what)
 	n = version_table_find(&t, "ev/c");
 	cr_assert(eq(sz, n->real, (size_t)2));
 	cr_expect(version_table_is_same(&t, n), "put twice");
+	cr_expect(version_table_is_as_oldest(&t, n));
 	n = version_table_find(&t, "ev/b");
-	cr_expect(not(version_table_is_same(&t, n)));
+	cr_expect(version_table_is_same(&t, n), "there is one");
+	cr_expect(not(version_table_is_as_oldest(&t, n)));
 	cr_expect(version_table_is_hidden(&t, n));
 	cr_expect(eq(sz, n->real, (size_t)1));
 	cr_expect(eq(u64, version_table_oldest(&t, n)->size, (uint64_t)1));
 	cr_expect(eq(ptr, (void *)version_table_find(&t, "ev/d"), NULL));
 	cr_expect(not(version_table_hash("ev/b", hash)));
+}
+
+Test(version_table, the_oldest_that_hashes_to_its_name_is_true_and_no_other)
+{
+	char key[256];
+	const struct version_table_version *x = NULL;
+	(void)snprintf(key, sizeof(key), "%s", locked_vault_key(&l, "ks/", 0));
+	const char *name = key + strlen(LOCKED_VAULT_PREFIX);
+	locked_vault_layer(&l, key, true);
+	cr_assert(eq(int, version_table_load(l.f.store, "", &t, &err), 0), "%s", err.msg);
+	const struct version_table_name *n = version_table_find(&t, name);
+	cr_assert(eq(sz, n->count, (size_t)4));
+	cr_expect(version_table_is_as_oldest(&t, n));
+	cr_expect(not(version_table_is_same(&t, n)), "one between them is not");
+	cr_assert(eq(int, version_table_true(l.f.store, &t, n, &x, &err), 0), "%s", err.msg);
+	cr_expect(eq(ptr, (void *)(uintptr_t)x, (void *)&t.versions[n->first + 1]));
+	n = version_table_find(&t, "README.txt");
+	cr_assert(eq(int, version_table_true(l.f.store, &t, n, &x, &err), 0), "%s", err.msg);
+	cr_expect(eq(ptr, (void *)(uintptr_t)x, NULL), "its name says nothing");
 }
 
 Test(version_table, a_list_that_breaks_off_leaves_nothing)
