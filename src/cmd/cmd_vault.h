@@ -1,6 +1,6 @@
 /*
  * cmd_vault: the verbs that tell what a vault holds and what its store keeps, that see to its
- * locks, that bring back what somebody removed, and that keep its door.
+ * locks, and that bring back what somebody removed.
  */
 #ifndef CMD_CMD_VAULT_H
 #define CMD_CMD_VAULT_H
@@ -9,7 +9,6 @@
 
 extern const struct cli_verb cmd_vault_info_verb;
 extern const struct cli_verb cmd_vault_prove_verb;
-extern const struct cli_verb cmd_vault_serve_verb;
 extern const struct cli_verb cmd_vault_lock_verb;
 extern const struct cli_verb cmd_vault_undelete_verb;
 

@@ -37,6 +37,7 @@
 #include "cmd/cmd_retention.h"
 #include "cmd/cmd_snapshot.h"
 #include "cmd/cmd_vault.h"
+#include "cmd/cmd_vault_serve.h"
 #include "cmd/cmd_verify.h"
 #include "cmd/stop.h"
 #include "crypto/secret.h"

@@ -21,26 +21,12 @@
 #include "store/s3/store_s3.h"
 #include "store/store.h"
 #include "store/unix/store_unix.h"
+#include "tests/contract/store_kinds.h"
 #include "tests/lib/door_fixture.h"
 #include "tests/lib/s3_stub.h"
 #include "tests/lib/store_scratch.h"
 
-enum kind {
-	LOCAL,
-	MEM,
-	S3,
-	S3_LOCKING, /* with versions and locks */
-	UNIX,
-	LOCAL_BEHIND_FAULT,
-	MEM_BEHIND_FAULT,
-	S3_BEHIND_FAULT,
-	S3_LOCKING_BEHIND_FAULT,
-};
-
 #define MAX_BYTES (STORE_MAX_OBJECT_BYTES + 16)
-
-static const char *const kind_names[] = { "local", "mem", "s3", "s3 locking", "unix", "local+fault",
-	"mem+fault", "s3+fault", "s3 locking+fault" };
 
 /* One store under test; all of it is made by begin() and ended by teardown(). */
 static struct {
@@ -128,6 +114,7 @@ static void find_place(void)
 static void begin(enum kind kind)
 {
 	fx.kind = kind;
+	fx.mem = NULL;
 	if (kind == S3 || kind == S3_LOCKING || kind == S3_BEHIND_FAULT ||
 		kind == S3_LOCKING_BEHIND_FAULT) {
 		find_place();
@@ -152,22 +139,17 @@ static void begin(enum kind kind)
 /* End the process that uses the store and open it again: what was staged is gone. */
 static void reopen(bool is_read_only)
 {
-	if (fx.dir != NULL) {
-		store_free(fx.s);
-		open_local(is_read_only);
-		return;
-	}
-	if (fx.door != NULL) {
-		store_free(fx.s);
-		open_unix(is_read_only);
-		return;
-	}
-	if (fx.place[0] != '\0') {
-		store_free(fx.s);
-		open_s3(is_read_only);
-		return;
-	}
 	struct store_mem *left = NULL;
+	if (fx.mem == NULL) {
+		store_free(fx.s);
+		if (fx.dir != NULL)
+			open_local(is_read_only);
+		else if (fx.door != NULL)
+			open_unix(is_read_only);
+		else
+			open_s3(is_read_only);
+		return;
+	}
 	cr_assert(eq(int, store_mem_crash(fx.mem, 0, &left, &err), 0));
 	store_free(fx.s);
 	fx.mem = left;
@@ -190,12 +172,6 @@ static void put_now(const char *name, const char *text)
 	cr_assert(eq(int, put(name, text), 0), "%s: %s", name, err.msg);
 	cr_assert(eq(int, store_barrier(fx.s, &err), 0), "%s: %s", name, err.msg);
 }
-
-/* True if the object is there with exactly this content, by get, stat and list. */
-static bool holds(const char *name, const char *text);
-
-/* True if no verb shows anything under the name. */
-static bool lacks(const char *name);
 
 struct seen {
 	char names[16][STORE_MAX_NAME_BYTES + 1];
@@ -228,6 +204,7 @@ static int times_listed(const char *prefix, const char *name, uint64_t *size)
 	return times;
 }
 
+/* True if the object is there with exactly this content, by get, stat and list. */
 static bool holds(const char *name, const char *text)
 {
 	struct buf got = BUF_INIT(4096);
@@ -242,6 +219,7 @@ static bool holds(const char *name, const char *text)
 	return is_right;
 }
 
+/* True if no verb shows anything under the name. */
 static bool lacks(const char *name)
 {
 	struct buf got = BUF_INIT(4096);

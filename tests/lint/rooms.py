@@ -43,7 +43,7 @@ UNTESTED = {
     "cmd": "access backup_source cli_help cli_options cmd_agent cmd_backup cmd_controller "
            "cmd_copy cmd_demo cmd_diff cmd_drill cmd_dump cmd_find cmd_gc cmd_help cmd_init "
            "cmd_job cmd_key cmd_ls cmd_maintenance cmd_mount cmd_officer cmd_parity cmd_people "
-           "cmd_plan cmd_repair cmd_report cmd_restore cmd_retention cmd_snapshot cmd_vault "
+           "cmd_plan cmd_repair cmd_report cmd_restore cmd_retention cmd_snapshot cmd_vault cmd_vault_serve "
            "cmd_verify console content_stream demo_crew demo_enrol demo_home demo_jobs "
            "demo_local demo_net demo_plan demo_stage demo_verb drivers entry_show "
            "filter_options holdfast holdfast_agent holdfast_verify paths progress "

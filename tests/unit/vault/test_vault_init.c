@@ -60,7 +60,7 @@ Test(vault_init, what_is_taken_away_again_leaves_what_lay_below_it)
 	cr_assert(eq(int, store_s3_open(place, &opts, &s, &err), 0), "%s", err.msg);
 	size_t before = s3_stub_versions(stub);
 	cr_assert(eq(int, make(s), 0), "%s", err.msg);
-	cr_expect(gt(sz, s3_stub_versions(stub), before + 4));
+	cr_expect(ge(sz, s3_stub_versions(stub), (before + 4) + 1));
 	vault_init_undo(s);
 	cr_expect(eq(sz, s3_stub_versions(stub), before), "all that was put, and no more");
 	cr_assert(eq(int, store_has_any(s, "", &is_there, &err), 0), "%s", err.msg);
