@@ -247,9 +247,10 @@ static int keep_name(void *arg, const char *name, uint64_t size)
 static bool purge_newest(struct store *store, const struct version_table *t, const char *name)
 {
 	const struct version_table_name *n = version_table_find(t, name);
-	if (n == NULL || version_table_is_hidden(t, n))
+	const struct version_table_version *newest = n == NULL ? NULL : version_table_newest(t, n);
+	if (newest == NULL || version_table_is_hidden(t, n))
 		return false;
-	struct store_item item = { .name = name, .id = version_table_newest(t, n)->id };
+	struct store_item item = { .name = name, .id = newest->id };
 	return store_purge(store, &item, 1, NULL) == 0 && item.rc == 0;
 }
 
