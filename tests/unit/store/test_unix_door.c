@@ -226,8 +226,8 @@ Test(unix_door, rubbish_ends_who_says_it_and_nobody_else)
 			.a = cases[i].a,
 			.b = cases[i].b };
 		cr_expect(eq(int, unix_wire_send(fd, &q, sizeof(q), &err), 0));
-		cr_expect(
-			eq(int, unix_wire_send(fd, cases[i].name, strlen(cases[i].name), &err), 0));
+		/* who was shown out for the head has nobody left to send it to */
+		(void)unix_wire_send(fd, cases[i].name, strlen(cases[i].name), &err);
 		ssize_t n;
 		while ((n = recv(fd, rest, sizeof(rest), 0)) > 0)
 			continue; /* an answer, perhaps */
