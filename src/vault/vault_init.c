@@ -258,7 +258,7 @@ static bool purge_newest(struct store *store, const struct version_table *t, con
 static void purge_probe(struct store *store, const struct version_table *t)
 {
 	const struct version_table_name *n = version_table_find(t, VAULT_INIT_PROBE);
-	for (size_t i = 0; n != NULL && i < n->count; i++) {
+	for (size_t i = 0; n != NULL && t->versions != NULL && i < n->count; i++) {
 		struct store_item item = { .name = n->name, .id = t->versions[n->first + i].id };
 		(void)store_purge(store, &item, 1, NULL); /* nobody reads it */
 	}
