@@ -53,6 +53,8 @@ done
 # only an object store with locks says is held against its own in tests/s3/locks.sh
 for file in "$here"/../../docs/schema/*.schema.json; do
 	name=$(basename "$file" .schema.json)
+	# nobody mounts without the device, and mount.sh says so
+	[ "$name" = mount ] && [ ! -w /dev/fuse ] && continue
 	[[ $name =~ ^(drill-report|vault-lock|vault-undelete)$ ]] || grep -qx "$name" "$HOLDFAST_SCHEMAS_SEEN" || {
 		echo "no script saw an object of $name"
 		failed=$((failed + 1))
