@@ -51,11 +51,6 @@ static int check_lock(struct keeping *k, struct err *err)
 			     "compliance:30d'; see docs/S3.md");
 }
 
-static bool is_of(const char *name, const char *prefix)
-{
-	return strncmp(name, prefix, strlen(prefix)) == 0;
-}
-
 /* ---- what is needed ------------------------------------------------------------------------- */
 
 static int note_live(struct keeping *k, struct err *err)
@@ -111,18 +106,18 @@ static bool is_needed(const struct keeping *k, const struct version_table_name *
 		return false;
 	if (lock_class_is_lasting(n->name) || k->r->is_all)
 		return true;
-	if (is_of(n->name, "pa/"))
+	if (vault_name_is_of(n->name, "pa/"))
 		return !is_hidden;
-	if (is_of(n->name, "pr/") || !version_table_hash(n->name, hash))
+	if (vault_name_is_of(n->name, "pr/") || !version_table_hash(n->name, hash))
 		return false; /* it passes */
-	if (is_of(n->name, "sn/"))
+	if (vault_name_is_of(n->name, "sn/"))
 		return is_hidden ? id_set_find(k->pruned, hash) == 0
 				 : id_set_find(k->live, hash) > 0;
 	if (k->is_odd) /* invariant 1: also what is replaced, or in no index */
 		return true;
 	/* What a live snapshot names is needed whether it is to be seen or not. */
-	return is_of(n->name, "pk/") ? !is_hidden && is_pack_needed(k, hash)
-				     : id_set_find(k->mark.named, hash) > 0;
+	return vault_name_is_of(n->name, "pk/") ? !is_hidden && is_pack_needed(k, hash)
+						: id_set_find(k->mark.named, hash) > 0;
 }
 
 /* ---- how it is locked ----------------------------------------------------------------------- */

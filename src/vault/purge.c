@@ -44,25 +44,20 @@ struct purge {
 	size_t count;
 };
 
-static bool is_of(const struct version_table_name *n, const char *prefix)
-{
-	return strncmp(n->name, prefix, strlen(prefix)) == 0;
-}
-
 /* A name that is removed: does nobody need what was under it? */
 static bool is_dead(const struct purge *p, const struct version_table_name *n)
 {
 	static const char *const passing[] = { "ix/", "se/", "gc/", "dd/", "pr/", "wb/", "qr/",
 		"pa/", VAULT_INIT_PROBE };
 	uint8_t hash[32];
-	if (is_of(n, "sn/"))
+	if (vault_name_is_of(n->name, "sn/"))
 		return version_table_hash(n->name, hash) && id_set_find(p->pruned, hash) > 0;
-	if (is_of(n, "pk/"))
+	if (vault_name_is_of(n->name, "pk/"))
 		return p->is_whole;
-	if (is_of(n, "rf/") || is_of(n, "ev/"))
+	if (vault_name_is_of(n->name, "rf/") || vault_name_is_of(n->name, "ev/"))
 		return version_table_hash(n->name, hash) && id_set_find(p->m->named, hash) == 0;
 	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
-		if (is_of(n, passing[i]))
+		if (vault_name_is_of(n->name, passing[i]))
 			return true;
 	}
 	return false;

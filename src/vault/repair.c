@@ -51,11 +51,6 @@ struct repair_object *repair_find(const struct repair *r, const char *name)
 	return NULL;
 }
 
-static bool is_class(const struct repair_object *o, const char *prefix)
-{
-	return strncmp(o->name, prefix, strlen(prefix)) == 0;
-}
-
 static void pass_over(void *arg, const char *object, const struct err *why)
 {
 	(void)arg;
@@ -106,7 +101,7 @@ static int add_future(
 {
 	int class;
 	struct err why = ERR_INIT;
-	if (r->v == NULL || !r->opts->is_dry_run || !is_class(o, "pk/"))
+	if (r->v == NULL || !r->opts->is_dry_run || !vault_name_is_of(o->name, "pk/"))
 		return 0;
 	int rc = pack_footer_open(
 		&r->v->key, data->data, data->len, data->len, &class, add_place, r->good, &why);
@@ -209,7 +204,7 @@ static int salvage_packs(struct repair *r, struct pack_out *to, struct err *err)
 	for (size_t i = 0; rc == 0 && i < r->count; i++) {
 		struct repair_object *o = &r->at[i];
 		struct salvage_result s;
-		if (o->state != REPAIR_OPEN || o->is_lost || !is_class(o, "pk/"))
+		if (o->state != REPAIR_OPEN || o->is_lost || !vault_name_is_of(o->name, "pk/"))
 			continue;
 		rc = salvage_pack(r->v, o->name, o->size, &opts, &s, err);
 		if (rc != 0)
@@ -262,7 +257,7 @@ static int drop_segments(struct repair *r, struct err *err)
 	bool is_some = false;
 	for (size_t i = 0; rc == 0 && i < r->count; i++) {
 		struct repair_object *o = &r->at[i];
-		if (o->state != REPAIR_OPEN || !is_class(o, "ix/"))
+		if (o->state != REPAIR_OPEN || !vault_name_is_of(o->name, "ix/"))
 			continue;
 		is_some = true;
 		o->state = REPAIR_REMADE;
@@ -281,7 +276,7 @@ static int set_packs_aside(struct repair *r, struct err *err)
 		struct repair_object *o = &r->at[i];
 		if (o->state == REPAIR_REPLACED && !r->opts->is_dry_run)
 			rc = repair_back_set_aside(r->store, o->name, "", 0, err);
-		else if (o->state == REPAIR_OPEN && !o->is_lost && is_class(o, "pk/"))
+		else if (o->state == REPAIR_OPEN && !o->is_lost && vault_name_is_of(o->name, "pk/"))
 			rc = set_aside(r, o, REPAIR_SALVAGED, err);
 		is_some = is_some || o->state == REPAIR_SALVAGED || o->state == REPAIR_REPLACED;
 	}
@@ -327,7 +322,7 @@ static int renew_parity(struct repair *r, struct err *err)
 	struct parity_cover_result cover;
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < r->count; i++) {
-		if (r->at[i].state == REPAIR_OPEN && is_class(&r->at[i], PARITY_PREFIX))
+		if (r->at[i].state == REPAIR_OPEN && vault_name_is_of(r->at[i].name, PARITY_PREFIX))
 			rc = set_aside(r, &r->at[i], REPAIR_SET_ASIDE, err);
 	}
 	if (rc != 0 || r->opts->is_dry_run || !r->has_parity || r->count == 0)

@@ -175,16 +175,12 @@ static int find_needed(struct undeleting *u, struct err *err)
 
 /* ---- bringing back -------------------------------------------------------------------------- */
 
-static bool is_of(const char *name, const char *prefix)
-{
-	return strncmp(name, prefix, strlen(prefix)) == 0;
-}
-
 static bool is_needed(
 	const struct undeleting *u, const struct version_table_name *n, uint8_t hash[32])
 {
-	if (!is_of(n->name, "pk/") && !is_of(n->name, "rf/") && !is_of(n->name, "ev/") &&
-		!is_of(n->name, "sn/") && !is_of(n->name, "gc/"))
+	if (!vault_name_is_of(n->name, "pk/") && !vault_name_is_of(n->name, "rf/") &&
+		!vault_name_is_of(n->name, "ev/") && !vault_name_is_of(n->name, "sn/") &&
+		!vault_name_is_of(n->name, "gc/"))
 		return false;
 	return version_table_hash(n->name, hash) && id_set_find(u->needed, hash) > 0;
 }
@@ -220,7 +216,8 @@ static int find_true(struct undeleting *u, const struct version_table_name *n,
 	const struct version_table_version *newest = version_table_newest(&u->table, n);
 	*out = NULL;
 	*is_lost = n->real == 0;
-	if (n->real == 0 || (n->real == 1 && !newest->is_marker && is_of(n->name, "pk/")))
+	if (n->real == 0 ||
+		(n->real == 1 && !newest->is_marker && vault_name_is_of(n->name, "pk/")))
 		return 0; /* invariant 3 */
 	if (!version_table_hash(n->name, hash))
 		return find_text(u, n, out, err);
@@ -279,7 +276,7 @@ static int bring_back_all(struct undeleting *u, bool snapshots, struct err *err)
 	for (size_t i = 0; rc == 0 && i < u->table.count; i++) {
 		const struct version_table_name *n = &u->table.names[i];
 		uint8_t hash[32];
-		if (is_of(n->name, "sn/") != snapshots)
+		if (vault_name_is_of(n->name, "sn/") != snapshots)
 			continue;
 		bool is_wanted = is_needed(u, n, hash);
 		if (is_wanted)

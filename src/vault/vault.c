@@ -137,6 +137,11 @@ void vault_keys_of_writer(const struct keyring_writer *w, struct vault_keys *out
 	memcpy(out->officer_pk, w->officer_pk, sizeof(out->officer_pk));
 }
 
+bool vault_name_is_of(const char *name, const char *prefix)
+{
+	return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
 bool vault_is_object_loss(int rc)
 {
 	return rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND || rc == -ERR_UNSUPPORTED ||

@@ -49,6 +49,9 @@ int vault_check_signer(const struct vault *v, const struct keyring_root *root, s
  * the store. */
 int vault_sign_config(struct vault *v, const struct keyring_root *root, struct err *err);
 
+/* Does the object's name begin with ${prefix}, a class or a text? */
+bool vault_name_is_of(const char *name, const char *prefix);
+
 /* Does ${rc} speak of the one object that was asked for, so that others may still be good? */
 bool vault_is_object_loss(int rc);
 

@@ -250,11 +250,6 @@ static const struct {
 /* Classes of later versions: their bytes still hash to their names. */
 static const char *const later[] = { "lg/", "iv/" };
 
-static bool has_prefix(const char *name, const char *prefix)
-{
-	return strncmp(name, prefix, strlen(prefix)) == 0;
-}
-
 /* An intact text of another version of the program only warns. */
 static void check_text(
 	struct verify *v, const char *name, const struct buf *object, const char *ours)
@@ -282,7 +277,7 @@ static void check_class(struct verify *v, const char *name, const struct buf *ob
 {
 	struct err why = ERR_INIT;
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
-		if (!has_prefix(name, classes[i].prefix))
+		if (!vault_name_is_of(name, classes[i].prefix))
 			continue;
 		int rc = classes[i].is_hashed ? check_hash(name, object, &why) : 0;
 		if (rc == 0)
@@ -292,14 +287,14 @@ static void check_class(struct verify *v, const char *name, const struct buf *ob
 		return;
 	}
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-		if (has_prefix(name, later[i])) {
+		if (vault_name_is_of(name, later[i])) {
 			verify_warning(v, name, "made by a newer version; only seen, not checked");
 			return;
 		}
 	}
-	if (has_prefix(name, REPAIR_BACK_QUARANTINE))
+	if (vault_name_is_of(name, REPAIR_BACK_QUARANTINE))
 		return; /* damaged bytes, kept on purpose */
-	if (has_prefix(name, REPAIR_BACK_LOG)) {
+	if (vault_name_is_of(name, REPAIR_BACK_LOG)) {
 		verify_warning(v, name, "a repair broke off here: 'holdfast repair' carries on");
 		return;
 	}

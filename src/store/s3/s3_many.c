@@ -161,8 +161,8 @@ int s3_many_see_locks(
 }
 
 /* One that is in the weaker mode goes into the stronger with a right of its own alone.  That right
- * would also make a lock shorter: it is used only where the lock was
- * seen, and with it the time it has. */
+ * would also make a lock shorter: it is used only where the lock was seen, and with it the time it
+ * has. */
 static bool is_refused(const struct store_item *at)
 {
 	return at->rc == -ERR_AUTH && at->mode == STORE_LOCK_COMPLIANCE && at->is_seen;
@@ -206,10 +206,9 @@ int s3_many_extend(
 	fill_extend(&m, false);
 	rc = run(&m, is_any, err);
 	if (rc == 0 && has_refused(&m)) {
-		bool (*meant)(const struct store_item *) = is_refused;
 		fill_extend(&m, true);
 		for (size_t i = 0; i < count; i++) {
-			if (meant(&at[i]))
+			if (is_refused(&at[i]))
 				at[i].rc = s3_wire_run(w, &m.calls[i], &at[i].why);
 		}
 	}

@@ -21,9 +21,9 @@ int s3_many_extend(struct s3_wire *w, const char *prefix, struct store_item *at,
 	struct err *err);
 
 /**
- * s3_many_bring_back(w, key, id, lock, err):
+ * s3_many_bring_back(w, key, id, mode, until_ns, err):
  * Delete the versions and markers that lie over version ${id}; where one of them is refused, read
- * it and put its bytes over them, locked by ${lock} (mode NONE: not) until ${until_ns}.
+ * it and put its bytes over them, locked in ${mode} (NONE: not) until ${until_ns}.
  * Return 0, -ERR_NOT_FOUND (no such version) or as s3_wire_wait().
  */
 int s3_many_bring_back(struct s3_wire *w, const char *key, const char *id,

@@ -13,7 +13,7 @@
 /*
  * INVARIANTS
  * (1) Servers list keys ascending and the versions of each newest first: the last one told of a key
- *     is its oldest.  An answer in another order is refused.
+ *     is its oldest.  Another order of keys is refused; that of versions is believed.
  */
 
 #define FIRST_VERSIONS 1024

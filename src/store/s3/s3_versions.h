@@ -25,8 +25,9 @@ struct s3_versions {
 	size_t count, cap;
 };
 
-/* Call ${fn} with every version and marker of the keys that begin with ${prefix}, ascending by key,
- * the newest of each first: another order is -ERR_CORRUPT.  Return as s3_versions_load(), or what
+/* Call ${fn} with every version and marker of the keys that begin with ${prefix}, ascending by key
+ * (another order is -ERR_CORRUPT), those of a key as the server has them, the newest first.  Return
+ * as s3_versions_load(), or what
  * ${fn} returned; keep nothing of its calls unless 0 is returned. */
 int s3_versions_each(
 	struct s3_wire *w, const char *prefix, s3_reply_version_fn fn, void *arg, struct err *err);

@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
+#include "codec/text.h"
 #include "crypto/hash.h"
 #include "store/unix/unix_wire.h"
 
@@ -73,16 +74,10 @@ static int answer(const struct caller *c, int rc, struct err *why, uint64_t a, u
 
 static bool is_hash_of_name(const char *name, const uint8_t hash[HASH_BYTES])
 {
-	static const char digits[] = "0123456789abcdef";
+	char hex[2 * HASH_BYTES + 1];
 	const size_t len = strlen(name);
-	if (len < 2 * HASH_BYTES)
-		return false;
-	const char *at = name + len - 2 * HASH_BYTES;
-	for (size_t i = 0; i < HASH_BYTES; i++) {
-		if (at[2 * i] != digits[hash[i] >> 4] || at[2 * i + 1] != digits[hash[i] & 15])
-			return false;
-	}
-	return true;
+	text_hex(hash, HASH_BYTES, hex);
+	return len >= 2 * HASH_BYTES && strcmp(name + len - 2 * HASH_BYTES, hex) == 0;
 }
 
 /* An object on its way in. */
