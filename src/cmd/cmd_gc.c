@@ -7,6 +7,7 @@
 
 #include "base/env.h"
 #include "base/err.h"
+#include "base/escape.h"
 #include "base/human.h"
 #include "cmd/access.h"
 #include "cmd/bad_packs.h"
@@ -168,14 +169,16 @@ static int keep_locks(struct job *j, struct err *err)
 static json_t *versions_json(const struct job *j)
 {
 	char when[HUMAN_BYTES];
+	char safe[ERR_MSG_BYTES];
 	const struct purge_result *p = &j->sum.purge;
+	(void)escape_str(safe, sizeof(safe), p->why.msg); /* cut is fine */
 	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:I, s:O, s:o}", "purged",
 		(json_int_t)p->purged, "purged_bytes", (json_int_t)p->purged_bytes, "locked",
 		(json_int_t)p->locked, "locked_bytes", (json_int_t)p->locked_bytes, "locked_until",
 		p->locked_until_ns == 0 ? json_null()
 					: json_string(human_time_utc(when, p->locked_until_ns)),
 		"refused", (json_int_t)p->refused, "passed_over",
-		p->why.code == 0 ? json_null() : json_string(p->why.msg), "odd", (json_int_t)p->odd,
+		p->why.code == 0 ? json_null() : json_string(safe), "odd", (json_int_t)p->odd,
 		"given_up", (json_int_t)j->sum.given_up, "given_up_objects", j->given_up, "locks",
 		j->has_locks ? lock_show_json(j->access.store, &j->locks) : json_null());
 }

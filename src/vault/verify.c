@@ -450,15 +450,18 @@ static int check_roots(struct verify *v, struct err *err)
 	return 0;
 }
 
-/* Where objects are to be locked: are those that snapshots need?  Nothing is damaged if not. */
+/* Where objects are to be locked: are those that snapshots need?  Nothing is damaged if not.  It is
+ * a request for each of them: a run that reads only a part of the packs does not ask. */
 static int check_locks(struct verify *v, struct err *err)
 {
 	struct store_lock lock;
 	struct lock_keep_result r;
 	char what[256];
 	struct store *s = vault_store(v->vault);
+	const struct verify_opts *o = v->opts;
 	store_locks_by(s, &lock);
-	if (lock.mode == STORE_LOCK_NONE)
+	if (lock.mode == STORE_LOCK_NONE || o->older_than_ns > 0 || o->budget_bytes > 0 ||
+		o->budget_percent > 0)
 		return 0;
 	struct err why = ERR_INIT;
 	int rc = lock_keep_run(s, v->vault, true, &r, &why);

@@ -10,6 +10,7 @@
 #include "store/mem/store_mem.h"
 #include "store/store.h"
 #include "tests/lib/locked_vault.h"
+#include "vault/verify.h"
 #include "vault/version_table.h"
 
 #define DAY 86400
@@ -276,4 +277,28 @@ Test(lock_keep, a_store_that_locks_nothing_says_so)
 	cr_assert(eq(int, store_new(&store_mem_driver, mem, NULL, &s, &err), 0));
 	cr_expect(eq(int, lock_keep_run(s, NULL, false, &r, &err), -ERR_UNSUPPORTED));
 	store_free(s);
+}
+
+static void count_locks(void *arg, const struct verify_finding *f)
+{
+	unsigned *count = arg;
+	cr_expect(f->is_warning, "%s: %s", f->object, f->what);
+	*count += strstr(f->what, "are not locked") != NULL;
+}
+
+Test(lock_keep, verify_tells_of_locks_that_are_not_there_unless_it_reads_a_part)
+{
+	const struct store_lock policy = { .mode = STORE_LOCK_COMPLIANCE,
+		.keep_ns = LOCKED_VAULT_KEEP_S * NS };
+	begin(false);
+	cr_assert(eq(int, store_set_lock(l.f.store, &policy, &err), 0), "%s", err.msg);
+	for (unsigned part = 0; part < 2; part++) {
+		struct verify_result r;
+		unsigned told = 0;
+		const struct verify_opts opts = {
+			.arg = &told, .on_finding = count_locks, .budget_percent = part * 50
+		};
+		cr_assert(eq(int, verify_run(l.f.vault, &opts, &r, &err), 0), "%s", err.msg);
+		cr_expect(eq(uint, told, 1 - part));
+	}
 }
