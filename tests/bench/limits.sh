@@ -3,13 +3,13 @@
 # between, each over wall time: within 10 % of what is configured, above and below.  Below is judged
 # only when the machine had time left that the agent could have used.
 # BENCH_S: for how long (default 60); BENCH_DIR: what is backed up under a limit of CPU (default
-# /usr/lib; more than it takes in that time).  Use: limits.sh BUILD
+# /usr; more than it takes in that time).  Use: limits.sh BUILD
 # shellcheck source=../e2e/lib.sh
 . "$(dirname "$0")/../e2e/lib.sh"
 # shellcheck source=../e2e/netlib.sh
 . "$(dirname "$0")/../e2e/netlib.sh"
 LONG=${BENCH_S:-60}
-DATA=${BENCH_DIR:-/usr/lib}
+DATA=${BENCH_DIR:-/usr}
 RATES="1048576 8388608" # bytes a second
 SHARES="10 50" # percent of one processor
 find "$DATA" -type f -exec cat {} + >/dev/null 2>&1 # it waits for no disk
