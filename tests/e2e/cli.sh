@@ -87,6 +87,19 @@ expect 0 "docs/CLI.md is what the tables say ('holdfast help --markdown')" \
 # ---- init
 cd "$SCRATCH" || exit 1
 expect 10 "no vault" "$HF" verify --vault "$SCRATCH/nowhere"
+printf x >"$SCRATCH/file"
+for verb in "backup /dev/null" "restore latest --to x" "snapshot list" "dump latest x" verify parity repair \
+	"repair --keyless" "retention preview --keep-last 1" gc "copy --all --to x" "vault info" "vault lock --all" \
+	"vault prove-immutability" "key show" "key writer new"; do
+	# shellcheck disable=SC2086 # words
+	expect 10 "a file for a vault: $verb" "$HF" $verb --vault "$SCRATCH/file"
+	says "a file for a vault: $verb" "'$SCRATCH/file' is no directory"
+	says "a file for a vault: $verb" "hint: name the directory itself, not a file"
+done
+expect 1 "init upon a file" "$HF" init --vault "$SCRATCH/file"
+says "init upon a file" "'$SCRATCH/file' is no directory"
+says "init upon a file" "hint: name a directory that is new or empty"
+is "the file is as it was" x "$(cat "$SCRATCH/file")"
 mkdir "$SCRATCH/g"
 (cd "$SCRATCH/g" && "$HF" init --vault "$SCRATCH/g/v" --json >"$SCRATCH/g/out")
 is "init --json" 0 $?
