@@ -179,6 +179,18 @@ expect 2 "no path of two" "$HF" backup --source part "$S/no" "$S/not-there"
 expect 2 "nothing to back up" "$HF" backup
 expect 2 "two kinds at once" "$HF" backup --stdin "$S"
 expect 2 "a bad pattern" "$HF" backup --exclude '[a' "$S"
+says "what to write instead" "write '[[]' for the character"
+mkdir "$SCRATCH/odd"
+printf x >"$SCRATCH/odd/[a"
+printf y >"$SCRATCH/odd/b"
+expect 0 "a pattern made as it says" "$HF" backup --source odd --exclude '[[]a' "$SCRATCH/odd"
+is "leaves that file out" "1 $SCRATCH/odd/b" "$("$HF" snapshot ls -R latest --source odd --json |
+	python3 -c 'import json, sys
+l = [o["path"] for o in map(json.loads, sys.stdin) if o.get("type") == "file"]
+print(len(l), *l)')"
+# shellcheck disable=SC1003 # a backslash is meant
+expect 2 "a pattern that ends too soon" "$HF" backup --exclude 'a\' "$S"
+says "its end" "a backslash stands before nothing"
 expect 0 "default source name" "$HF" backup --host h1 "$S/one.txt"
 expect 0 "and again" "$HF" backup --host h1 "$S/one.txt"
 says "is the same chain" "h1:$S/one.txt"
