@@ -17,6 +17,7 @@
 #include "vault/prune.h"
 #include "vault/retention.h"
 #include "vault/rewrap.h"
+#include "vault/snapshot_sources.h"
 #include "vault/snapshot_unseal.h"
 #include "vault/vault_internal.h"
 
@@ -359,7 +360,7 @@ static int pick_latest(const struct snapshot_list *list, const char *source,
 	if (found == NULL)
 		found = old;
 	if (found == NULL && source != NULL)
-		return err_set(err, ERR_NOT_FOUND, "there is no snapshot of source '%s'", source);
+		return snapshot_sources_check(list, source, err);
 	if (found == NULL)
 		return err_set(err, ERR_NOT_FOUND, "there is no snapshot in this vault");
 	*out = found;

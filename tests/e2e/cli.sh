@@ -277,6 +277,27 @@ if grep -q "1 snapshots" <<<"$OUT"; then not_ok "one is not many" "$OUT"; else o
 is "tags" 1 "$("$HF" snapshot list --tag second --tag daily --json | grep -o '"short_id"' | wc -l)"
 is "latest 1" 1 "$("$HF" snapshot list --source s --latest 1 --json | grep -o '"short_id"' | wc -l)"
 is "host" 1 "$("$HF" snapshot list --host plant1 --json | grep -o '"short_id"' | wc -l)"
+json 10 "snapshot-list error" "$HF" snapshot list --source $'s\e[31m'
+is "an empty list, then the error" "[] not-found" "$(python3 -c '
+import json, sys
+l = [json.loads(l) for l in open(sys.argv[1])]
+print(l[0]["snapshots"], l[1]["id"])' "$SCRATCH/json")"
+mkdir "$SCRATCH/w"
+(cd "$SCRATCH/w" && "$HF" init --vault "$SCRATCH/w/v" --recovery-file "$SCRATCH/w/rec" -q >/dev/null)
+for name in plc3 hist3 $'e\e[31m'; do
+	expect 0 "backup of $name" "$HF" backup --vault "$SCRATCH/w/v" --source "$name" "$S/one.txt"
+done
+expect 10 "list of a mistyped source" "$HF" snapshot list --vault "$SCRATCH/w/v" --source 'plc'
+says "it says so" "there is no snapshot of source 'plc'"
+says "it names those there are, escaped" "hint: there are snapshots of 'e\x1b[31m', 'hist3' and 'plc3'"
+for verb in "snapshot find x" "copy --to none" "snapshot ls latest"; do
+	# shellcheck disable=SC2086 # words
+	expect 10 "$verb of a mistyped source" "$HF" $verb --vault "$SCRATCH/w/v" --source plc \
+		--recovery-file "$SCRATCH/w/rec"
+	says "$verb names those there are" "'hist3' and 'plc3'"
+done
+expect 0 "list of a source by its host" "$HF" snapshot list --vault "$SCRATCH/w/v" --source "$(hostname)/plc3"
+says "list of a source by its host" "1 snapshot"
 json 0 snapshot-show "$HF" snapshot show "${first:0:8}"
 expect 0 "show" "$HF" snapshot show "${first:0:6}"
 says "show" "plant1"
