@@ -58,6 +58,23 @@ Test(snapshot_sources, of_many_the_first_eight_are_named_and_the_rest_counted)
 	cr_expect(eq(str, text, "'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h' and 2 more"));
 }
 
+Test(snapshot_sources, latest_of_several_sources_names_them_all)
+{
+	const struct snapshot *found = NULL;
+	add("plc3");
+	add("hist3");
+	add("batch3");
+	cr_expect(eq(int, snapshot_pick(&list, "latest", NULL, &found, &err), -ERR_USAGE));
+	cr_expect(eq(str, err.msg,
+		"'latest' is ambiguous: there are snapshots of 'batch3', 'hist3' and 'plc3'"));
+	cr_expect(eq(ptr, (void *)found, NULL));
+	for (char name[] = "a"; name[0] <= 'g'; name[0]++)
+		add(name);
+	at[1].is_writer_revoked = true;
+	cr_expect(eq(int, snapshot_pick(&list, "latest", NULL, &found, &err), -ERR_USAGE));
+	cr_expect(ne(ptr, strstr(err.msg, "'g' and 2 more"), NULL), "%s", err.msg);
+}
+
 Test(snapshot_sources, long_names_are_whole_or_counted)
 {
 	char name[1000];
