@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
+#include "base/escape.h"
 #include "base/human.h"
 #include "cmd/cli.h"
 #include "cmd/demo_conf.h"
@@ -44,7 +45,17 @@ void demo_stage_done(struct demo_stage *s)
 void demo_stage_set_notice(const struct demo_stage *s, const char *text)
 {
 	if (console_is_chatty(&s->cli->console))
-		stop_set_notice(text);
+		stop_set_notice(text, s->farewell);
+}
+
+static void make_farewell(struct demo_stage *s, const char *dir)
+{
+	char safe[DEMO_STAGE_FAREWELL_BYTES - 256];
+	(void)escape_str(safe, sizeof(safe), dir); /* cut is fine */
+	(void)snprintf(s->farewell, sizeof(s->farewell),
+		"holdfast: ended at once: what it started stops by itself within a minute; what a "
+		"drill restored may be left in holdfast-drill-* below '%s': remove that\n",
+		safe); /* fits */
 }
 
 static int make_paths(struct demo_stage *s, struct err *err)
@@ -85,6 +96,7 @@ int demo_stage_open(
 	s->cli = cli;
 	s->steps = steps;
 	s->start_ns = env_mono_ns();
+	make_farewell(s, dir);
 	demo_stage_set_notice(s, DEMO_STAGE_NOTICE);
 	int rc = demo_home_open(dir, &s->home, err);
 	if (rc == 0)

@@ -21,6 +21,7 @@ struct demo_writer;
 
 /* What an interruption says outside the drill. */
 #define DEMO_STAGE_NOTICE "stopping everything that the demonstration started ...\n"
+#define DEMO_STAGE_FAREWELL_BYTES 1024
 
 struct demo_stage {
 	struct cli *cli;
@@ -37,6 +38,7 @@ struct demo_stage {
 	/* of the drill */
 	char exercise[64];
 	enum report_verdict verdict;
+	char farewell[DEMO_STAGE_FAREWELL_BYTES]; /* what a second interruption says */
 };
 
 /* Open the directory ${dir} and make the paths; end it with demo_stage_done() in every case. */

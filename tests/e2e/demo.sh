@@ -25,8 +25,9 @@ nothing_left() {
 	claim "$1: no sandbox is left" [ -z "$(find "$D" -name 'holdfast-drill-*')" ]
 }
 
-# interrupt SIGNAL PATTERN: start it, send SIGNAL when it says that, keep its status in GOT.  What a
-# drill says of itself is asked for now and then: any of its lines will do.
+# interrupt SIGNAL PATTERN [AGAIN]: start it, send SIGNAL when it says that, and once more when it says
+# AGAIN, keep its status in GOT.  What a drill says of itself is asked for now and then: any of its lines
+# will do.
 interrupt() {
 	local pid left=1200
 	# a job of the shell in the background would ignore SIGINT
@@ -39,6 +40,10 @@ os.execv(sys.argv[1], sys.argv[1:])' "$HF" demo --dir "$D" >"$SCRATCH/out" 2>&1 
 		left=$((left - 1))
 	done
 	kill "-$1" "$pid"
+	if [ -n "${3:-}" ]; then
+		until grep -qF -- "$3" "$SCRATCH/out" || ! kill -0 "$pid" 2>/dev/null; do :; done
+		kill "-$1" "$pid"
+	fi
 	wait "$pid"
 	GOT=$?
 }
@@ -47,6 +52,15 @@ os.execv(sys.argv[1], sys.argv[1:])' "$HF" demo --dir "$D" >"$SCRATCH/out" 2>&1 
 interrupt INT 'historian shows'
 claim "SIGINT while agents enrol: 130" [ "$GOT" -eq 130 ]
 nothing_left "SIGINT while agents enrol"
+interrupt INT 'historian shows' 'stopping everything'
+claim "a second SIGINT: 130" [ "$GOT" -eq 130 ]
+claim "it says what may be left, and where" [ "$(tail -n 1 "$SCRATCH/out" |
+	grep -cF "ended at once: what it started stops by itself within a minute; what a drill restored may be left in holdfast-drill-* below '$D': remove that")" -eq 1 ]
+for _ in $(seq 600); do
+	grep -qsF "$D" /proc/[0-9]*/cmdline || break
+	sleep 0.1
+done
+nothing_left "a second SIGINT, within a minute"
 interrupt TERM 'drill: [a-z]'
 claim "SIGTERM in the drill: 143" [ "$GOT" -eq 143 ]
 nothing_left "SIGTERM in the drill"

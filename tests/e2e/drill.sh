@@ -237,10 +237,10 @@ DRILL_KEY=$SCRATCH/wrong.key expect 4 "a wrong drill key" drill "$SCRATCH/small.
 says "it says that no snapshot opens" "no recovery point"
 
 # ---- interrupted and killed ----
-# interrupt SIGNAL WANTED TEXT: a drill whose whole process group, as a terminal does it, gets the
-# signal as soon as it has said TEXT.
+# interrupt SIGNAL WANTED TEXT [AGAIN]: a drill whose whole process group, as a terminal does it, gets
+# the signal as soon as it has said TEXT, and once more as soon as it has said AGAIN.
 interrupt() {
-	local sig=$1 want=$2 text=$3 pid rc
+	local sig=$1 want=$2 text=$3 again=${4:-} pid rc
 	set -m # a process group of its own, and no shell in it that ends before the drill
 	EXEC="exec" drill "$SCRATCH/plan" >"$SCRATCH/out" 2>&1 &
 	pid=$!
@@ -251,6 +251,10 @@ interrupt() {
 		sleep 0.01
 	done
 	kill "-$sig" -- "-$pid"
+	if [ -n "$again" ]; then
+		until grep -qF -- "$again" "$SCRATCH/out" || ! kill -0 "$pid" 2>/dev/null; do :; done
+		kill "-$sig" -- "-$pid"
+	fi
 	wait "$pid"
 	rc=$?
 	if [ "$rc" -eq "$want" ]; then ok; else
@@ -273,6 +277,13 @@ aborted() {
 		--key "$D/keys/report.key.pub"
 	says "$1 at '$3': it says aborted" "Aborted"
 }
+# the kernel ends what ran inside; that takes a moment
+sandbox_is_gone() {
+	for _ in $(seq 100); do
+		grep -qsF "${SCRATCH// /\\040}/work" /proc/[0-9]*/mountinfo || break
+		sleep 0.1
+	done
+}
 aborted TERM 143 " begins"                          # selecting
 aborted INT 130 "opened with the drill key"        # the last of it, and the sandbox
 aborted INT 130 "from inside: unreachable"         # restoring the database
@@ -281,10 +292,17 @@ aborted INT 130 "check samples: passed"            # its checks
 aborted TERM 143 "hist3: recovered"                # restoring the batches
 aborted INT 130 "negative control: hist3: one bit" # checks of the damaged copy
 aborted TERM 143 "negative control: batch3"
+# a second Ctrl-C does not wait for the cleaning: it says what is left and where
+left="in holdfast-drill-* in '$SCRATCH/work': remove that; none of its processes is left"
+interrupt INT 130 "check files: passed" "stopping the drill"
+claim "a second Ctrl-C says what it leaves" grep -qF "$left" "$SCRATCH/out"
+claim "and is the last line" [ "$(tail -n 1 "$SCRATCH/out" | grep -cF "$left")" -eq 1 ]
+claim "it is there" [ -n "$(find "$SCRATCH/work" -maxdepth 1 -name 'holdfast-drill-*')" ]
+sandbox_is_gone
+nothing_left "a second Ctrl-C"
+rm -rf "$SCRATCH"/work/holdfast-drill-*
+work_is_empty "a second Ctrl-C, then what it said"
 interrupt KILL 137 "restore the database files"
-for _ in $(seq 100); do # the kernel ends what ran inside; that takes a moment
-	grep -qsF "${SCRATCH// /\\040}/work" /proc/[0-9]*/mountinfo || break
-	sleep 0.1
-done
+sandbox_is_gone
 nothing_left "killed drill"
 finish
