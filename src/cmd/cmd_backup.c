@@ -316,6 +316,8 @@ static int tell(struct job *j, struct err *err)
 	if (r->has_snapshot)
 		console_print(c, ", %s read, %s stored", human_size(in, r->read_bytes),
 			human_size(out, r->sent_bytes));
+	else
+		console_print(c, ", %s to read", human_size(in, r->read_bytes));
 	console_print(c, "\n");
 	if (r->left_out > 0)
 		console_print(c, "  left out  %llu\n", (unsigned long long)r->left_out);

@@ -145,6 +145,15 @@ is "seq" 1 "$(field "$SCRATCH/json" 'o["seq"]')"
 json 0 backup "$HF" backup --dry-run --source s "$S"
 is "dry run" "True 0 True" \
 	"$(field "$SCRATCH/json" '"%s %d %s" % (o["dry_run"], o["new_files"], "seq" not in o)')"
+all=$(field "$SCRATCH/json" 'o["bytes"]')
+json 0 backup "$HF" backup -n --reread --source s "$S"
+is "a dry run that reads again: files, unchanged, bytes" "True 0 $all" \
+	"$(field "$SCRATCH/json" '"%s %d %d" % (o["new_files"] == o["files"] > 0, o["unchanged_files"], o["read_bytes"])')"
+expect 0 "the same in words" "$HF" backup -n --reread --source s "$S"
+says "it says how much" " to read, 0 unchanged"
+says "it says how much" "KiB to read"
+json 0 backup "$HF" backup --reread --source s "$S"
+is "what it said is read" "$all" "$(field "$SCRATCH/json" 'o["read_bytes"]')"
 printf 'more\n' >>"$S/one.txt"
 rm "$S/sub/two.xml"
 mkdir "$S/link.d"
