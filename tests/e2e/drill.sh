@@ -68,10 +68,31 @@ expect 2 "holdfast-verify on the page" "$VERIFY" "$page" --key "$D/keys/report.k
 says "it names what is signed" "$report"
 expect 2 "report verify on the page" "$HF" report verify "$page" --key "$D/keys/report.key.pub"
 says "it names what is signed" "$report"
+# the recipe of docs/REPORT.md for whoever has nothing of ours, as it is written there
+mkdir "$SCRATCH/stock"
+recipe() { # PATTERN: the indented lines that follow it
+	awk -v from="$1" 'index($0, from) { on = 1 } on && /^    / { print; was = 1 }
+		on && was && !/^    / { exit }' "$TREE/docs/REPORT.md"
+}
+recipe "### With stock tools" >"$SCRATCH/stock/recipe"
+{ echo 'f=report.json' && recipe "Of an agent's key"; } >"$SCRATCH/stock/recipe2"
+stock() { # STATUS NAME REPORT KEY [RECIPE]
+	cp "$3" "$SCRATCH/stock/report.json"
+	cp "$4" "$SCRATCH/stock/report.key.pub"
+	expect "$1" "stock tools: $2" env -C "$SCRATCH/stock" sh -eu "./${5:-recipe}"
+}
+stock 0 "the right key" "$report" "$D/keys/report.key.pub"
+says "openssl says so" "Signature Verified Successfully"
+claim "the page shows the SHA-256 that they print" grep -qF "$(cut -d' ' -f1 <<<"$OUT" | head -n 1)" "$page"
+expect 0 "payload.json is the report" grep -qF bcp-line3 "$SCRATCH/stock/payload.json"
+stock 0 "the fingerprint of the key inside" "$report" "$D/keys/report.key.pub" recipe2
+says "is what signed" "$("$HF" report verify "$report" 2>/dev/null | sed -n 's/^signed by  //p')  -"
 expect 0 "another key" "$HF" report key new --out "$SCRATCH/other.key"
 expect 1 "a key is never replaced" "$HF" report key new --out "$SCRATCH/other.key"
 expect 14 "verify with another key" "$HF" report verify "$report" --key "$SCRATCH/other.key.pub"
 sed 's/\("payload":"....................\)./\1x/' "$report" >"$SCRATCH/changed.json"
+stock 1 "another key" "$report" "$SCRATCH/other.key.pub"
+stock 1 "a changed report" "$SCRATCH/changed.json" "$D/keys/report.key.pub"
 expect 14 "a changed report" "$HF" report verify "$SCRATCH/changed.json" --key "$D/keys/report.key.pub"
 expect 0 "report list" "$HF" report list "$D/reports"
 mkdir "$SCRATCH/shelf"

@@ -368,11 +368,11 @@ static int run_recipe(const char *dir, char nth, const uint8_t by[32])
 {
 	char command[512];
 	uint8_t pk[32];
-	struct buf pem = BUF_INIT(REPORT_KEY_FILE_MAX);
+	struct buf line = BUF_INIT(REPORT_KEY_FILE_MAX);
 	ed25519_public(by, pk);
-	cr_assert(eq(int, report_key_format_pem(pk, &pem, &err), 0));
-	write_text(dir, "report-key.pem", &pem);
-	buf_done(&pem);
+	cr_assert(eq(int, report_key_format(pk, &line, &err), 0));
+	write_text(dir, "report.key.pub", &line);
+	buf_done(&line);
 	(void)snprintf(command, sizeof(command),
 		"awk '/### With stock tools/{on=1} /^    /{if(on)print} /^`payload.json`/{on=0}' "
 		"docs/REPORT.md | sed \"s/'1s/'%cs/\" > %s/recipe && grep -q %cs %s/recipe && "
