@@ -66,6 +66,7 @@ says "help" "snapshot list"
 expect 0 "help of a verb" "$HF" help snapshot list
 expect 0 "--help" "$HF" backup --help
 says "--help" "--exclude-caches"
+says "--help, why the second run reads again" "less than two seconds before that backup is read once more"
 expect 2 "no verb" "$HF"
 expect 2 "unknown verb" "$HF" bakup
 says "unknown verb" "did you mean 'backup'"
