@@ -68,7 +68,9 @@ int demo_stage_passphrase(struct demo_stage *s, struct err *err);
 
 /* The end of 'holdfast drill run': its status and the newest report's verdict. */
 int demo_stage_judge(struct demo_stage *s, int status, struct err *err);
-/* Verify the report with ${keys} (NULL at the end), in a chapter, and tell everything. */
-int demo_stage_report(struct demo_stage *s, const char *const *keys, struct err *err);
+/* Verify the report with ${keys} (NULL at the end), in a chapter, and tell everything; ${shelf}:
+ * where in the directory whoever ran or ordered the drill keeps its evidence. */
+int demo_stage_report(
+	struct demo_stage *s, const char *shelf, const char *const *keys, struct err *err);
 
 #endif

@@ -70,10 +70,26 @@ claim "and how that ended" [ "$(tail -n 1 "$SCRATCH/out")" = \
 claim "nobody is sent to a controller that is gone" [ "$(grep -cF 'job cancel' "$SCRATCH/out")" -eq 0 ]
 claim "the half enrolment was done again" [ "$(grep -c 'agent approve sandbox1' "$D/README")" -eq 1 ]
 
+# evidence_of REPORT DIR: each file that REPORT lists as evidence lies in DIR and has its SHA-256.
+# shellcheck disable=SC2317 # called by name
+evidence_of() {
+	python3 - "$1" "$2" <<'PY'
+import base64, hashlib, json, os, sys
+s = json.loads(base64.b64decode(json.load(open(sys.argv[1]))["payload"]))["predicate"]["evidence"]
+assert s
+for e in s:
+    with open(os.path.join(sys.argv[2], os.path.basename(e["ref"])), "rb") as f:
+        assert hashlib.sha256(f.read()).hexdigest() == e["sha256"], e["ref"]
+PY
+}
+
 # ---- it goes on, and passes
 expect 0 "demo" "$HF" demo --dir "$D"
 says "the verdict" "verdict        Passed"
 says "made before" "Enrolled before; they go on"
+told() { sed -n "s/^$1  *//p" <<<"$OUT"; }
+claim "the evidence is where it says" evidence_of "$(told 'signed report')" "$(told 'its evidence')"
+claim "the README says where, too" grep -qF "SHA-256: $(told 'its evidence')" "$D/README"
 nothing_left "demo"
 line=$(grep -F 'report verify' "$D/README" | tail -n 1)
 claim "two keys are asked for" [ "$(grep -o -- '--key' <<<"$line" | wc -l)" -eq 2 ]
@@ -96,6 +112,9 @@ says "why" "unable to make a network namespace"
 says "what to do" "name a new directory"
 claim "its JSON fits the schema" "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" demo \
 	<"$SCRATCH/plain.json"
+claim "and names the evidence" evidence_of "$(python3 -c 'import json, sys
+print(json.load(sys.stdin)["report"])' <"$SCRATCH/plain.json")" "$(python3 -c 'import json, sys
+print(json.load(sys.stdin)["evidence"])' <"$SCRATCH/plain.json")"
 
 # ---- the verbs, against what it left: the controller is asked on 127.0.0.1
 "$HF" controller run --config "$E/controller/controller.conf" >"$SCRATCH/ctl" 2>&1 </dev/null &

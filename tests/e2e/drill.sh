@@ -44,6 +44,8 @@ first_is_there=$(date -u +%FT%TZ) # the backups of the first run are, those of t
 claim "demo, a second time in the same place" [ $? -eq 0 ]
 claim "its JSON fits the schema" "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" demo \
 	<"$SCRATCH/again.json"
+claim "the evidence is where it says" [ -s "$(python3 -c 'import json, sys
+print(json.load(sys.stdin)["evidence"])' <"$SCRATCH/again.json")/drill.log" ]
 claim "it goes on with what is there" grep -qF 'used again' "$D/README"
 claim "the README still tells the first run" grep -qE "holdfast'? init" "$D/README"
 mkdir "$SCRATCH/full" && echo mine >"$SCRATCH/full/file"
