@@ -230,7 +230,7 @@ static int known_content(
 	struct run *r, struct source_item *item, struct content **out, struct err *err)
 {
 	CLEANUP(content_free_p) struct content *known = TAKE(r->known);
-	if (known == NULL)
+	if (known == NULL || (r->opts->is_dry_run && r->opts->is_reread))
 		return 0;
 	if (!r->opts->is_dry_run && is_rechecked(r, item)) {
 		int rc = backup_file_compare(r->file, r->source, item, known, err);
@@ -267,6 +267,7 @@ static int find_content(
 		return 0;
 	if (r->opts->is_dry_run && known == NULL) {
 		r->result.new_files++;
+		r->result.read_bytes += item->entry.size;
 		rc = content_new(out, err);
 		if (rc == 0)
 			(*out)->size = item->entry.size;

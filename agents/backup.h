@@ -21,7 +21,7 @@ struct err;
 struct backup_progress {
 	uint64_t files, unchanged_files; /* entries of kind file so far */
 	uint64_t bytes;      /* content bytes covered so far, unchanged files included */
-	uint64_t read_bytes; /* content bytes actually read */
+	uint64_t read_bytes; /* content bytes actually read; in a dry run: to read, with holes */
 	uint64_t sent_bytes; /* record bytes sent to the vault */
 };
 
@@ -38,7 +38,7 @@ struct backup_opts {
 	size_t truth_len;
 	enum record_check check;
 	unsigned workers;        /* threads that seal; 0: one for each processor */
-	bool is_dry_run;         /* read no content, write nothing, use no port: only count */
+	bool is_dry_run;         /* read no content, write nothing, use no port: only forecast */
 	const uint8_t *dry_base; /* with is_dry_run: snap_hash of the source's newest, or NULL */
 	bool is_reread;          /* trust no cache entry: read everything */
 	bool is_recheck;         /* re-read 1/64 of the unchanged files in rotation */

@@ -20,6 +20,7 @@
 
 #define CYCLE_TEXT_BYTES 384
 #define LABEL_MAX 63 /* of a host name */
+#define QUERY_SHOWN_BYTES 64
 
 /* Ids become names of files and of report entries. */
 static bool is_id(const char *id)
@@ -185,7 +186,8 @@ static void check_steps(const struct plan_system *s, struct conf_problems *probl
 		const struct plan_step *step = &s->steps[i];
 		if (i == 0 && step->action == PLAN_ACTION_START)
 			conf_problems_add(problems, CONF_ERROR, step->line,
-				"the first step of '%s' must do \"restore\"", name_of(s));
+				"the first step of '%s' does \"%s\", and must do \"restore\"",
+				name_of(s), plan_action_name(step->action));
 		if (step->action != PLAN_ACTION_NONE && ++seen[step->action] > 1)
 			conf_problems_add(problems, CONF_ERROR, step->line,
 				"'%s' does \"%s\" twice", name_of(s),
@@ -343,7 +345,9 @@ static void check_check(
 			c->object);
 	if (rule->needs_query && c->query != NULL && !is_single_select(c->query))
 		conf_problems_add(problems, CONF_ERROR, c->query_line,
-			"unable to use this query: expected a single SELECT without ';'");
+			"unable to use query \"%.*s\"%s: expected a single SELECT without ';'",
+			QUERY_SHOWN_BYTES, c->query,
+			strlen(c->query) > QUERY_SHOWN_BYTES ? ".." : "");
 	check_expect(c, rule, problems);
 }
 

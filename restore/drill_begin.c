@@ -296,7 +296,7 @@ static int add_targets(struct drill *d, struct err *err)
 	return 0;
 }
 
-/* T0 and T1: nobody is asked for approval, so it comes at once. */
+/* T0 and T1: nobody is asked for approval, so the drill begins at once. */
 static void declare(struct drill *d)
 {
 	const int64_t now = clock_now_ms(&d->clock);

@@ -143,7 +143,7 @@ struct report_recovery_point {
 
 struct report_timings {
 	int64_t t_declared; /* T0 */
-	int64_t t_approved;
+	int64_t t_approved; /* it begins, see report_words_phase() */
 	int64_t t_selected;
 	int64_t t_sandbox;
 	int64_t t_restored;

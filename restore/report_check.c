@@ -1,13 +1,18 @@
 #include "restore/report_check.h"
 
+#include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/escape.h"
+#include "base/fdio.h"
 #include "codec/jsonx.h"
 #include "restore/report.h"
 #include "restore/report_form.h"
@@ -181,6 +186,49 @@ static int check_parties(const struct report *r, const struct dsse_opened *o,
 			o->signers[0].keyid);
 	*is_controller_missing = controller != NULL && dsse_find_signer(o, controller) == NULL;
 	return 0;
+}
+
+/* Does it begin as pages do, ours and those that a browser saved? */
+static bool is_page(const struct buf *file)
+{
+	static const char *const starts[] = { "<!DOCTYPE html", "<html" };
+	const char *text = (const char *)file->data;
+	size_t len = file->len;
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+		text += 3;
+		len -= 3;
+	}
+	for (; len > 0 && strchr(" \t\r\n", *text) != NULL && *text != '\0'; len--)
+		text++;
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		size_t n = strlen(starts[i]);
+		if (len >= n && strncasecmp(text, starts[i], n) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int refuse_page(const char *path, struct err *err)
+{
+	char beside[PATH_MAX];
+	size_t len = strlen(path);
+	err_set(err, ERR_USAGE, "'%s' is a page for people, and no page is signed", path);
+	if (len > 5 && strcmp(path + len - 5, ".html") == 0 && len < sizeof(beside)) {
+		(void)snprintf(beside, sizeof(beside), "%.*s.json", (int)len - 5, path); /* fits */
+		if (access(beside, F_OK) == 0)
+			return err_hint(err,
+				"check the signed file beside it, '%s'; the page shows the "
+				"SHA-256 of the one it was made from",
+				beside);
+	}
+	return err_hint(err, "check the signed .json that it was made from; the page shows its "
+			     "SHA-256");
+}
+
+int report_check_read(const char *path, struct buf *file, struct err *err)
+{
+	int rc = fdio_read_file(AT_FDCWD, path, file, err);
+	return rc == 0 && is_page(file) ? refuse_page(path, err) : rc;
 }
 
 int report_check_envelope(const void *data, size_t len, const struct report_check_keys *keys,

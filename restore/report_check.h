@@ -11,6 +11,7 @@
 
 #include "crypto/dsse.h"
 
+struct buf;
 struct err;
 struct report;
 
@@ -32,6 +33,14 @@ struct report_check_keys {
 /* Return true if the key of signer ${i} is one of ${keys} (NULL = none). */
 bool report_check_is_given(
 	const struct report_check *c, size_t i, const struct report_check_keys *keys);
+
+/**
+ * report_check_read(path, file, err):
+ * Append the bytes of the report ${path}.  The page for people is refused, which is no verdict on
+ * the report: nobody signed a page, and what it was made from lies elsewhere.
+ * Return 0, -ERR_USAGE (a page), or as fdio_read_file().
+ */
+int report_check_read(const char *path, struct buf *file, struct err *err);
 
 /**
  * report_check_envelope(data, len, keys, out, err):

@@ -106,14 +106,3 @@ int report_key_format(const uint8_t pk[32], struct buf *out, struct err *err)
 		rc = text_base64(pk, PK_BYTES, out, err);
 	return rc == 0 ? buf_add8(out, '\n', err) : rc;
 }
-
-int report_key_format_pem(const uint8_t pk[32], struct buf *out, struct err *err)
-{
-	uint8_t der[sizeof(spki) + PK_BYTES];
-	memcpy(der, spki, sizeof(spki));
-	memcpy(der + sizeof(spki), pk, PK_BYTES);
-	int rc = buf_addf(out, err, "%s\n", PEM_BEGIN);
-	if (rc == 0)
-		rc = text_base64(der, sizeof(der), out, err);
-	return rc == 0 ? buf_addf(out, err, "\n%s\n", PEM_END) : rc;
-}

@@ -26,8 +26,7 @@ int report_key_parse(const char *text, size_t len, char keyid[DSSE_KEYID_BYTES],
 /* Return 0 if ${text} is a whole fingerprint (64 lower-case hex digits), else -1. */
 int report_key_fingerprint(const char *text, char keyid[DSSE_KEYID_BYTES]);
 
-/* Append the line, or the PEM, of ${pk}.  Return as buf_add(). */
+/* Append the line of ${pk}.  Return as buf_add(). */
 int report_key_format(const uint8_t pk[32], struct buf *out, struct err *err);
-int report_key_format_pem(const uint8_t pk[32], struct buf *out, struct err *err);
 
 #endif

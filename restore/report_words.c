@@ -53,7 +53,7 @@ const char *report_words_consistency(unsigned consistency)
 
 const char *report_words_phase(unsigned t)
 {
-	PICK(t, "approval", "recovery point and key", "sandbox", "restore", "start", "checks",
+	PICK(t, "begin", "recovery point and key", "sandbox", "restore", "start", "checks",
 		"cleanup");
 }
 

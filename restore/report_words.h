@@ -16,7 +16,8 @@ const char *report_words_grade(unsigned grade);
 const char *report_words_envelope(unsigned envelope);
 const char *report_words_consistency(unsigned consistency);
 
-/* The name of the phase that ends with T${t} (1..7): "approval", "restore", .. */
+/* The name of the phase that ends with T${t} (1..7): "begin", "restore", ..  T1 is no time of an
+ * approval: nobody is asked, and who is named as approving did so before. */
 const char *report_words_phase(unsigned t);
 
 #define REPORT_WORDS_BYTES 48 /* room for any text made here */

@@ -108,10 +108,10 @@ int name_glob_check(const char *pattern, size_t len, struct err *err)
 			s.p++;
 			if (!take_set(&s, 0, &is_in))
 				return err_set(err, ERR_USAGE,
-					"'[' begins no set of characters; write '\\[' for the "
+					"'[' begins no set of characters; write '[[]' for the "
 					"character");
 		} else if (!take_plain(&s, &ch)) {
-			return err_set(err, ERR_USAGE, "'\\' stands before nothing");
+			return err_set(err, ERR_USAGE, "a backslash stands before nothing");
 		}
 	}
 	return 0;

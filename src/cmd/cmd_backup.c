@@ -316,6 +316,8 @@ static int tell(struct job *j, struct err *err)
 	if (r->has_snapshot)
 		console_print(c, ", %s read, %s stored", human_size(in, r->read_bytes),
 			human_size(out, r->sent_bytes));
+	else
+		console_print(c, ", %s to read", human_size(in, r->read_bytes));
 	console_print(c, "\n");
 	if (r->left_out > 0)
 		console_print(c, "  left out  %llu\n", (unsigned long long)r->left_out);
@@ -446,9 +448,12 @@ const struct cli_verb cmd_backup_verb = {
 	.name = "backup",
 	.arguments = "[PATH...]",
 	.summary = "make a snapshot of paths, standard input or a configured source",
-	.about = "Needs the writer key only, which opens nothing that was stored.  A file that did "
-		 "not change since the last backup of the source costs one look at it.  What "
-		 "cannot be read is named and left out, and the exit status is 3.",
+	.about =
+		"Needs the writer key only, which opens nothing that was stored.  A file that did "
+		"not change since the last backup of the source costs one look at it, but one that "
+		"was written less than two seconds before that backup is read once more: a change "
+		"right after it might have left the same times.  What "
+		"cannot be read is named and left out, and the exit status is 3.",
 	.json = "JSON lines: warning, status, summary",
 	.options = options,
 	.groups = CLI_VAULT,

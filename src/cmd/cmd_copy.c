@@ -22,6 +22,7 @@
 #include "vault/copy_keys.h"
 #include "vault/hold.h"
 #include "vault/id_set.h"
+#include "vault/snapshot_sources.h"
 #include "vault/vault.h"
 
 /*
@@ -190,7 +191,12 @@ static void find_memory(struct job *j)
 static int pick_named(struct job *j, struct err *err)
 {
 	const struct snapshot *snap = NULL;
+	const char *source = cli_text(j->cli, "source");
 	int rc = 0;
+	if (source != NULL) /* a name that no snapshot has is a mistake */
+		rc = snapshot_sources_check(&j->access.list, source, err);
+	if (rc != 0)
+		return rc;
 	j->named = calloc(j->cli->arg_count + 1, sizeof(*j->named));
 	if (j->named == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
+#include "base/escape.h"
 #include "base/human.h"
 #include "base/version.h"
 #include "cmd/access.h"
@@ -36,6 +37,7 @@
  */
 
 #define DRILL_WORK_DEFAULT "/var/tmp"
+#define FAREWELL_BYTES 1024
 
 static const char *const triggers[] = { "manual", "schedule", "change", "incident", NULL };
 static const enum report_trigger trigger_values[] = { REPORT_TRIGGER_MANUAL,
@@ -125,10 +127,29 @@ static bool is_stopped(void *arg)
 	return stop_is_asked(NULL);
 }
 
+static const char *work_of(const struct cli *cli)
+{
+	const char *work = cli_text(cli, "work");
+	return work == NULL ? DRILL_WORK_DEFAULT : work;
+}
+
+/* What a signal says, and what a second one says that comes before all is cleaned up. */
+static void set_notice(const struct cli *cli, char farewell[FAREWELL_BYTES])
+{
+	char safe[FAREWELL_BYTES - 192];
+	if (!console_is_chatty(&cli->console))
+		return;
+	(void)escape_str(safe, sizeof(safe), work_of(cli)); /* cut is fine */
+	(void)snprintf(farewell, FAREWELL_BYTES,
+		"holdfast: ended before everything was cleaned up: what was restored may be left "
+		"in holdfast-drill-* in '%s': remove that; none of its processes is left\n",
+		safe); /* fits */
+	stop_set_notice("stopping the drill, cleaning the sandbox ...\n", farewell);
+}
+
 static int carry_out(struct job *j, struct access *a, int64_t declared_ns, struct err *err)
 {
 	const struct cli *cli = j->cli;
-	const char *work = cli_text(cli, "work");
 	struct drill_points_near near = { .vault = a->vault,
 		.fetch = a->fetch,
 		.snapshots = &a->list,
@@ -136,7 +157,7 @@ static int carry_out(struct job *j, struct access *a, int64_t declared_ns, struc
 	const struct drill_points points = drill_points_near_make(&near);
 	const struct drill_opts opts = { .plan = j->plan,
 		.points = &points,
-		.work = work == NULL ? DRILL_WORK_DEFAULT : work,
+		.work = work_of(cli),
 		.reports = j->reports,
 		.tool = VERSION_TOOL,
 		.scenario = cli_text(cli, "scenario"),
@@ -198,6 +219,7 @@ static int prepare(struct job *j, struct access *a, struct err *err)
 static int drill(struct job *j, struct access *a, struct err *err)
 {
 	int64_t declared_ns;
+	char farewell[FAREWELL_BYTES];
 	int rc = check_usage(j->cli, err);
 	if (rc == 0)
 		rc = read_declared(j->cli, &declared_ns, err);
@@ -207,10 +229,9 @@ static int drill(struct job *j, struct access *a, struct err *err)
 		rc = make_reports(j, err);
 	if (rc != 0)
 		return rc;
-	if (console_is_chatty(&j->cli->console))
-		stop_set_notice("stopping the drill, cleaning the sandbox ...\n");
+	set_notice(j->cli, farewell);
 	rc = carry_out(j, a, declared_ns, err);
-	stop_set_notice(NULL);
+	stop_set_notice(NULL, NULL);
 	return rc == 0 ? drill_show_tell(j->cli, j->report, &j->paths, err) : rc;
 }
 

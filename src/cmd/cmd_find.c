@@ -10,6 +10,7 @@
 #include "cmd/entry_show.h"
 #include "cmd/stop.h"
 #include "cmd/view.h"
+#include "vault/snapshot_sources.h"
 #include "vault/tree_reader.h"
 
 /* Reading every entry of a big snapshot takes a while: a stop is looked for this often. */
@@ -101,10 +102,12 @@ static int search_all(struct cli *cli, struct access *a, void *arg, struct err *
 		rc = search_one(s, a, cli_nth(cli, "snapshot", i), err);
 	if (cli_is_set(cli, "snapshot"))
 		return rc;
+	if (source != NULL) /* a name that no snapshot has is a mistake */
+		rc = snapshot_sources_check(&a->list, source, err);
 	for (size_t i = a->list.count; rc == 0 && i > 0; i--) { /* the newest first */
 		char id[VIEW_ID_BYTES];
 		const struct snapshot *snap = &a->list.at[i - 1];
-		if (source != NULL && strcmp(source, snap->label.source) != 0)
+		if (source != NULL && !snapshot_is_of(snap, source))
 			continue;
 		view_id(snap, id);
 		rc = search_one(s, a, id, err);

@@ -203,7 +203,8 @@ static int open_all(struct job *j, struct err *err)
 		access_open(j->cli, has_data ? ACCESS_CONTENT : ACCESS_LIST, mode, &j->access, err);
 	if (rc == 0 && has_data)
 		j->opts.sk = j->access.content_sk;
-	return rc != 0 && rc != -ERR_USAGE
+	/* a store that was not opened has nothing to repair, with a key or without */
+	return rc != 0 && rc != -ERR_USAGE && j->access.store != NULL
 		       ? err_hint(err, "what needs no key can be repaired with --keyless")
 		       : rc;
 }

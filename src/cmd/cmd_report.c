@@ -217,7 +217,7 @@ static int run_verify(struct cli *cli, struct err *err)
 	CLEANUP(report_check_done) struct report_check check = { .report = NULL };
 	int rc = read_keys(cli, &keys, err);
 	if (rc == 0)
-		rc = fdio_read_file(AT_FDCWD, path, &file, err);
+		rc = report_check_read(path, &file, err);
 	if (rc != 0)
 		return rc;
 	rc = report_check_envelope(file.data, file.len, &keys, &check, err);

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "cmd/access.h"
 #include "cmd/snapshot_show.h"
+#include "vault/snapshot_sources.h"
 
 /* Damaged snapshot objects were named: the list is whole only without them. */
 static int verdict(const struct access *a, struct err *err)
@@ -29,7 +30,7 @@ static bool is_wanted(const struct cli *cli, const struct snapshot *s)
 {
 	const char *source = cli_text(cli, "source");
 	const char *host = cli_text(cli, "host");
-	if (source != NULL && strcmp(source, s->label.source) != 0)
+	if (source != NULL && !snapshot_is_of(s, source))
 		return false;
 	if (host != NULL && strcmp(host, s->label.host) != 0)
 		return false;
@@ -95,8 +96,13 @@ static int show_list(struct cli *cli, const struct snapshot_list *l, struct err 
 static int list(struct cli *cli, struct access *a, void *arg, struct err *err)
 {
 	(void)arg;
+	const char *source = cli_text(cli, "source");
 	int rc = show_list(cli, &a->list, err);
-	return rc == 0 ? verdict(a, err) : rc;
+	if (rc == 0)
+		rc = verdict(a, err);
+	if (rc == 0 && source != NULL) /* a name that no snapshot has is a mistake */
+		rc = snapshot_sources_check(&a->list, source, err);
+	return rc;
 }
 
 static int run_list(struct cli *cli, struct err *err)

@@ -180,5 +180,5 @@ int demo_local_run(struct demo_stage *s, struct cli *cli, const char *dir, struc
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && rc == 0; i++)
 		rc = steps[i](&d, err);
 	const char *const keys[] = { d.report_pub, NULL };
-	return rc == 0 ? demo_stage_report(s, keys, err) : rc;
+	return rc == 0 ? demo_stage_report(s, "reports", keys, err) : rc;
 }

@@ -377,7 +377,7 @@ static int do_report(struct net *n, struct err *err)
 	char agent[DEMO_ENROL_KEYID_BYTES];
 	int rc = demo_enrol_report_key(&n->desk, agent, err);
 	const char *const keys[] = { n->report_pub, agent, NULL };
-	return rc == 0 ? demo_stage_report(n->stage, keys, err) : rc;
+	return rc == 0 ? demo_stage_report(n->stage, "controller/state/reports", keys, err) : rc;
 }
 
 /* A directory belongs to one form. */

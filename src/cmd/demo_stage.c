@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
+#include "base/escape.h"
 #include "base/human.h"
 #include "cmd/cli.h"
 #include "cmd/demo_conf.h"
@@ -44,7 +45,17 @@ void demo_stage_done(struct demo_stage *s)
 void demo_stage_set_notice(const struct demo_stage *s, const char *text)
 {
 	if (console_is_chatty(&s->cli->console))
-		stop_set_notice(text);
+		stop_set_notice(text, s->farewell);
+}
+
+static void make_farewell(struct demo_stage *s, const char *dir)
+{
+	char safe[DEMO_STAGE_FAREWELL_BYTES - 256];
+	(void)escape_str(safe, sizeof(safe), dir); /* cut is fine */
+	(void)snprintf(s->farewell, sizeof(s->farewell),
+		"holdfast: ended at once: what it started stops by itself within a minute; what a "
+		"drill restored may be left in holdfast-drill-* below '%s': remove that\n",
+		safe); /* fits */
 }
 
 static int make_paths(struct demo_stage *s, struct err *err)
@@ -85,6 +96,7 @@ int demo_stage_open(
 	s->cli = cli;
 	s->steps = steps;
 	s->start_ns = env_mono_ns();
+	make_farewell(s, dir);
 	demo_stage_set_notice(s, DEMO_STAGE_NOTICE);
 	int rc = demo_home_open(dir, &s->home, err);
 	if (rc == 0)
@@ -223,11 +235,16 @@ int demo_stage_judge(struct demo_stage *s, int status, struct err *err)
 	return rc;
 }
 
-static int report_path(
-	const struct demo_stage *s, const char *end, char out[PATH_MAX], struct err *err)
+/* Where everything lies that the drill left. */
+struct left {
+	char json[PATH_MAX], html[PATH_MAX], evidence[PATH_MAX];
+};
+
+static int drill_path(const struct demo_stage *s, const char *shelf, const char *end,
+	char out[PATH_MAX], struct err *err)
 {
 	char name[128];
-	(void)snprintf(name, sizeof(name), "reports/%s%s", s->exercise, end); /* fits */
+	(void)snprintf(name, sizeof(name), "%s/%s%s", shelf, s->exercise, end); /* fits */
 	return demo_home_join(s->home, name, out, err);
 }
 
@@ -248,8 +265,8 @@ static int verify_line(const char *const *words, struct buf *out, struct err *er
 	return rc;
 }
 
-static int tell(struct demo_stage *s, const char *json, const char *html, const char *const *words,
-	struct err *err)
+static int tell(
+	struct demo_stage *s, const struct left *left, const char *const *words, struct err *err)
 {
 	struct console *c = &s->cli->console;
 	CLEANUP(buf_done) struct buf line = BUF_INIT(4 * PATH_MAX);
@@ -261,35 +278,41 @@ static int tell(struct demo_stage *s, const char *json, const char *html, const 
 	(void)human_duration(took, env_mono_ns() - s->start_ns);
 	if (c->is_json &&
 		console_object(c, "demo", NULL,
-			json_pack("{s:s, s:s, s:o, s:o, s:o, s:i}", "verdict",
+			json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:i}", "verdict",
 				report_shape_word(report_shape_verdicts, s->verdict), "exercise_id",
-				s->exercise, "report", jsonx_name(json, strlen(json)), "page",
-				jsonx_name(html, strlen(html)), "verify",
+				s->exercise, "report", jsonx_name(left->json, strlen(left->json)),
+				"page", jsonx_name(left->html, strlen(left->html)), "evidence",
+				jsonx_name(left->evidence, strlen(left->evidence)), "verify",
 				jsonx_name(command, strlen(command)), "exit_status",
 				s->drill_status)) != 0)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	console_print(c, "\nverdict        %s (all of it took %s)\n",
 		report_words_verdict(s->verdict), took);
-	console_print(c, "signed report  %s\npage to read   %s\n", json, html);
+	console_print(c, "signed report  %s\npage to read   %s\n", left->json, left->html);
+	console_print(c, "its evidence   %s\n", left->evidence);
 	console_print(c, "verify it      %s\n", command);
 	return demo_home_tell(s->home, err,
-		"\nVerdict: %s\nThe signed report: %s\nThe page to read: %s\n",
-		report_words_verdict(s->verdict), json, html);
+		"\nVerdict: %s\nThe signed report: %s\nThe page to read: %s\n"
+		"The evidence, files that the report lists with their SHA-256: %s\n",
+		report_words_verdict(s->verdict), left->json, left->html, left->evidence);
 }
 
-int demo_stage_report(struct demo_stage *s, const char *const *keys, struct err *err)
+int demo_stage_report(
+	struct demo_stage *s, const char *shelf, const char *const *keys, struct err *err)
 {
-	char json[PATH_MAX], html[PATH_MAX];
-	const char *words[DEMO_VERB_MAX_WORDS] = { "report", "verify", json };
+	struct left left;
+	const char *words[DEMO_VERB_MAX_WORDS] = { "report", "verify", left.json };
 	size_t n = 3;
 	int rc = demo_stage_chapter(s, "The report",
 		"Signed; anybody who has the public key can check it, without the vault and "
 		"without us.",
 		err);
 	if (rc == 0)
-		rc = report_path(s, ".json", json, err);
+		rc = drill_path(s, "reports", ".json", left.json, err);
 	if (rc == 0)
-		rc = report_path(s, ".html", html, err);
+		rc = drill_path(s, "reports", ".html", left.html, err);
+	if (rc == 0)
+		rc = drill_path(s, shelf, "/evidence", left.evidence, err);
 	if (rc != 0)
 		return rc;
 	for (size_t i = 0; keys[i] != NULL && n + 2 < DEMO_VERB_MAX_WORDS; i++) {
@@ -297,5 +320,5 @@ int demo_stage_report(struct demo_stage *s, const char *const *keys, struct err 
 		words[n++] = keys[i];
 	}
 	rc = demo_stage_verb(s, words, err);
-	return rc == 0 ? tell(s, json, html, words, err) : rc;
+	return rc == 0 ? tell(s, &left, words, err) : rc;
 }

@@ -21,6 +21,7 @@ struct demo_writer;
 
 /* What an interruption says outside the drill. */
 #define DEMO_STAGE_NOTICE "stopping everything that the demonstration started ...\n"
+#define DEMO_STAGE_FAREWELL_BYTES 1024
 
 struct demo_stage {
 	struct cli *cli;
@@ -37,6 +38,7 @@ struct demo_stage {
 	/* of the drill */
 	char exercise[64];
 	enum report_verdict verdict;
+	char farewell[DEMO_STAGE_FAREWELL_BYTES]; /* what a second interruption says */
 };
 
 /* Open the directory ${dir} and make the paths; end it with demo_stage_done() in every case. */
@@ -66,7 +68,9 @@ int demo_stage_passphrase(struct demo_stage *s, struct err *err);
 
 /* The end of 'holdfast drill run': its status and the newest report's verdict. */
 int demo_stage_judge(struct demo_stage *s, int status, struct err *err);
-/* Verify the report with ${keys} (NULL at the end), in a chapter, and tell everything. */
-int demo_stage_report(struct demo_stage *s, const char *const *keys, struct err *err);
+/* Verify the report with ${keys} (NULL at the end), in a chapter, and tell everything; ${shelf}:
+ * where in the directory whoever ran or ordered the drill keeps its evidence. */
+int demo_stage_report(
+	struct demo_stage *s, const char *shelf, const char *const *keys, struct err *err);
 
 #endif

@@ -323,7 +323,7 @@ static int judge(const struct job *job, struct outcome *o, struct err *err)
 	CLEANUP(buf_done) struct buf file = BUF_INIT(REPORT_JSON_MAX);
 	uint8_t digest[HASH_BYTES];
 
-	int rc = fdio_read_file(AT_FDCWD, job->path, &file, err);
+	int rc = report_check_read(job->path, &file, err);
 	if (rc != 0)
 		return rc;
 	hash_sha256(file.data, file.len, digest);

@@ -1,6 +1,7 @@
 #include "conf/conf_tell.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +11,14 @@
 #include "conf/conf_suggest.h"
 
 #define PATH_BYTES 160 /* "plan.systems[3].checks[1]" in messages; a longer one is cut */
+#define FOUND_BYTES 96 /* what stands there */
+#define SHOWN_BYTES 64 /* of a text */
+
+/*
+ * INVARIANTS
+ * (1) The text of a CONF_STRING is never shown: what it says, such as a password in a conninfo, is
+ *     not for a log.  What is chosen from words or measured in a unit is.
+ */
 
 /* Where a setting stands: "plan.systems[3].rto"; "" for the file itself. */
 static void format_path(const config_setting_t *s, char out[PATH_BYTES])
@@ -103,16 +112,63 @@ static void format_expected(const struct conf_option *o, char out[PATH_BYTES])
 	}
 }
 
+static void format_text_found(const char *text, const struct conf_option *o, char out[FOUND_BYTES])
+{
+	size_t len = strlen(text);
+	bool is_measured = o->type == CONF_WORD || o->type == CONF_DURATION ||
+			   o->type == CONF_SIZE || o->type == CONF_INT || o->type == CONF_BOOL;
+	if (len == 0)
+		(void)snprintf(out, FOUND_BYTES, "an empty text"); /* fits, as all here */
+	else if (is_measured)
+		(void)snprintf(out, FOUND_BYTES, "\"%.*s\"%s", SHOWN_BYTES, text,
+			len > SHOWN_BYTES ? ".." : "");
+	else if (o->type == CONF_STRING)
+		(void)snprintf(out, FOUND_BYTES, "a text of %zu bytes", len);
+	else
+		(void)snprintf(out, FOUND_BYTES, "a text");
+}
+
+static void format_found(
+	const config_setting_t *s, const struct conf_option *o, char out[FOUND_BYTES])
+{
+	int members = config_setting_length(s);
+	switch (config_setting_type(s)) {
+	case CONFIG_TYPE_STRING:
+		format_text_found(config_setting_get_string(s), o, out);
+		break;
+	case CONFIG_TYPE_INT:
+	case CONFIG_TYPE_INT64:
+		(void)snprintf(out, FOUND_BYTES, "%lld", config_setting_get_int64(s)); /* fits */
+		break;
+	case CONFIG_TYPE_FLOAT:
+		(void)snprintf(out, FOUND_BYTES, "%g", config_setting_get_float(s)); /* fits */
+		break;
+	case CONFIG_TYPE_BOOL:
+		(void)snprintf(out, FOUND_BYTES, "%s",
+			config_setting_get_bool(s) != 0 ? "true" : "false"); /* fits */
+		break;
+	case CONFIG_TYPE_GROUP:
+		(void)snprintf(out, FOUND_BYTES, "a group"); /* fits */
+		break;
+	default:
+		(void)snprintf(out, FOUND_BYTES, "a list of %d member%s", members,
+			members == 1 ? "" : "s"); /* fits */
+		break;
+	}
+}
+
 void conf_tell_wrong(
 	const config_setting_t *s, const struct conf_option *o, struct conf_problems *problems)
 {
 	char path[PATH_BYTES];
 	char expected[PATH_BYTES];
+	char found[FOUND_BYTES];
 	format_path(s, path);
 	format_expected(o, expected);
+	format_found(s, o, found);
 	conf_problems_add(problems, CONF_ERROR, (int)config_setting_source_line(s),
-		"unable to use '%s': expected %s%s%s", path, expected, o->help != NULL ? "; " : "",
-		o->help != NULL ? o->help : "");
+		"unable to use '%s': found %s, expected %s%s%s", path, found, expected,
+		o->help != NULL ? "; " : "", o->help != NULL ? o->help : "");
 }
 
 void conf_tell_missing(

@@ -10,7 +10,7 @@
 struct conf_option;
 struct conf_problems;
 
-/* The setting ${s} is not what ${o} wants: wrong type or out of range. */
+/* The setting ${s} is not what ${o} wants, wrong type or out of range: what it is and should be. */
 void conf_tell_wrong(
 	const config_setting_t *s, const struct conf_option *o, struct conf_problems *problems);
 

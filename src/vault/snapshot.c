@@ -17,6 +17,7 @@
 #include "vault/prune.h"
 #include "vault/retention.h"
 #include "vault/rewrap.h"
+#include "vault/snapshot_sources.h"
 #include "vault/snapshot_unseal.h"
 #include "vault/vault_internal.h"
 
@@ -319,10 +320,12 @@ static int explain_two(const struct snapshot *a, const struct snapshot *b, struc
 		y, b->label.source, y, b->label.source);
 }
 
-static int explain_many(const struct snapshot *a, const struct snapshot *b, struct err *err)
+static int explain_many(const struct snapshot_list *list, struct err *err)
 {
-	err_set(err, ERR_USAGE, "'latest' is ambiguous: there are snapshots of '%s' and of '%s'",
-		a->label.source, b->label.source);
+	char sources[SNAPSHOT_SOURCES_BYTES];
+	if (snapshot_sources_text(list, sources) == 0)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	err_set(err, ERR_USAGE, "'latest' is ambiguous: there are snapshots of %s", sources);
 	return err_hint(err, "name one with --source NAME, or give a snapshot id");
 }
 
@@ -344,10 +347,10 @@ static int pick_latest(const struct snapshot_list *list, const char *source,
 			continue;
 		if (source == NULL && old != NULL &&
 			strcmp(old->label.source, s->label.source) != 0)
-			return explain_many(old, s, err);
+			return explain_many(list, err);
 		if (source == NULL && found != NULL &&
 			strcmp(found->label.source, s->label.source) != 0)
-			return explain_many(found, s, err);
+			return explain_many(list, err);
 		if (s->is_writer_revoked) {
 			old = later(old, s);
 			continue;
@@ -359,7 +362,7 @@ static int pick_latest(const struct snapshot_list *list, const char *source,
 	if (found == NULL)
 		found = old;
 	if (found == NULL && source != NULL)
-		return err_set(err, ERR_NOT_FOUND, "there is no snapshot of source '%s'", source);
+		return snapshot_sources_check(list, source, err);
 	if (found == NULL)
 		return err_set(err, ERR_NOT_FOUND, "there is no snapshot in this vault");
 	*out = found;

@@ -66,6 +66,7 @@ says "help" "snapshot list"
 expect 0 "help of a verb" "$HF" help snapshot list
 expect 0 "--help" "$HF" backup --help
 says "--help" "--exclude-caches"
+says "--help, why the second run reads again" "less than two seconds before that backup is read once more"
 expect 2 "no verb" "$HF"
 expect 2 "unknown verb" "$HF" bakup
 says "unknown verb" "did you mean 'backup'"
@@ -87,6 +88,19 @@ expect 0 "docs/CLI.md is what the tables say ('holdfast help --markdown')" \
 # ---- init
 cd "$SCRATCH" || exit 1
 expect 10 "no vault" "$HF" verify --vault "$SCRATCH/nowhere"
+printf x >"$SCRATCH/file"
+for verb in "backup /dev/null" "restore latest --to x" "snapshot list" "dump latest x" verify parity repair \
+	"repair --keyless" "retention preview --keep-last 1" gc "copy --all --to x" "vault info" "vault lock --all" \
+	"vault prove-immutability" "key show" "key writer new"; do
+	# shellcheck disable=SC2086 # words
+	expect 10 "a file for a vault: $verb" "$HF" $verb --vault "$SCRATCH/file"
+	says "a file for a vault: $verb" "'$SCRATCH/file' is no directory"
+	says "a file for a vault: $verb" "hint: name the directory itself, not a file"
+done
+expect 1 "init upon a file" "$HF" init --vault "$SCRATCH/file"
+says "init upon a file" "'$SCRATCH/file' is no directory"
+says "init upon a file" "hint: name a directory that is new or empty"
+is "the file is as it was" x "$(cat "$SCRATCH/file")"
 mkdir "$SCRATCH/g"
 (cd "$SCRATCH/g" && "$HF" init --vault "$SCRATCH/g/v" --json >"$SCRATCH/g/out")
 is "init --json" 0 $?
@@ -132,6 +146,15 @@ is "seq" 1 "$(field "$SCRATCH/json" 'o["seq"]')"
 json 0 backup "$HF" backup --dry-run --source s "$S"
 is "dry run" "True 0 True" \
 	"$(field "$SCRATCH/json" '"%s %d %s" % (o["dry_run"], o["new_files"], "seq" not in o)')"
+all=$(field "$SCRATCH/json" 'o["bytes"]')
+json 0 backup "$HF" backup -n --reread --source s "$S"
+is "a dry run that reads again: files, unchanged, bytes" "True 0 $all" \
+	"$(field "$SCRATCH/json" '"%s %d %d" % (o["new_files"] == o["files"] > 0, o["unchanged_files"], o["read_bytes"])')"
+expect 0 "the same in words" "$HF" backup -n --reread --source s "$S"
+says "it says how much" " to read, 0 unchanged"
+says "it says how much" "KiB to read"
+json 0 backup "$HF" backup --reread --source s "$S"
+is "what it said is read" "$all" "$(field "$SCRATCH/json" 'o["read_bytes"]')"
 printf 'more\n' >>"$S/one.txt"
 rm "$S/sub/two.xml"
 mkdir "$S/link.d"
@@ -166,6 +189,18 @@ expect 2 "no path of two" "$HF" backup --source part "$S/no" "$S/not-there"
 expect 2 "nothing to back up" "$HF" backup
 expect 2 "two kinds at once" "$HF" backup --stdin "$S"
 expect 2 "a bad pattern" "$HF" backup --exclude '[a' "$S"
+says "what to write instead" "write '[[]' for the character"
+mkdir "$SCRATCH/odd"
+printf x >"$SCRATCH/odd/[a"
+printf y >"$SCRATCH/odd/b"
+expect 0 "a pattern made as it says" "$HF" backup --source odd --exclude '[[]a' "$SCRATCH/odd"
+is "leaves that file out" "1 $SCRATCH/odd/b" "$("$HF" snapshot ls -R latest --source odd --json |
+	python3 -c 'import json, sys
+l = [o["path"] for o in map(json.loads, sys.stdin) if o.get("type") == "file"]
+print(len(l), *l)')"
+# shellcheck disable=SC1003 # a backslash is meant
+expect 2 "a pattern that ends too soon" "$HF" backup --exclude 'a\' "$S"
+says "its end" "a backslash stands before nothing"
 expect 0 "default source name" "$HF" backup --host h1 "$S/one.txt"
 expect 0 "and again" "$HF" backup --host h1 "$S/one.txt"
 says "is the same chain" "h1:$S/one.txt"
@@ -252,6 +287,27 @@ if grep -q "1 snapshots" <<<"$OUT"; then not_ok "one is not many" "$OUT"; else o
 is "tags" 1 "$("$HF" snapshot list --tag second --tag daily --json | grep -o '"short_id"' | wc -l)"
 is "latest 1" 1 "$("$HF" snapshot list --source s --latest 1 --json | grep -o '"short_id"' | wc -l)"
 is "host" 1 "$("$HF" snapshot list --host plant1 --json | grep -o '"short_id"' | wc -l)"
+json 10 "snapshot-list error" "$HF" snapshot list --source $'s\e[31m'
+is "an empty list, then the error" "[] not-found" "$(python3 -c '
+import json, sys
+l = [json.loads(l) for l in open(sys.argv[1])]
+print(l[0]["snapshots"], l[1]["id"])' "$SCRATCH/json")"
+mkdir "$SCRATCH/w"
+(cd "$SCRATCH/w" && "$HF" init --vault "$SCRATCH/w/v" --recovery-file "$SCRATCH/w/rec" -q >/dev/null)
+for name in plc3 hist3 $'e\e[31m'; do
+	expect 0 "backup of $name" "$HF" backup --vault "$SCRATCH/w/v" --source "$name" "$S/one.txt"
+done
+expect 10 "list of a mistyped source" "$HF" snapshot list --vault "$SCRATCH/w/v" --source 'plc'
+says "it says so" "there is no snapshot of source 'plc'"
+says "it names those there are, escaped" "hint: there are snapshots of 'e\x1b[31m', 'hist3' and 'plc3'"
+for verb in "snapshot find x" "copy --to none" "snapshot ls latest"; do
+	# shellcheck disable=SC2086 # words
+	expect 10 "$verb of a mistyped source" "$HF" $verb --vault "$SCRATCH/w/v" --source plc \
+		--recovery-file "$SCRATCH/w/rec"
+	says "$verb names those there are" "'hist3' and 'plc3'"
+done
+expect 0 "list of a source by its host" "$HF" snapshot list --vault "$SCRATCH/w/v" --source "$(hostname)/plc3"
+says "list of a source by its host" "1 snapshot"
 json 0 snapshot-show "$HF" snapshot show "${first:0:8}"
 expect 0 "show" "$HF" snapshot show "${first:0:6}"
 says "show" "plant1"

@@ -25,8 +25,9 @@ nothing_left() {
 	claim "$1: no sandbox is left" [ -z "$(find "$D" -name 'holdfast-drill-*')" ]
 }
 
-# interrupt SIGNAL PATTERN: start it, send SIGNAL when it says that, keep its status in GOT.  What a
-# drill says of itself is asked for now and then: any of its lines will do.
+# interrupt SIGNAL PATTERN [AGAIN]: start it, send SIGNAL when it says that, and once more when it says
+# AGAIN, keep its status in GOT.  What a drill says of itself is asked for now and then: any of its lines
+# will do.
 interrupt() {
 	local pid left=1200
 	# a job of the shell in the background would ignore SIGINT
@@ -39,6 +40,10 @@ os.execv(sys.argv[1], sys.argv[1:])' "$HF" demo --dir "$D" >"$SCRATCH/out" 2>&1 
 		left=$((left - 1))
 	done
 	kill "-$1" "$pid"
+	if [ -n "${3:-}" ]; then
+		until grep -qF -- "$3" "$SCRATCH/out" || ! kill -0 "$pid" 2>/dev/null; do :; done
+		kill "-$1" "$pid"
+	fi
 	wait "$pid"
 	GOT=$?
 }
@@ -47,6 +52,15 @@ os.execv(sys.argv[1], sys.argv[1:])' "$HF" demo --dir "$D" >"$SCRATCH/out" 2>&1 
 interrupt INT 'historian shows'
 claim "SIGINT while agents enrol: 130" [ "$GOT" -eq 130 ]
 nothing_left "SIGINT while agents enrol"
+interrupt INT 'historian shows' 'stopping everything'
+claim "a second SIGINT: 130" [ "$GOT" -eq 130 ]
+claim "it says what may be left, and where" [ "$(tail -n 1 "$SCRATCH/out" |
+	grep -cF "ended at once: what it started stops by itself within a minute; what a drill restored may be left in holdfast-drill-* below '$D': remove that")" -eq 1 ]
+for _ in $(seq 600); do
+	grep -qsF "$D" /proc/[0-9]*/cmdline || break
+	sleep 0.1
+done
+nothing_left "a second SIGINT, within a minute"
 interrupt TERM 'drill: [a-z]'
 claim "SIGTERM in the drill: 143" [ "$GOT" -eq 143 ]
 nothing_left "SIGTERM in the drill"
@@ -56,10 +70,26 @@ claim "and how that ended" [ "$(tail -n 1 "$SCRATCH/out")" = \
 claim "nobody is sent to a controller that is gone" [ "$(grep -cF 'job cancel' "$SCRATCH/out")" -eq 0 ]
 claim "the half enrolment was done again" [ "$(grep -c 'agent approve sandbox1' "$D/README")" -eq 1 ]
 
+# evidence_of REPORT DIR: each file that REPORT lists as evidence lies in DIR and has its SHA-256.
+# shellcheck disable=SC2317 # called by name
+evidence_of() {
+	python3 - "$1" "$2" <<'PY'
+import base64, hashlib, json, os, sys
+s = json.loads(base64.b64decode(json.load(open(sys.argv[1]))["payload"]))["predicate"]["evidence"]
+assert s
+for e in s:
+    with open(os.path.join(sys.argv[2], os.path.basename(e["ref"])), "rb") as f:
+        assert hashlib.sha256(f.read()).hexdigest() == e["sha256"], e["ref"]
+PY
+}
+
 # ---- it goes on, and passes
 expect 0 "demo" "$HF" demo --dir "$D"
 says "the verdict" "verdict        Passed"
 says "made before" "Enrolled before; they go on"
+told() { sed -n "s/^$1  *//p" <<<"$OUT"; }
+claim "the evidence is where it says" evidence_of "$(told 'signed report')" "$(told 'its evidence')"
+claim "the README says where, too" grep -qF "SHA-256: $(told 'its evidence')" "$D/README"
 nothing_left "demo"
 line=$(grep -F 'report verify' "$D/README" | tail -n 1)
 claim "two keys are asked for" [ "$(grep -o -- '--key' <<<"$line" | wc -l)" -eq 2 ]
@@ -82,6 +112,9 @@ says "why" "unable to make a network namespace"
 says "what to do" "name a new directory"
 claim "its JSON fits the schema" "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" demo \
 	<"$SCRATCH/plain.json"
+claim "and names the evidence" evidence_of "$(python3 -c 'import json, sys
+print(json.load(sys.stdin)["report"])' <"$SCRATCH/plain.json")" "$(python3 -c 'import json, sys
+print(json.load(sys.stdin)["evidence"])' <"$SCRATCH/plain.json")"
 
 # ---- the verbs, against what it left: the controller is asked on 127.0.0.1
 "$HF" controller run --config "$E/controller/controller.conf" >"$SCRATCH/ctl" 2>&1 </dev/null &

@@ -44,6 +44,8 @@ first_is_there=$(date -u +%FT%TZ) # the backups of the first run are, those of t
 claim "demo, a second time in the same place" [ $? -eq 0 ]
 claim "its JSON fits the schema" "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" demo \
 	<"$SCRATCH/again.json"
+claim "the evidence is where it says" [ -s "$(python3 -c 'import json, sys
+print(json.load(sys.stdin)["evidence"])' <"$SCRATCH/again.json")/drill.log" ]
 claim "it goes on with what is there" grep -qF 'used again' "$D/README"
 claim "the README still tells the first run" grep -qE "holdfast'? init" "$D/README"
 mkdir "$SCRATCH/full" && echo mine >"$SCRATCH/full/file"
@@ -64,10 +66,35 @@ if grep -q '<script' "$page"; then not_ok "the page has a script"; else ok; fi
 expect 0 "verify with the key" "$HF" report verify "$report" --key "$D/keys/report.key.pub"
 expect 3 "verify without a key" "$HF" report verify "$report"
 expect 0 "holdfast-verify agrees" "$VERIFY" "$report" --key "$D/keys/report.key.pub"
+expect 2 "holdfast-verify on the page" "$VERIFY" "$page" --key "$D/keys/report.key.pub"
+says "it names what is signed" "$report"
+expect 2 "report verify on the page" "$HF" report verify "$page" --key "$D/keys/report.key.pub"
+says "it names what is signed" "$report"
+# the recipe of docs/REPORT.md for whoever has nothing of ours, as it is written there
+mkdir "$SCRATCH/stock"
+recipe() { # PATTERN: the indented lines that follow it
+	awk -v from="$1" 'index($0, from) { on = 1 } on && /^    / { print; was = 1 }
+		on && was && !/^    / { exit }' "$TREE/docs/REPORT.md"
+}
+recipe "### With stock tools" >"$SCRATCH/stock/recipe"
+{ echo 'f=report.json' && recipe "Of an agent's key"; } >"$SCRATCH/stock/recipe2"
+stock() { # STATUS NAME REPORT KEY [RECIPE]
+	cp "$3" "$SCRATCH/stock/report.json"
+	cp "$4" "$SCRATCH/stock/report.key.pub"
+	expect "$1" "stock tools: $2" env -C "$SCRATCH/stock" sh -eu "./${5:-recipe}"
+}
+stock 0 "the right key" "$report" "$D/keys/report.key.pub"
+says "openssl says so" "Signature Verified Successfully"
+claim "the page shows the SHA-256 that they print" grep -qF "$(cut -d' ' -f1 <<<"$OUT" | head -n 1)" "$page"
+expect 0 "payload.json is the report" grep -qF bcp-line3 "$SCRATCH/stock/payload.json"
+stock 0 "the fingerprint of the key inside" "$report" "$D/keys/report.key.pub" recipe2
+says "is what signed" "$("$HF" report verify "$report" 2>/dev/null | sed -n 's/^signed by  //p')  -"
 expect 0 "another key" "$HF" report key new --out "$SCRATCH/other.key"
 expect 1 "a key is never replaced" "$HF" report key new --out "$SCRATCH/other.key"
 expect 14 "verify with another key" "$HF" report verify "$report" --key "$SCRATCH/other.key.pub"
 sed 's/\("payload":"....................\)./\1x/' "$report" >"$SCRATCH/changed.json"
+stock 1 "another key" "$report" "$SCRATCH/other.key.pub"
+stock 1 "a changed report" "$SCRATCH/changed.json" "$D/keys/report.key.pub"
 expect 14 "a changed report" "$HF" report verify "$SCRATCH/changed.json" --key "$D/keys/report.key.pub"
 expect 0 "report list" "$HF" report list "$D/reports"
 mkdir "$SCRATCH/shelf"
@@ -233,10 +260,10 @@ DRILL_KEY=$SCRATCH/wrong.key expect 4 "a wrong drill key" drill "$SCRATCH/small.
 says "it says that no snapshot opens" "no recovery point"
 
 # ---- interrupted and killed ----
-# interrupt SIGNAL WANTED TEXT: a drill whose whole process group, as a terminal does it, gets the
-# signal as soon as it has said TEXT.
+# interrupt SIGNAL WANTED TEXT [AGAIN]: a drill whose whole process group, as a terminal does it, gets
+# the signal as soon as it has said TEXT, and once more as soon as it has said AGAIN.
 interrupt() {
-	local sig=$1 want=$2 text=$3 pid rc
+	local sig=$1 want=$2 text=$3 again=${4:-} pid rc
 	set -m # a process group of its own, and no shell in it that ends before the drill
 	EXEC="exec" drill "$SCRATCH/plan" >"$SCRATCH/out" 2>&1 &
 	pid=$!
@@ -247,6 +274,10 @@ interrupt() {
 		sleep 0.01
 	done
 	kill "-$sig" -- "-$pid"
+	if [ -n "$again" ]; then
+		until grep -qF -- "$again" "$SCRATCH/out" || ! kill -0 "$pid" 2>/dev/null; do :; done
+		kill "-$sig" -- "-$pid"
+	fi
 	wait "$pid"
 	rc=$?
 	if [ "$rc" -eq "$want" ]; then ok; else
@@ -269,6 +300,13 @@ aborted() {
 		--key "$D/keys/report.key.pub"
 	says "$1 at '$3': it says aborted" "Aborted"
 }
+# the kernel ends what ran inside; that takes a moment
+sandbox_is_gone() {
+	for _ in $(seq 100); do
+		grep -qsF "${SCRATCH// /\\040}/work" /proc/[0-9]*/mountinfo || break
+		sleep 0.1
+	done
+}
 aborted TERM 143 " begins"                          # selecting
 aborted INT 130 "opened with the drill key"        # the last of it, and the sandbox
 aborted INT 130 "from inside: unreachable"         # restoring the database
@@ -277,10 +315,17 @@ aborted INT 130 "check samples: passed"            # its checks
 aborted TERM 143 "hist3: recovered"                # restoring the batches
 aborted INT 130 "negative control: hist3: one bit" # checks of the damaged copy
 aborted TERM 143 "negative control: batch3"
+# a second Ctrl-C does not wait for the cleaning: it says what is left and where
+left="in holdfast-drill-* in '$SCRATCH/work': remove that; none of its processes is left"
+interrupt INT 130 "check files: passed" "stopping the drill"
+claim "a second Ctrl-C says what it leaves" grep -qF "$left" "$SCRATCH/out"
+claim "and is the last line" [ "$(tail -n 1 "$SCRATCH/out" | grep -cF "$left")" -eq 1 ]
+claim "it is there" [ -n "$(find "$SCRATCH/work" -maxdepth 1 -name 'holdfast-drill-*')" ]
+sandbox_is_gone
+nothing_left "a second Ctrl-C"
+rm -rf "$SCRATCH"/work/holdfast-drill-*
+work_is_empty "a second Ctrl-C, then what it said"
 interrupt KILL 137 "restore the database files"
-for _ in $(seq 100); do # the kernel ends what ran inside; that takes a moment
-	grep -qsF "${SCRATCH// /\\040}/work" /proc/[0-9]*/mountinfo || break
-	sleep 0.1
-done
+sandbox_is_gone
 nothing_left "killed drill"
 finish

@@ -91,11 +91,17 @@ static int check_can_write(const struct store_local *l, struct err *err)
 	return rc;
 }
 
-static int open_root(struct store_local *l, struct err *err)
+/* ${is_new}: it was to be made; then what has its name is in the way. */
+static int open_root(struct store_local *l, bool is_new, struct err *err)
 {
 	l->root = env_openat(AT_FDCWD, l->path, LOCAL_DIR_FLAGS, 0);
 	if (l->root >= 0)
 		return 0;
+	if (errno == ENOTDIR) {
+		err_set(err, is_new ? ERR_EXISTS : ERR_NOT_FOUND, "'%s' is no directory", l->path);
+		return err_hint(err, is_new ? "name a directory that is new or empty"
+					    : "name the directory itself, not a file");
+	}
 	int rc = err_sys(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO,
 		"unable to open the store '%s'", l->path);
 	if (rc == -ERR_NOT_FOUND)
@@ -118,7 +124,7 @@ int store_local_new(const char *path, const struct store_local_opts *opts, struc
 		return err_set(err, ERR_NOMEM, "out of memory");
 	int rc = o.create && !o.is_read_only ? create_dir(path, err) : 0;
 	if (rc == 0)
-		rc = open_root(l, err);
+		rc = open_root(l, o.create && !o.is_read_only, err);
 	if (rc == 0 && !o.is_read_only)
 		rc = check_can_write(l, err);
 	if (rc == 0 && !o.is_read_only)

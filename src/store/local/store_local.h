@@ -25,7 +25,8 @@ struct store_local_opts {
  * store_local_new(path, opts, out, err):
  * Open the store in the directory ${path}; ${opts} may be NULL.  Nothing inside it is made before
  * the first put.  Give ${*out} to store_new() or end it with store_local_driver.free().
- * Return 0, -ERR_NOT_FOUND, -ERR_READONLY (it may be opened with is_read_only) or -ERR_IO.
+ * Return 0, -ERR_NOT_FOUND (also when it is no directory), -ERR_EXISTS (it was to be made, and
+ * something else has its name), -ERR_READONLY (it may be opened with is_read_only) or -ERR_IO.
  */
 int store_local_new(const char *path, const struct store_local_opts *opts, struct store_local **out,
 	struct err *err);

@@ -611,6 +611,7 @@ Test(backup, a_dry_run_opens_nothing_and_writes_nothing)
 	cr_assert(
 		eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s", err.msg);
 	cr_expect(eq(u64, r.new_files, 1));
+	cr_expect(eq(u64, r.read_bytes, 1));
 	cr_expect(not(r.has_snapshot));
 	cr_expect(eq(u64, source.opened, 0));
 	cr_expect(eq(u64, store_fault_count(f.fault, STORE_FAULT_ANY), 0));

@@ -249,15 +249,15 @@ Test(path_filter, what_is_no_pattern_is_refused_and_named)
 		{ "//a", "'//' names nothing" },
 		{ "./a", "'.' and '..' are no names" },
 		{ "a/..", "'.' and '..' are no names" },
-		{ "[a", "'[' begins no set" },
+		{ "[a", "'[' begins no set of characters; write '[[]' for" },
 		{ "[", "'[' begins no set" },
 		{ "[]", "'[' begins no set" },
 		{ "[!]", "'[' begins no set" },
 		{ "[z-a]", "'[' begins no set" },
 		{ "[[:digit:]]", "'[' begins no set" },
 		{ "[a/b]", "'[' begins no set" },
-		{ "a\\", "'\\' stands before nothing" },
-		{ "a\\/b", "'\\' stands before nothing" },
+		{ "a\\", "a backslash stands before nothing" },
+		{ "a\\/b", "a backslash stands before nothing" },
 	};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		CLEANUP(path_filter_free_p) struct path_filter *f = make();

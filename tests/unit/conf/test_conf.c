@@ -144,27 +144,68 @@ Test(conf, everything_that_does_not_fit_is_told_at_once_in_order_of_lines)
 		"a.conf:1: error: 'port' is missing in 'net': expected a whole number from 1 to "
 		"65535\n"
 		"a.conf:2: error: unknown key 'prot' in 'net'; did you mean 'port'?\n"
-		"a.conf:3: error: unable to use 'net.on': expected true or false\n"
-		"a.conf:6: error: unable to use 'sources[0].name': expected a text in quotes of 1 "
+		"a.conf:3: error: unable to use 'net.on': found \"yes\", expected true or false\n"
+		"a.conf:6: error: unable to use 'sources[0].name': found a text of 15 bytes, "
+		"expected a text in quotes of 1 "
 		"to 8 bytes; its name\n"
-		"a.conf:6: error: unable to use 'sources[0].paths': expected a list of texts: [ "
+		"a.conf:6: error: unable to use 'sources[0].paths': found a list of 0 members, "
+		"expected a list of texts: [ "
 		"\"a\", \"b\" ], with 1 to 3 members\n"
 		"a.conf:7: error: unable to use 'sources[0].colour': unknown word \"gren\"; did "
 		"you mean \"green\"?\n"
-		"a.conf:8: error: unable to use 'sources[0].every': expected a duration such as "
+		"a.conf:8: error: unable to use 'sources[0].every': found \"10 minutes\", expected "
+		"a duration such as "
 		"\"90s\", \"10m\" or \"4h\", from 1.0 s to 1 min 00 s\n"
-		"a.conf:9: error: unable to use 'sources[0].limit': expected a size such as "
+		"a.conf:9: error: unable to use 'sources[0].limit': found 5, expected a size such "
+		"as "
 		"\"64KiB\" or \"2G\", in bytes\n"
-		"a.conf:10: error: unable to use 'sources[1]': expected a group: { key = value; "
+		"a.conf:10: error: unable to use 'sources[1]': found 7, expected a group: { key = "
+		"value; "
 		"}\n"
-		"a.conf:11: error: unable to use 'sources[2].name': expected a text in quotes of 1 "
+		"a.conf:11: error: unable to use 'sources[2].name': found 7, expected a text in "
+		"quotes of 1 "
 		"to 8 bytes; its name\n"
-		"a.conf:11: error: unable to use 'sources[2].paths[1]': expected a text in quotes\n"
-		"a.conf:12: error: unable to use 'sources[2].colour': expected one of \"red\", "
+		"a.conf:11: error: unable to use 'sources[2].paths[1]': found 8, expected a text "
+		"in quotes\n"
+		"a.conf:12: error: unable to use 'sources[2].colour': found \"ultramarine\", "
+		"expected one of \"red\", "
 		"\"green\"\n"
-		"a.conf:12: error: unable to use 'sources[2].every': expected a duration such as "
+		"a.conf:12: error: unable to use 'sources[2].every': found \"2h\", expected a "
+		"duration such as "
 		"\"90s\", \"10m\" or \"4h\", from 1.0 s to 1 min 00 s\n"
 		"a.conf:14: error: unknown key 'quux'\n"));
+}
+
+Test(conf, what_is_wrong_is_shown_beside_what_was_expected_but_no_free_text)
+{
+	int rc = parse("net = { port = \"fifty-\\\"\";  on = 1.5; };\n"
+		       "sources = \"s3cret\";\n"
+		       "net2 = 1;\n");
+	cr_expect(eq(int, rc, 0));
+	cr_expect(ne(ptr, strstr(told(), "'net.port': found \"fifty-\"\", expected a"), NULL), "%s",
+		told());
+	cr_expect(ne(ptr, strstr(told(), "'net.on': found 1.5, expected true or false"), NULL));
+	cr_expect(ne(ptr, strstr(told(), "'sources': found a text, expected a list"), NULL));
+	conf_free(conf);
+	conf = NULL;
+	rc = parse(
+		"net = ( 1 );\nsources = ( { name = \"a-s3cret-text\"; paths = { };\n"
+		"every = false; limit = "
+		"\"1234567890123456789012345678901234567890123456789012345678901234567890\"; },\n"
+		"{ name = \"\"; paths = [ \"\" ]; } );\n");
+	cr_expect(eq(int, rc, 0));
+	cr_expect(
+		ne(ptr, strstr(told(), "'net': found a list of 1 member, expected a group"), NULL));
+	cr_expect(
+		ne(ptr, strstr(told(), "name': found a text of 13 bytes, expected a text"), NULL));
+	cr_expect(ne(ptr, strstr(told(), "paths': found a group, expected a list"), NULL));
+	cr_expect(ne(ptr, strstr(told(), "every': found false, expected a duration"), NULL));
+	cr_expect(ne(ptr,
+		strstr(told(), "found \"1234567890123456789012345678901234567890"
+			       "123456789012345678901234\".., expected a size"),
+		NULL));
+	cr_expect(ne(ptr, strstr(told(), "[1].name': found an empty text, expected"), NULL));
+	cr_expect(eq(ptr, strstr(told(), "s3cret"), NULL), "%s", told());
 }
 
 Test(conf, what_does_fit_is_kept_beside_what_does_not)

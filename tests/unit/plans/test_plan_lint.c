@@ -205,7 +205,7 @@ Test(plan_lint, steps_begin_with_restore_and_do_each_thing_once)
 {
 	expect_told("do = \"restore\"; budget = \"20m\"; },\n{ name = \"s\"; do = \"start\"",
 		"do = \"start\"; budget = \"20m\"; },\n{ name = \"s\"; do = \"restore\"",
-		"p:8: error: the first step of 'hist' must do \"restore\"\n");
+		"p:8: error: the first step of 'hist' does \"start\", and must do \"restore\"\n");
 	expect_told("{ name = \"s\"; do = \"start\"; budget = \"5m\"; }",
 		"{ name = \"s\"; do = \"start\"; budget = \"4m\"; },\n"
 		"{ name = \"t\"; do = \"start\"; budget = \"1m\"; }",
@@ -294,9 +294,12 @@ Test(plan_lint, a_query_is_a_single_select)
 	}
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		(void)snprintf(to, sizeof(to), "query = \"%s\"", wrong[i]); /* fits */
-		expect_told("query = \"SELECT count(*) FROM t\"", to,
-			"p:18: error: unable to use this query: expected a single SELECT without "
-			"';'\n");
+		char wanted[192];
+		(void)snprintf(wanted, sizeof(wanted),
+			"p:18: error: unable to use query \"%s\": expected a single SELECT without "
+			"';'\n",
+			wrong[i]); /* fits */
+		expect_told("query = \"SELECT count(*) FROM t\"", to, wanted);
 	}
 }
 
@@ -346,10 +349,12 @@ Test(plan_lint, a_forbidden_target_is_one_host_and_one_port)
 	}
 	expect_told("port = 502", "port = 65535", "");
 	expect_told("port = 502", "port = 65536",
-		"p:33: error: unable to use 'plan.sandbox.must_not_reach[0].port': expected a "
+		"p:33: error: unable to use 'plan.sandbox.must_not_reach[0].port': found 65536, "
+		"expected a "
 		"whole number from 1 to 65535\n");
 	expect_told("port = 502", "port = 0",
-		"p:33: error: unable to use 'plan.sandbox.must_not_reach[0].port': expected a "
+		"p:33: error: unable to use 'plan.sandbox.must_not_reach[0].port': found 0, "
+		"expected a "
 		"whole number from 1 to 65535\n");
 }
 

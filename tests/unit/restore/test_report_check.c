@@ -327,16 +327,52 @@ static void write_text(const char *dir, const char *name, const struct buf *text
 	cr_assert(eq(int, fclose(f), 0));
 }
 
+/* What report_check_read() says of a file ${name} with ${bytes}. */
+static int read_back(const char *dir, const char *name, const char *bytes)
+{
+	char path[128];
+	struct buf text = BUF_INIT(64), file = BUF_INIT(REPORT_JSON_MAX);
+	cr_assert(eq(int, buf_add(&text, bytes, strlen(bytes), NULL), 0));
+	write_text(dir, name, &text);
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	int rc = report_check_read(path, &file, &err);
+	if (rc == 0)
+		cr_expect(file.len == text.len && memcmp(file.data, text.data, text.len) == 0);
+	buf_done(&text);
+	buf_done(&file);
+	return rc;
+}
+
+Test(report_check, a_page_is_no_broken_report)
+{
+	char dir[] = "/tmp/report_check.XXXXXX", command[64];
+	cr_assert(mkdtemp(dir) != NULL);
+	cr_expect(eq(int, read_back(dir, "a.html", "<!DOCTYPE html>\n<html>"), -ERR_USAGE));
+	cr_expect(ne(ptr, strstr(err.msg, "a.html' is a page for people"), NULL), "%s", err.msg);
+	cr_expect(eq(ptr, strstr(err.hint, "a.json"), NULL), "%s", err.hint);
+	cr_expect(ne(ptr, strstr(err.hint, "signed .json"), NULL), "%s", err.hint);
+	cr_expect(eq(int, read_back(dir, "a.json", "{}"), 0));
+	cr_expect(eq(int, read_back(dir, "a.html", "\xef\xbb\xbf\r\n<HTML>"), -ERR_USAGE));
+	cr_expect(ne(ptr, strstr(err.hint, "a.json'"), NULL), "%s", err.hint);
+	cr_expect(eq(int, read_back(dir, "b", "<!doctype HTML >"), -ERR_USAGE));
+	/* anything else is for the envelope's check */
+	cr_expect(eq(int, read_back(dir, "c.html", "{\"payload\":\"<html\"}"), 0));
+	cr_expect(eq(int, read_back(dir, "d.html", " "), 0));
+	cr_expect(eq(int, read_back(dir, "e.html", "<!DOC"), 0));
+	(void)snprintf(command, sizeof(command), "rm -r %s", dir);
+	cr_expect(eq(int, system(command), 0));
+}
+
 /* Run the recipe for signature ${nth} with the key of ${by}; the exit status of openssl. */
 static int run_recipe(const char *dir, char nth, const uint8_t by[32])
 {
 	char command[512];
 	uint8_t pk[32];
-	struct buf pem = BUF_INIT(REPORT_KEY_FILE_MAX);
+	struct buf line = BUF_INIT(REPORT_KEY_FILE_MAX);
 	ed25519_public(by, pk);
-	cr_assert(eq(int, report_key_format_pem(pk, &pem, &err), 0));
-	write_text(dir, "report-key.pem", &pem);
-	buf_done(&pem);
+	cr_assert(eq(int, report_key_format(pk, &line, &err), 0));
+	write_text(dir, "report.key.pub", &line);
+	buf_done(&line);
 	(void)snprintf(command, sizeof(command),
 		"awk '/### With stock tools/{on=1} /^    /{if(on)print} /^`payload.json`/{on=0}' "
 		"docs/REPORT.md | sed \"s/'1s/'%cs/\" > %s/recipe && grep -q %cs %s/recipe && "

@@ -68,6 +68,23 @@ Test(report_html, the_page_says_its_verdict_and_what_the_evidence_is)
 	expect("nothing to mend");
 }
 
+/* A time of approval would be believed: there is none, and who approved is there only when named.
+ */
+Test(report_html, nobody_approved_unless_somebody_is_named)
+{
+	render(report_fixture_good());
+	expect("T1 begin");
+	cr_expect(eq(sz, count("pprov"), 0));
+	report_free(r);
+	buf_clear(&out);
+	struct report *named = report_fixture_good();
+	named->exercise.approved_by = report_text(named, "shift lead");
+	render(named);
+	expect("<dt>Approved by</dt>");
+	expect("<dd>shift lead</dd>");
+	cr_expect(eq(sz, count("pprov"), 1));
+}
+
 Test(report_html, words_of_the_plan_language_are_words_for_people)
 {
 	struct report *good = report_fixture_good();

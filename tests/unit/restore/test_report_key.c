@@ -58,9 +58,6 @@ Test(report_key, what_is_written_is_what_is_read)
 	struct buf out = BUF_INIT(REPORT_KEY_FILE_MAX);
 	cr_assert(eq(int, report_key_format(pk, &out, NULL), 0));
 	cr_expect(eq(str, (char *)buf_cstr(&out), (char *)line));
-	buf_clear(&out);
-	cr_assert(eq(int, report_key_format_pem(pk, &out, NULL), 0));
-	cr_expect(eq(str, (char *)buf_cstr(&out), (char *)pem));
 	buf_done(&out);
 }
 

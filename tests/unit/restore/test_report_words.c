@@ -49,6 +49,7 @@ Test(report_words, every_value_has_a_word_and_others_have_none)
 	cr_expect(eq(str, (char *)report_words_grade(REPORT_OBSERVATION), "observation"));
 	cr_expect(eq(str, (char *)report_words_envelope(REPORT_ENVELOPE_GONE), "absent"));
 	cr_expect(eq(str, (char *)report_words_consistency(REPORT_FUZZY), "fuzzy"));
+	cr_expect(eq(str, (char *)report_words_phase(1), "begin"));
 	cr_expect(eq(str, (char *)report_words_phase(REPORT_T_COUNT - 1), "cleanup"));
 	cr_expect(eq(str, (char *)report_words_phase(REPORT_T_COUNT), "?"));
 }

@@ -105,8 +105,19 @@ Test(store_local, create_makes_one_private_directory)
 	cr_expect(eq(int, store_local_open(at("no/parent"), &opts, &again, &err), -ERR_IO));
 	cr_expect(eq(str, err.hint, "make the directory above it first"));
 	write_file("file", 0);
-	cr_expect(eq(int, store_local_open(at("file"), &opts, &again, &err), -ERR_IO));
+	cr_expect(eq(int, store_local_open(at("file"), &opts, &again, &err), -ERR_EXISTS));
+	cr_expect(ne(ptr, strstr(err.msg, "file' is no directory"), NULL), "%s", err.msg);
 	cr_expect(eq(ptr, again, NULL));
+}
+
+Test(store_local, a_file_is_no_store)
+{
+	struct store_local_opts opts = { .is_read_only = true };
+	write_file("file", 1);
+	cr_expect(eq(int, store_local_open(at("file"), NULL, &s, &err), -ERR_NOT_FOUND));
+	cr_expect(ne(ptr, strstr(err.msg, "file' is no directory"), NULL), "%s", err.msg);
+	cr_expect(eq(int, store_local_open(at("file"), &opts, &s, &err), -ERR_NOT_FOUND));
+	cr_expect(eq(str, err.hint, "name the directory itself, not a file"));
 }
 
 Test(store_local, create_works_on_a_relative_path)
