@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "store/s3/s3_caps.h"
 #include "store/s3/s3_flight.h"
+#include "store/s3/s3_list.h"
 #include "store/s3/s3_location.h"
 #include "store/s3/s3_many.h"
 #include "store/s3/s3_notes.h"
@@ -32,7 +33,6 @@
 
 #define ALONE_BYTES ((size_t)1 << 20) /* larger ones are put beside each other */
 #define DEFAULT_WINDOW_BYTES ((size_t)96 << 20)
-#define FIRST_NAMES 1024
 
 /* An object on its way. */
 struct upload {
@@ -372,82 +372,6 @@ static int s3_get_range(
 	return rc == 0 ? s3_wire_run(s->wire, &call, err) : rc;
 }
 
-/* The names of one page, whole before any of them is told. */
-struct page {
-	const struct store_s3 *store;
-	const char *prefix; /* that was asked for, with the store's own */
-	char **names;       /* owned */
-	uint64_t *sizes;
-	size_t count, cap;
-};
-
-static void page_clear(struct page *p)
-{
-	for (size_t i = 0; i < p->count; i++)
-		free(p->names[i]);
-	p->count = 0;
-}
-
-static int page_reserve(struct page *p, struct err *err)
-{
-	if (p->count < p->cap)
-		return 0;
-	size_t cap = p->cap == 0 ? FIRST_NAMES : 2 * p->cap;
-	char **names = reallocarray(p->names, cap, sizeof(*names));
-	if (names != NULL)
-		p->names = names;
-	uint64_t *sizes = reallocarray(p->sizes, cap, sizeof(*sizes));
-	if (sizes != NULL)
-		p->sizes = sizes;
-	if (names == NULL || sizes == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory for a list");
-	p->cap = cap;
-	return 0;
-}
-
-static int page_add(void *arg, const char *key, uint64_t size, struct err *err)
-{
-	struct page *p = arg;
-	if (strncmp(key, p->prefix, strlen(p->prefix)) != 0)
-		return err_set(err, ERR_CORRUPT, "the server lists what was not asked for");
-	const char *name = key + strlen(p->store->place.prefix);
-	if (!store_is_valid_name(name))
-		return 0; /* the driver's own, or somebody else's */
-	int rc = page_reserve(p, err);
-	if (rc != 0)
-		return rc;
-	p->names[p->count] = strdup(name);
-	if (p->names[p->count] == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory for a list");
-	p->sizes[p->count++] = size;
-	return 0;
-}
-
-/* Ask for the page behind ${next->token}, or for the first one. */
-static int ask_page(struct store_s3 *s, struct page *p, struct s3_reply_page *next, struct err *err)
-{
-	CLEANUP(buf_done) struct buf answer = BUF_INIT(S3_WIRE_MAX_ANSWER_BYTES);
-	const char *token = next->token.len == 0 ? NULL : buf_cstr(&next->token);
-	struct s3_wire_call call = { .method = S3_WIRE_GET,
-		.query = { { "list-type", "2" }, { "encoding-type", "url" },
-			{ "prefix", p->prefix }, { "continuation-token", token } },
-		.query_count = token == NULL ? 3 : 4,
-		.answer = &answer };
-	int rc = s3_wire_run(s->wire, &call, err);
-	page_clear(p);
-	return rc == 0 ? s3_reply_list(answer.data, answer.len, page_add, p, next, err) : rc;
-}
-
-static int tell_page(const struct page *p, store_list_fn fn, void *arg)
-{
-	for (size_t i = 0; i < p->count; i++) {
-		int rc = fn(arg, p->names[i], p->sizes[i]);
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
-}
-
 static int list_oldest(const struct store_s3 *s, const char *whole, store_list_fn fn, void *arg)
 {
 	size_t own = strlen(s->place.prefix);
@@ -472,19 +396,7 @@ static int s3_list(void *self, const char *prefix, store_list_fn fn, void *arg, 
 	if (s->place.is_oldest)
 		return list_oldest(s, whole, fn, arg);
 	flush_removals(s);
-	struct page p = { .store = s, .prefix = whole };
-	struct s3_reply_page next = { .token = BUF_INIT(S3_REPLY_MAX_TOKEN_BYTES) };
-	int rc = 0;
-	do {
-		rc = ask_page(s, &p, &next, err);
-		if (rc == 0)
-			rc = tell_page(&p, fn, arg);
-	} while (rc == 0 && next.is_truncated);
-	page_clear(&p);
-	free(p.names);
-	free(p.sizes);
-	buf_done(&next.token);
-	return rc;
+	return s3_list_each(s->wire, s->place.prefix, whole, fn, arg, err);
 }
 
 /* ---- versions and locks ------------------------------------------------------------------------
