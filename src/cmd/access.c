@@ -13,6 +13,7 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "cmd/cli.h"
+#include "cmd/lock_seen.h"
 #include "cmd/passphrase.h"
 #include "cmd/paths.h"
 #include "cmd/rollback.h"
@@ -69,13 +70,30 @@ int access_replica_dir(
 	return rc != 0 ? rc : paths_join(out, name, err);
 }
 
-int access_memory_dir(
-	const struct cli *cli, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err)
+static int memory_dir(
+	const char *location, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err)
 {
-	int rc = access_replica_dir(drivers_location(cli), vault_id, out, err);
+	int rc = access_replica_dir(location, vault_id, out, err);
 	if (rc == 0 && access(out, F_OK) == 0)
 		return 0;
 	return rc != 0 ? rc : paths_dir(PATHS_STATE, vault_id, out, err);
+}
+
+int access_memory_dir(
+	const struct cli *cli, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err)
+{
+	return memory_dir(drivers_location(cli), vault_id, out, err);
+}
+
+bool access_hold_locks(
+	struct console *c, const char *location, const uint8_t vault_id[16], struct store *s)
+{
+	char dir[PATH_MAX];
+	struct err why = ERR_INIT;
+	if (memory_dir(location, vault_id, dir, &why) == 0)
+		return lock_seen_use(c, dir, s);
+	log_info("access.hold_locks", "%s, continuing without a memory of locks", why.msg);
+	return false;
 }
 
 int access_write_secret(const char *path, const void *data, size_t len, struct err *err)
@@ -314,6 +332,9 @@ int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, 
 		rc = vault_peek_id(out->store, out->vault_id, err);
 	if (rc == -ERR_NOT_FOUND && out->store != NULL)
 		rc = explain_missing(out, err);
+	if (rc == 0 && !out->sets_lock)
+		out->has_odd_lock = access_hold_locks(
+			&cli->console, drivers_location(cli), out->vault_id, out->store);
 	if (rc == 0)
 		rc = load_keys(cli, need, out, &keys, err);
 	if (rc == 0)

@@ -15,6 +15,7 @@
 #include "vault/snapshot.h"
 
 struct cli;
+struct console;
 struct err;
 struct fetch;
 struct hold;
@@ -30,6 +31,7 @@ enum access_need {
 
 struct access {
 	struct drivers_limits limits; /* set before access_open() */
+	bool sets_lock; /* the same: the verb says itself how objects are to be locked */
 	struct store *store;
 	struct vault *vault;
 	struct fetch *fetch; /* with ACCESS_CONTENT */
@@ -43,6 +45,7 @@ struct access {
 	char group[KEYRING_GROUP_BYTES]; /* drill group of content_sk, or "" */
 	struct snapshot_list list;       /* access_snapshots() */
 	uint64_t damaged;                /* snapshot objects passed over */
+	bool has_odd_lock;               /* access_hold_locks() warned */
 	struct hold *hold;               /* access_hold(); NULL: the store cannot be written to */
 	bool is_backup; /* set before access_snapshots(): objects that cannot be read may be what
 			 * is missing, the session decides.  A reader is not given an older
@@ -114,6 +117,14 @@ int access_replica_dir(
  * paths_dir(). */
 int access_memory_dir(
 	const struct cli *cli, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err);
+
+/**
+ * access_hold_locks(c, location, vault_id, s):
+ * lock_seen_use() with what this host remembers of ${location}, where ${s} was opened.
+ * access_open() does it for its own.  Return true if it warned.
+ */
+bool access_hold_locks(
+	struct console *c, const char *location, const uint8_t vault_id[16], struct store *s);
 
 /* Write the path of the writer key file of ${vault_id}.  Return 0, -ERR_CONFIG or -ERR_LIMIT. */
 int access_writer_path(

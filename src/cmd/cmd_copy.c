@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cmd/access.h"
 #include "cmd/bad_packs.h"
+#include "cmd/lock_seen.h"
 #include "cmd/paths.h"
 #include "cmd/rollback.h"
 #include "cmd/stop.h"
@@ -339,6 +340,8 @@ static int run(struct cli *cli, struct err *err)
 		rc = open_replica(&j, err);
 	if (rc == 0) {
 		find_memory(&j);
+		if (j.memory[0] != '\0')
+			(void)lock_seen_use(&cli->console, j.memory, j.to_store); /* it is told */
 		remember_bad(&j);
 		rc = copy(&j, err);
 	}

@@ -9,6 +9,7 @@
 #include "cmd/access.h"
 #include "cmd/bad_packs.h"
 #include "cmd/drivers.h"
+#include "cmd/lock_seen.h"
 #include "cmd/lock_show.h"
 #include "cmd/paths.h"
 #include "cmd/stop.h"
@@ -312,8 +313,23 @@ static int tell_lock(struct cli *cli, const struct store *store, bool is_dry_run
 	return 0;
 }
 
+/* The owner's word: this host goes by it from now on, too. */
+static void remember_policy(struct cli *cli, struct access *a, const struct store_lock *lock)
+{
+	char dir[PATH_MAX];
+	struct err why = ERR_INIT;
+	int rc = a->vault == NULL ? vault_peek_id(a->store, a->vault_id, &why) : 0;
+	if (rc == 0)
+		rc = access_memory_dir(cli, a->vault_id, dir, &why);
+	if (rc == 0)
+		rc = lock_seen_set(dir, lock, &why);
+	if (rc != 0)
+		console_warn(&cli->console, NULL, 0,
+			"%s; this host does not remember how objects are locked", why.msg);
+}
+
 /* The policy that was asked for is noted first. */
-static int set_policy(struct cli *cli, struct store *store, bool *is_off, struct err *err)
+static int set_policy(struct cli *cli, struct access *a, bool *is_off, struct err *err)
 {
 	const char *text = cli_text(cli, "policy");
 	struct store_lock lock;
@@ -321,8 +337,20 @@ static int set_policy(struct cli *cli, struct store *store, bool *is_off, struct
 		return 0;
 	int rc = store_lock_parse(text, &lock, err);
 	if (rc == 0)
-		rc = store_set_lock(store, &lock, err);
+		rc = store_set_lock(a->store, &lock, err);
+	if (rc == 0)
+		remember_policy(cli, a, &lock);
 	*is_off = rc == 0 && lock.mode == STORE_LOCK_NONE;
+	return rc;
+}
+
+/* Every object that is ever locked, and no key: but what this host remembers is held to. */
+static int open_all(struct cli *cli, enum drivers_mode mode, struct access *a, struct err *err)
+{
+	int rc = drivers_open(cli, mode, NULL, &a->store, err);
+	if (rc == 0 && !a->sets_lock && vault_peek_id(a->store, a->vault_id, NULL) == 0)
+		(void)access_hold_locks(&cli->console, drivers_location(cli), a->vault_id,
+			a->store); /* it is told */
 	return rc;
 }
 
@@ -332,7 +360,7 @@ static int keep(struct cli *cli, struct access *a, struct err *err)
 	bool is_off = false;
 	struct lock_keep_result r = { .objects = 0 };
 	store_stop_when(a->store, stop_is_asked, NULL);
-	int rc = set_policy(cli, a->store, &is_off, err);
+	int rc = set_policy(cli, a, &is_off, err);
 	if (rc == 0 && !is_off)
 		rc = lock_keep_run(a->store, a->vault, is_dry_run, &r, err);
 	if (rc != 0)
@@ -355,8 +383,9 @@ static int run_keep(struct cli *cli, struct err *err)
 	int rc = 0;
 	if (cli_is_set(cli, "dry-run") && cli_is_set(cli, "policy"))
 		rc = err_set(err, ERR_USAGE, "--dry-run and --policy exclude each other");
+	a.sets_lock = cli_is_set(cli, "policy");
 	if (rc == 0)
-		rc = cli_is_set(cli, "all") ? drivers_open(cli, mode, NULL, &a.store, err)
+		rc = cli_is_set(cli, "all") ? open_all(cli, mode, &a, err)
 					    : access_open(cli, ACCESS_LIST, mode, &a, err);
 	if (rc == 0)
 		rc = keep(cli, &a, err);
@@ -476,9 +505,13 @@ static int run_undelete(struct cli *cli, struct err *err)
 	struct access a = ACCESS_INIT;
 	struct store *now = NULL;
 	bool is_dry_run = cli_is_set(cli, "dry-run");
+	a.sets_lock = true; /* nothing is put there; what is, goes by the other one */
 	int rc = access_open(cli, ACCESS_LIST, DRIVERS_OLDEST, &a, err);
 	if (rc == 0)
 		rc = drivers_open(cli, is_dry_run ? DRIVERS_READ : DRIVERS_WRITE, NULL, &now, err);
+	if (rc == 0)
+		(void)access_hold_locks(
+			&cli->console, drivers_location(cli), a.vault_id, now); /* it is told */
 	if (rc == 0)
 		rc = undelete(cli, &a, now, err);
 	if (rc == 0 && cli->console.warnings > 0)

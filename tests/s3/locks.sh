@@ -158,6 +158,26 @@ says "to compliance: locks" "COMPLIANCE"
 expect 0 "compliance: bypass" "$S3" --bypass weak x/pk/
 says "compliance: bypass" "0 versions gone"
 
+# ---- somebody shortens what is noted: this host goes on with what it saw, until the owner speaks
+goes_on() { # NAME COMMAND...
+	expect 3 "note: $1" "${@:2}" --vault "$W"
+	says "note: $1" "goes on with compliance:3600s"
+}
+printf 'holdfast s3 1\nversioning=no\nlock=governance:60s\n' |
+	"$S3" PUT /weak/x/tmp/s3 >/dev/null
+head -c 100000 /dev/urandom >"$DATA/src/noise"
+goes_on backup "$HF" backup --source s "$DATA/src"
+goes_on verify "$HF" verify
+goes_on gc "$HF" gc
+for class in pk rf ev sn; do
+	expect 0 "note: $class" "$S3" --force weak x/$class/
+	says "note: $class" "0 versions gone"
+	expect 0 "note: bypass $class" "$S3" --bypass weak x/$class/
+	says "note: bypass $class" "0 versions gone"
+done
+expect 0 "note: the owner's word" "$HF" vault lock --policy compliance:1h --vault "$W"
+expect 0 "note: over" "$HF" verify --vault "$W"
+
 # ---- time: locks of what is needed are made anew, those of what is not run out, and it goes
 T=$HTTP/short/x
 new_vault "$T" --lock compliance:1m

@@ -57,6 +57,7 @@ struct store_s3 {
 	bool is_read_only;
 	bool (*wants_lock)(const char *name); /* NULL = all */
 	bool is_lock_seen, are_notes_locked;
+	struct store_lock least; /* s3_hold_lock() */
 };
 
 static void upload_free(struct upload *u)
@@ -166,16 +167,16 @@ static int tell_failed(const struct store_s3 *s, struct err *err)
 	return -s->failed.code;
 }
 
-/* How objects are locked: by the place, else as it is noted. */
-static const struct store_lock *lock_of(const struct store_s3 *s)
+/* How objects are locked: by the place, else as it is noted, and as we are held to. */
+static struct store_lock lock_of(const struct store_s3 *s)
 {
-	return s->place.has_lock ? &s->place.lock : &s->notes.caps.lock;
+	return s->place.has_lock ? s->place.lock : store_lock_both(&s->notes.caps.lock, &s->least);
 }
 
 /* How this one is. */
 static struct store_lock lock_for(const struct store_s3 *s, const char *key)
 {
-	struct store_lock l = *lock_of(s);
+	struct store_lock l = lock_of(s);
 	if (s->wants_lock != NULL && !s->wants_lock(key + strlen(s->place.prefix)))
 		l.mode = STORE_LOCK_NONE;
 	return l;
@@ -491,7 +492,7 @@ static int s3_extend(void *self, struct store_item *at, size_t count, struct err
 
 static void s3_lock_by(void *self, struct store_lock *out)
 {
-	*out = *lock_of(self);
+	*out = lock_of(self);
 }
 
 /* ---- opening -----------------------------------------------------------------------------------
@@ -519,13 +520,15 @@ static int s3_facts(void *self, store_fact_fn fn, void *arg)
 			: c->has_lock   ? "yes, but it did not keep a locked version"
 					: unknown);
 	char text[STORE_LOCK_TEXT_BYTES];
-	return rc == 0 ? fn(arg, "lock", store_lock_format(lock_of(s), text)) : rc;
+	const struct store_lock lock = lock_of(s);
+	return rc == 0 ? fn(arg, "lock", store_lock_format(&lock, text)) : rc;
 }
 
 static int s3_prove_it(void *self, store_fact_fn fn, void *arg, bool *is_kept, struct err *err)
 {
 	struct store_s3 *s = self;
-	return s3_prove(s->wire, s->place.prefix, lock_of(s), fn, arg, is_kept, err);
+	const struct store_lock lock = lock_of(s);
+	return s3_prove(s->wire, s->place.prefix, &lock, fn, arg, is_kept, err);
 }
 
 static const struct store_driver template = {
@@ -560,8 +563,8 @@ static int read_notes(struct store_s3 *s, struct err *err)
 	if (rc == 0 && s->notes.is_lost)
 		log_warn("store_s3.notes",
 			"'" S3_CAPS_NAME "' was replaced and no version of it can be read: what is "
-			"put is locked only as the place says, continuing; see 'holdfast vault "
-			"lock --policy'");
+			"put is locked only as the place says or as this host has seen, "
+			"continuing; see 'holdfast vault lock --policy'");
 	if (rc != 0 && err != NULL)
 		*err = why;
 	return rc;
@@ -600,9 +603,25 @@ static int s3_set_lock(void *self, const struct store_lock *lock, struct err *er
 	struct store_s3 *s = self;
 	wait_for_all(s); /* they go by what held before */
 	int rc = write_notes(s, lock, err);
-	if (rc == 0)
-		set_features(s);
-	return rc;
+	if (rc != 0)
+		return rc;
+	s->least = (struct store_lock){ .mode = STORE_LOCK_NONE };
+	set_features(s);
+	return 0;
+}
+
+/* Who asks for a lock saw that the bucket keeps one; invariant 5 looks again. */
+static bool s3_hold_lock(void *self, const struct store_lock *least)
+{
+	struct store_s3 *s = self;
+	struct s3_caps *c = &s->notes.caps;
+	if (s->place.has_lock)
+		return false;
+	s->least = *least;
+	if (least->mode != STORE_LOCK_NONE)
+		c->has_versions = c->has_lock = c->is_lock_kept = true;
+	set_features(s);
+	return true;
 }
 
 static void set_features(struct store_s3 *s)
@@ -611,6 +630,7 @@ static void set_features(struct store_s3 *s)
 	struct store_driver *d = &s->driver;
 	*d = template;
 	d->set_lock = s3_set_lock;
+	d->hold_lock = s3_hold_lock;
 	if (c->has_if_absent)
 		d->features |= STORE_HAS_IF_ABSENT;
 	if (c->has_versions) {
