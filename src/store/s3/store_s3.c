@@ -290,16 +290,22 @@ static int s3_remove(void *self, const char *name, struct err *err)
 /* ---- reading -----------------------------------------------------------------------------------
  */
 
+/* The oldest of ${key}.  Return 0 or -ERR_NOT_FOUND. */
+static int find_version(
+	const struct store_s3 *s, const char *key, const struct s3_version **out, struct err *err)
+{
+	*out = s3_versions_find(&s->versions, key);
+	return *out != NULL ? 0 : err_set(err, ERR_NOT_FOUND, "no such object");
+}
+
 /* Let ${call} read the version that counts.  Return 0 or -ERR_NOT_FOUND. */
 static int name_version(const struct store_s3 *s, struct s3_wire_call *call, struct err *err)
 {
-	if (!s->place.is_oldest)
-		return 0;
-	const struct s3_version *v = s3_versions_find(&s->versions, call->key);
-	if (v == NULL)
-		return err_set(err, ERR_NOT_FOUND, "no such object");
-	call->query[call->query_count++] = (struct s3_uri_pair){ "versionId", v->id };
-	return 0;
+	const struct s3_version *v = NULL;
+	int rc = s->place.is_oldest ? find_version(s, call->key, &v, err) : 0;
+	if (v != NULL)
+		call->query[call->query_count++] = (struct s3_uri_pair){ "versionId", v->id };
+	return rc;
 }
 
 static int s3_get(void *self, const char *name, struct buf *out, struct err *err)
@@ -310,8 +316,11 @@ static int s3_get(void *self, const char *name, struct buf *out, struct err *err
 		return -ERR_NOMEM;
 	settle(s, key);
 	struct s3_wire_call call = { .method = S3_WIRE_GET, .key = key, .answer = out };
-	int rc = name_version(s, &call, err);
-	return rc == 0 ? s3_wire_run(s->wire, &call, err) : rc;
+	const struct s3_version *v = NULL;
+	if (!s->place.is_oldest)
+		return s3_wire_run(s->wire, &call, err);
+	int rc = find_version(s, key, &v, err);
+	return rc == 0 ? s3_versions_read(s->wire, v, out, err) : rc;
 }
 
 /* Its size, by way of its first byte: unlike HEAD that says why when it fails. */
