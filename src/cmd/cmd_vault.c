@@ -71,14 +71,15 @@ static int tell_json(struct console *c, const struct access *a, const char *id,
 		(json_int_t)v->index_memory, "index_mapped", (json_int_t)v->index_mapped,
 		"index_segments", (json_int_t)v->index_segments);
 	json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-				 "s:o}",
+				 "s:I, s:o}",
 		"packs", (json_int_t)v->packs, "pack_bytes", (json_int_t)v->pack_bytes,
 		"live_bytes", (json_int_t)v->live_bytes, "waste_bytes", (json_int_t)v->waste_bytes,
-		"unknown_packs", (json_int_t)v->unknown_packs, "missing_records",
-		(json_int_t)v->missing_records, "sessions", (json_int_t)v->sessions, "restores",
-		(json_int_t)v->restores, "fenced", (json_int_t)v->fenced, "condemned",
-		(json_int_t)v->condemned, "condemned_bytes", (json_int_t)v->condemned_bytes, "dead",
-		(json_int_t)v->dead, "dead_bytes", (json_int_t)v->dead_bytes, "next",
+		"unknown_packs", (json_int_t)v->unknown_packs, "unknown_bytes",
+		(json_int_t)v->unknown_bytes, "missing_records", (json_int_t)v->missing_records,
+		"sessions", (json_int_t)v->sessions, "restores", (json_int_t)v->restores, "fenced",
+		(json_int_t)v->fenced, "condemned", (json_int_t)v->condemned, "condemned_bytes",
+		(json_int_t)v->condemned_bytes, "dead", (json_int_t)v->dead, "dead_bytes",
+		(json_int_t)v->dead_bytes, "next",
 		next_of(v) == 0 ? json_null() : json_string(human_time_utc(when, next_of(v))));
 	int rc = o == NULL ? 0 : add_facts(o, a->store, err);
 	if (rc != 0)
@@ -140,8 +141,10 @@ static void tell_text(
 			"", (unsigned long long)v->dead, human_size(a, v->dead_bytes),
 			human_time_local(b, next_of(v)));
 	if (v->unknown_packs > 0)
-		console_warn(c, NULL, 0, "%llu packs cannot be read; see 'holdfast verify'",
-			(unsigned long long)v->unknown_packs);
+		console_warn(c, NULL, 0,
+			"%llu packs (%s) are in no index and cannot be read; see 'holdfast verify' "
+			"and 'holdfast repair'",
+			(unsigned long long)v->unknown_packs, human_size(a, v->unknown_bytes));
 	if (v->missing_records > 0)
 		console_warn(c, NULL, 0,
 			"%llu records that snapshots need are missing; see 'holdfast verify'",

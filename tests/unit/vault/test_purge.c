@@ -51,6 +51,27 @@ static void expect_whole(size_t nth)
 	store_free(s);
 }
 
+/* What is in it nobody can say: perhaps what a snapshot needs. */
+Test(purge, a_pack_that_nobody_knows_is_told_and_stays_with_all_its_versions)
+{
+	for (int i = 0; i < 2; i++) { /* with locks and without */
+		begin(i == 1);
+		locked_vault_prune(&l);
+		char key[256];
+		size_t len = strlen("no pack, and of no index");
+		(void)snprintf(key, sizeof(key), LOCKED_VAULT_PREFIX "pk/ab/ab%062d", 0);
+		s3_stub_put(l.stub, key, "no pack, and of no index", len);
+		s3_stub_age(l.stub, 30 * DAY);
+		struct collect_result r = collect(0);
+		cr_expect(eq(u64, r.unknown_packs, (uint64_t)1));
+		cr_expect(eq(u64, r.unknown_bytes, (uint64_t)len));
+		cr_expect(s3_stub_holds(l.stub, key, "no pack, and of no index", len));
+		expect_whole(0);
+		if (i == 0)
+			locked_vault_done(&l);
+	}
+}
+
 Test(purge, without_locks_no_version_and_no_marker_is_left_of_what_went)
 {
 	begin(false);
