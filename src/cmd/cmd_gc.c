@@ -159,7 +159,7 @@ static int keep_locks(struct job *j, struct err *err)
 	store_locks_by(j->access.store, &lock);
 	if (lock.mode == STORE_LOCK_NONE || j->opts.is_dry_run)
 		return 0;
-	int rc = lock_keep_run(j->access.store, j->access.vault, false, &j->locks, err);
+	int rc = lock_keep_run(j->access.store, j->access.vault, NULL, &j->locks, err);
 	j->has_locks = rc == 0;
 	if (rc == 0)
 		lock_show_warn(&j->cli->console, &j->locks);

@@ -220,7 +220,7 @@ static int set_lock(struct store *store, const struct store_lock *lock, struct e
 	struct lock_keep_result r = { .objects = 0 };
 	int rc = store_set_lock(store, lock, err);
 	if (rc == 0 && lock->mode != STORE_LOCK_NONE)
-		rc = lock_keep_run(store, NULL, false, &r, err);
+		rc = lock_keep_run(store, NULL, NULL, &r, err);
 	if (rc == 0 && r.failed > 0) {
 		rc = -r.why.code;
 		if (err != NULL)

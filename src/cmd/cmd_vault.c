@@ -151,15 +151,32 @@ static void tell_text(
 			(unsigned long long)v->missing_records);
 }
 
+/* So many objects, spread over all, tell how well a vault is locked; each is a request. */
+#define LOCKS_ASKED 10000
+
+static void on_asked(void *arg, uint64_t done, uint64_t total)
+{
+	struct console *c = arg;
+	struct progress_state s = { .what = "locks looked at", .items = done };
+	(void)total; /* it is counted in bytes there */
+	if (progress_is_due(&c->progress))
+		progress_draw(&c->progress, &s);
+}
+
 /* Return true if ${out} tells something.  A key that may not look is told, and no more. */
 static bool see_locks(struct console *c, struct access *a, struct lock_keep_result *out)
 {
 	struct store_lock lock;
 	struct err why = ERR_INIT;
+	const struct lock_keep_opts opts = {
+		.is_dry_run = true, .most = LOCKS_ASKED, .on_progress = on_asked, .arg = c
+	};
 	store_locks_by(a->store, &lock);
 	if (lock.mode == STORE_LOCK_NONE)
 		return false;
-	if (lock_keep_run(a->store, a->vault, true, out, &why) == 0)
+	int rc = lock_keep_run(a->store, a->vault, &opts, out, &why);
+	progress_clear(&c->progress);
+	if (rc == 0)
 		return true;
 	console_warn(c, NULL, 0, "unable to see how objects are locked: %s", why.msg);
 	return false;
@@ -359,19 +376,22 @@ static int open_all(struct cli *cli, enum drivers_mode mode, struct access *a, s
 
 static int keep(struct cli *cli, struct access *a, struct err *err)
 {
-	bool is_dry_run = cli_is_set(cli, "dry-run");
+	const struct lock_keep_opts opts = { .is_dry_run = cli_is_set(cli, "dry-run"),
+		.on_progress = on_asked,
+		.arg = &cli->console };
 	bool is_off = false;
 	struct lock_keep_result r = { .objects = 0 };
 	store_stop_when(a->store, stop_is_asked, NULL);
 	int rc = set_policy(cli, a, &is_off, err);
 	if (rc == 0 && !is_off)
-		rc = lock_keep_run(a->store, a->vault, is_dry_run, &r, err);
+		rc = lock_keep_run(a->store, a->vault, &opts, &r, err);
+	progress_clear(&cli->console.progress);
 	if (rc != 0)
 		return rc;
 	if (is_off)
 		console_note(&cli->console, "Nothing is locked from now on; locks that are there "
 					    "run out by themselves.");
-	rc = tell_lock(cli, a->store, is_dry_run, &r, err);
+	rc = tell_lock(cli, a->store, opts.is_dry_run, &r, err);
 	if (rc == 0 && r.failed > 0)
 		rc = err_set(err, r.why.code == 0 ? ERR_FAILED : (enum err_code)r.why.code,
 			"%llu objects are not locked as they should be",

@@ -26,7 +26,8 @@ struct keeping {
 	struct store *store;
 	struct lock_keep_result *r;
 	struct store_lock lock;
-	bool is_dry_run;
+	struct lock_keep_opts opts;
+	uint64_t needed, first; /* names; the random one of those that are asked for */
 	int64_t now_ns;
 	struct version_table table;
 	/* what the vault knows; none of it with r->is_all */
@@ -143,6 +144,7 @@ static size_t choose(struct keeping *k)
 			continue; /* it went meanwhile */
 		r->objects++;
 		r->bytes += k->sizes[i];
+		r->asked++;
 		r->unlocked += !is_locked;
 		r->ending += is_locked && !is_good;
 		r->locked += is_good;
@@ -150,7 +152,7 @@ static size_t choose(struct keeping *k)
 			note_end(k, item.until_ns);
 			continue;
 		}
-		if (k->is_dry_run)
+		if (k->opts.is_dry_run)
 			note_end(k, is_locked ? item.until_ns : 0);
 		/* invariant 2 */
 		if (!is_locked || item.mode != STORE_LOCK_COMPLIANCE)
@@ -182,17 +184,31 @@ static int extend(struct keeping *k, size_t count, struct err *err)
 	return rc;
 }
 
+static uint64_t most_of(const struct keeping *k)
+{
+	return k->opts.most == 0 || k->needed < k->opts.most ? k->needed : k->opts.most;
+}
+
+/* Is the ${nth} of the names that are needed one of those that are asked for? */
+static bool is_asked(const struct keeping *k, uint64_t nth)
+{
+	return k->opts.most == 0 || k->needed <= k->opts.most ||
+	       (nth * k->opts.most + k->first) % k->needed < k->opts.most;
+}
+
 static int flush(struct keeping *k, struct err *err)
 {
 	int rc = k->count == 0 ? 0 : store_see_locks(k->store, k->items, k->count, err);
 	if (rc != 0)
 		return rc;
 	size_t chosen = choose(k);
-	if (k->is_dry_run)
+	if (k->opts.is_dry_run)
 		k->r->extended += chosen;
 	else if (chosen > 0)
 		rc = extend(k, chosen, err);
 	k->count = 0;
+	if (rc == 0 && k->opts.on_progress != NULL)
+		k->opts.on_progress(k->opts.arg, k->r->asked, most_of(k));
 	return rc;
 }
 
@@ -205,11 +221,10 @@ static int add(struct keeping *k, const char *name, const char *id, uint64_t siz
 	return k->count == STORE_ITEMS_MAX ? flush(k, err) : 0;
 }
 
-static int begin(struct keeping *k, struct store *s, bool is_dry_run, struct err *err)
+static int begin(struct keeping *k, struct store *s, struct err *err)
 {
 	k->store = s;
 	int rc = check_lock(k, err);
-	k->is_dry_run = is_dry_run;
 	k->now_ns = env_now_ns();
 	k->items = calloc(STORE_ITEMS_MAX, sizeof(*k->items));
 	k->sizes = calloc(STORE_ITEMS_MAX, sizeof(*k->sizes));
@@ -267,7 +282,8 @@ static int choose_versions(
 	return rc;
 }
 
-static int keep_name(struct keeping *k, const struct version_table_name *n, struct err *err)
+static int keep_name(
+	struct keeping *k, const struct version_table_name *n, bool asks, struct err *err)
 {
 	struct chosen c;
 	int rc = choose_versions(k, n, &c, err);
@@ -276,29 +292,49 @@ static int keep_name(struct keeping *k, const struct version_table_name *n, stru
 	k->r->hidden += c.is_covered;
 	for (size_t i = 0; rc == 0 && i < n->count; i++) {
 		const struct version_table_version *x = &k->table.versions[n->first + i];
-		if (!x->is_marker && (c.is_all || x == c.one || x == c.other))
+		if (x->is_marker || (!c.is_all && x != c.one && x != c.other))
+			continue;
+		if (asks) {
 			rc = add(k, n->name, x->id, x->size, err);
+		} else {
+			k->r->objects++;
+			k->r->bytes += x->size;
+		}
 	}
 	return rc;
 }
 
-int lock_keep_run(struct store *s, struct vault *v, bool is_dry_run, struct lock_keep_result *out,
-	struct err *err)
+static int keep_all(struct keeping *k, struct err *err)
+{
+	uint64_t nth = 0;
+	int rc = 0;
+	for (size_t i = 0; i < k->table.count; i++)
+		k->needed += is_needed(k, &k->table.names[i]);
+	if (k->opts.most > 0 && k->needed > k->opts.most)
+		rc = env_random(&k->first, sizeof(k->first), err);
+	k->first %= k->needed == 0 ? 1 : k->needed;
+	for (size_t i = 0; rc == 0 && i < k->table.count; i++) {
+		const struct version_table_name *n = &k->table.names[i];
+		if (is_needed(k, n))
+			rc = keep_name(k, n, is_asked(k, nth++), err);
+	}
+	return rc == 0 ? flush(k, err) : rc;
+}
+
+int lock_keep_run(struct store *s, struct vault *v, const struct lock_keep_opts *opts,
+	struct lock_keep_result *out, struct err *err)
 {
 	struct lock_keep_result r = { .is_all = v == NULL };
 	struct keeping k = { .r = &r };
-	int rc = begin(&k, s, is_dry_run, err);
+	if (opts != NULL)
+		k.opts = *opts;
+	int rc = begin(&k, s, err);
 	if (rc == 0)
 		rc = version_table_load(s, "", &k.table, err);
 	if (rc == 0 && v != NULL)
 		rc = ask_vault(&k, v, err);
-	for (size_t i = 0; rc == 0 && i < k.table.count; i++) {
-		const struct version_table_name *n = &k.table.names[i];
-		if (is_needed(&k, n))
-			rc = keep_name(&k, n, err);
-	}
 	if (rc == 0)
-		rc = flush(&k, err);
+		rc = keep_all(&k, err);
 	end(&k);
 	if (rc == 0)
 		*out = r;
@@ -314,7 +350,7 @@ int lock_keep_packs(struct store *s, const uint8_t (*packs)[32], size_t count, s
 	if (lock.mode == STORE_LOCK_NONE || count == 0)
 		return 0;
 	CLEANUP(cleanup_free_p) char(*names)[FETCH_PACK_NAME_BYTES] = calloc(count, sizeof(*names));
-	int rc = begin(&k, s, false, err);
+	int rc = begin(&k, s, err);
 	if (rc == 0 && names == NULL)
 		rc = err_set(err, ERR_NOMEM, "out of memory");
 	for (size_t i = 0; rc == 0 && i < count; i++) {

@@ -19,6 +19,7 @@
 
 static struct locked_vault l;
 static struct err err;
+static const struct lock_keep_opts dry = { .is_dry_run = true };
 
 static void teardown(void)
 {
@@ -154,7 +155,7 @@ Test(purge, a_hidden_snapshot_that_is_given_up_is_named_and_missed_by_nobody)
 	char key[256];
 	(void)snprintf(key, sizeof(key), "%s", locked_vault_key(&l, "sn/", 1));
 	(void)s3_stub_destroy(l.stub, key, false);
-	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, true, &k, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, &dry, &k, &err), 0), "%s", err.msg);
 	cr_expect(ge(u64, k.hidden, ((uint64_t)0) + 1));
 	cr_assert(eq(int, collect_run(l.f.vault, &o, &r, &err), 0), "%s", err.msg);
 	cr_expect(eq(u64, r.given_up, (uint64_t)1));
@@ -167,7 +168,7 @@ Test(purge, a_hidden_snapshot_that_is_given_up_is_named_and_missed_by_nobody)
 	cr_expect(eq(str, named, key));
 	r = collect(0);
 	cr_expect(ge(u64, r.purge.locked, ((uint64_t)0) + 1));
-	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, true, &k, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, &dry, &k, &err), 0), "%s", err.msg);
 	cr_expect(eq(u64, k.hidden, (uint64_t)0), "its lock runs out");
 	s3_stub_age(l.stub, 21 * DAY);
 	r = collect(0);
@@ -200,7 +201,7 @@ Test(purge, the_other_object_of_a_snapshot_that_was_pruned_stops_nothing_and_goe
 	s3_stub_age(l.stub, 11 * DAY);
 	struct lock_keep_result k;
 	int64_t until = s3_stub_locked(l.stub, key);
-	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, false, &k, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, NULL, &k, &err), 0), "%s", err.msg);
 	cr_expect(eq(u64, k.hidden, (uint64_t)0));
 	cr_expect(eq(i64, s3_stub_locked(l.stub, key), until), "its lock runs out");
 	s3_stub_age(l.stub, 10 * DAY);

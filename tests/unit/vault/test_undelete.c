@@ -16,6 +16,7 @@
 
 static struct locked_vault l;
 static struct err err;
+static const struct lock_keep_opts dry = { .is_dry_run = true };
 
 static void teardown(void)
 {
@@ -167,7 +168,7 @@ Test(undelete, a_key_that_may_not_delete_versions_puts_the_bytes_over_what_came)
 	for (int i = 0; i < 2; i++) { /* by tags, and by reading where there are none */
 		struct lock_keep_result k;
 		vault_fixture_reopen(&l.f);
-		cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, true, &k, &err), 0), "%s",
+		cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, &dry, &k, &err), 0), "%s",
 			err.msg);
 		cr_expect(eq(u64, k.hidden, i == 0 ? (uint64_t)0 : (uint64_t)2),
 			"texts tell nothing of their bytes");
