@@ -1,9 +1,9 @@
 #include "vault/lock_keep.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/env.h"
 #include "store/store.h"
 #include "vault/collect_mark.h"
@@ -22,6 +22,10 @@
  * (2) No lock is ever made shorter, or of a weaker mode.
  */
 
+struct texts {
+	char name[STORE_MAX_NAME_BYTES + 1], id[VERSION_PACK_ID_BYTES];
+};
+
 struct keeping {
 	struct store *store;
 	struct lock_keep_result *r;
@@ -36,6 +40,7 @@ struct keeping {
 	struct id_set *pruned, *live; /* owned; SHA-256 of sn/ objects */
 	bool is_odd;                  /* something needed is hidden, or nowhere */
 	struct store_item *items;     /* owned */
+	struct texts *texts;          /* owned; of these */
 	uint64_t *sizes;              /* owned */
 	size_t count;
 	bool has_end; /* r->earliest_ns tells something */
@@ -70,7 +75,7 @@ static int note_live(struct keeping *k, struct err *err)
 static int ask_vault(struct keeping *k, struct vault *v, struct err *err)
 {
 	struct collect_view view = { .count = 0 };
-	const struct version_table_name *lost = NULL;
+	char lost[STORE_MAX_NAME_BYTES + 1] = "";
 	int rc = collect_view_look(v, &view, NULL, NULL, &k->r->why);
 	if (rc == 0)
 		rc = collect_mark_run(v, &view, NULL, &k->mark, &k->r->why);
@@ -80,7 +85,7 @@ static int ask_vault(struct keeping *k, struct vault *v, struct err *err)
 	if (rc == 0)
 		rc = hidden_pruned(v, NULL, NULL, &k->pruned, &k->r->why);
 	if (rc == 0)
-		rc = hidden_lost(v, &k->table, &k->mark.list, k->pruned, &lost, &k->r->why);
+		rc = hidden_lost(v, &k->table, &k->mark.list, k->pruned, lost, &k->r->why);
 	collect_view_done(&view);
 	if (vault_is_object_loss(rc)) {
 		k->r->is_all = true;
@@ -89,7 +94,7 @@ static int ask_vault(struct keeping *k, struct vault *v, struct err *err)
 	if (rc != 0 && err != NULL)
 		*err = k->r->why;
 	if (rc == 0)
-		k->is_odd = lost != NULL || !collect_mark_is_whole(&k->mark);
+		k->is_odd = lost[0] != '\0' || !collect_mark_is_whole(&k->mark);
 	return rc;
 }
 
@@ -212,12 +217,20 @@ static int flush(struct keeping *k, struct err *err)
 	return rc;
 }
 
-static int add(struct keeping *k, const char *name, const char *id, uint64_t size, struct err *err)
+/* ${x} NULL: the current one. */
+static int add(
+	struct keeping *k, const char *name, const struct version_table_version *x, struct err *err)
 {
-	memset(&k->items[k->count], 0, sizeof(k->items[0]));
-	k->items[k->count].name = name;
-	k->items[k->count].id = id;
-	k->sizes[k->count++] = size;
+	struct store_item *item = &k->items[k->count];
+	struct texts *text = &k->texts[k->count];
+	memset(item, 0, sizeof(*item));
+	(void)snprintf(text->name, sizeof(text->name), "%s", name); /* fits */
+	item->name = text->name;
+	if (x != NULL) {
+		version_table_id(&k->table, x, text->id);
+		item->id = text->id;
+	}
+	k->sizes[k->count++] = x == NULL ? 0 : x->size;
 	return k->count == STORE_ITEMS_MAX ? flush(k, err) : 0;
 }
 
@@ -227,8 +240,9 @@ static int begin(struct keeping *k, struct store *s, struct err *err)
 	int rc = check_lock(k, err);
 	k->now_ns = env_now_ns();
 	k->items = calloc(STORE_ITEMS_MAX, sizeof(*k->items));
+	k->texts = calloc(STORE_ITEMS_MAX, sizeof(*k->texts));
 	k->sizes = calloc(STORE_ITEMS_MAX, sizeof(*k->sizes));
-	if (rc == 0 && (k->items == NULL || k->sizes == NULL))
+	if (rc == 0 && (k->items == NULL || k->texts == NULL || k->sizes == NULL))
 		rc = err_set(err, ERR_NOMEM, "out of memory");
 	return rc;
 }
@@ -241,6 +255,7 @@ static void end(struct keeping *k)
 	id_set_free(k->pruned);
 	id_set_free(k->live);
 	free(k->items);
+	free(k->texts);
 	free(k->sizes);
 }
 
@@ -268,7 +283,7 @@ static int choose_versions(
 	} else if (!has_hash) {
 		c.is_covered = !version_table_is_as_oldest(&k->table, n);
 	} else {
-		rc = version_table_is_true(k->store, n, newest, &is_true, err);
+		rc = version_table_is_true(k->store, &k->table, n, newest, &is_true, err);
 		if (rc == 0)
 			rc = version_table_true(k->store, &k->table, n, &c.one, err);
 		c.is_covered = !is_true;
@@ -295,7 +310,7 @@ static int keep_name(
 		if (x->is_marker || (!c.is_all && x != c.one && x != c.other))
 			continue;
 		if (asks) {
-			rc = add(k, n->name, x->id, x->size, err);
+			rc = add(k, n->name, x, err);
 		} else {
 			k->r->objects++;
 			k->r->bytes += x->size;
@@ -308,15 +323,18 @@ static int keep_all(struct keeping *k, struct err *err)
 {
 	uint64_t nth = 0;
 	int rc = 0;
-	for (size_t i = 0; i < k->table.count; i++)
-		k->needed += is_needed(k, &k->table.names[i]);
+	struct version_table_name n;
+	for (size_t i = 0; i < k->table.count; i++) {
+		version_table_name_at(&k->table, i, &n);
+		k->needed += is_needed(k, &n);
+	}
 	if (k->opts.most > 0 && k->needed > k->opts.most)
 		rc = env_random(&k->first, sizeof(k->first), err);
 	k->first %= k->needed == 0 ? 1 : k->needed;
 	for (size_t i = 0; rc == 0 && i < k->table.count; i++) {
-		const struct version_table_name *n = &k->table.names[i];
-		if (is_needed(k, n))
-			rc = keep_name(k, n, is_asked(k, nth++), err);
+		version_table_name_at(&k->table, i, &n);
+		if (is_needed(k, &n))
+			rc = keep_name(k, &n, is_asked(k, nth++), err);
 	}
 	return rc == 0 ? flush(k, err) : rc;
 }
@@ -349,13 +367,11 @@ int lock_keep_packs(struct store *s, const uint8_t (*packs)[32], size_t count, s
 	store_locks_by(s, &lock);
 	if (lock.mode == STORE_LOCK_NONE || count == 0)
 		return 0;
-	CLEANUP(cleanup_free_p) char(*names)[FETCH_PACK_NAME_BYTES] = calloc(count, sizeof(*names));
 	int rc = begin(&k, s, err);
-	if (rc == 0 && names == NULL)
-		rc = err_set(err, ERR_NOMEM, "out of memory");
 	for (size_t i = 0; rc == 0 && i < count; i++) {
-		fetch_pack_name(packs[i], names[i]);
-		rc = add(&k, names[i], NULL, 0, err);
+		char name[FETCH_PACK_NAME_BYTES];
+		fetch_pack_name(packs[i], name);
+		rc = add(&k, name, NULL, err);
 	}
 	if (rc == 0)
 		rc = flush(&k, err);

@@ -261,8 +261,8 @@ Test(lock_keep, what_hashes_to_its_name_is_locked_and_not_what_a_repair_replaced
 		struct version_table t;
 		const struct version_table_version *x = NULL;
 		cr_assert(eq(int, version_table_load(l.f.store, "pk/", &t, &err), 0));
-		const struct version_table_name *n =
-			version_table_find(&t, key + strlen(LOCKED_VAULT_PREFIX));
+		struct version_table_name found, *n = &found;
+		cr_assert(version_table_find(&t, key + strlen(LOCKED_VAULT_PREFIX), n));
 		cr_assert(eq(int, version_table_true(l.f.store, &t, n, &x, &err), 0));
 		cr_expect(ne(ptr, (void *)(uintptr_t)x, NULL), "and it is the right one");
 		version_table_done(&t);

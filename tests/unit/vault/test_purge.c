@@ -244,8 +244,8 @@ Test(purge, the_right_version_between_two_that_are_damaged_alike_stays)
 	cr_assert(eq(int, locked_vault_collect(&l, 0, &r, &err), 0), "%s", err.msg);
 	cr_expect(eq(u64, r.purge.odd, (uint64_t)1));
 	cr_assert(eq(int, version_table_load(l.f.store, "pk/", &t, &err), 0));
-	const struct version_table_name *n =
-		version_table_find(&t, key + strlen(LOCKED_VAULT_PREFIX));
+	struct version_table_name found, *n = &found;
+	cr_assert(version_table_find(&t, key + strlen(LOCKED_VAULT_PREFIX), n));
 	cr_expect(eq(sz, n->real, (size_t)3));
 	cr_assert(eq(int, version_table_true(l.f.store, &t, n, &x, &err), 0));
 	cr_expect(ne(ptr, (void *)(uintptr_t)x, NULL));
@@ -308,7 +308,8 @@ Test(purge, what_was_put_over_an_object_is_told_and_what_a_repair_replaced_goes)
 	cr_expect(s3_stub_holds(l.stub, key, bytes.data, bytes.len));
 	struct version_table t;
 	cr_assert(eq(int, version_table_load(l.f.store, "rf/", &t, &err), 0));
-	const struct version_table_name *n = version_table_find(&t, name);
+	struct version_table_name found, *n = &found;
+	cr_assert(version_table_find(&t, name, n));
 	cr_expect(eq(sz, n->count, (size_t)2), "what was damaged is gone, the oldest stays");
 	version_table_done(&t);
 	expect_whole(2);
