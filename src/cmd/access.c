@@ -323,10 +323,17 @@ static int use_cache(struct access *a, struct err *err)
 	return vault_set_cache(a->vault, dir, err);
 }
 
+void access_limits(const struct cli *cli, struct drivers_limits *out)
+{
+	*out = (struct drivers_limits){ .upload_bps = cli_number(cli, "limit-upload", 0),
+		.download_bps = cli_number(cli, "limit-download", 0) };
+}
+
 int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, struct access *out,
 	struct err *err)
 {
 	struct vault_keys keys = { .kv_epoch = 0 };
+	access_limits(cli, &out->limits);
 	int rc = drivers_open(cli, mode, &out->limits, &out->store, err);
 	if (rc == 0)
 		rc = vault_peek_id(out->store, out->vault_id, err);

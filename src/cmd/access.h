@@ -30,8 +30,9 @@ enum access_need {
 };
 
 struct access {
-	struct drivers_limits limits; /* set before access_open() */
-	bool sets_lock; /* the same: the verb says itself how objects are to be locked */
+	struct drivers_limits limits; /* access_limits() */
+	bool sets_lock; /* set before access_open(): the verb says itself how objects are to be
+			   locked */
 	struct store *store;
 	struct vault *vault;
 	struct fetch *fetch; /* with ACCESS_CONTENT */
@@ -137,6 +138,21 @@ int access_load_writer(const struct cli *cli, const uint8_t vault_id[16],
 
 /* Write a new 0600 file at ${path}, never over another; directories are made. */
 int access_write_secret(const char *path, const void *data, size_t len, struct err *err);
+
+/* What --limit-upload and --limit-download say; no limits where a verb has them not. */
+void access_limits(const struct cli *cli, struct drivers_limits *out);
+
+/* Those options. */
+#define ACCESS_LIMIT_OPTIONS                                                                       \
+	{ .name = "limit-upload",                                                                  \
+		.kind = CLI_SIZE,                                                                  \
+		.argument = "SIZE",                                                                \
+		.help = "send at most SIZE a second to each store, 64KiB or more; default: no "    \
+			"limit" },                                                                 \
+	{                                                                                          \
+		.name = "limit-download", .kind = CLI_SIZE, .argument = "SIZE",                    \
+		.help = "read at most SIZE a second from each store"                               \
+	}
 
 /* The option of the verbs that read with a writer key, and with the recovery file where none is. */
 #define ACCESS_RECOVERY_OPTION                                                                     \

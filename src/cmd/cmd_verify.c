@@ -333,6 +333,7 @@ static const struct cli_option options[] = {
 		.kind = CLI_COUNT,
 		.argument = "PERCENT",
 		.help = "the same as a part of all packs" },
+	ACCESS_LIMIT_OPTIONS,
 	{ .name = NULL },
 };
 
