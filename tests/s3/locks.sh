@@ -3,6 +3,7 @@
 # and left to run out, collection by version, and a vault that somebody destroyed with every right
 # but time.  BUILD as the argument; PORT (19400) and 29 more.  Takes some minutes: a lock ends when
 # it ends.
+CLAIMS=${CLAIMS-1} # minutes: say how far it is; CLAIMS= for the sum alone
 # shellcheck source=../e2e/lib.sh
 . "$(dirname "$0")/../e2e/lib.sh"
 HERE=$TREE/tests/s3
