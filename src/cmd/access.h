@@ -36,6 +36,7 @@ struct access {
 	struct store *store;
 	struct vault *vault;
 	struct fetch *fetch; /* with ACCESS_CONTENT */
+	bool has_id;
 	uint8_t vault_id[16];
 	bool has_writer;
 	struct keyring_writer writer;
@@ -66,6 +67,10 @@ struct access {
  */
 int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, struct access *out,
 	struct err *err);
+/* The store alone, with no key; held to what this host remembers of its locks, where its header,
+ * or what is left of it, tells which vault it is.  Return as drivers_open(). */
+int access_open_keyless(
+	struct cli *cli, enum drivers_mode mode, struct access *out, struct err *err);
 void access_done(struct access *a);
 
 /**

@@ -338,7 +338,7 @@ static void remember_policy(struct cli *cli, struct access *a, const struct stor
 {
 	char dir[PATH_MAX];
 	struct err why = ERR_INIT;
-	int rc = a->vault == NULL ? vault_peek_id(a->store, a->vault_id, &why) : 0;
+	int rc = a->has_id ? 0 : err_set(&why, ERR_NOT_FOUND, "nothing tells which vault it is");
 	if (rc == 0)
 		rc = access_memory_dir(cli, a->vault_id, dir, &why);
 	if (rc == 0)
@@ -361,16 +361,6 @@ static int set_policy(struct cli *cli, struct access *a, bool *is_off, struct er
 	if (rc == 0)
 		remember_policy(cli, a, &lock);
 	*is_off = rc == 0 && lock.mode == STORE_LOCK_NONE;
-	return rc;
-}
-
-/* Every object that is ever locked, and no key: but what this host remembers is held to. */
-static int open_all(struct cli *cli, enum drivers_mode mode, struct access *a, struct err *err)
-{
-	int rc = drivers_open(cli, mode, NULL, &a->store, err);
-	if (rc == 0 && !a->sets_lock && vault_peek_id(a->store, a->vault_id, NULL) == 0)
-		(void)access_hold_locks(&cli->console, drivers_location(cli), a->vault_id,
-			a->store); /* it is told */
 	return rc;
 }
 
@@ -408,7 +398,7 @@ static int run_keep(struct cli *cli, struct err *err)
 		rc = err_set(err, ERR_USAGE, "--dry-run and --policy exclude each other");
 	a.sets_lock = cli_is_set(cli, "policy");
 	if (rc == 0)
-		rc = cli_is_set(cli, "all") ? open_all(cli, mode, &a, err)
+		rc = cli_is_set(cli, "all") ? access_open_keyless(cli, mode, &a, err)
 					    : access_open(cli, ACCESS_LIST, mode, &a, err);
 	if (rc == 0)
 		rc = keep(cli, &a, err);

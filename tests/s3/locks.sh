@@ -113,7 +113,11 @@ expect 0 "destroy" "$S3" --destroy kept plant/
 expect 10 "the vault is gone" "$HF" snapshot list --vault "$V"
 restores "behind it, the first" "$V?view=oldest" "$first" "$SCRATCH/first"
 restores "behind it, the second" "$V?view=oldest" "$second" "$SCRATCH/second"
+printf 'holdfast s3 1\nversioning=yes\nlock=governance:60s\n' |
+	"$S3" PUT /kept/plant/x/tmp/s3 >/dev/null
 expect 3 "locks without a key" "$HF" vault lock --all --vault "$V"
+says "locks without a key" "goes on with compliance:86400s"
+expect 3 "locks without a key, by the owner's word" "$HF" vault lock --all --policy compliance:1d --vault "$V"
 expect 0 "undelete, dry" "$HF" vault undelete --dry-run --vault "$V"
 says "undelete, dry" "2 snapshots"
 expect 10 "nothing was changed" "$HF" snapshot list --vault "$V"
@@ -170,6 +174,9 @@ head -c 100000 /dev/urandom >"$DATA/src/noise"
 goes_on backup "$HF" backup --source s "$DATA/src"
 goes_on verify "$HF" verify
 goes_on gc "$HF" gc
+goes_on "lock --all" "$HF" vault lock --all
+expect 3 "note: repair --keyless" "$HF" repair --keyless --vault "$W"
+says "note: repair --keyless" "goes on with compliance:3600s"
 for class in pk rf ev sn; do
 	expect 0 "note: $class" "$S3" --force weak x/$class/
 	says "note: $class" "0 versions gone"
