@@ -581,6 +581,11 @@ static int read_notes(struct store_s3 *s, struct err *err)
 
 static void set_features(struct store_s3 *s);
 
+static void can_lock(struct s3_caps *c)
+{
+	c->has_versions = c->has_lock = c->is_lock_kept = true;
+}
+
 /* Does the bucket keep what is locked? */
 static int check_lock(const struct store_s3 *s, const struct s3_caps *caps, struct err *err)
 {
@@ -607,6 +612,22 @@ static int write_notes(struct store_s3 *s, const struct store_lock *lock, struct
 	return rc;
 }
 
+/* The place asks for locks.  Notes that deny them are not believed: anybody who writes may have
+ * written them.  Who may write tries anew, who reads looks as if they were there. */
+static int see_place(struct store_s3 *s, struct err *err)
+{
+	struct s3_caps *c = &s->notes.caps;
+	if (c->has_versions && c->is_lock_kept)
+		return 0;
+	if (s->is_read_only) {
+		can_lock(c);
+		return 0;
+	}
+	const struct store_lock noted = c->lock;
+	int rc = write_notes(s, &noted, err);
+	return rc == 0 ? check_lock(s, c, err) : rc;
+}
+
 static int s3_set_lock(void *self, const struct store_lock *lock, struct err *err)
 {
 	struct store_s3 *s = self;
@@ -623,12 +644,11 @@ static int s3_set_lock(void *self, const struct store_lock *lock, struct err *er
 static bool s3_hold_lock(void *self, const struct store_lock *least)
 {
 	struct store_s3 *s = self;
-	struct s3_caps *c = &s->notes.caps;
 	if (s->place.has_lock)
 		return false;
 	s->least = *least;
 	if (least->mode != STORE_LOCK_NONE)
-		c->has_versions = c->has_lock = c->is_lock_kept = true;
+		can_lock(&s->notes.caps);
 	set_features(s);
 	return true;
 }
@@ -692,9 +712,8 @@ int store_s3_new(const char *location, const struct store_s3_opts *opts, struct 
 		rc = read_notes(s, err);
 	if (rc == 0 && o.create && !o.is_read_only && !s->notes.caps.is_known)
 		rc = write_notes(s, &none, err);
-	if (rc == 0 && s->place.has_lock && s->place.lock.mode != STORE_LOCK_NONE &&
-		!o.is_read_only)
-		rc = check_lock(s, &s->notes.caps, err);
+	if (rc == 0 && s->place.has_lock && s->place.lock.mode != STORE_LOCK_NONE)
+		rc = see_place(s, err);
 	if (rc == 0 && s->place.is_oldest)
 		rc = s3_versions_load(s->wire, s->place.prefix, &s->versions, err);
 	if (rc != 0)

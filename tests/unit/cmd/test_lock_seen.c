@@ -134,6 +134,29 @@ Test(lock_seen, what_the_place_says_counts_alone_and_is_not_remembered)
 	cr_expect(eq(i64, days("second", &seen), 20));
 }
 
+Test(lock_seen, a_place_that_asks_for_locks_does_not_believe_a_note_that_denies_them)
+{
+	for (int reads = 1; reads >= 0; reads--) { /* who writes puts the note right */
+		char place[256];
+		struct store *s = NULL;
+		const struct store_s3_opts opts = { .is_read_only = reads == 1 };
+		note("holdfast s3 1\nversioning=no\n");
+		(void)snprintf(place, sizeof(place),
+			"http://127.0.0.1:%d/" S3_STUB_BUCKET "/plant?%s", s3_stub_port(l.stub),
+			"lock=compliance:1h");
+		cr_assert(eq(int, store_s3_open(place, &opts, &s, &err), 0), "%s", err.msg);
+		cr_expect(ne(uint, store_features(s) & STORE_HAS_OBJECT_LOCK, 0));
+		if (reads == 0) {
+			cr_assert(eq(int, store_put(s, "ks/x", "x", 1, &err), 0), "%s", err.msg);
+			cr_expect(ne(i64, s3_stub_locked(l.stub, LOCKED_VAULT_PREFIX "ks/x"), 0));
+		}
+		store_free(s);
+	}
+	struct store *s = locked_vault_store(&l, false);
+	cr_expect(ne(uint, store_features(s) & STORE_HAS_OBJECT_LOCK, 0));
+	store_free(s);
+}
+
 Test(lock_seen, a_damaged_memory_is_told_and_nothing_of_it_used)
 {
 	static const char *const bad[] = { "", "holdfast-lock 1 ", "holdfast-lock 1 forever\n",
