@@ -13,6 +13,7 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "cmd/cli.h"
+#include "cmd/lock_seen.h"
 #include "cmd/passphrase.h"
 #include "cmd/paths.h"
 #include "cmd/rollback.h"
@@ -69,13 +70,30 @@ int access_replica_dir(
 	return rc != 0 ? rc : paths_join(out, name, err);
 }
 
-int access_memory_dir(
-	const struct cli *cli, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err)
+static int memory_dir(
+	const char *location, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err)
 {
-	int rc = access_replica_dir(drivers_location(cli), vault_id, out, err);
+	int rc = access_replica_dir(location, vault_id, out, err);
 	if (rc == 0 && access(out, F_OK) == 0)
 		return 0;
 	return rc != 0 ? rc : paths_dir(PATHS_STATE, vault_id, out, err);
+}
+
+int access_memory_dir(
+	const struct cli *cli, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err)
+{
+	return memory_dir(drivers_location(cli), vault_id, out, err);
+}
+
+bool access_hold_locks(
+	struct console *c, const char *location, const uint8_t vault_id[16], struct store *s)
+{
+	char dir[PATH_MAX];
+	struct err why = ERR_INIT;
+	if (memory_dir(location, vault_id, dir, &why) == 0)
+		return lock_seen_use(c, dir, s);
+	log_info("access.hold_locks", "%s, continuing without a memory of locks", why.msg);
+	return false;
 }
 
 int access_write_secret(const char *path, const void *data, size_t len, struct err *err)
@@ -305,15 +323,26 @@ static int use_cache(struct access *a, struct err *err)
 	return vault_set_cache(a->vault, dir, err);
 }
 
+void access_limits(const struct cli *cli, struct drivers_limits *out)
+{
+	*out = (struct drivers_limits){ .upload_bps = cli_number(cli, "limit-upload", 0),
+		.download_bps = cli_number(cli, "limit-download", 0) };
+}
+
 int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, struct access *out,
 	struct err *err)
 {
 	struct vault_keys keys = { .kv_epoch = 0 };
+	access_limits(cli, &out->limits);
 	int rc = drivers_open(cli, mode, &out->limits, &out->store, err);
 	if (rc == 0)
 		rc = vault_peek_id(out->store, out->vault_id, err);
 	if (rc == -ERR_NOT_FOUND && out->store != NULL)
 		rc = explain_missing(out, err);
+	out->has_id = rc == 0;
+	if (rc == 0 && !out->sets_lock)
+		out->has_odd_lock = access_hold_locks(
+			&cli->console, drivers_location(cli), out->vault_id, out->store);
 	if (rc == 0)
 		rc = load_keys(cli, need, out, &keys, err);
 	if (rc == 0)
@@ -330,6 +359,31 @@ int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, 
 	if (rc == -ERR_USAGE && drivers_location(cli) == NULL)
 		return rc;
 	return rc == 0 ? 0 : err_wrap(err, "unable to open the vault '%s'", drivers_location(cli));
+}
+
+/* Which vault is it?  When somebody took its header away the oldest versions still tell. */
+static int peek_behind(struct cli *cli, struct store *s, uint8_t vault_id[16])
+{
+	struct store *old = NULL;
+	int rc = vault_peek_id(s, vault_id, NULL);
+	if (rc != -ERR_NOT_FOUND)
+		return rc;
+	rc = drivers_open(cli, DRIVERS_OLDEST, NULL, &old, NULL);
+	if (rc == 0)
+		rc = vault_peek_id(old, vault_id, NULL);
+	store_free(old);
+	return rc;
+}
+
+int access_open_keyless(
+	struct cli *cli, enum drivers_mode mode, struct access *out, struct err *err)
+{
+	int rc = drivers_open(cli, mode, NULL, &out->store, err);
+	out->has_id = rc == 0 && peek_behind(cli, out->store, out->vault_id) == 0;
+	if (out->has_id && !out->sets_lock)
+		out->has_odd_lock = access_hold_locks(
+			&cli->console, drivers_location(cli), out->vault_id, out->store);
+	return rc;
 }
 
 void access_done(struct access *a)

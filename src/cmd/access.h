@@ -15,6 +15,7 @@
 #include "vault/snapshot.h"
 
 struct cli;
+struct console;
 struct err;
 struct fetch;
 struct hold;
@@ -29,10 +30,13 @@ enum access_need {
 };
 
 struct access {
-	struct drivers_limits limits; /* set before access_open() */
+	struct drivers_limits limits; /* access_limits() */
+	bool sets_lock; /* set before access_open(): the verb says itself how objects are to be
+			   locked */
 	struct store *store;
 	struct vault *vault;
 	struct fetch *fetch; /* with ACCESS_CONTENT */
+	bool has_id;
 	uint8_t vault_id[16];
 	bool has_writer;
 	struct keyring_writer writer;
@@ -43,6 +47,7 @@ struct access {
 	char group[KEYRING_GROUP_BYTES]; /* drill group of content_sk, or "" */
 	struct snapshot_list list;       /* access_snapshots() */
 	uint64_t damaged;                /* snapshot objects passed over */
+	bool has_odd_lock;               /* access_hold_locks() warned */
 	struct hold *hold;               /* access_hold(); NULL: the store cannot be written to */
 	bool is_backup; /* set before access_snapshots(): objects that cannot be read may be what
 			 * is missing, the session decides.  A reader is not given an older
@@ -62,6 +67,10 @@ struct access {
  */
 int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, struct access *out,
 	struct err *err);
+/* The store alone, with no key; held to what this host remembers of its locks, where its header,
+ * or what is left of it, tells which vault it is.  Return as drivers_open(). */
+int access_open_keyless(
+	struct cli *cli, enum drivers_mode mode, struct access *out, struct err *err);
 void access_done(struct access *a);
 
 /**
@@ -115,6 +124,14 @@ int access_replica_dir(
 int access_memory_dir(
 	const struct cli *cli, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err);
 
+/**
+ * access_hold_locks(c, location, vault_id, s):
+ * lock_seen_use() with what this host remembers of ${location}, where ${s} was opened.
+ * access_open() does it for its own.  Return true if it warned.
+ */
+bool access_hold_locks(
+	struct console *c, const char *location, const uint8_t vault_id[16], struct store *s);
+
 /* Write the path of the writer key file of ${vault_id}.  Return 0, -ERR_CONFIG or -ERR_LIMIT. */
 int access_writer_path(
 	const struct cli *cli, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err);
@@ -126,6 +143,21 @@ int access_load_writer(const struct cli *cli, const uint8_t vault_id[16],
 
 /* Write a new 0600 file at ${path}, never over another; directories are made. */
 int access_write_secret(const char *path, const void *data, size_t len, struct err *err);
+
+/* What --limit-upload and --limit-download say; no limits where a verb has them not. */
+void access_limits(const struct cli *cli, struct drivers_limits *out);
+
+/* Those options. */
+#define ACCESS_LIMIT_OPTIONS                                                                       \
+	{ .name = "limit-upload",                                                                  \
+		.kind = CLI_SIZE,                                                                  \
+		.argument = "SIZE",                                                                \
+		.help = "send at most SIZE a second to each store, 64KiB or more; default: no "    \
+			"limit" },                                                                 \
+	{                                                                                          \
+		.name = "limit-download", .kind = CLI_SIZE, .argument = "SIZE",                    \
+		.help = "read at most SIZE a second from each store"                               \
+	}
 
 /* The option of the verbs that read with a writer key, and with the recovery file where none is. */
 #define ACCESS_RECOVERY_OPTION                                                                     \

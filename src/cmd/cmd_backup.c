@@ -441,6 +441,7 @@ static const struct cli_option options[] = {
 		.argument = "DIR",
 		.help = "where a database copy lies while it is backed up; default: the state "
 			"directory" },
+	ACCESS_LIMIT_OPTIONS,
 	{ .name = NULL },
 };
 

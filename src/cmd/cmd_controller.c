@@ -19,6 +19,7 @@
 #include "base/notify.h"
 #include "base/version.h"
 #include "cmd/access.h"
+#include "cmd/lock_seen.h"
 #include "cmd/paths.h"
 #include "codec/jsonx.h"
 #include "conf/conf_problems.h"
@@ -338,8 +339,12 @@ static int run_init(struct cli *cli, struct err *err)
 static int open_location(
 	const char *location, bool is_read_only, struct store **out, struct err *err)
 {
-	return drivers_open_location(
+	int rc = drivers_open_location(
 		location, is_read_only ? DRIVERS_READ : DRIVERS_WRITE, out, err);
+	uint8_t vault_id[16];
+	if (rc == 0 && vault_peek_id(*out, vault_id, NULL) == 0)
+		(void)access_hold_locks(NULL, location, vault_id, *out); /* it is told */
+	return rc;
 }
 
 static int open_place(const struct gateway_place *place, struct store **out, struct err *err)
@@ -348,8 +353,14 @@ static int open_place(const struct gateway_place *place, struct store **out, str
 		.download_bps = place->bytes_per_s,
 		.is_stopped = place->is_stopped,
 		.arg = place->arg };
-	return drivers_open_limited(
+	int rc = drivers_open_limited(
 		place->location, place->is_new ? DRIVERS_CREATE : DRIVERS_WRITE, &limits, out, err);
+	uint8_t vault_id[16];
+	char dir[PATH_MAX];
+	if (rc == 0 && vault_peek_id(*out, vault_id, NULL) == 0 &&
+		access_replica_dir(place->location, vault_id, dir, NULL) == 0)
+		(void)lock_seen_use(NULL, dir, *out); /* it is told */
+	return rc;
 }
 
 /* Everything wrong with a configuration, on standard error. */

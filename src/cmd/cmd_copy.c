@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cmd/access.h"
 #include "cmd/bad_packs.h"
+#include "cmd/lock_seen.h"
 #include "cmd/paths.h"
 #include "cmd/rollback.h"
 #include "cmd/stop.h"
@@ -41,7 +42,6 @@ struct job {
 	struct vault *to;                /* the replica */
 	struct hold *hold;
 	struct id_set *bad; /* owned; packs of the replica found damaged */
-	struct drivers_limits limits;
 	char memory[PATH_MAX];
 	uint8_t (*named)[32]; /* owned; the snapshots that the arguments mean */
 	uint64_t keys;
@@ -105,8 +105,8 @@ static int open_replica(struct job *j, struct err *err)
 	const char *location = cli_text(j->cli, "to");
 	bool is_init = cli_is_set(j->cli, "init");
 	struct vault_keys keys;
-	int rc = drivers_open_limited(
-		location, is_init ? DRIVERS_CREATE : DRIVERS_WRITE, &j->limits, &j->to_store, err);
+	int rc = drivers_open_limited(location, is_init ? DRIVERS_CREATE : DRIVERS_WRITE,
+		&j->access.limits, &j->to_store, err);
 	if (rc == 0)
 		rc = hold_refuse_same(j->hold, j->to_store, err);
 	if (rc == 0)
@@ -326,12 +326,7 @@ static int copy(struct job *j, struct err *err)
 
 static int run(struct cli *cli, struct err *err)
 {
-	struct job j = { .cli = cli,
-		.access = ACCESS_INIT,
-		.limits = { .upload_bps = cli_number(cli, "limit-upload", 0),
-			.download_bps = cli_number(cli, "limit-download", 0) },
-		.start_ns = env_mono_ns() };
-	j.access.limits = j.limits;
+	struct job j = { .cli = cli, .access = ACCESS_INIT, .start_ns = env_mono_ns() };
 	int rc = check_options(cli, err);
 	if (rc == 0)
 		rc = access_open(cli, ACCESS_LIST, DRIVERS_READ, &j.access, err);
@@ -345,6 +340,8 @@ static int run(struct cli *cli, struct err *err)
 		rc = open_replica(&j, err);
 	if (rc == 0) {
 		find_memory(&j);
+		if (j.memory[0] != '\0')
+			(void)lock_seen_use(&cli->console, j.memory, j.to_store); /* it is told */
 		remember_bad(&j);
 		rc = copy(&j, err);
 	}
@@ -365,15 +362,7 @@ static const struct cli_option options[] = {
 	{ .name = "init", .help = "begin the copy there, in an empty place" },
 	{ .name = "all", .help = "every snapshot that is not there and was not pruned there" },
 	{ .name = "source", .kind = CLI_TEXT, .argument = "NAME", .help = "those of this source" },
-	{ .name = "limit-upload",
-		.kind = CLI_SIZE,
-		.argument = "SIZE",
-		.help = "send at most SIZE a second to each store, 64KiB or more; default: no "
-			"limit" },
-	{ .name = "limit-download",
-		.kind = CLI_SIZE,
-		.argument = "SIZE",
-		.help = "read at most SIZE a second from each store" },
+	ACCESS_LIMIT_OPTIONS,
 	ACCESS_RECOVERY_OPTION,
 	{ .name = NULL },
 };

@@ -127,6 +127,7 @@ static void add_up(struct collect_result *sum, const struct collect_result *r)
 		s.pack_bytes = sum->pack_bytes;
 		s.live_bytes = sum->live_bytes;
 		s.unknown_packs = sum->unknown_packs;
+		s.unknown_bytes = sum->unknown_bytes;
 		s.missing_records = sum->missing_records;
 	}
 	*sum = s;
@@ -158,7 +159,7 @@ static int keep_locks(struct job *j, struct err *err)
 	store_locks_by(j->access.store, &lock);
 	if (lock.mode == STORE_LOCK_NONE || j->opts.is_dry_run)
 		return 0;
-	int rc = lock_keep_run(j->access.store, j->access.vault, false, &j->locks, err);
+	int rc = lock_keep_run(j->access.store, j->access.vault, NULL, &j->locks, err);
 	j->has_locks = rc == 0;
 	if (rc == 0)
 		lock_show_warn(&j->cli->console, &j->locks);
@@ -195,13 +196,13 @@ static int tell_json(struct job *j, struct err *err)
 		(json_int_t)r->condemned_bytes, "deferred", (json_int_t)r->deferred, "repacked",
 		(json_int_t)r->repacked, "repacked_bytes", (json_int_t)r->repacked_bytes, "rescued",
 		(json_int_t)r->rescued);
-	json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "dead",
-		(json_int_t)r->dead, "dead_bytes", (json_int_t)r->dead_bytes, "deleted",
-		(json_int_t)r->deleted, "deleted_bytes", (json_int_t)r->deleted_bytes, "waits",
-		(json_int_t)r->waits, "fenced", (json_int_t)r->fenced, "voided",
-		(json_int_t)r->voided, "marks", (json_int_t)r->marks, "segments_replaced",
-		(json_int_t)r->segments_replaced, "segments_written",
-		(json_int_t)r->segments_written, "next",
+	json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+		"unknown_bytes", (json_int_t)r->unknown_bytes, "dead", (json_int_t)r->dead,
+		"dead_bytes", (json_int_t)r->dead_bytes, "deleted", (json_int_t)r->deleted,
+		"deleted_bytes", (json_int_t)r->deleted_bytes, "waits", (json_int_t)r->waits,
+		"fenced", (json_int_t)r->fenced, "voided", (json_int_t)r->voided, "marks",
+		(json_int_t)r->marks, "segments_replaced", (json_int_t)r->segments_replaced,
+		"segments_written", (json_int_t)r->segments_written, "next",
 		r->next_ns == 0 ? json_null() : json_string(human_time_utc(when, r->next_ns)));
 	if (o == NULL || more == NULL || json_object_update_new(o, more) != 0 ||
 		json_object_set_new(o, "versions", versions_json(j)) != 0 ||
@@ -264,6 +265,14 @@ static void tell_text(const struct job *j)
 		console_count(c, r->packs, "pack, ", "packs, ");
 		console_print(c, "%s, %s of it needed\n", human_size(a, r->pack_bytes),
 			human_size(b, r->live_bytes));
+	}
+	if (r->unknown_packs > 0) {
+		console_count(c, r->unknown_packs, "pack that", "packs that");
+		console_print(c,
+			" nobody knows, %s: in no index, and unreadable or not of the right "
+			"length.  Left alone; see 'holdfast verify' and 'holdfast "
+			"repair'\n",
+			human_size(a, r->unknown_bytes));
 	}
 	if (r->repacked > 0) {
 		console_print(c, "%s", is_dry ? "would repack " : "repacked ");

@@ -220,7 +220,7 @@ static int set_lock(struct store *store, const struct store_lock *lock, struct e
 	struct lock_keep_result r = { .objects = 0 };
 	int rc = store_set_lock(store, lock, err);
 	if (rc == 0 && lock->mode != STORE_LOCK_NONE)
-		rc = lock_keep_run(store, NULL, false, &r, err);
+		rc = lock_keep_run(store, NULL, NULL, &r, err);
 	if (rc == 0 && r.failed > 0) {
 		rc = -r.why.code;
 		if (err != NULL)
@@ -248,6 +248,7 @@ static int run(struct cli *cli, struct err *err)
 	struct store_lock policy;
 	const char *lock = cli_text(cli, "lock");
 	bool is_made = false;
+	uint8_t id[16];
 	int rc = check_options(cli, err);
 	if (rc != 0)
 		return rc;
@@ -270,6 +271,9 @@ static int run(struct cli *cli, struct err *err)
 		is_made = rc == 0;
 		if (is_made && lock != NULL)
 			rc = set_lock(store, &policy, err);
+		if (rc == 0 && vault_peek_id(store, id, NULL) == 0)
+			(void)access_hold_locks(
+				&cli->console, drivers_location(cli), id, store); /* it is told */
 	}
 	store_free(store);
 	secret_done(&pass);

@@ -197,7 +197,7 @@ static int open_all(struct job *j, struct err *err)
 	if (cli_is_set(j->cli, "keyless")) {
 		if (has_data)
 			return err_set(err, ERR_USAGE, "--keyless and --data exclude each other");
-		return drivers_open(j->cli, mode, NULL, &j->access.store, err);
+		return access_open_keyless(j->cli, mode, &j->access, err);
 	}
 	int rc =
 		access_open(j->cli, has_data ? ACCESS_CONTENT : ACCESS_LIST, mode, &j->access, err);

@@ -387,6 +387,7 @@ static const struct cli_option options[] = {
 	{ .name = "no-owner", .help = "do not set owners; what is restored is yours" },
 	{ .name = "no-sparse", .help = "write zeros instead of holes" },
 	{ .name = "no-sync", .help = "do not wait until everything is on the disk" },
+	ACCESS_LIMIT_OPTIONS,
 	{ .name = NULL },
 };
 

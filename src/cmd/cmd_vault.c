@@ -9,6 +9,7 @@
 #include "cmd/access.h"
 #include "cmd/bad_packs.h"
 #include "cmd/drivers.h"
+#include "cmd/lock_seen.h"
 #include "cmd/lock_show.h"
 #include "cmd/paths.h"
 #include "cmd/stop.h"
@@ -70,14 +71,15 @@ static int tell_json(struct console *c, const struct access *a, const char *id,
 		(json_int_t)v->index_memory, "index_mapped", (json_int_t)v->index_mapped,
 		"index_segments", (json_int_t)v->index_segments);
 	json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-				 "s:o}",
+				 "s:I, s:o}",
 		"packs", (json_int_t)v->packs, "pack_bytes", (json_int_t)v->pack_bytes,
 		"live_bytes", (json_int_t)v->live_bytes, "waste_bytes", (json_int_t)v->waste_bytes,
-		"unknown_packs", (json_int_t)v->unknown_packs, "missing_records",
-		(json_int_t)v->missing_records, "sessions", (json_int_t)v->sessions, "restores",
-		(json_int_t)v->restores, "fenced", (json_int_t)v->fenced, "condemned",
-		(json_int_t)v->condemned, "condemned_bytes", (json_int_t)v->condemned_bytes, "dead",
-		(json_int_t)v->dead, "dead_bytes", (json_int_t)v->dead_bytes, "next",
+		"unknown_packs", (json_int_t)v->unknown_packs, "unknown_bytes",
+		(json_int_t)v->unknown_bytes, "missing_records", (json_int_t)v->missing_records,
+		"sessions", (json_int_t)v->sessions, "restores", (json_int_t)v->restores, "fenced",
+		(json_int_t)v->fenced, "condemned", (json_int_t)v->condemned, "condemned_bytes",
+		(json_int_t)v->condemned_bytes, "dead", (json_int_t)v->dead, "dead_bytes",
+		(json_int_t)v->dead_bytes, "next",
 		next_of(v) == 0 ? json_null() : json_string(human_time_utc(when, next_of(v))));
 	int rc = o == NULL ? 0 : add_facts(o, a->store, err);
 	if (rc != 0)
@@ -139,12 +141,26 @@ static void tell_text(
 			"", (unsigned long long)v->dead, human_size(a, v->dead_bytes),
 			human_time_local(b, next_of(v)));
 	if (v->unknown_packs > 0)
-		console_warn(c, NULL, 0, "%llu packs cannot be read; see 'holdfast verify'",
-			(unsigned long long)v->unknown_packs);
+		console_warn(c, NULL, 0,
+			"%llu packs (%s) are in no index and cannot be read; see 'holdfast verify' "
+			"and 'holdfast repair'",
+			(unsigned long long)v->unknown_packs, human_size(a, v->unknown_bytes));
 	if (v->missing_records > 0)
 		console_warn(c, NULL, 0,
 			"%llu records that snapshots need are missing; see 'holdfast verify'",
 			(unsigned long long)v->missing_records);
+}
+
+/* So many objects, spread over all, tell how well a vault is locked; each is a request. */
+#define LOCKS_ASKED 10000
+
+static void on_asked(void *arg, uint64_t done, uint64_t total)
+{
+	struct console *c = arg;
+	struct progress_state s = { .what = "locks looked at", .items = done };
+	(void)total; /* it is counted in bytes there */
+	if (progress_is_due(&c->progress))
+		progress_draw(&c->progress, &s);
 }
 
 /* Return true if ${out} tells something.  A key that may not look is told, and no more. */
@@ -152,10 +168,15 @@ static bool see_locks(struct console *c, struct access *a, struct lock_keep_resu
 {
 	struct store_lock lock;
 	struct err why = ERR_INIT;
+	const struct lock_keep_opts opts = {
+		.is_dry_run = true, .most = LOCKS_ASKED, .on_progress = on_asked, .arg = c
+	};
 	store_locks_by(a->store, &lock);
 	if (lock.mode == STORE_LOCK_NONE)
 		return false;
-	if (lock_keep_run(a->store, a->vault, true, out, &why) == 0)
+	int rc = lock_keep_run(a->store, a->vault, &opts, out, &why);
+	progress_clear(&c->progress);
+	if (rc == 0)
 		return true;
 	console_warn(c, NULL, 0, "unable to see how objects are locked: %s", why.msg);
 	return false;
@@ -312,8 +333,23 @@ static int tell_lock(struct cli *cli, const struct store *store, bool is_dry_run
 	return 0;
 }
 
+/* The owner's word: this host goes by it from now on, too. */
+static void remember_policy(struct cli *cli, struct access *a, const struct store_lock *lock)
+{
+	char dir[PATH_MAX];
+	struct err why = ERR_INIT;
+	int rc = a->has_id ? 0 : err_set(&why, ERR_NOT_FOUND, "nothing tells which vault it is");
+	if (rc == 0)
+		rc = access_memory_dir(cli, a->vault_id, dir, &why);
+	if (rc == 0)
+		rc = lock_seen_set(dir, lock, &why);
+	if (rc != 0)
+		console_warn(&cli->console, NULL, 0,
+			"%s; this host does not remember how objects are locked", why.msg);
+}
+
 /* The policy that was asked for is noted first. */
-static int set_policy(struct cli *cli, struct store *store, bool *is_off, struct err *err)
+static int set_policy(struct cli *cli, struct access *a, bool *is_off, struct err *err)
 {
 	const char *text = cli_text(cli, "policy");
 	struct store_lock lock;
@@ -321,26 +357,31 @@ static int set_policy(struct cli *cli, struct store *store, bool *is_off, struct
 		return 0;
 	int rc = store_lock_parse(text, &lock, err);
 	if (rc == 0)
-		rc = store_set_lock(store, &lock, err);
+		rc = store_set_lock(a->store, &lock, err);
+	if (rc == 0)
+		remember_policy(cli, a, &lock);
 	*is_off = rc == 0 && lock.mode == STORE_LOCK_NONE;
 	return rc;
 }
 
 static int keep(struct cli *cli, struct access *a, struct err *err)
 {
-	bool is_dry_run = cli_is_set(cli, "dry-run");
+	const struct lock_keep_opts opts = { .is_dry_run = cli_is_set(cli, "dry-run"),
+		.on_progress = on_asked,
+		.arg = &cli->console };
 	bool is_off = false;
 	struct lock_keep_result r = { .objects = 0 };
 	store_stop_when(a->store, stop_is_asked, NULL);
-	int rc = set_policy(cli, a->store, &is_off, err);
+	int rc = set_policy(cli, a, &is_off, err);
 	if (rc == 0 && !is_off)
-		rc = lock_keep_run(a->store, a->vault, is_dry_run, &r, err);
+		rc = lock_keep_run(a->store, a->vault, &opts, &r, err);
+	progress_clear(&cli->console.progress);
 	if (rc != 0)
 		return rc;
 	if (is_off)
 		console_note(&cli->console, "Nothing is locked from now on; locks that are there "
 					    "run out by themselves.");
-	rc = tell_lock(cli, a->store, is_dry_run, &r, err);
+	rc = tell_lock(cli, a->store, opts.is_dry_run, &r, err);
 	if (rc == 0 && r.failed > 0)
 		rc = err_set(err, r.why.code == 0 ? ERR_FAILED : (enum err_code)r.why.code,
 			"%llu objects are not locked as they should be",
@@ -355,8 +396,9 @@ static int run_keep(struct cli *cli, struct err *err)
 	int rc = 0;
 	if (cli_is_set(cli, "dry-run") && cli_is_set(cli, "policy"))
 		rc = err_set(err, ERR_USAGE, "--dry-run and --policy exclude each other");
+	a.sets_lock = cli_is_set(cli, "policy");
 	if (rc == 0)
-		rc = cli_is_set(cli, "all") ? drivers_open(cli, mode, NULL, &a.store, err)
+		rc = cli_is_set(cli, "all") ? access_open_keyless(cli, mode, &a, err)
 					    : access_open(cli, ACCESS_LIST, mode, &a, err);
 	if (rc == 0)
 		rc = keep(cli, &a, err);
@@ -476,9 +518,13 @@ static int run_undelete(struct cli *cli, struct err *err)
 	struct access a = ACCESS_INIT;
 	struct store *now = NULL;
 	bool is_dry_run = cli_is_set(cli, "dry-run");
+	a.sets_lock = true; /* nothing is put there; what is, goes by the other one */
 	int rc = access_open(cli, ACCESS_LIST, DRIVERS_OLDEST, &a, err);
 	if (rc == 0)
 		rc = drivers_open(cli, is_dry_run ? DRIVERS_READ : DRIVERS_WRITE, NULL, &now, err);
+	if (rc == 0)
+		(void)access_hold_locks(
+			&cli->console, drivers_location(cli), a.vault_id, now); /* it is told */
 	if (rc == 0)
 		rc = undelete(cli, &a, now, err);
 	if (rc == 0 && cli->console.warnings > 0)

@@ -166,6 +166,7 @@ static int check_memory(struct run *r, struct access *a, struct verify_result *v
 {
 	struct err why = ERR_INIT;
 	uint64_t before = r->cli->console.warnings;
+	v->warnings += a->has_odd_lock;
 	int rc = access_snapshots(r->cli, a, &why);
 	if (rc == -ERR_ROLLBACK || rc == -ERR_CORRUPT) {
 		v->problems++;
@@ -332,6 +333,7 @@ static const struct cli_option options[] = {
 		.kind = CLI_COUNT,
 		.argument = "PERCENT",
 		.help = "the same as a part of all packs" },
+	ACCESS_LIMIT_OPTIONS,
 	{ .name = NULL },
 };
 

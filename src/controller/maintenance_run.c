@@ -318,7 +318,7 @@ static int keep_locks(struct work *w, const struct purge_result *purged, struct 
 	store_locks_by(w->store, &lock);
 	if (lock.mode == STORE_LOCK_NONE)
 		return 0;
-	int rc = lock_keep_run(w->store, w->vault, false, &r, err);
+	int rc = lock_keep_run(w->store, w->vault, NULL, &r, err);
 	if (rc != 0)
 		return rc;
 	n = strlen(run->summary);

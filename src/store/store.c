@@ -495,6 +495,11 @@ int store_set_lock(struct store *s, const struct store_lock *lock, struct err *e
 	return rc != 0 ? rc : s->driver->set_lock(s->self, lock, err);
 }
 
+bool store_hold_lock(struct store *s, const struct store_lock *least)
+{
+	return s->driver->hold_lock != NULL && s->driver->hold_lock(s->self, least);
+}
+
 int store_versions(
 	struct store *s, const char *prefix, store_version_fn fn, void *arg, struct err *err)
 {

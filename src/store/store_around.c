@@ -100,12 +100,6 @@ static void hand_lock(void *self, struct store_lock *out)
 	a->inner->lock(a->self, out);
 }
 
-static int hand_set_lock(void *self, const struct store_lock *lock, struct err *err)
-{
-	const struct store_around *a = self;
-	return a->inner->set_lock(a->self, lock, err);
-}
-
 static int hand_versions(
 	void *self, const char *prefix, store_version_fn fn, void *arg, struct err *err)
 {
@@ -144,13 +138,47 @@ static int hand_extend(void *self, struct store_item *at, size_t count, struct e
 	return a->inner->extend(a->self, at, count, err);
 }
 
+static void hand_on_locks(struct store_around *a);
+
+static int hand_set_lock(void *self, const struct store_lock *lock, struct err *err)
+{
+	struct store_around *a = self;
+	int rc = a->inner->set_lock(a->self, lock, err);
+	hand_on_locks(a);
+	return rc;
+}
+
+static bool hand_hold_lock(void *self, const struct store_lock *least)
+{
+	struct store_around *a = self;
+	bool counts = a->inner->hold_lock(a->self, least);
+	hand_on_locks(a);
+	return counts;
+}
+
+/* The slots that the driver inside may gain while it is open, and its features. */
+static void hand_on_locks(struct store_around *a)
+{
+	const struct store_driver *in = a->inner;
+	struct store_driver *d = &a->driver;
+	d->features = in->features;
+	d->lock = in->lock != NULL ? hand_lock : NULL;
+	d->set_lock = in->set_lock != NULL ? hand_set_lock : NULL;
+	d->hold_lock = in->hold_lock != NULL ? hand_hold_lock : NULL;
+	d->versions = in->versions != NULL ? hand_versions : NULL;
+	d->read_version = in->read_version != NULL ? hand_read_version : NULL;
+	d->bring_back = in->bring_back != NULL ? hand_bring_back : NULL;
+	d->purge = in->purge != NULL ? hand_purge : NULL;
+	d->see_locks = in->see_locks != NULL ? hand_see_locks : NULL;
+	d->extend = in->extend != NULL ? hand_extend : NULL;
+}
+
 void store_around_begin(struct store_around *a, struct store *s, void (*free)(void *self))
 {
 	store_exchange(s, &a->driver, a, &a->inner, &a->self);
 	const struct store_driver *in = a->inner;
 	const bool has_drafts = in->draft_new != NULL;
 	a->driver = (struct store_driver){ .name = in->name,
-		.features = in->features,
 		.facts = in->facts != NULL ? hand_facts : NULL,
 		.prove = in->prove != NULL ? hand_prove : NULL,
 		.put = hand_put,
@@ -165,15 +193,8 @@ void store_around_begin(struct store_around *a, struct store *s, void (*free)(vo
 		.draft_add = has_drafts ? hand_draft_add : NULL,
 		.draft_put = has_drafts ? hand_draft_put : NULL,
 		.draft_free = has_drafts ? hand_draft_free : NULL,
-		.lock = in->lock != NULL ? hand_lock : NULL,
-		.set_lock = in->set_lock != NULL ? hand_set_lock : NULL,
-		.versions = in->versions != NULL ? hand_versions : NULL,
-		.read_version = in->read_version != NULL ? hand_read_version : NULL,
-		.bring_back = in->bring_back != NULL ? hand_bring_back : NULL,
-		.purge = in->purge != NULL ? hand_purge : NULL,
-		.see_locks = in->see_locks != NULL ? hand_see_locks : NULL,
-		.extend = in->extend != NULL ? hand_extend : NULL,
 		.free = free };
+	hand_on_locks(a);
 }
 
 void store_around_end(struct store_around *a)

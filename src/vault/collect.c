@@ -74,7 +74,7 @@ static int check_hidden(struct collect *c, const struct snapshot_list *list, str
 {
 	struct version_table t = { .count = 0 };
 	struct id_set *pruned = NULL;
-	const struct version_table_name *lost = NULL;
+	char lost[STORE_MAX_NAME_BYTES + 1] = "";
 	if ((store_features(c->v->store) & STORE_HAS_VERSIONS) == 0)
 		return 0;
 	struct err why = ERR_INIT;
@@ -83,12 +83,12 @@ static int check_hidden(struct collect *c, const struct snapshot_list *list, str
 	if (rc == 0)
 		rc = hidden_pruned(c->v, NULL, NULL, &pruned, err);
 	if (rc == 0)
-		rc = hidden_lost(c->v, &t, list, pruned, &lost, err);
-	if (lost != NULL) {
+		rc = hidden_lost(c->v, &t, list, pruned, lost, err);
+	if (lost[0] != '\0') {
 		err_set(err, ERR_CORRUPT,
 			"snapshot object '%s' was deleted, and nobody pruned it: nothing is "
 			"collected",
-			lost->name);
+			lost);
 		rc = err_hint(err, "'holdfast vault undelete' brings it back; when it is to stay "
 				   "lost: 'holdfast gc --give-up-missing'");
 	}

@@ -37,15 +37,15 @@ struct collect_opts {
 
 struct collect_result {
 	/* as the marks see the vault; after a run that only waited these are 0 */
-	uint64_t packs, pack_bytes;          /* on the store, not dead */
-	uint64_t live_bytes;                 /* of records that are needed, each once */
-	uint64_t unknown_packs;              /* footer unreadable: left alone */
-	uint64_t missing_records;            /* needed, and in no pack that is known */
-	uint64_t condemned, condemned_bytes; /* objects by this run (dry run: would be) */
-	uint64_t deferred;                   /* packs nobody needs, perhaps of open sessions */
-	uint64_t repacked, repacked_bytes;   /* packs of those, and bytes copied */
-	uint64_t rescued;                    /* condemned objects that stay */
-	uint64_t dead, dead_bytes;           /* objects that wait for the end of their grace */
+	uint64_t packs, pack_bytes;            /* on the store, not dead */
+	uint64_t live_bytes;                   /* of records that are needed, each once */
+	uint64_t unknown_packs, unknown_bytes; /* collect_mark_unknown(): left alone */
+	uint64_t missing_records;              /* needed, and in no pack that is known */
+	uint64_t condemned, condemned_bytes;   /* objects by this run (dry run: would be) */
+	uint64_t deferred;                     /* packs nobody needs, perhaps of open sessions */
+	uint64_t repacked, repacked_bytes;     /* packs of those, and bytes copied */
+	uint64_t rescued;                      /* condemned objects that stay */
+	uint64_t dead, dead_bytes;             /* objects that wait for the end of their grace */
 	uint64_t deleted, deleted_bytes;
 	uint64_t waits;    /* sessions that a condemned list waits for */
 	uint64_t fenced;   /* sessions by this run */

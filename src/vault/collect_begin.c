@@ -182,21 +182,19 @@ static int condemn_objects(const struct collect *c, const struct collect_mark *m
 static void weigh(struct collect *c, const struct collect_mark *m)
 {
 	struct collect_result *r = c->r;
-	size_t known = 0;
 	r->packs = r->pack_bytes = r->live_bytes = 0;
 	for (size_t i = 0; i < index_pack_count(m->index); i++) {
 		uint32_t len;
 		const uint8_t *name = index_pack_at(m->index, i, &len);
 		if (!m->packs[i].is_there)
 			continue;
-		known++;
 		if (collect_view_is_dead(&c->view, COLLECT_LIST_PACK, name))
 			continue;
 		r->packs++;
 		r->pack_bytes += len;
 		r->live_bytes += m->packs[i].kept;
 	}
-	r->unknown_packs = id_set_count(m->there) - known;
+	collect_mark_unknown(m, &r->unknown_packs, &r->unknown_bytes);
 	r->missing_records = id_set_count(m->strays);
 }
 

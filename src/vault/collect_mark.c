@@ -34,7 +34,10 @@ static int note_pack(void *arg, const char *name, uint64_t size)
 	if (size == 0 || size > PACK_MAX_BYTES || len < 64 ||
 		text_unhex(name + len - 64, sizeof(hash), hash) != 0)
 		return 0; /* no pack of this format */
-	return id_set_add(l->m->there, hash, (uint32_t)size, NULL, l->err);
+	bool is_new = false;
+	int rc = id_set_add(l->m->there, hash, (uint32_t)size, &is_new, l->err);
+	l->m->there_bytes += is_new ? size : 0;
+	return rc;
 }
 
 static int mark_ref(void *arg, const uint8_t id[32], uint32_t cr_len, struct err *err)
@@ -274,6 +277,20 @@ int collect_mark_is_spare(const struct collect_mark *m, const uint8_t pack[32], 
 			return rc;
 	}
 	return 1;
+}
+
+void collect_mark_unknown(const struct collect_mark *m, uint64_t *packs, uint64_t *bytes)
+{
+	*packs = id_set_count(m->there);
+	*bytes = m->there_bytes;
+	for (size_t i = 0; i < index_pack_count(m->index); i++) {
+		uint32_t len;
+		(void)index_pack_at(m->index, i, &len); /* its length is asked for */
+		if (m->packs[i].is_there) {
+			--*packs;
+			*bytes -= len;
+		}
+	}
 }
 
 bool collect_mark_is_whole(const struct collect_mark *m)

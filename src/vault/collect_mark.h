@@ -35,6 +35,7 @@ struct collect_mark {
 	uint8_t *bits;                   /* owned; one for the first place of each ID */
 	struct id_set *strays;           /* owned; needed, and in no pack that is known */
 	struct id_set *there;            /* owned; packs on the store, with their lengths */
+	uint64_t there_bytes;            /* the lengths of those together */
 	struct id_set *named;            /* owned; rf/ and ev/ objects that an sn/ object names */
 	struct collect_mark_pack *packs; /* owned; by the index's number of the pack */
 	uint64_t segments;               /* reference segments read */
@@ -60,6 +61,9 @@ int collect_mark_is_elsewhere(const struct collect_mark *m, const uint8_t id[32]
  * error.
  */
 int collect_mark_is_spare(const struct collect_mark *m, const uint8_t pack[32], struct err *err);
+/* How many packs on the store nobody knows: in no index, the footer unreadable, or not of the
+ * length that they are known by.  They are left alone (docs/FORMAT.md section 10.2, a). */
+void collect_mark_unknown(const struct collect_mark *m, uint64_t *packs, uint64_t *bytes);
 /* Has every needed record a place in an eligible pack?  Nothing is read. */
 bool collect_mark_is_whole(const struct collect_mark *m);
 /* The number of the pack whose place of a needed record stays, of the eligible ones; INDEX_NONE

@@ -30,6 +30,8 @@
  *     checks of any snapshot it checks of this one.
  * (2) What is wrong with a snapshot at the source end ends that snapshot; what is wrong with the
  *     replica ends the run.
+ * (3) What the replica lost it is sent again, as any record is; that it was lost is told all the
+ *     same.
  */
 
 struct copy {
@@ -45,7 +47,7 @@ struct copy {
 	uint64_t done, total;     /* references, for progress */
 	struct collect_view view; /* of the replica's collection */
 	struct missing missing;   /* what the replica has lost; borrows view */
-	bool is_bare;             /* the replica has no pack at all */
+	bool has_lost_packs;      /* some of the replica's, or all */
 	bool is_replicas;         /* the error at hand is the replica's */
 	bool is_twin;             /* another copy brought the snapshot at hand */
 };
@@ -78,7 +80,7 @@ static int step(struct copy *c, struct err *err)
 
 struct taking {
 	struct copy *c;
-	struct snaprec_refs *refs; /* the list, as it was cut */
+	struct snaprec_refs *refs; /* the list, as it was cut; NULL = it is there */
 	struct buf cr;
 	uint8_t wanted[RECORD_RUN_MAX]
 		      [32]; /* records that the replica lacks, in the list's order */
@@ -151,7 +153,7 @@ static int take_ref(void *arg, const uint8_t id[32], uint32_t cr_len, struct err
 {
 	struct taking *t = arg;
 	int rc = step(t->c, err);
-	if (rc == 0)
+	if (rc == 0 && t->refs != NULL)
 		rc = snaprec_refs_add(t->refs, id, cr_len, err);
 	if (rc != 0)
 		return rc;
@@ -245,8 +247,33 @@ static int clear_void(struct copy *c, const struct snapshot *s, struct err *err)
 	return 0;
 }
 
+/* Invariant 3: records of a snapshot that the replica lists and that lie in no pack of it any
+ * more. */
+static int refill(struct copy *c, const struct snapshot *s, struct err *err)
+{
+	struct taking t = { .c = c, .cr = BUF_INIT(RECORD_MAX_BYTES) };
+	const struct port *port = session_port(c->session);
+	const uint64_t done = c->done; /* it is not in the total */
+	int rc = session_copy_begin(c->session, s, err);
+	c->is_replicas = rc != 0;
+	if (rc == 0)
+		rc = snapshot_refs(c->from, s, take_ref, &t, err);
+	if (rc == 0)
+		rc = send_wanted(&t, err);
+	if (rc == 0) {
+		rc = session_copy_keep(c->session, err);
+		c->is_replicas = rc != 0;
+	} else if (!c->is_replicas) {
+		rc = keep(c, rc, err);
+	}
+	port->abort(port->self);
+	buf_done(&t.cr);
+	c->done = done;
+	return rc;
+}
+
 /* The replica lists it: does it still have what it names?  Which packs it needs only its reference
- * lists say, and those are not read here; load() told of packs that are gone. */
+ * lists say: refill() sees to these. */
 static int check_there(const struct copy *c, const struct snapshot *s, struct err *err)
 {
 	char name[VAULT_NAME_BYTES] = "ev/";
@@ -260,12 +287,8 @@ static int check_there(const struct copy *c, const struct snapshot *s, struct er
 	if (is_lost)
 		return err_set(err, ERR_NOT_FOUND,
 			"the copy lists it and has lost '%s' of it: 'holdfast repair --from' "
-			"brings that back from the vault",
+			"brings that back from a store that has it",
 			name);
-	if (c->is_bare && s->record.ref_count > 0)
-		return err_set(err, ERR_NOT_FOUND,
-			"the copy lists it and has lost every pack: 'holdfast repair --from' "
-			"brings them back from the vault");
 	return 0;
 }
 
@@ -365,6 +388,16 @@ static void pass_over(void *arg, const char *object, const struct err *why)
 	(void)why; /* verify names it */
 }
 
+/* Does the replica list a snapshot that is not empty? */
+static bool needs_packs(const struct copy *c)
+{
+	for (size_t i = 0; i < c->to_list.count; i++) {
+		if (c->to_list.at[i].fate == SNAPSHOT_LIVE && c->to_list.at[i].record.ref_count > 0)
+			return true;
+	}
+	return false;
+}
+
 /* What does the replica no longer have of what it should? */
 static int look_for_losses(struct copy *c, struct err *err)
 {
@@ -379,20 +412,25 @@ static int look_for_losses(struct copy *c, struct err *err)
 		rc = store_has_any(vault_store(c->to), "pk/", &has_packs, err);
 	if (rc != 0)
 		return rc;
-	c->is_bare = !has_packs;
 	for (size_t i = 0; i < c->missing.count; i++) {
 		if (strncmp(c->missing.names[i], "pk/", 3) != 0)
 			continue;
 		if (packs++ == 0)
 			first = c->missing.names[i];
 	}
-	if (packs == 0)
-		return 0;
-	(void)err_set(&why, ERR_NOT_FOUND,
-		"the copy has lost %llu packs, the first '%s': snapshots that are there may need "
-		"them, and 'holdfast repair --from' brings them back from the vault",
-		(unsigned long long)packs, first);
-	bad_object(c, first, &why);
+	c->has_lost_packs = packs > 0 || (!has_packs && needs_packs(c));
+	if (packs > 0)
+		(void)err_set(&why, ERR_NOT_FOUND,
+			"the copy has lost %llu packs, the first '%s': what snapshots need of them "
+			"is sent again, as far as the vault has the snapshots; 'holdfast repair' "
+			"there tells the rest, and takes them out of its index",
+			(unsigned long long)packs, first);
+	else if (c->has_lost_packs)
+		(void)err_set(&why, ERR_NOT_FOUND,
+			"the copy has lost every pack: what snapshots need of them is sent again; "
+			"'holdfast verify' there tells what it is not enough for");
+	if (c->has_lost_packs)
+		bad_object(c, "pk/", &why);
 	return 0;
 }
 
@@ -419,9 +457,33 @@ static int load(struct copy *c, struct err *err)
 	return rc != 0 ? rc : session_new(c->to, &opts, &c->session, err);
 }
 
+/* Invariant 3.  Every snapshot that both have, wanted or not: where the index went with the packs,
+ * nothing tells any more that others are lost once a new one is there. */
+static int refill_all(struct copy *c, struct err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && c->has_lost_packs && i < c->from_list.count; i++) {
+		const struct snapshot *s = &c->from_list.at[i];
+		struct err why = ERR_INIT;
+		if (s->fate != SNAPSHOT_LIVE || id_set_find(c->live, s->hash) == 0)
+			continue;
+		rc = refill(c, s, &why);
+		if (!c->is_replicas && vault_is_object_loss(rc)) { /* invariant 2 */
+			c->r->failed++;
+			tell(c, COPY_FAILED, s, &why);
+			rc = 0;
+		} else if (rc != 0 && err != NULL) {
+			*err = why;
+		}
+	}
+	return rc;
+}
+
 static int run(struct copy *c, struct err *err)
 {
 	int rc = load(c, err);
+	if (rc == 0)
+		rc = refill_all(c, err);
 	for (int pass = 0; rc == 0 && pass < 2; pass++) { /* count, then carry */
 		for (size_t i = 0; rc == 0 && i < c->from_list.count; i++) {
 			const struct snapshot *s = &c->from_list.at[i];

@@ -70,11 +70,13 @@ static int read_body(struct vault *v, const struct version_table *t,
 	CLEANUP(buf_done) struct buf object = BUF_INIT(STORE_MAX_OBJECT_BYTES);
 	CLEANUP(buf_done) struct buf body = BUF_INIT(SEALED_MAX_BYTES);
 	const struct version_table_version *x = NULL;
+	char id[VERSION_PACK_ID_BYTES];
 	struct err why = ERR_INIT;
 	int rc = version_table_true(v->store, t, n, &x, err);
 	if (rc != 0 || x == NULL)
 		return rc;
-	rc = store_read_version(v->store, n->name, x->id, &object, &why);
+	version_table_id(t, x, id);
+	rc = store_read_version(v->store, n->name, id, &object, &why);
 	if (rc == -ERR_NOT_FOUND)
 		return 0;
 	if (rc != 0) {
@@ -97,20 +99,21 @@ static int each_lost(struct vault *v, const struct version_table *t,
 {
 	int rc = 0;
 	for (size_t i = 0; rc >= 0 && i < t->count; i++) {
-		const struct version_table_name *n = &t->names[i];
+		struct version_table_name n;
 		uint8_t object[HASH_BYTES], hash[HASH_BYTES];
-		if (strncmp(n->name, "sn/", 3) != 0 || !version_table_is_hidden(t, n) ||
-			!version_table_hash(n->name, object) || id_set_find(pruned, object) > 0)
+		version_table_name_at(t, i, &n);
+		if (strncmp(n.name, "sn/", 3) != 0 || !version_table_is_hidden(t, &n) ||
+			!version_table_hash(n.name, object) || id_set_find(pruned, object) > 0)
 			continue;
 		struct snapshot_body b = { .log_index = 0 };
-		rc = read_body(v, t, n, &b, err);
+		rc = read_body(v, t, &n, &b, err);
 		if (rc <= 0)
 			continue;
 		snaprec_hash(b.record, hash);
 		if (id_set_find(pruned, hash) > 0 || is_listed(list, hash))
 			rc = id_set_add(pruned, object, 1, NULL, err);
 		else
-			rc = fn(arg, n, &b, err);
+			rc = fn(arg, &n, &b, err);
 		snapshot_body_done(&b);
 	}
 	return rc < 0 ? rc : 0;
@@ -119,20 +122,21 @@ static int each_lost(struct vault *v, const struct version_table *t,
 static int keep_first(void *arg, const struct version_table_name *n, const struct snapshot_body *b,
 	struct err *err)
 {
-	const struct version_table_name **first = arg;
+	char *first = arg;
 	(void)b;   /* that it is one is enough */
 	(void)err; /* nothing here can fail */
-	if (*first == NULL)
-		*first = n;
+	if (first[0] == '\0')
+		memcpy(first, n->name, sizeof(n->name));
 	return 0;
 }
 
 int hidden_lost(struct vault *v, const struct version_table *t, const struct snapshot_list *list,
-	struct id_set *pruned, const struct version_table_name **out, struct err *err)
+	struct id_set *pruned, char out[STORE_MAX_NAME_BYTES + 1], struct err *err)
 {
-	const struct version_table_name *first = NULL;
-	int rc = each_lost(v, t, list, pruned, keep_first, &first, err);
-	*out = rc == 0 ? first : NULL;
+	out[0] = '\0';
+	int rc = each_lost(v, t, list, pruned, keep_first, out, err);
+	if (rc != 0)
+		out[0] = '\0';
 	return rc;
 }
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "store/store.h"
 #include "vault/prune.h"
 
 struct err;
@@ -15,7 +16,6 @@ struct id_set;
 struct snapshot_list;
 struct vault;
 struct version_table;
-struct version_table_name;
 
 /* Of every snapshot that an order pruned, here: the SHA-256 of its sn/ object and its snap_hash.
  * What cannot be read as in prune_view_load(); *${out} is owned. */
@@ -25,12 +25,12 @@ int hidden_pruned(
 /**
  * hidden_lost(v, t, list, pruned, out, err):
  * The first sn/ object of ${t} that is not to be seen, was of this vault, and was not pruned nor is
- * there under another name (${list}: what is there); *${out} borrowed from ${t}, NULL = none.
+ * there under another name (${list}: what is there); its name in ${out}, "" = none.
  * Hidden ones that no order names are read; the SHA-256 of those that are other objects of a
  * snapshot that was pruned, or is there, is added to ${pruned}.  Return 0 or as the store.
  */
 int hidden_lost(struct vault *v, const struct version_table *t, const struct snapshot_list *list,
-	struct id_set *pruned, const struct version_table_name **out, struct err *err);
+	struct id_set *pruned, char out[STORE_MAX_NAME_BYTES + 1], struct err *err);
 
 struct hidden_give_up_opts {
 	bool is_dry_run;                                  /* only say which */

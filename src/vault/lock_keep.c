@@ -1,9 +1,9 @@
 #include "vault/lock_keep.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/env.h"
 #include "store/store.h"
 #include "vault/collect_mark.h"
@@ -22,11 +22,16 @@
  * (2) No lock is ever made shorter, or of a weaker mode.
  */
 
+struct texts {
+	char name[STORE_MAX_NAME_BYTES + 1], id[VERSION_PACK_ID_BYTES];
+};
+
 struct keeping {
 	struct store *store;
 	struct lock_keep_result *r;
 	struct store_lock lock;
-	bool is_dry_run;
+	struct lock_keep_opts opts;
+	uint64_t needed, first; /* names; the random one of those that are asked for */
 	int64_t now_ns;
 	struct version_table table;
 	/* what the vault knows; none of it with r->is_all */
@@ -35,6 +40,7 @@ struct keeping {
 	struct id_set *pruned, *live; /* owned; SHA-256 of sn/ objects */
 	bool is_odd;                  /* something needed is hidden, or nowhere */
 	struct store_item *items;     /* owned */
+	struct texts *texts;          /* owned; of these */
 	uint64_t *sizes;              /* owned */
 	size_t count;
 	bool has_end; /* r->earliest_ns tells something */
@@ -69,7 +75,7 @@ static int note_live(struct keeping *k, struct err *err)
 static int ask_vault(struct keeping *k, struct vault *v, struct err *err)
 {
 	struct collect_view view = { .count = 0 };
-	const struct version_table_name *lost = NULL;
+	char lost[STORE_MAX_NAME_BYTES + 1] = "";
 	int rc = collect_view_look(v, &view, NULL, NULL, &k->r->why);
 	if (rc == 0)
 		rc = collect_mark_run(v, &view, NULL, &k->mark, &k->r->why);
@@ -79,7 +85,7 @@ static int ask_vault(struct keeping *k, struct vault *v, struct err *err)
 	if (rc == 0)
 		rc = hidden_pruned(v, NULL, NULL, &k->pruned, &k->r->why);
 	if (rc == 0)
-		rc = hidden_lost(v, &k->table, &k->mark.list, k->pruned, &lost, &k->r->why);
+		rc = hidden_lost(v, &k->table, &k->mark.list, k->pruned, lost, &k->r->why);
 	collect_view_done(&view);
 	if (vault_is_object_loss(rc)) {
 		k->r->is_all = true;
@@ -88,7 +94,7 @@ static int ask_vault(struct keeping *k, struct vault *v, struct err *err)
 	if (rc != 0 && err != NULL)
 		*err = k->r->why;
 	if (rc == 0)
-		k->is_odd = lost != NULL || !collect_mark_is_whole(&k->mark);
+		k->is_odd = lost[0] != '\0' || !collect_mark_is_whole(&k->mark);
 	return rc;
 }
 
@@ -143,6 +149,7 @@ static size_t choose(struct keeping *k)
 			continue; /* it went meanwhile */
 		r->objects++;
 		r->bytes += k->sizes[i];
+		r->asked++;
 		r->unlocked += !is_locked;
 		r->ending += is_locked && !is_good;
 		r->locked += is_good;
@@ -150,7 +157,7 @@ static size_t choose(struct keeping *k)
 			note_end(k, item.until_ns);
 			continue;
 		}
-		if (k->is_dry_run)
+		if (k->opts.is_dry_run)
 			note_end(k, is_locked ? item.until_ns : 0);
 		/* invariant 2 */
 		if (!is_locked || item.mode != STORE_LOCK_COMPLIANCE)
@@ -182,38 +189,60 @@ static int extend(struct keeping *k, size_t count, struct err *err)
 	return rc;
 }
 
+static uint64_t most_of(const struct keeping *k)
+{
+	return k->opts.most == 0 || k->needed < k->opts.most ? k->needed : k->opts.most;
+}
+
+/* Is the ${nth} of the names that are needed one of those that are asked for? */
+static bool is_asked(const struct keeping *k, uint64_t nth)
+{
+	return k->opts.most == 0 || k->needed <= k->opts.most ||
+	       (nth * k->opts.most + k->first) % k->needed < k->opts.most;
+}
+
 static int flush(struct keeping *k, struct err *err)
 {
 	int rc = k->count == 0 ? 0 : store_see_locks(k->store, k->items, k->count, err);
 	if (rc != 0)
 		return rc;
 	size_t chosen = choose(k);
-	if (k->is_dry_run)
+	if (k->opts.is_dry_run)
 		k->r->extended += chosen;
 	else if (chosen > 0)
 		rc = extend(k, chosen, err);
 	k->count = 0;
+	if (rc == 0 && k->opts.on_progress != NULL)
+		k->opts.on_progress(k->opts.arg, k->r->asked, most_of(k));
 	return rc;
 }
 
-static int add(struct keeping *k, const char *name, const char *id, uint64_t size, struct err *err)
+/* ${x} NULL: the current one. */
+static int add(
+	struct keeping *k, const char *name, const struct version_table_version *x, struct err *err)
 {
-	memset(&k->items[k->count], 0, sizeof(k->items[0]));
-	k->items[k->count].name = name;
-	k->items[k->count].id = id;
-	k->sizes[k->count++] = size;
+	struct store_item *item = &k->items[k->count];
+	struct texts *text = &k->texts[k->count];
+	memset(item, 0, sizeof(*item));
+	(void)snprintf(text->name, sizeof(text->name), "%s", name); /* fits */
+	item->name = text->name;
+	if (x != NULL) {
+		version_table_id(&k->table, x, text->id);
+		item->id = text->id;
+	}
+	k->sizes[k->count++] = x == NULL ? 0 : x->size;
 	return k->count == STORE_ITEMS_MAX ? flush(k, err) : 0;
 }
 
-static int begin(struct keeping *k, struct store *s, bool is_dry_run, struct err *err)
+static int begin(struct keeping *k, struct store *s, struct err *err)
 {
 	k->store = s;
 	int rc = check_lock(k, err);
-	k->is_dry_run = is_dry_run;
 	k->now_ns = env_now_ns();
 	k->items = calloc(STORE_ITEMS_MAX, sizeof(*k->items));
+	k->texts = calloc(STORE_ITEMS_MAX, sizeof(*k->texts));
 	k->sizes = calloc(STORE_ITEMS_MAX, sizeof(*k->sizes));
-	if (rc == 0 && (k->items == NULL || k->sizes == NULL))
+	if (rc == 0 && (k->items == NULL || k->texts == NULL || k->sizes == NULL))
 		rc = err_set(err, ERR_NOMEM, "out of memory");
 	return rc;
 }
@@ -226,6 +255,7 @@ static void end(struct keeping *k)
 	id_set_free(k->pruned);
 	id_set_free(k->live);
 	free(k->items);
+	free(k->texts);
 	free(k->sizes);
 }
 
@@ -253,7 +283,7 @@ static int choose_versions(
 	} else if (!has_hash) {
 		c.is_covered = !version_table_is_as_oldest(&k->table, n);
 	} else {
-		rc = version_table_is_true(k->store, n, newest, &is_true, err);
+		rc = version_table_is_true(k->store, &k->table, n, newest, &is_true, err);
 		if (rc == 0)
 			rc = version_table_true(k->store, &k->table, n, &c.one, err);
 		c.is_covered = !is_true;
@@ -267,7 +297,8 @@ static int choose_versions(
 	return rc;
 }
 
-static int keep_name(struct keeping *k, const struct version_table_name *n, struct err *err)
+static int keep_name(
+	struct keeping *k, const struct version_table_name *n, bool asks, struct err *err)
 {
 	struct chosen c;
 	int rc = choose_versions(k, n, &c, err);
@@ -276,29 +307,52 @@ static int keep_name(struct keeping *k, const struct version_table_name *n, stru
 	k->r->hidden += c.is_covered;
 	for (size_t i = 0; rc == 0 && i < n->count; i++) {
 		const struct version_table_version *x = &k->table.versions[n->first + i];
-		if (!x->is_marker && (c.is_all || x == c.one || x == c.other))
-			rc = add(k, n->name, x->id, x->size, err);
+		if (x->is_marker || (!c.is_all && x != c.one && x != c.other))
+			continue;
+		if (asks) {
+			rc = add(k, n->name, x, err);
+		} else {
+			k->r->objects++;
+			k->r->bytes += x->size;
+		}
 	}
 	return rc;
 }
 
-int lock_keep_run(struct store *s, struct vault *v, bool is_dry_run, struct lock_keep_result *out,
-	struct err *err)
+static int keep_all(struct keeping *k, struct err *err)
+{
+	uint64_t nth = 0;
+	int rc = 0;
+	struct version_table_name n;
+	for (size_t i = 0; i < k->table.count; i++) {
+		version_table_name_at(&k->table, i, &n);
+		k->needed += is_needed(k, &n);
+	}
+	if (k->opts.most > 0 && k->needed > k->opts.most)
+		rc = env_random(&k->first, sizeof(k->first), err);
+	k->first %= k->needed == 0 ? 1 : k->needed;
+	for (size_t i = 0; rc == 0 && i < k->table.count; i++) {
+		version_table_name_at(&k->table, i, &n);
+		if (is_needed(k, &n))
+			rc = keep_name(k, &n, is_asked(k, nth++), err);
+	}
+	return rc == 0 ? flush(k, err) : rc;
+}
+
+int lock_keep_run(struct store *s, struct vault *v, const struct lock_keep_opts *opts,
+	struct lock_keep_result *out, struct err *err)
 {
 	struct lock_keep_result r = { .is_all = v == NULL };
 	struct keeping k = { .r = &r };
-	int rc = begin(&k, s, is_dry_run, err);
+	if (opts != NULL)
+		k.opts = *opts;
+	int rc = begin(&k, s, err);
 	if (rc == 0)
 		rc = version_table_load(s, "", &k.table, err);
 	if (rc == 0 && v != NULL)
 		rc = ask_vault(&k, v, err);
-	for (size_t i = 0; rc == 0 && i < k.table.count; i++) {
-		const struct version_table_name *n = &k.table.names[i];
-		if (is_needed(&k, n))
-			rc = keep_name(&k, n, err);
-	}
 	if (rc == 0)
-		rc = flush(&k, err);
+		rc = keep_all(&k, err);
 	end(&k);
 	if (rc == 0)
 		*out = r;
@@ -313,13 +367,11 @@ int lock_keep_packs(struct store *s, const uint8_t (*packs)[32], size_t count, s
 	store_locks_by(s, &lock);
 	if (lock.mode == STORE_LOCK_NONE || count == 0)
 		return 0;
-	CLEANUP(cleanup_free_p) char(*names)[FETCH_PACK_NAME_BYTES] = calloc(count, sizeof(*names));
-	int rc = begin(&k, s, false, err);
-	if (rc == 0 && names == NULL)
-		rc = err_set(err, ERR_NOMEM, "out of memory");
+	int rc = begin(&k, s, err);
 	for (size_t i = 0; rc == 0 && i < count; i++) {
-		fetch_pack_name(packs[i], names[i]);
-		rc = add(&k, names[i], NULL, 0, err);
+		char name[FETCH_PACK_NAME_BYTES];
+		fetch_pack_name(packs[i], name);
+		rc = add(&k, name, NULL, err);
 	}
 	if (rc == 0)
 		rc = flush(&k, err);

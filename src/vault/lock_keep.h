@@ -15,8 +15,19 @@
 struct store;
 struct vault;
 
+struct lock_keep_opts {
+	bool is_dry_run; /* look only */
+	/* Ask for the locks of so many at most, evenly spread from a random first; 0 = all.  Only
+	 * to look. */
+	uint64_t most;
+	/* OPTIONAL: told now and then how many were asked for, of how many. */
+	void (*on_progress)(void *arg, uint64_t done, uint64_t total);
+	void *arg;
+};
+
 struct lock_keep_result {
 	uint64_t objects, bytes; /* that are to be locked, each version of them that counts */
+	uint64_t asked;          /* of these; each was one request */
 	/* As they were found: locked for long enough, for too short or in a weaker mode, not at
 	 * all. */
 	uint64_t locked, ending, unlocked;
@@ -29,17 +40,18 @@ struct lock_keep_result {
 };
 
 /**
- * lock_keep_run(s, v, is_dry_run, out, err):
+ * lock_keep_run(s, v, opts, out, err):
  * Of every object that snapshots of ${v} need, in ${s}, see to it that it is locked as
  * store_locks_by() says.  ${v} NULL, or a vault that cannot say what it needs: every object that is
  * ever locked counts as needed.  Where somebody removed or replaced an object, the oldest version
  * that hashes to its name is meant (all, when none does), of a text the oldest and the newest.
+ * A list of versions tells nothing of locks: each is asked for by itself.  ${opts} NULL: zeros.
  * Repeated it does what is left.
  * Return 0 (look at out->failed), -ERR_UNSUPPORTED (the store locks nothing, or nobody said for how
  * long) or as the store.
  */
-int lock_keep_run(struct store *s, struct vault *v, bool is_dry_run, struct lock_keep_result *out,
-	struct err *err);
+int lock_keep_run(struct store *s, struct vault *v, const struct lock_keep_opts *opts,
+	struct lock_keep_result *out, struct err *err);
 
 /**
  * lock_keep_packs(s, packs, count, err):

@@ -23,10 +23,17 @@
  *     what lies between would become the oldest, which view=oldest believes.
  */
 
+#define NS_PER_S INT64_C(1000000000)
+
 /* One version that is to go. */
 struct going {
-	const struct version_table_name *name;
+	size_t name; /* its number */
 	const struct version_table_version *version;
+};
+
+struct texts {
+	struct version_table_name name;
+	char id[VERSION_PACK_ID_BYTES];
 };
 
 struct purge {
@@ -39,7 +46,8 @@ struct purge {
 	bool is_whole;            /* every record that is needed has a place that counts */
 	bool is_over;             /* the key has no right to this */
 	uint32_t *left;           /* owned; of each name, versions that stay */
-	struct store_item *items; /* owned; STORE_ITEMS_MAX */
+	struct store_item *items; /* owned; STORE_ITEMS_MAX, as the next */
+	struct texts *texts;      /* owned */
 	struct going batch[STORE_ITEMS_MAX];
 	size_t count;
 };
@@ -70,27 +78,27 @@ static bool is_due(const struct purge *p, const struct version_table_name *n)
 	if (p->opts->at_once != NULL && version_table_hash(n->name, hash) &&
 		id_set_find(p->opts->at_once, hash) > 0)
 		return true;
-	int64_t age = env_now_ns() - newest->at_ns;
-	return newest->at_ns > 0 && (p->opts->grace_ns == 0 || age >= p->opts->grace_ns);
+	int64_t age = env_now_ns() - newest->at_s * NS_PER_S;
+	return newest->at_s > 0 && (p->opts->grace_ns == 0 || age >= p->opts->grace_ns);
 }
 
 /* ---- a batch -------------------------------------------------------------------------------- */
 
-static size_t number_of(const struct purge *p, const struct version_table_name *n)
-{
-	return (size_t)(n - p->table.names);
-}
-
 static void stays(struct purge *p, const struct going *g)
 {
-	p->left[number_of(p, g->name)]++;
+	p->left[g->name]++;
 }
 
-static void fill(const struct going *g, struct store_item *item)
+static void fill_items(struct purge *p)
 {
-	memset(item, 0, sizeof(*item));
-	item->name = g->name->name;
-	item->id = g->version->id;
+	for (size_t i = 0; i < p->count; i++) {
+		struct texts *text = &p->texts[i];
+		version_table_name_at(&p->table, p->batch[i].name, &text->name);
+		version_table_id(&p->table, p->batch[i].version, text->id);
+		memset(&p->items[i], 0, sizeof(p->items[i]));
+		p->items[i].name = text->name.name;
+		p->items[i].id = text->id;
+	}
 }
 
 /* Those of the batch that are locked stay, and are told. */
@@ -101,8 +109,7 @@ static int leave_locked(struct purge *p, struct err *err)
 	if ((store_features(p->v->store) & STORE_HAS_OBJECT_LOCK) == 0 ||
 		p->batch[0].version->is_marker)
 		return 0;
-	for (size_t i = 0; i < p->count; i++)
-		fill(&p->batch[i], &p->items[i]);
+	fill_items(p);
 	int rc = store_see_locks(p->v->store, p->items, p->count, err);
 	for (size_t i = 0; rc == 0 && i < p->count; i++) {
 		const struct store_item *item = &p->items[i];
@@ -126,8 +133,7 @@ static int flush(struct purge *p, struct err *err)
 	int rc = p->count == 0 || p->is_over ? 0 : leave_locked(p, err);
 	if (rc != 0 || p->count == 0)
 		return rc;
-	for (size_t i = 0; i < p->count; i++)
-		fill(&p->batch[i], &p->items[i]);
+	fill_items(p);
 	if (!p->is_over)
 		rc = store_purge(p->v->store, p->items, p->count, err);
 	for (size_t i = 0; rc == 0 && i < p->count; i++) {
@@ -153,7 +159,7 @@ static int flush(struct purge *p, struct err *err)
 static int add(struct purge *p, const struct version_table_name *n,
 	const struct version_table_version *version, struct err *err)
 {
-	p->batch[p->count++] = (struct going){ .name = n, .version = version };
+	p->batch[p->count++] = (struct going){ .name = n->number, .version = version };
 	return p->count == STORE_ITEMS_MAX ? flush(p, err) : 0;
 }
 
@@ -184,7 +190,7 @@ static int add_behind(struct purge *p, const struct version_table_name *n, struc
 				: version_table_is_as_oldest(&p->table, n);
 	int rc = 0;
 	if (!is_true)
-		rc = version_table_is_true(p->v->store, n, newest, &is_true, err);
+		rc = version_table_is_true(p->v->store, &p->table, n, newest, &is_true, err);
 	if (rc == 0 && !is_true)
 		p->r->odd += has_hash;
 	for (size_t i = 1; rc == 0 && is_true && i < n->count; i++) {
@@ -201,21 +207,22 @@ static int add_names(struct purge *p, bool markers, struct err *err)
 {
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < p->table.count; i++) {
-		const struct version_table_name *n = &p->table.names[i];
-		bool is_hidden = version_table_is_hidden(&p->table, n);
-		if (n->count == 1 && !is_hidden)
+		struct version_table_name n;
+		version_table_name_at(&p->table, i, &n);
+		bool is_hidden = version_table_is_hidden(&p->table, &n);
+		if (n.count == 1 && !is_hidden)
 			continue;
-		if (!is_due(p, n))
+		if (!is_due(p, &n))
 			continue;
-		if (is_hidden && is_dead(p, n)) {
+		if (is_hidden && is_dead(p, &n)) {
 			if (!markers || p->left[i] == 0)
-				rc = add_all(p, n, markers, err);
+				rc = add_all(p, &n, markers, err);
 		} else if (is_hidden) {
-			p->r->odd += !markers && n->real > 0;
+			p->r->odd += !markers && n.real > 0;
 		} else if (!markers) {
-			rc = add_behind(p, n, err);
-		} else if (p->left[i] == 0 && n->real == 1) {
-			rc = add_all(p, n, true, err);
+			rc = add_behind(p, &n, err);
+		} else if (p->left[i] == 0 && n.real == 1) {
+			rc = add_all(p, &n, true, err);
 		}
 	}
 	return rc == 0 ? flush(p, err) : rc;
@@ -237,16 +244,17 @@ int purge_run(struct vault *v, const struct collect_mark *m, const struct purge_
 	p->opts = opts;
 	p->r = &r;
 	p->is_whole = collect_mark_is_whole(m);
-	const struct version_table_name *lost = NULL;
+	char lost[STORE_MAX_NAME_BYTES + 1];
 	int rc = hidden_pruned(v, NULL, NULL, &p->pruned, err);
 	if (rc == 0)
 		rc = version_table_load(v->store, "", &p->table, err);
 	if (rc == 0) /* finds other objects of what was pruned; what is lost stopped it before */
-		rc = hidden_lost(v, &p->table, &m->list, p->pruned, &lost, err);
+		rc = hidden_lost(v, &p->table, &m->list, p->pruned, lost, err);
 	if (rc == 0) {
 		p->left = calloc(p->table.count + 1, sizeof(*p->left));
 		p->items = calloc(STORE_ITEMS_MAX, sizeof(*p->items));
-		if (p->left == NULL || p->items == NULL)
+		p->texts = calloc(STORE_ITEMS_MAX, sizeof(*p->texts));
+		if (p->left == NULL || p->items == NULL || p->texts == NULL)
 			rc = err_set(err, ERR_NOMEM, "out of memory");
 	}
 	if (rc == 0)
@@ -257,6 +265,7 @@ int purge_run(struct vault *v, const struct collect_mark *m, const struct purge_
 	id_set_free(p->pruned);
 	free(p->left);
 	free(p->items);
+	free(p->texts);
 	free(p);
 	*out = r;
 	return rc;

@@ -56,9 +56,10 @@ static bool has_length(const struct undeleting *u, const uint8_t hash[32], uint3
 {
 	char name[FETCH_PACK_NAME_BYTES];
 	fetch_pack_name(hash, name);
-	const struct version_table_name *n = version_table_find(&u->table, name);
-	for (size_t i = 0; n != NULL && i < n->count; i++) {
-		const struct version_table_version *x = &u->table.versions[n->first + i];
+	struct version_table_name n = { .count = 0 };
+	(void)version_table_find(&u->table, name, &n); /* count 0: there is none */
+	for (size_t i = 0; i < n.count; i++) {
+		const struct version_table_version *x = &u->table.versions[n.first + i];
 		if (!x->is_marker && x->size == len)
 			return true;
 	}
@@ -70,8 +71,9 @@ static bool is_untouched(const struct undeleting *u, const uint8_t hash[32])
 {
 	char name[FETCH_PACK_NAME_BYTES];
 	fetch_pack_name(hash, name);
-	const struct version_table_name *n = version_table_find(&u->table, name);
-	return n != NULL && n->real == 1 && !version_table_is_hidden(&u->table, n);
+	struct version_table_name n;
+	return version_table_find(&u->table, name, &n) && n.real == 1 &&
+	       !version_table_is_hidden(&u->table, &n);
 }
 
 /* One pack that holds the record: one that is there, one that comes back anyway, or the first. */
@@ -191,6 +193,7 @@ static int find_text(struct undeleting *u, const struct version_table_name *n,
 {
 	CLEANUP(buf_done) struct buf a = BUF_INIT(STORE_MAX_OBJECT_BYTES);
 	CLEANUP(buf_done) struct buf b = BUF_INIT(STORE_MAX_OBJECT_BYTES);
+	char id[VERSION_PACK_ID_BYTES];
 	const struct version_table_version *newest = version_table_newest(&u->table, n);
 	const struct version_table_version *oldest = version_table_oldest(&u->table, n);
 	*out = oldest;
@@ -198,9 +201,11 @@ static int find_text(struct undeleting *u, const struct version_table_name *n,
 		*out = newest->is_marker ? oldest : NULL;
 	if (newest->is_marker || newest->size != oldest->size || *out == NULL)
 		return 0;
-	int rc = store_read_version(u->store, n->name, oldest->id, &a, err);
+	version_table_id(&u->table, oldest, id);
+	int rc = store_read_version(u->store, n->name, id, &a, err);
+	version_table_id(&u->table, newest, id);
 	if (rc == 0)
-		rc = store_read_version(u->store, n->name, newest->id, &b, err);
+		rc = store_read_version(u->store, n->name, id, &b, err);
 	if (rc == 0 && a.len == b.len && memcmp(a.data, b.data, a.len) == 0)
 		*out = NULL;
 	return rc;
@@ -221,7 +226,7 @@ static int find_true(struct undeleting *u, const struct version_table_name *n,
 		return 0; /* invariant 3 */
 	if (!version_table_hash(n->name, hash))
 		return find_text(u, n, out, err);
-	int rc = version_table_is_true(u->store, n, newest, &is_true, err);
+	int rc = version_table_is_true(u->store, &u->table, n, newest, &is_true, err);
 	if (rc != 0 || is_true) /* it is read already */
 		return rc;
 	rc = version_table_true(u->store, &u->table, n, out, err);
@@ -245,14 +250,16 @@ static int bring_back(
 	struct err why = ERR_INIT;
 	const struct undelete_opts *o = u->opts;
 	const struct version_table_version *x = NULL;
+	char id[VERSION_PACK_ID_BYTES];
 	bool is_lost = false, is_hidden = version_table_is_hidden(&u->table, n);
 	int rc = find_true(u, n, &x, &is_lost, err);
 	if (rc == 0 && is_lost && is_wanted)
 		tell_lost(u, n->name, !is_hidden);
 	if (rc != 0 || x == NULL)
 		return rc;
+	version_table_id(&u->table, x, id);
 	if (!o->is_dry_run)
-		rc = store_bring_back(u->store, n->name, x->id, &why);
+		rc = store_bring_back(u->store, n->name, id, &why);
 	if (rc == -ERR_INTERRUPTED || rc == -ERR_UNREACHABLE || rc == -ERR_UNSUPPORTED) {
 		if (err != NULL)
 			*err = why;
@@ -274,17 +281,18 @@ static int bring_back_all(struct undeleting *u, bool snapshots, struct err *err)
 {
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < u->table.count; i++) {
-		const struct version_table_name *n = &u->table.names[i];
+		struct version_table_name n;
 		uint8_t hash[32];
-		if (vault_name_is_of(n->name, "sn/") != snapshots)
+		version_table_name_at(&u->table, i, &n);
+		if (vault_name_is_of(n.name, "sn/") != snapshots)
 			continue;
-		bool is_wanted = is_needed(u, n, hash);
+		bool is_wanted = is_needed(u, &n, hash);
 		if (is_wanted)
 			rc = id_set_add(u->met, hash, 1, NULL, err);
-		bool is_hidden = version_table_is_hidden(&u->table, n);
-		if (rc == 0 && (is_wanted || lock_class_is_lasting(n->name) ||
-				       (!is_hidden && n->real > 1)))
-			rc = bring_back(u, n, is_wanted, err);
+		bool is_hidden = version_table_is_hidden(&u->table, &n);
+		if (rc == 0 &&
+			(is_wanted || lock_class_is_lasting(n.name) || (!is_hidden && n.real > 1)))
+			rc = bring_back(u, &n, is_wanted, err);
 	}
 	return rc;
 }

@@ -62,12 +62,10 @@ static void count_snapshots(const struct snapshot_list *l, struct vault_info *ou
 static void count_packs(
 	const struct collect_mark *m, const struct collect_view *view, struct vault_info *out)
 {
-	size_t known = 0;
 	for (size_t i = 0; i < index_pack_count(m->index); i++) {
 		uint32_t len;
 		const struct collect_mark_pack *p = &m->packs[i];
 		const uint8_t *name = index_pack_at(m->index, i, &len);
-		known += p->is_there;
 		if (!p->is_there || collect_view_is_dead(view, COLLECT_LIST_PACK, name))
 			continue;
 		out->packs++;
@@ -78,7 +76,7 @@ static void count_packs(
 	out->records = index_entry_count(m->index);
 	out->index_memory = index_memory(m->index);
 	out->index_mapped = index_mapped(m->index);
-	out->unknown_packs = id_set_count(m->there) - known;
+	collect_mark_unknown(m, &out->unknown_packs, &out->unknown_bytes);
 	out->missing_records = id_set_count(m->strays);
 }
 

@@ -31,7 +31,8 @@ struct vault_info {
 	uint64_t packs, pack_bytes;  /* not dead */
 	uint64_t live_bytes;         /* of records that are needed, each once */
 	uint64_t waste_bytes;        /* of records that are not, in these packs */
-	uint64_t unknown_packs, missing_records;
+	uint64_t unknown_packs, unknown_bytes; /* collect_mark_unknown() */
+	uint64_t missing_records;
 	uint64_t sessions, restores;         /* open */
 	uint64_t fenced;                     /* sessions given up, known for good */
 	uint64_t condemned, condemned_bytes; /* objects in lists that are not decided */

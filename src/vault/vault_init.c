@@ -246,20 +246,24 @@ static int keep_name(void *arg, const char *name, uint64_t size)
  * Return false when there is none to purge, or it must not. */
 static bool purge_newest(struct store *store, const struct version_table *t, const char *name)
 {
-	const struct version_table_name *n = version_table_find(t, name);
-	const struct version_table_version *newest = n == NULL ? NULL : version_table_newest(t, n);
-	if (newest == NULL || version_table_is_hidden(t, n))
+	struct version_table_name n;
+	char id[VERSION_PACK_ID_BYTES];
+	if (!version_table_find(t, name, &n) || version_table_is_hidden(t, &n))
 		return false;
-	struct store_item item = { .name = name, .id = newest->id };
+	version_table_id(t, version_table_newest(t, &n), id);
+	struct store_item item = { .name = name, .id = id };
 	return store_purge(store, &item, 1, NULL) == 0 && item.rc == 0;
 }
 
 /* The probe was removed: what it was, and its markers. */
 static void purge_probe(struct store *store, const struct version_table *t)
 {
-	const struct version_table_name *n = version_table_find(t, VAULT_INIT_PROBE);
-	for (size_t i = 0; n != NULL && t->versions != NULL && i < n->count; i++) {
-		struct store_item item = { .name = n->name, .id = t->versions[n->first + i].id };
+	struct version_table_name n = { .count = 0 };
+	char id[VERSION_PACK_ID_BYTES];
+	(void)version_table_find(t, VAULT_INIT_PROBE, &n); /* count 0: there is none */
+	for (size_t i = 0; i < n.count; i++) {
+		version_table_id(t, &t->versions[n.first + i], id);
+		struct store_item item = { .name = n.name, .id = id };
 		(void)store_purge(store, &item, 1, NULL); /* nobody reads it */
 	}
 }

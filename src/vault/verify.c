@@ -455,6 +455,7 @@ static int check_roots(struct verify *v, struct err *err)
 static int check_locks(struct verify *v, struct err *err)
 {
 	struct store_lock lock;
+	const struct lock_keep_opts dry = { .is_dry_run = true };
 	struct lock_keep_result r;
 	char what[256];
 	struct store *s = vault_store(v->vault);
@@ -464,7 +465,7 @@ static int check_locks(struct verify *v, struct err *err)
 		o->budget_percent > 0)
 		return 0;
 	struct err why = ERR_INIT;
-	int rc = lock_keep_run(s, v->vault, true, &r, &why);
+	int rc = lock_keep_run(s, v->vault, &dry, &r, &why);
 	if (rc == -ERR_AUTH || rc == -ERR_UNSUPPORTED) { /* this key may not look */
 		verify_warning(v, "pk/", why.msg);
 		return 0;

@@ -121,11 +121,13 @@ one=$(find "$SCRATCH/lossy/pk" -type f | head -n 1)
 rm "$one"
 expect 3 "a pack of the copy is gone" "$HF" copy --vault "$V" --to "$SCRATCH/lossy" --all
 says "a pack of the copy is gone" "lost 1 packs"
-expect 0 "it is brought back" "$HF" repair --vault "$SCRATCH/lossy" --from "$V"
+whole "what it held is sent again" "$SCRATCH/lossy" "${ids[2]}" "$SCRATCH/day3"
+expect 0 "the pack is given up" "$HF" repair --vault "$SCRATCH/lossy"
 expect 0 "and the copy says so" "$HF" copy --vault "$V" --to "$SCRATCH/lossy" --source line3
 rm -rf "$SCRATCH/lossy/pk" "$SCRATCH/lossy/ix"
 json 3 copy "$HF" copy --vault "$V" --to "$SCRATCH/lossy" "${ids[2]}"
-holds "nothing is there" 'o["there"] == 0 and o["failed"] >= 1'
+holds "it is sent again" 'o["there"] == 1 and o["failed"] == 1'
+whole "sent again, with what was not named" "$SCRATCH/lossy" "${ids[2]}" "$SCRATCH/day3"
 expect 0 "all of it is brought back" "$HF" repair --vault "$SCRATCH/lossy" --from "$SCRATCH/whole"
 whole "a copy that had lost all" "$SCRATCH/lossy" "${ids[2]}" "$SCRATCH/day3"
 

@@ -19,9 +19,11 @@ unset HOLDFAST_RECOVERY_FILE
 PASSED=0
 FAILED=0
 
-# ok NAME: count a claim that held; not_ok NAME TEXT: one that did not.
+# ok [NAME]: count a claim that held, and with CLAIMS set say so, with the seconds since the script
+# began; not_ok NAME TEXT: one that did not.
 ok() {
 	PASSED=$((PASSED + 1))
+	[ -z "${CLAIMS:-}" ] || [ -z "${1:-}" ] || printf '%4d %5ds  %s\n' "$PASSED" "$SECONDS" "$1"
 }
 not_ok() {
 	FAILED=$((FAILED + 1))
@@ -36,7 +38,7 @@ expect() {
 	OUT=$("$@" 2>&1 </dev/null)
 	got=$?
 	if [ "$got" -eq "$want" ]; then
-		ok
+		ok "$name"
 	else
 		not_ok "$name: exit $got instead of $want" "$OUT"
 	fi
@@ -44,7 +46,7 @@ expect() {
 
 # says NAME TEXT: the last expect's output holds TEXT.
 says() {
-	if grep -qF -- "$2" <<<"$OUT"; then ok; else not_ok "$1: does not say '$2'" "$OUT"; fi
+	if grep -qF -- "$2" <<<"$OUT"; then ok "$1: says '$2'"; else not_ok "$1: does not say '$2'" "$OUT"; fi
 }
 
 # new_vault DIR: a vault with its recovery file beside it, passphrase in $SCRATCH/pass.
@@ -77,7 +79,7 @@ json() {
 		not_ok "json $*: exit $got instead of $status" "$(cat "$SCRATCH/json.err")"
 	elif OUT=$(python3 "$TREE/tests/e2e/check_json.py" "$TREE/docs/schema" "$schema" \
 		<"$SCRATCH/json" 2>&1); then
-		ok
+		ok "$schema fits its schema"
 	else
 		not_ok "json $*" "$OUT"
 	fi

@@ -40,7 +40,7 @@ UNTESTED = {
     "agents/sources": "dir_stack gentle_open name_glob name_list owner_names pg_conn "
                       "postgres_dir postgres_truth root_list",
     "base": "atomic_file buf env escape fdio human log",
-    "cmd": "access backup_source cli_help cli_options cmd_agent cmd_backup cmd_controller "
+    "cmd": "backup_source cli_help cli_options cmd_agent cmd_backup cmd_controller "
            "cmd_copy cmd_demo cmd_diff cmd_drill cmd_dump cmd_find cmd_gc cmd_help cmd_init "
            "cmd_job cmd_key cmd_ls cmd_maintenance cmd_mount cmd_officer cmd_parity cmd_people "
            "cmd_plan cmd_repair cmd_report cmd_restore cmd_retention cmd_snapshot cmd_vault cmd_vault_serve "

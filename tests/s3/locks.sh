@@ -3,6 +3,7 @@
 # and left to run out, collection by version, and a vault that somebody destroyed with every right
 # but time.  BUILD as the argument; PORT (19400) and 29 more.  Takes some minutes: a lock ends when
 # it ends.
+CLAIMS=${CLAIMS-1} # minutes: say how far it is; CLAIMS= for the sum alone
 # shellcheck source=../e2e/lib.sh
 . "$(dirname "$0")/../e2e/lib.sh"
 HERE=$TREE/tests/s3
@@ -112,7 +113,11 @@ expect 0 "destroy" "$S3" --destroy kept plant/
 expect 10 "the vault is gone" "$HF" snapshot list --vault "$V"
 restores "behind it, the first" "$V?view=oldest" "$first" "$SCRATCH/first"
 restores "behind it, the second" "$V?view=oldest" "$second" "$SCRATCH/second"
+printf 'holdfast s3 1\nversioning=yes\nlock=governance:60s\n' |
+	"$S3" PUT /kept/plant/x/tmp/s3 >/dev/null
 expect 3 "locks without a key" "$HF" vault lock --all --vault "$V"
+says "locks without a key" "goes on with compliance:86400s"
+expect 3 "locks without a key, by the owner's word" "$HF" vault lock --all --policy compliance:1d --vault "$V"
 expect 0 "undelete, dry" "$HF" vault undelete --dry-run --vault "$V"
 says "undelete, dry" "2 snapshots"
 expect 10 "nothing was changed" "$HF" snapshot list --vault "$V"
@@ -157,6 +162,29 @@ expect 0 "to compliance: locks" "$S3" --locks weak x/pk/
 says "to compliance: locks" "COMPLIANCE"
 expect 0 "compliance: bypass" "$S3" --bypass weak x/pk/
 says "compliance: bypass" "0 versions gone"
+
+# ---- somebody shortens what is noted: this host goes on with what it saw, until the owner speaks
+goes_on() { # NAME COMMAND...
+	expect 3 "note: $1" "${@:2}" --vault "$W"
+	says "note: $1" "goes on with compliance:3600s"
+}
+printf 'holdfast s3 1\nversioning=no\nlock=governance:60s\n' |
+	"$S3" PUT /weak/x/tmp/s3 >/dev/null
+head -c 100000 /dev/urandom >"$DATA/src/noise"
+goes_on backup "$HF" backup --source s "$DATA/src"
+goes_on verify "$HF" verify
+goes_on gc "$HF" gc
+goes_on "lock --all" "$HF" vault lock --all
+expect 3 "note: repair --keyless" "$HF" repair --keyless --vault "$W"
+says "note: repair --keyless" "goes on with compliance:3600s"
+for class in pk rf ev sn; do
+	expect 0 "note: $class" "$S3" --force weak x/$class/
+	says "note: $class" "0 versions gone"
+	expect 0 "note: bypass $class" "$S3" --bypass weak x/$class/
+	says "note: bypass $class" "0 versions gone"
+done
+expect 0 "note: the owner's word" "$HF" vault lock --policy compliance:1h --vault "$W"
+expect 0 "note: over" "$HF" verify --vault "$W"
 
 # ---- time: locks of what is needed are made anew, those of what is not run out, and it goes
 T=$HTTP/short/x

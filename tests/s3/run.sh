@@ -1,6 +1,7 @@
 #!/bin/bash
 # The s3 driver on a real Ceph RGW that this script starts (make test-s3): the contract, the whole
 # way with --vault s3:.., mistakes, and faults.  BUILD as the argument; PORT (19400) and 29 more.
+CLAIMS=${CLAIMS-1} # minutes: say how far it is; CLAIMS= for the sum alone
 # shellcheck source=../e2e/lib.sh
 . "$(dirname "$0")/../e2e/lib.sh"
 HERE=$TREE/tests/s3

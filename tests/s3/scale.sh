@@ -3,6 +3,7 @@
 # a real Ceph RGW with two gateways (make test-s3; docs/SCALE.md): what was acknowledged is there,
 # restores, and verifies; one of the gateways is killed meanwhile.  BUILD as the argument; PORT
 # (19440) and 29 more; ROUNDS of each writer (8).
+CLAIMS=${CLAIMS-1} # minutes: say how far it is; CLAIMS= for the sum alone
 # shellcheck source=../e2e/lib.sh
 . "$(dirname "$0")/../e2e/lib.sh"
 HERE=$TREE/tests/s3

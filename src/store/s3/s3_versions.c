@@ -7,6 +7,8 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "codec/text.h"
+#include "crypto/hash.h"
 #include "store/s3/s3_reply.h"
 #include "store/s3/s3_wire.h"
 
@@ -17,6 +19,7 @@
  */
 
 #define FIRST_VERSIONS 1024
+#define LOOK_ON 64 /* versions of one key, the oldest */
 
 static int reserve(struct s3_versions *v, struct err *err)
 {
@@ -49,9 +52,13 @@ static int add_version(void *arg, const struct s3_reply_version *version, struct
 		free(last->id);
 		last->id = TAKE(id);
 		last->size = version->size;
+		last->is_alone = false;
 	} else {
 		v->at[v->count++] = (struct s3_version){
-			.key = TAKE(key), .id = TAKE(id), .size = version->size
+			.key = TAKE(key),
+			.id = TAKE(id),
+			.size = version->size,
+			.is_alone = true,
 		};
 	}
 	return 0;
@@ -134,4 +141,92 @@ static int by_key(const void *key, const void *at)
 const struct s3_version *s3_versions_find(const struct s3_versions *v, const char *key)
 {
 	return v->count == 0 ? NULL : bsearch(key, v->at, v->count, sizeof(*v->at), by_key);
+}
+
+/* The last ones told of a key: its oldest. */
+struct ring {
+	const char *key;
+	char ids[LOOK_ON][S3_REPLY_TEXT_BYTES];
+	size_t count; /* that were told */
+};
+
+static int see_version(void *arg, const struct s3_reply_version *version, struct err *err)
+{
+	struct ring *r = arg;
+	(void)err; /* nothing here can fail */
+	if (!version->is_marker && strcmp(version->key, r->key) == 0)
+		(void)snprintf(r->ids[r->count++ % LOOK_ON], sizeof(r->ids[0]), "%s",
+			version->id); /* fits */
+	return 0;
+}
+
+static bool is_of_key(const char *key, const uint8_t *data, size_t len)
+{
+	uint8_t hash[HASH_BYTES];
+	char hex[2 * HASH_BYTES + 1];
+	hash_sha256(data, len, hash);
+	text_hex(hash, sizeof(hash), hex);
+	size_t n = strlen(key);
+	return n >= 2 * HASH_BYTES && strcmp(key + n - 2 * HASH_BYTES, hex) == 0;
+}
+
+static bool has_hash(const char *key)
+{
+	uint8_t hash[HASH_BYTES];
+	size_t n = strlen(key);
+	return n >= 2 * HASH_BYTES && text_unhex(key + n - 2 * HASH_BYTES, sizeof(hash), hash) == 0;
+}
+
+static int read_one(
+	struct s3_wire *w, const char *key, const char *id, struct buf *out, struct err *err)
+{
+	struct s3_wire_call call = { .method = S3_WIRE_GET,
+		.key = key,
+		.query = { { "versionId", id } },
+		.query_count = 1,
+		.answer = out };
+	return s3_wire_run(w, &call, err);
+}
+
+/* Those after the oldest, the older first.  Return 1 when ${out} is the right one, 0 when there is
+ * none, or an error. */
+static int read_on(struct s3_wire *w, const char *key, struct buf *out, struct err *err)
+{
+	CLEANUP(cleanup_free_p) struct ring *r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	r->key = key;
+	const size_t before = out->len;
+	int rc = s3_versions_each(w, key, see_version, r, err);
+	for (size_t i = 1; rc == 0 && i < r->count && i < LOOK_ON; i++) {
+		struct err why = ERR_INIT;
+		rc = read_one(w, key, r->ids[(r->count - 1 - i) % LOOK_ON], out, &why);
+		if (rc == 0 && is_of_key(key, out->data + before, out->len - before))
+			return 1;
+		out->len = before;
+		if (rc == -ERR_LIMIT ||
+			rc == -ERR_NOT_FOUND) /* no object of ours; gone meanwhile */
+			rc = 0;
+		else if (rc != 0 && err != NULL)
+			*err = why;
+	}
+	return rc;
+}
+
+int s3_versions_read(
+	struct s3_wire *w, const struct s3_version *v, struct buf *out, struct err *err)
+{
+	const size_t before = out->len;
+	struct err why = ERR_INIT;
+	int rc = read_one(w, v->key, v->id, out, &why);
+	bool is_odd = rc == -ERR_LIMIT ||
+		      (rc == 0 && !is_of_key(v->key, out->data + before, out->len - before));
+	if (!is_odd || v->is_alone || !has_hash(v->key)) {
+		if (rc != 0 && err != NULL)
+			*err = why;
+		return rc;
+	}
+	out->len = before;
+	rc = read_on(w, v->key, out, err);
+	return rc == 1 ? 0 : rc < 0 ? rc : read_one(w, v->key, v->id, out, err);
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "store/s3/s3_caps.h"
 #include "store/s3/s3_flight.h"
+#include "store/s3/s3_list.h"
 #include "store/s3/s3_location.h"
 #include "store/s3/s3_many.h"
 #include "store/s3/s3_notes.h"
@@ -32,7 +33,6 @@
 
 #define ALONE_BYTES ((size_t)1 << 20) /* larger ones are put beside each other */
 #define DEFAULT_WINDOW_BYTES ((size_t)96 << 20)
-#define FIRST_NAMES 1024
 
 /* An object on its way. */
 struct upload {
@@ -57,6 +57,7 @@ struct store_s3 {
 	bool is_read_only;
 	bool (*wants_lock)(const char *name); /* NULL = all */
 	bool is_lock_seen, are_notes_locked;
+	struct store_lock least; /* s3_hold_lock() */
 };
 
 static void upload_free(struct upload *u)
@@ -166,16 +167,16 @@ static int tell_failed(const struct store_s3 *s, struct err *err)
 	return -s->failed.code;
 }
 
-/* How objects are locked: by the place, else as it is noted. */
-static const struct store_lock *lock_of(const struct store_s3 *s)
+/* How objects are locked: by the place, else as it is noted, and as we are held to. */
+static struct store_lock lock_of(const struct store_s3 *s)
 {
-	return s->place.has_lock ? &s->place.lock : &s->notes.caps.lock;
+	return s->place.has_lock ? s->place.lock : store_lock_both(&s->notes.caps.lock, &s->least);
 }
 
 /* How this one is. */
 static struct store_lock lock_for(const struct store_s3 *s, const char *key)
 {
-	struct store_lock l = *lock_of(s);
+	struct store_lock l = lock_of(s);
 	if (s->wants_lock != NULL && !s->wants_lock(key + strlen(s->place.prefix)))
 		l.mode = STORE_LOCK_NONE;
 	return l;
@@ -289,16 +290,22 @@ static int s3_remove(void *self, const char *name, struct err *err)
 /* ---- reading -----------------------------------------------------------------------------------
  */
 
+/* The oldest of ${key}.  Return 0 or -ERR_NOT_FOUND. */
+static int find_version(
+	const struct store_s3 *s, const char *key, const struct s3_version **out, struct err *err)
+{
+	*out = s3_versions_find(&s->versions, key);
+	return *out != NULL ? 0 : err_set(err, ERR_NOT_FOUND, "no such object");
+}
+
 /* Let ${call} read the version that counts.  Return 0 or -ERR_NOT_FOUND. */
 static int name_version(const struct store_s3 *s, struct s3_wire_call *call, struct err *err)
 {
-	if (!s->place.is_oldest)
-		return 0;
-	const struct s3_version *v = s3_versions_find(&s->versions, call->key);
-	if (v == NULL)
-		return err_set(err, ERR_NOT_FOUND, "no such object");
-	call->query[call->query_count++] = (struct s3_uri_pair){ "versionId", v->id };
-	return 0;
+	const struct s3_version *v = NULL;
+	int rc = s->place.is_oldest ? find_version(s, call->key, &v, err) : 0;
+	if (v != NULL)
+		call->query[call->query_count++] = (struct s3_uri_pair){ "versionId", v->id };
+	return rc;
 }
 
 static int s3_get(void *self, const char *name, struct buf *out, struct err *err)
@@ -309,8 +316,11 @@ static int s3_get(void *self, const char *name, struct buf *out, struct err *err
 		return -ERR_NOMEM;
 	settle(s, key);
 	struct s3_wire_call call = { .method = S3_WIRE_GET, .key = key, .answer = out };
-	int rc = name_version(s, &call, err);
-	return rc == 0 ? s3_wire_run(s->wire, &call, err) : rc;
+	const struct s3_version *v = NULL;
+	if (!s->place.is_oldest)
+		return s3_wire_run(s->wire, &call, err);
+	int rc = find_version(s, key, &v, err);
+	return rc == 0 ? s3_versions_read(s->wire, v, out, err) : rc;
 }
 
 /* Its size, by way of its first byte: unlike HEAD that says why when it fails. */
@@ -372,82 +382,6 @@ static int s3_get_range(
 	return rc == 0 ? s3_wire_run(s->wire, &call, err) : rc;
 }
 
-/* The names of one page, whole before any of them is told. */
-struct page {
-	const struct store_s3 *store;
-	const char *prefix; /* that was asked for, with the store's own */
-	char **names;       /* owned */
-	uint64_t *sizes;
-	size_t count, cap;
-};
-
-static void page_clear(struct page *p)
-{
-	for (size_t i = 0; i < p->count; i++)
-		free(p->names[i]);
-	p->count = 0;
-}
-
-static int page_reserve(struct page *p, struct err *err)
-{
-	if (p->count < p->cap)
-		return 0;
-	size_t cap = p->cap == 0 ? FIRST_NAMES : 2 * p->cap;
-	char **names = reallocarray(p->names, cap, sizeof(*names));
-	if (names != NULL)
-		p->names = names;
-	uint64_t *sizes = reallocarray(p->sizes, cap, sizeof(*sizes));
-	if (sizes != NULL)
-		p->sizes = sizes;
-	if (names == NULL || sizes == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory for a list");
-	p->cap = cap;
-	return 0;
-}
-
-static int page_add(void *arg, const char *key, uint64_t size, struct err *err)
-{
-	struct page *p = arg;
-	if (strncmp(key, p->prefix, strlen(p->prefix)) != 0)
-		return err_set(err, ERR_CORRUPT, "the server lists what was not asked for");
-	const char *name = key + strlen(p->store->place.prefix);
-	if (!store_is_valid_name(name))
-		return 0; /* the driver's own, or somebody else's */
-	int rc = page_reserve(p, err);
-	if (rc != 0)
-		return rc;
-	p->names[p->count] = strdup(name);
-	if (p->names[p->count] == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory for a list");
-	p->sizes[p->count++] = size;
-	return 0;
-}
-
-/* Ask for the page behind ${next->token}, or for the first one. */
-static int ask_page(struct store_s3 *s, struct page *p, struct s3_reply_page *next, struct err *err)
-{
-	CLEANUP(buf_done) struct buf answer = BUF_INIT(S3_WIRE_MAX_ANSWER_BYTES);
-	const char *token = next->token.len == 0 ? NULL : buf_cstr(&next->token);
-	struct s3_wire_call call = { .method = S3_WIRE_GET,
-		.query = { { "list-type", "2" }, { "encoding-type", "url" },
-			{ "prefix", p->prefix }, { "continuation-token", token } },
-		.query_count = token == NULL ? 3 : 4,
-		.answer = &answer };
-	int rc = s3_wire_run(s->wire, &call, err);
-	page_clear(p);
-	return rc == 0 ? s3_reply_list(answer.data, answer.len, page_add, p, next, err) : rc;
-}
-
-static int tell_page(const struct page *p, store_list_fn fn, void *arg)
-{
-	for (size_t i = 0; i < p->count; i++) {
-		int rc = fn(arg, p->names[i], p->sizes[i]);
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
-}
-
 static int list_oldest(const struct store_s3 *s, const char *whole, store_list_fn fn, void *arg)
 {
 	size_t own = strlen(s->place.prefix);
@@ -472,19 +406,7 @@ static int s3_list(void *self, const char *prefix, store_list_fn fn, void *arg, 
 	if (s->place.is_oldest)
 		return list_oldest(s, whole, fn, arg);
 	flush_removals(s);
-	struct page p = { .store = s, .prefix = whole };
-	struct s3_reply_page next = { .token = BUF_INIT(S3_REPLY_MAX_TOKEN_BYTES) };
-	int rc = 0;
-	do {
-		rc = ask_page(s, &p, &next, err);
-		if (rc == 0)
-			rc = tell_page(&p, fn, arg);
-	} while (rc == 0 && next.is_truncated);
-	page_clear(&p);
-	free(p.names);
-	free(p.sizes);
-	buf_done(&next.token);
-	return rc;
+	return s3_list_each(s->wire, s->place.prefix, whole, fn, arg, err);
 }
 
 /* ---- versions and locks ------------------------------------------------------------------------
@@ -579,7 +501,7 @@ static int s3_extend(void *self, struct store_item *at, size_t count, struct err
 
 static void s3_lock_by(void *self, struct store_lock *out)
 {
-	*out = *lock_of(self);
+	*out = lock_of(self);
 }
 
 /* ---- opening -----------------------------------------------------------------------------------
@@ -607,13 +529,15 @@ static int s3_facts(void *self, store_fact_fn fn, void *arg)
 			: c->has_lock   ? "yes, but it did not keep a locked version"
 					: unknown);
 	char text[STORE_LOCK_TEXT_BYTES];
-	return rc == 0 ? fn(arg, "lock", store_lock_format(lock_of(s), text)) : rc;
+	const struct store_lock lock = lock_of(s);
+	return rc == 0 ? fn(arg, "lock", store_lock_format(&lock, text)) : rc;
 }
 
 static int s3_prove_it(void *self, store_fact_fn fn, void *arg, bool *is_kept, struct err *err)
 {
 	struct store_s3 *s = self;
-	return s3_prove(s->wire, s->place.prefix, lock_of(s), fn, arg, is_kept, err);
+	const struct store_lock lock = lock_of(s);
+	return s3_prove(s->wire, s->place.prefix, &lock, fn, arg, is_kept, err);
 }
 
 static const struct store_driver template = {
@@ -648,14 +572,19 @@ static int read_notes(struct store_s3 *s, struct err *err)
 	if (rc == 0 && s->notes.is_lost)
 		log_warn("store_s3.notes",
 			"'" S3_CAPS_NAME "' was replaced and no version of it can be read: what is "
-			"put is locked only as the place says, continuing; see 'holdfast vault "
-			"lock --policy'");
+			"put is locked only as the place says or as this host has seen, "
+			"continuing; see 'holdfast vault lock --policy'");
 	if (rc != 0 && err != NULL)
 		*err = why;
 	return rc;
 }
 
 static void set_features(struct store_s3 *s);
+
+static void can_lock(struct s3_caps *c)
+{
+	c->has_versions = c->has_lock = c->is_lock_kept = true;
+}
 
 /* Does the bucket keep what is locked? */
 static int check_lock(const struct store_s3 *s, const struct s3_caps *caps, struct err *err)
@@ -683,14 +612,45 @@ static int write_notes(struct store_s3 *s, const struct store_lock *lock, struct
 	return rc;
 }
 
+/* The place asks for locks.  Notes that deny them are not believed: anybody who writes may have
+ * written them.  Who may write tries anew, who reads looks as if they were there. */
+static int see_place(struct store_s3 *s, struct err *err)
+{
+	struct s3_caps *c = &s->notes.caps;
+	if (c->has_versions && c->is_lock_kept)
+		return 0;
+	if (s->is_read_only) {
+		can_lock(c);
+		return 0;
+	}
+	const struct store_lock noted = c->lock;
+	int rc = write_notes(s, &noted, err);
+	return rc == 0 ? check_lock(s, c, err) : rc;
+}
+
 static int s3_set_lock(void *self, const struct store_lock *lock, struct err *err)
 {
 	struct store_s3 *s = self;
 	wait_for_all(s); /* they go by what held before */
 	int rc = write_notes(s, lock, err);
-	if (rc == 0)
-		set_features(s);
-	return rc;
+	if (rc != 0)
+		return rc;
+	s->least = (struct store_lock){ .mode = STORE_LOCK_NONE };
+	set_features(s);
+	return 0;
+}
+
+/* Who asks for a lock saw that the bucket keeps one; invariant 5 looks again. */
+static bool s3_hold_lock(void *self, const struct store_lock *least)
+{
+	struct store_s3 *s = self;
+	if (s->place.has_lock)
+		return false;
+	s->least = *least;
+	if (least->mode != STORE_LOCK_NONE)
+		can_lock(&s->notes.caps);
+	set_features(s);
+	return true;
 }
 
 static void set_features(struct store_s3 *s)
@@ -699,6 +659,7 @@ static void set_features(struct store_s3 *s)
 	struct store_driver *d = &s->driver;
 	*d = template;
 	d->set_lock = s3_set_lock;
+	d->hold_lock = s3_hold_lock;
 	if (c->has_if_absent)
 		d->features |= STORE_HAS_IF_ABSENT;
 	if (c->has_versions) {
@@ -751,9 +712,8 @@ int store_s3_new(const char *location, const struct store_s3_opts *opts, struct 
 		rc = read_notes(s, err);
 	if (rc == 0 && o.create && !o.is_read_only && !s->notes.caps.is_known)
 		rc = write_notes(s, &none, err);
-	if (rc == 0 && s->place.has_lock && s->place.lock.mode != STORE_LOCK_NONE &&
-		!o.is_read_only)
-		rc = check_lock(s, &s->notes.caps, err);
+	if (rc == 0 && s->place.has_lock && s->place.lock.mode != STORE_LOCK_NONE)
+		rc = see_place(s, err);
 	if (rc == 0 && s->place.is_oldest)
 		rc = s3_versions_load(s->wire, s->place.prefix, &s->versions, err);
 	if (rc != 0)

@@ -17,6 +17,7 @@ Test(lock_show, programs_are_told_every_number)
 	struct store *s = NULL;
 	const struct lock_keep_result r = { .objects = 9,
 		.bytes = 100,
+		.asked = 8,
 		.locked = 5,
 		.ending = 3,
 		.unlocked = 1,
@@ -27,7 +28,8 @@ Test(lock_show, programs_are_told_every_number)
 	json_t *o = lock_show_json(s, &r);
 	char *text = json_dumps(o, JSON_SORT_KEYS | JSON_COMPACT);
 	cr_expect(eq(str, text,
-		"{\"all\":false,\"bytes\":100,\"earliest\":null,\"ending\":3,\"extended\":4,"
+		"{\"all\":false,\"asked\":8,\"bytes\":100,\"earliest\":null,\"ending\":3,"
+		"\"extended\":4,"
 		"\"failed\":0,\"hidden\":2,\"locked\":5,\"objects\":9,\"policy\":\"off\","
 		"\"unlocked\":1}"));
 	free(text);

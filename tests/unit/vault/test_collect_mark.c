@@ -161,6 +161,27 @@ Test(collect_mark, without_index_the_footers_tell_and_what_nothing_tells_is_a_st
 	cr_expect(ge(sz, id_set_count(m.strays), 5));
 }
 
+Test(collect_mark, packs_that_nobody_knows_are_counted_with_their_bytes)
+{
+	uint64_t packs = 9, bytes = 9;
+	struct store_image s;
+	store_image_take(f.store, "pk/", &s);
+	must_mark(NULL);
+	collect_mark_unknown(&m, &packs, &bytes);
+	cr_expect(eq(u64, packs + bytes, 0));
+	/* the tail is damaged: the index knows it still, until that is gone, too */
+	cr_assert(eq(int, store_mem_flip(f.mem, s.at[0].name, s.at[0].len * 8 - 3, &err), 0));
+	must_mark(NULL);
+	collect_mark_unknown(&m, &packs, &bytes);
+	cr_expect(eq(u64, packs + bytes, 0));
+	remove_all("ix/");
+	must_mark(NULL);
+	collect_mark_unknown(&m, &packs, &bytes);
+	cr_expect(eq(u64, packs, 1));
+	cr_expect(eq(u64, bytes, s.at[0].len));
+	store_image_done(&s);
+}
+
 Test(collect_mark, nothing_that_must_be_read_is_passed_over)
 {
 	static const char *const needed[] = { "sn/", "rf/" };

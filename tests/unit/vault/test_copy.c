@@ -743,28 +743,31 @@ static void lose(const char *prefix, int *most)
 	cr_assert(eq(int, store_barrier(far, &err), 0), "%s", err.msg);
 }
 
-Test(copy, a_replica_that_lost_what_it_lists_is_told_of)
+Test(copy, a_replica_that_lost_what_it_lists_is_told_of_and_gets_its_packs_again)
 {
-	struct wish all = { .seqs = ~0u };
+	struct wish all = { .seqs = ~0u }, none = { .seqs = 0 };
 	struct copy_result r;
 	int one = 1;
 	must_copy(&all, &r);
 	must_copy(&all, &r);
 	cr_assert(eq(u64, r.there, 3));
 	cr_assert(eq(u64, r.failed, 0));
+	for (int i = 0; i < 2; i++) { /* one; and every one with all that lists them */
+		lose("pk/", i == 0 ? &one : NULL);
+		if (i == 1)
+			lose("ix/", NULL);
+		must_copy(i == 0 ? &all : &none, &r);
+		cr_expect(eq(u64, r.there, i == 0 ? 3 : 0));
+		cr_expect(eq(u64, r.failed, 1), "that packs are gone");
+		cr_expect(ge(u64, r.records, 1));
+		for (size_t k = 0; k < 3; k++)
+			expect_whole(far, k, (int)k, "what it lost");
+	}
+	one = 1;
 	lose("ev/", &one);
 	must_copy(&all, &r);
 	cr_expect(eq(u64, r.there, 2), "one has no envelopes");
 	cr_expect(eq(u64, r.failed, 1));
-	one = 1;
-	lose("pk/", &one);
-	must_copy(&all, &r);
-	cr_expect(eq(u64, r.failed, 2), "and a pack is gone");
-	lose("pk/", NULL);
-	lose("ix/", NULL);
-	must_copy(&all, &r);
-	cr_expect(eq(u64, r.there, 0), "no pack, and nothing that lists one");
-	cr_expect(eq(u64, r.failed, 3));
 }
 
 static int anew;

@@ -35,9 +35,9 @@ static void begin(bool has_policy)
 
 static struct lock_keep_result keep(bool is_dry_run)
 {
+	const struct lock_keep_opts opts = { .is_dry_run = is_dry_run };
 	struct lock_keep_result r;
-	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, is_dry_run, &r, &err), 0), "%s",
-		err.msg);
+	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, &opts, &r, &err), 0), "%s", err.msg);
 	return r;
 }
 
@@ -50,6 +50,47 @@ static int64_t left(const char *key)
 static bool is_about(int64_t got, int64_t want)
 {
 	return got > want - 60 && got < want + 60;
+}
+
+static void note_progress(void *arg, uint64_t done, uint64_t total)
+{
+	cr_expect(le(u64, done, total));
+	*(uint64_t *)arg = total;
+}
+
+/* Beside those for the list of versions. */
+Test(lock_keep, each_object_is_one_request_and_a_look_at_some_is_bounded)
+{
+	uint64_t told = 0;
+	struct lock_keep_opts opts = {
+		.is_dry_run = true, .on_progress = note_progress, .arg = &told
+	};
+	struct lock_keep_result all, some;
+	begin(true);
+	for (int i = 2; i < 8; i++)
+		cr_assert(eq(int, locked_vault_backup(&l, i, &err), 0), "%s", err.msg);
+	unsigned before = s3_stub_count(l.stub, "GET", "versionId=");
+	cr_assert(eq(int, lock_keep_run(l.f.store, NULL, &opts, &all, &err), 0), "%s", err.msg);
+	unsigned requests = s3_stub_count(l.stub, "GET", "versionId=") - before;
+	cr_expect(eq(u64, all.asked, all.objects));
+	cr_expect(eq(u64, told, all.objects));
+	cr_expect(ge(u64, all.objects, 32));
+	cr_expect(eq(u64, requests, all.objects), "and those for the list");
+	opts.most = 10;
+	for (int i = 0; i < 5; i++) {
+		before = s3_stub_count(l.stub, "GET", "versionId=");
+		cr_assert(eq(int, lock_keep_run(l.f.store, NULL, &opts, &some, &err), 0));
+		requests = s3_stub_count(l.stub, "GET", "versionId=") - before;
+		cr_expect(eq(u64, some.asked, 10));
+		cr_expect(eq(u64, some.locked, 10));
+		cr_expect(eq(u64, told, 10));
+		cr_expect(eq(u64, requests, 10));
+		cr_expect(some.objects == all.objects && some.bytes == all.bytes);
+	}
+	/* what is odd by the list of versions is seen with or without a look */
+	s3_stub_put(l.stub, locked_vault_key(&l, "pk/", 0), "rubbish", 7);
+	cr_assert(eq(int, lock_keep_run(l.f.store, NULL, &opts, &some, &err), 0));
+	cr_expect(eq(u64, some.hidden, 1));
 }
 
 Test(lock_keep, what_a_restore_needs_is_put_locked_and_what_passes_is_not)
@@ -94,7 +135,7 @@ Test(lock_keep, a_vault_that_was_made_without_is_locked_when_somebody_says_so)
 	const struct store_lock lock = { STORE_LOCK_GOVERNANCE, 10 * DAY * NS };
 	struct lock_keep_result r;
 	begin(false);
-	cr_expect(eq(int, lock_keep_run(l.f.store, l.f.vault, false, &r, &err), -ERR_UNSUPPORTED));
+	cr_expect(eq(int, lock_keep_run(l.f.store, l.f.vault, NULL, &r, &err), -ERR_UNSUPPORTED));
 	cr_expect(ne(str, err.hint, ""));
 	cr_assert(eq(int, store_set_lock(l.f.store, &lock, &err), 0), "%s", err.msg);
 	r = keep(true);
@@ -220,8 +261,8 @@ Test(lock_keep, what_hashes_to_its_name_is_locked_and_not_what_a_repair_replaced
 		struct version_table t;
 		const struct version_table_version *x = NULL;
 		cr_assert(eq(int, version_table_load(l.f.store, "pk/", &t, &err), 0));
-		const struct version_table_name *n =
-			version_table_find(&t, key + strlen(LOCKED_VAULT_PREFIX));
+		struct version_table_name found, *n = &found;
+		cr_assert(version_table_find(&t, key + strlen(LOCKED_VAULT_PREFIX), n));
 		cr_assert(eq(int, version_table_true(l.f.store, &t, n, &x, &err), 0));
 		cr_expect(ne(ptr, (void *)(uintptr_t)x, NULL), "and it is the right one");
 		version_table_done(&t);
@@ -242,7 +283,7 @@ Test(lock_keep, a_vault_that_cannot_say_what_it_needs_keeps_everything)
 	cr_expect(ne(str, r.why.msg, ""));
 	cr_expect(is_about(left(key), 20 * DAY));
 	s3_stub_age(l.stub, 11 * DAY);
-	cr_assert(eq(int, lock_keep_run(l.f.store, NULL, false, &r, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, lock_keep_run(l.f.store, NULL, NULL, &r, &err), 0), "%s", err.msg);
 	cr_expect(is_about(left(key), 20 * DAY), "without a vault, too");
 }
 
@@ -275,7 +316,7 @@ Test(lock_keep, a_store_that_locks_nothing_says_so)
 	locked_vault_init(&l, true);
 	cr_assert(eq(int, store_mem_new(&mem, &err), 0));
 	cr_assert(eq(int, store_new(&store_mem_driver, mem, NULL, &s, &err), 0));
-	cr_expect(eq(int, lock_keep_run(s, NULL, false, &r, &err), -ERR_UNSUPPORTED));
+	cr_expect(eq(int, lock_keep_run(s, NULL, NULL, &r, &err), -ERR_UNSUPPORTED));
 	store_free(s);
 }
 

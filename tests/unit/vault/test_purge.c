@@ -19,6 +19,7 @@
 
 static struct locked_vault l;
 static struct err err;
+static const struct lock_keep_opts dry = { .is_dry_run = true };
 
 static void teardown(void)
 {
@@ -49,6 +50,27 @@ static void expect_whole(size_t nth)
 	const char *differs = locked_vault_differs(&l, s, nth, 2);
 	cr_expect(eq(ptr, (void *)(uintptr_t)differs, NULL), "%s", differs);
 	store_free(s);
+}
+
+/* What is in it nobody can say: perhaps what a snapshot needs. */
+Test(purge, a_pack_that_nobody_knows_is_told_and_stays_with_all_its_versions)
+{
+	for (int i = 0; i < 2; i++) { /* with locks and without */
+		begin(i == 1);
+		locked_vault_prune(&l);
+		char key[256];
+		size_t len = strlen("no pack, and of no index");
+		(void)snprintf(key, sizeof(key), LOCKED_VAULT_PREFIX "pk/ab/ab%062d", 0);
+		s3_stub_put(l.stub, key, "no pack, and of no index", len);
+		s3_stub_age(l.stub, 30 * DAY);
+		struct collect_result r = collect(0);
+		cr_expect(eq(u64, r.unknown_packs, (uint64_t)1));
+		cr_expect(eq(u64, r.unknown_bytes, (uint64_t)len));
+		cr_expect(s3_stub_holds(l.stub, key, "no pack, and of no index", len));
+		expect_whole(0);
+		if (i == 0)
+			locked_vault_done(&l);
+	}
 }
 
 Test(purge, without_locks_no_version_and_no_marker_is_left_of_what_went)
@@ -133,7 +155,7 @@ Test(purge, a_hidden_snapshot_that_is_given_up_is_named_and_missed_by_nobody)
 	char key[256];
 	(void)snprintf(key, sizeof(key), "%s", locked_vault_key(&l, "sn/", 1));
 	(void)s3_stub_destroy(l.stub, key, false);
-	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, true, &k, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, &dry, &k, &err), 0), "%s", err.msg);
 	cr_expect(ge(u64, k.hidden, ((uint64_t)0) + 1));
 	cr_assert(eq(int, collect_run(l.f.vault, &o, &r, &err), 0), "%s", err.msg);
 	cr_expect(eq(u64, r.given_up, (uint64_t)1));
@@ -146,7 +168,7 @@ Test(purge, a_hidden_snapshot_that_is_given_up_is_named_and_missed_by_nobody)
 	cr_expect(eq(str, named, key));
 	r = collect(0);
 	cr_expect(ge(u64, r.purge.locked, ((uint64_t)0) + 1));
-	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, true, &k, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, &dry, &k, &err), 0), "%s", err.msg);
 	cr_expect(eq(u64, k.hidden, (uint64_t)0), "its lock runs out");
 	s3_stub_age(l.stub, 21 * DAY);
 	r = collect(0);
@@ -179,7 +201,7 @@ Test(purge, the_other_object_of_a_snapshot_that_was_pruned_stops_nothing_and_goe
 	s3_stub_age(l.stub, 11 * DAY);
 	struct lock_keep_result k;
 	int64_t until = s3_stub_locked(l.stub, key);
-	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, false, &k, &err), 0), "%s", err.msg);
+	cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, NULL, &k, &err), 0), "%s", err.msg);
 	cr_expect(eq(u64, k.hidden, (uint64_t)0));
 	cr_expect(eq(i64, s3_stub_locked(l.stub, key), until), "its lock runs out");
 	s3_stub_age(l.stub, 10 * DAY);
@@ -222,8 +244,8 @@ Test(purge, the_right_version_between_two_that_are_damaged_alike_stays)
 	cr_assert(eq(int, locked_vault_collect(&l, 0, &r, &err), 0), "%s", err.msg);
 	cr_expect(eq(u64, r.purge.odd, (uint64_t)1));
 	cr_assert(eq(int, version_table_load(l.f.store, "pk/", &t, &err), 0));
-	const struct version_table_name *n =
-		version_table_find(&t, key + strlen(LOCKED_VAULT_PREFIX));
+	struct version_table_name found, *n = &found;
+	cr_assert(version_table_find(&t, key + strlen(LOCKED_VAULT_PREFIX), n));
 	cr_expect(eq(sz, n->real, (size_t)3));
 	cr_assert(eq(int, version_table_true(l.f.store, &t, n, &x, &err), 0));
 	cr_expect(ne(ptr, (void *)(uintptr_t)x, NULL));
@@ -286,7 +308,8 @@ Test(purge, what_was_put_over_an_object_is_told_and_what_a_repair_replaced_goes)
 	cr_expect(s3_stub_holds(l.stub, key, bytes.data, bytes.len));
 	struct version_table t;
 	cr_assert(eq(int, version_table_load(l.f.store, "rf/", &t, &err), 0));
-	const struct version_table_name *n = version_table_find(&t, name);
+	struct version_table_name found, *n = &found;
+	cr_assert(version_table_find(&t, name, n));
 	cr_expect(eq(sz, n->count, (size_t)2), "what was damaged is gone, the oldest stays");
 	version_table_done(&t);
 	expect_whole(2);

@@ -16,6 +16,7 @@
 
 static struct locked_vault l;
 static struct err err;
+static const struct lock_keep_opts dry = { .is_dry_run = true };
 
 static void teardown(void)
 {
@@ -111,6 +112,32 @@ Test(undelete, what_is_as_the_oldest_and_damaged_like_it_goes)
 	expect_all(0);
 }
 
+/* A repair put the right one over the damaged one; then somebody came. */
+Test(undelete, a_snapshot_whose_oldest_object_or_list_is_damaged_is_not_passed_over)
+{
+	static const char *const classes[] = { "sn/", "rf/", "ev/", "cf/" };
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+		begin(false);
+		char key[256];
+		(void)snprintf(key, sizeof(key), "%s", locked_vault_key(&l, classes[i], 0));
+		locked_vault_layer(&l, key, i % 2 == 1);
+		(void)s3_stub_destroy(l.stub, LOCKED_VAULT_PREFIX, false);
+		struct store *s = locked_vault_store(&l, true);
+		for (size_t k = 0; k < 3; k++) {
+			const char *differs = locked_vault_differs(&l, s, k, (int)k);
+			cr_expect(eq(ptr, (void *)(uintptr_t)differs, NULL), "%s: %zu: %s",
+				classes[i], k, differs);
+		}
+		store_free(s);
+		struct undelete_result r = undelete(false);
+		cr_expect(eq(u64, r.snapshots, (uint64_t)3), "%s", classes[i]);
+		cr_expect(eq(u64, r.failed + r.missing + r.unread, (uint64_t)0), "%s", classes[i]);
+		expect_all(0);
+		locked_vault_done(&l);
+	}
+	locked_vault_init(&l, false); /* for the end */
+}
+
 Test(undelete, what_was_pruned_and_collected_stays_away)
 {
 	begin(true);
@@ -141,7 +168,7 @@ Test(undelete, a_key_that_may_not_delete_versions_puts_the_bytes_over_what_came)
 	for (int i = 0; i < 2; i++) { /* by tags, and by reading where there are none */
 		struct lock_keep_result k;
 		vault_fixture_reopen(&l.f);
-		cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, true, &k, &err), 0), "%s",
+		cr_assert(eq(int, lock_keep_run(l.f.store, l.f.vault, &dry, &k, &err), 0), "%s",
 			err.msg);
 		cr_expect(eq(u64, k.hidden, i == 0 ? (uint64_t)0 : (uint64_t)2),
 			"texts tell nothing of their bytes");
