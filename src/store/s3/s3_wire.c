@@ -331,13 +331,28 @@ static void grow(struct s3_wire *w)
 		w->width = w->opts.connections;
 }
 
+/* How often to try where nobody answered so far: a place with a mistake in it is said soon, but who
+ * takes connections is most likely an object store on a bad line. */
+static int first_tries(const struct s3_outcome *o)
+{
+	switch (o->curl_code) {
+	case CURLE_SEND_ERROR:
+	case CURLE_RECV_ERROR:
+	case CURLE_GOT_NOTHING:
+	case CURLE_PARTIAL_FILE:
+		return S3_WIRE_BROKEN_TRIES;
+	default:
+		return S3_WIRE_FIRST_TRIES;
+	}
+}
+
 /* Wait for another try, if there is time for one.  Return false if not. */
-static bool try_later(
-	struct s3_wire *w, struct s3_wire_call *call, int64_t after_ms, const struct err *why)
+static bool try_later(struct s3_wire *w, struct s3_wire_call *call, const struct s3_outcome *o,
+	int64_t after_ms, const struct err *why)
 {
 	uint64_t random = 0;
 	int64_t now = now_ms();
-	if ((!w->is_met && call->attempt + 1 >= S3_WIRE_FIRST_TRIES) ||
+	if ((!w->is_met && call->attempt + 1 >= first_tries(o)) ||
 		env_random(&random, sizeof(random), NULL) != 0)
 		return false;
 	call->due_ms = now + http_retry_delay_ms(call->attempt++, after_ms, random);
@@ -458,7 +473,7 @@ static bool judge(struct s3_wire *w, struct s3_flight *f, struct s3_wire_call *c
 	int64_t after_ms = after_s > HTTP_RETRY_AFTER_MAX_MS / 1000 ? HTTP_RETRY_AFTER_MAX_MS
 								    : (int64_t)after_s * 1000;
 	if ((verdict == S3_VERDICT_AGAIN || verdict == S3_VERDICT_SLOW) &&
-		try_later(w, call, after_ms, &why))
+		try_later(w, call, &o, after_ms, &why))
 		return true;
 	call->err = why;
 	return false;

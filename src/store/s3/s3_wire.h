@@ -85,7 +85,9 @@ struct s3_wire_opts {
 	void *arg;
 };
 
-#define S3_WIRE_FIRST_TRIES 3 /* while the server never answered at all */
+/* Tries while the server never answered at all: nobody is there, or who is breaks off. */
+#define S3_WIRE_FIRST_TRIES 3
+#define S3_WIRE_BROKEN_TRIES 8
 
 /* Nothing is sent yet.  Return 0, -ERR_NOMEM or -ERR_CONFIG. */
 int s3_wire_new(const struct s3_wire_opts *opts, struct s3_wire **out, struct err *err);

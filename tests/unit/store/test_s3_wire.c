@@ -340,6 +340,15 @@ Test(s3_wire, nobody_there_is_said_within_seconds)
 	cr_expect(ne(ptr, strstr(err.msg, "nobody answers at '127.0.0.1:"), NULL), "%s", err.msg);
 }
 
+Test(s3_wire, who_takes_connections_is_tried_more_often)
+{
+	struct s3_stub_fault f = { .how = S3_STUB_RESET, .times = S3_WIRE_FIRST_TRIES + 1 };
+	open_wire(NULL, USUAL, 300000);
+	s3_stub_break(stub, &f);
+	cr_expect(eq(int, put("p/a", "x"), 0), "%s", err.msg);
+	cr_expect(eq(uint, s3_stub_count(stub, "PUT", "p/a"), f.times + 1));
+}
+
 static bool is_stop_asked;
 
 static bool is_stopped(void *arg)
