@@ -47,14 +47,17 @@ int verify_step(struct verify *v, uint64_t bytes, struct err *err);
  * (told to ${bad}, unless a collection has deleted it), or what stops the run. */
 int verify_objects_read(struct verify *v, const char *name, uint64_t size, struct buf *object,
 	void (*bad)(struct verify *v, const char *name, const struct err *why), struct err *err);
+/* ${why} an object could not be read: likewise 0, or what stops the run. */
+int verify_objects_unread(struct verify *v, const char *name, const struct err *why,
+	void (*bad)(struct verify *v, const char *name, const struct err *why), struct err *err);
 /* Check one object that is no pack, by its name; findings are told.  Return 0, or what stops the
  * run.
  */
 int verify_objects_one(struct verify *v, const char *name, uint64_t size, struct err *err);
 
-/* Packs are read one after another, hashed on threads, and told in the order in which they were
- * given, with their progress and age.  ${name} is borrowed until the end.  Return 0, or what stops
- * the run. */
+/* Packs are read, hashed on threads, and told in the order in which they were given, with their
+ * progress and age.  Large ones are read there, too, in slices that end with a record.  ${name} is
+ * borrowed until the end.  Return 0, or what stops the run. */
 int verify_packs_new(struct verify *v, struct err *err);
 void verify_packs_free(struct verify *v);
 int verify_packs_give(struct verify *v, const char *name, uint64_t size, struct err *err);
