@@ -5,6 +5,7 @@
 #define VAULT_VERIFY_INTERNAL_H
 
 #include "base/buf.h"
+#include "base/lineup.h"
 #include "store/store.h"
 #include "vault/block_memo.h"
 #include "vault/collect_view.h"
@@ -16,6 +17,7 @@
 #include "vault/verify.h"
 
 struct verify_packs;
+struct verify_work_worker;
 
 struct verify {
 	struct vault *vault;
@@ -32,7 +34,8 @@ struct verify {
 	struct id_set *told;     /* owned; SHA-256 of names of lost members that were told */
 	char (*damaged)[STORE_MAX_NAME_BYTES + 1]; /* owned; what parity may bring back */
 	size_t damaged_count;
-	struct block_memo *blocks;  /* of contents compared before */
+	struct block_memo *blocks;                              /* of contents compared before */
+	struct verify_work_worker *workers[LINEUP_MAX_THREADS]; /* owned; NULL: no content yet */
 	struct verify_packs *packs; /* owned; those that are being hashed */
 };
 
@@ -73,6 +76,8 @@ int verify_parity_tell(struct verify *v, struct err *err);
 /* The same for a pack that is left for another time: there, and its footer opens. */
 int verify_objects_left(struct verify *v, const char *name, uint64_t size, struct err *err);
 
+/* End what verify_content_snapshot() left for the next one. */
+void verify_content_free(struct verify *v);
 /* Walk a snapshot's tree and compare every file's digest.  ${seen}: contents compared before. */
 int verify_content_snapshot(
 	struct verify *v, const struct snapshot *s, struct id_set *seen, struct err *err);
