@@ -1,5 +1,6 @@
 #include "crypto/hash_lanes.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -13,21 +14,40 @@
  * (1) A lane has an item, and run_blocks > 0 whole blocks of it at run, or none.
  * (2) state[j][i] is word j of lane i's state: all lanes lie side by side, as the widest form wants
  *     them.
- * (3) A form is compiled for its own instructions alone, function by function, and is reached only
- *     after the processor was asked.
+ * (3) A message with a chain begins with its state, and an open one ends at a whole block, which
+ * goes back there unpadded. (4) A form is compiled for its own instructions alone, function by
+ * function, and is reached only after the processor was asked.
  */
 
 void hash_lanes_run(struct hash_lanes_item *items, size_t count)
 {
 	size_t best = 0;
-	while (count > 1 && hash_lanes_form(best + 1) != NULL)
+	/* a chain is always of the same form */
+	while ((count > 1 || (count == 1 && items[0].chain != NULL)) &&
+		hash_lanes_form(best + 1) != NULL)
 		best++;
 	hash_lanes_run_in(best, items, count);
 }
 
+/* In the form of the library, one after another. */
+static void run_alone(struct hash_lanes_item *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct hash_lanes_item *item = &items[i];
+		if (item->chain == NULL) {
+			hash_parts(item->parts, item->count, item->out);
+			continue;
+		}
+		for (size_t k = 0; k < item->count; k++)
+			hash_add(item->chain->hash, item->parts[k].data, item->parts[k].len);
+		if (!item->is_open)
+			hash_end(item->chain->hash, item->out);
+	}
+}
+
 #ifdef __x86_64__
 
-#define BLOCK_BYTES ((size_t)64)
+#define BLOCK_BYTES ((size_t)HASH_LANES_STEP_BYTES)
 #define WIDE_FROM 11 /* lanes from which on sixteen at once are faster than pairs */
 
 #define SHANI __attribute__((target("sha,sse4.1")))
@@ -86,11 +106,16 @@ static void take_edge(struct lane *l)
 			l->at = 0;
 		}
 	}
+	if (len == 0 && l->item->is_open) {
+		l->is_last = true; /* without a run */
+		return;
+	}
 	l->bytes += len;
 	l->run = l->edge;
 	l->run_blocks = 1;
 	if (len == BLOCK_BYTES)
 		return;
+	assert(!l->item->is_open);
 	size_t total = len + 9 <= BLOCK_BYTES ? BLOCK_BYTES : 2 * BLOCK_BYTES;
 	l->edge[len] = 0x80;
 	memset(l->edge + len + 1, 0, total - len - 1);
@@ -119,12 +144,33 @@ static void take_run(struct lane *l)
 	l->bytes += l->run_blocks * BLOCK_BYTES;
 }
 
-static void put_digest(struct lanes *s, size_t i)
+static void begin_item(struct lanes *s, size_t i)
 {
+	struct lane *l = &s->lane[i];
+	l->item = s->next++;
+	l->part = 0;
+	l->at = 0;
+	l->is_last = false;
+	l->run_blocks = 0;
+	const struct hash_lanes_chain *chain = l->item->chain;
+	l->bytes = chain != NULL ? chain->bytes : 0;
+	for (size_t j = 0; j < 8; j++)
+		s->state[j][i] = l->bytes > 0 ? chain->state[j] : initial[j];
+}
+
+static void end_item(struct lanes *s, size_t i)
+{
+	struct hash_lanes_item *item = s->lane[i].item;
 	for (size_t j = 0; j < 8; j++) {
 		const uint32_t word = __builtin_bswap32(s->state[j][i]);
-		memcpy(s->lane[i].item->out + 4 * j, &word, sizeof(word));
+		if (item->is_open)
+			item->chain->state[j] = s->state[j][i];
+		else
+			memcpy(item->out + 4 * j, &word, sizeof(word));
 	}
+	if (item->is_open)
+		item->chain->bytes = s->lane[i].bytes;
+	s->lane[i].item = NULL;
 }
 
 /* Give every lane without blocks the next ones, or the next message.  Return how many have some. */
@@ -133,25 +179,15 @@ static size_t fill(struct lanes *s)
 	size_t active = 0;
 	for (size_t i = 0; i < s->width; i++) {
 		struct lane *l = &s->lane[i];
-		if (l->item != NULL && l->run_blocks == 0 && l->is_last) {
-			put_digest(s, i);
-			l->item = NULL;
+		while (l->run_blocks == 0 && (l->item != NULL || s->next != s->end)) {
+			if (l->item != NULL && l->is_last)
+				end_item(s, i);
+			else if (l->item == NULL)
+				begin_item(s, i);
+			else
+				take_run(l);
 		}
-		if (l->item == NULL && s->next != s->end) {
-			l->item = s->next++;
-			l->part = 0;
-			l->at = 0;
-			l->bytes = 0;
-			l->is_last = false;
-			l->run_blocks = 0;
-			for (size_t j = 0; j < 8; j++)
-				s->state[j][i] = initial[j];
-		}
-		if (l->item == NULL)
-			continue;
-		if (l->run_blocks == 0)
-			take_run(l);
-		active++;
+		active += l->item != NULL;
 	}
 	return active;
 }
@@ -406,8 +442,7 @@ const char *hash_lanes_form(size_t form)
 void hash_lanes_run_in(size_t form, struct hash_lanes_item *items, size_t count)
 {
 	if (form == 0) {
-		for (size_t i = 0; i < count; i++)
-			hash_parts(items[i].parts, items[i].count, items[i].out);
+		run_alone(items, count);
 		return;
 	}
 	struct lanes s = { .next = items, .end = items + count, .width = forms[form].width };
@@ -424,8 +459,7 @@ const char *hash_lanes_form(size_t form)
 void hash_lanes_run_in(size_t form, struct hash_lanes_item *items, size_t count)
 {
 	(void)form;
-	for (size_t i = 0; i < count; i++)
-		hash_parts(items[i].parts, items[i].count, items[i].out);
+	run_alone(items, count);
 }
 
 #endif

@@ -549,6 +549,7 @@ int verify_run(struct vault *vault, const struct verify_opts *opts, struct verif
 		missing_done(v.missing);
 	free(v.missing);
 	id_marks_free(v.good);
+	verify_content_free(&v);
 	fetch_free(v.fetch);
 	index_free(none);
 	block_memo_free(v.blocks);

@@ -58,7 +58,6 @@ struct content {
 	struct file *first, **last;
 	struct file *file; /* the one at hand */
 	struct lineup *lineup;
-	struct verify_work_worker *workers[LINEUP_MAX_THREADS]; /* owned */
 	struct task tasks[MAX_TASKS];
 	struct task *spare[MAX_TASKS];
 	size_t spare_count;
@@ -101,7 +100,7 @@ static int shape_extent(void *arg, const struct extent *x, struct err *err)
 static void do_task(void *arg, unsigned worker)
 {
 	const struct task *t = arg;
-	verify_work_do(t->content->workers[worker], t->work);
+	verify_work_do(t->content->v->workers[worker], t->work);
 }
 
 static void file_free(struct file *f)
@@ -502,9 +501,12 @@ static int begin(struct content *c, struct err *err)
 	if (rc == 0)
 		rc = lineup_new(threads + 2, do_task, &c->lineup, err);
 	/* a record of a pack that was read whole was compared with its ID */
-	for (unsigned i = 0; rc == 0 && i < threads; i++)
-		rc = verify_work_worker_new(
-			c->v->fetch, threads, c->v->result->left_packs == 0, &c->workers[i], err);
+	for (unsigned i = 0; rc == 0 && i < threads; i++) {
+		struct verify_work_worker **w = &c->v->workers[i];
+		if (*w == NULL)
+			rc = verify_work_worker_new(
+				c->v->fetch, threads, c->v->result->left_packs == 0, w, err);
+	}
 	for (unsigned i = 0; rc == 0 && i < threads + 3; i++) {
 		struct task *t = &c->tasks[i];
 		t->content = c;
@@ -517,8 +519,6 @@ static int begin(struct content *c, struct err *err)
 static void done(struct content *c)
 {
 	lineup_free(c->lineup); /* first: the threads work on what follows */
-	for (unsigned i = 0; i < LINEUP_MAX_THREADS; i++)
-		verify_work_worker_free(c->workers[i]);
 	for (size_t i = 0; i < MAX_TASKS; i++)
 		verify_work_free(c->tasks[i].work);
 	while (c->first != NULL) {
@@ -530,6 +530,12 @@ static void done(struct content *c)
 	hash_free(c->shape);
 	hash_free(c->hash);
 	extent_bytes_done(&c->bytes);
+}
+
+void verify_content_free(struct verify *v)
+{
+	for (unsigned i = 0; i < LINEUP_MAX_THREADS; i++)
+		verify_work_worker_free(v->workers[i]);
 }
 
 int verify_content_snapshot(

@@ -5,6 +5,7 @@
 #define VAULT_VERIFY_INTERNAL_H
 
 #include "base/buf.h"
+#include "base/lineup.h"
 #include "store/store.h"
 #include "vault/block_memo.h"
 #include "vault/collect_view.h"
@@ -16,6 +17,7 @@
 #include "vault/verify.h"
 
 struct verify_packs;
+struct verify_work_worker;
 
 struct verify {
 	struct vault *vault;
@@ -32,7 +34,8 @@ struct verify {
 	struct id_set *told;     /* owned; SHA-256 of names of lost members that were told */
 	char (*damaged)[STORE_MAX_NAME_BYTES + 1]; /* owned; what parity may bring back */
 	size_t damaged_count;
-	struct block_memo *blocks;  /* of contents compared before */
+	struct block_memo *blocks;                              /* of contents compared before */
+	struct verify_work_worker *workers[LINEUP_MAX_THREADS]; /* owned; NULL: no content yet */
 	struct verify_packs *packs; /* owned; those that are being hashed */
 };
 
@@ -47,14 +50,17 @@ int verify_step(struct verify *v, uint64_t bytes, struct err *err);
  * (told to ${bad}, unless a collection has deleted it), or what stops the run. */
 int verify_objects_read(struct verify *v, const char *name, uint64_t size, struct buf *object,
 	void (*bad)(struct verify *v, const char *name, const struct err *why), struct err *err);
+/* ${why} an object could not be read: likewise 0, or what stops the run. */
+int verify_objects_unread(struct verify *v, const char *name, const struct err *why,
+	void (*bad)(struct verify *v, const char *name, const struct err *why), struct err *err);
 /* Check one object that is no pack, by its name; findings are told.  Return 0, or what stops the
  * run.
  */
 int verify_objects_one(struct verify *v, const char *name, uint64_t size, struct err *err);
 
-/* Packs are read one after another, hashed on threads, and told in the order in which they were
- * given, with their progress and age.  ${name} is borrowed until the end.  Return 0, or what stops
- * the run. */
+/* Packs are read, hashed on threads, and told in the order in which they were given, with their
+ * progress and age.  Large ones are read there, too, in slices that end with a record.  ${name} is
+ * borrowed until the end.  Return 0, or what stops the run. */
 int verify_packs_new(struct verify *v, struct err *err);
 void verify_packs_free(struct verify *v);
 int verify_packs_give(struct verify *v, const char *name, uint64_t size, struct err *err);
@@ -70,6 +76,8 @@ int verify_parity_tell(struct verify *v, struct err *err);
 /* The same for a pack that is left for another time: there, and its footer opens. */
 int verify_objects_left(struct verify *v, const char *name, uint64_t size, struct err *err);
 
+/* End what verify_content_snapshot() left for the next one. */
+void verify_content_free(struct verify *v);
 /* Walk a snapshot's tree and compare every file's digest.  ${seen}: contents compared before. */
 int verify_content_snapshot(
 	struct verify *v, const struct snapshot *s, struct id_set *seen, struct err *err);

@@ -301,6 +301,22 @@ static void check_class(struct verify *v, const char *name, const struct buf *ob
 	verify_warning(v, name, "no object of this format");
 }
 
+int verify_objects_unread(struct verify *v, const char *name, const struct err *why,
+	void (*bad)(struct verify *v, const char *name, const struct err *why), struct err *err)
+{
+	uint64_t still;
+	if (why->code == ERR_NOT_FOUND &&
+		store_stat(vault_store(v->vault), name, &still, NULL) == -ERR_NOT_FOUND)
+		return 0; /* deleted by a collection between list and read; what needs it says so */
+	if (why->code == ERR_NOMEM) {
+		if (err != NULL)
+			*err = *why;
+		return -ERR_NOMEM;
+	}
+	bad(v, name, why);
+	return 0;
+}
+
 int verify_objects_read(struct verify *v, const char *name, uint64_t size, struct buf *object,
 	void (*bad)(struct verify *v, const char *name, const struct err *why), struct err *err)
 {
@@ -309,19 +325,7 @@ int verify_objects_read(struct verify *v, const char *name, uint64_t size, struc
 	int rc = size > STORE_MAX_OBJECT_BYTES
 			 ? err_set(&why, ERR_CORRUPT, "longer than any object of this format")
 			 : store_get(vault_store(v->vault), name, object, &why);
-	uint64_t still;
-	if (rc == 0)
-		return 1;
-	if (rc == -ERR_NOT_FOUND &&
-		store_stat(vault_store(v->vault), name, &still, NULL) == -ERR_NOT_FOUND)
-		return 0; /* deleted by a collection between list and read; what needs it says so */
-	if (rc == -ERR_NOMEM) {
-		if (err != NULL)
-			*err = why;
-		return rc;
-	}
-	bad(v, name, &why);
-	return 0;
+	return rc == 0 ? 1 : verify_objects_unread(v, name, &why, bad, err);
 }
 
 int verify_objects_one(struct verify *v, const char *name, uint64_t size, struct err *err)

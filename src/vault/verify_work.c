@@ -18,10 +18,11 @@
  * INVARIANTS
  * (1) A slot that is_used holds bytes that the batch points to; it is given up only behind
  *     run_batch().
- * (2) held is the sum of the slots' memory.  It passes max_held only by one record, or by records
- * of the message at hand: of a batch they are at most max_held. (3) Whatever was read with others,
- * or without its hash, and does not open is read once more alone, with every check and every place:
- * only that says what is wrong.
+ * (2) What a slot holds lies in the region, where no other slot's does, or in memory of its own: a
+ *     record that is too long for the region, or that finds no room between those that the batch
+ *     uses.  These are of the message at hand.
+ * (3) Whatever was read with others, or without its hash, and does not open is read once more
+ *     alone, with every check and every place: only that says what is wrong.
  */
 
 #define SLOTS 64
@@ -29,15 +30,17 @@
 #define BATCH_PIECES 32                      /* of one message */
 #define BATCH_HOLE_BYTES ((uint64_t)1 << 20) /* likewise */
 #define ZERO_BYTES ((size_t)65536)
-#define STEP_BYTES ((size_t)128 << 10)
+#define STEP_BYTES ((size_t)64) /* of the region; a line of the processor's cache */
 /* of each message its pieces, the zeros of its holes, and the 00 of a leaf */
 #define BATCH_PARTS (BATCH_MESSAGES * (BATCH_PIECES + 1 + BATCH_HOLE_BYTES / ZERO_BYTES))
 
 struct slot {
 	struct ref ref;
-	struct buf raw;
-	bool is_used; /* by the batch */
-	uint64_t age; /* of its last use */
+	struct buf raw; /* cap 0: none */
+	size_t at;      /* in the region, unless is_own */
+	bool is_own;    /* raw is memory of its own */
+	bool is_used;   /* by the batch */
+	uint64_t age;   /* of its last use */
 };
 
 struct verify_work_worker {
@@ -48,8 +51,10 @@ struct verify_work_worker {
 	struct buf cr;
 	struct hash *hash;
 	struct slot slots[SLOTS];
-	size_t slot_count, used_count;
-	size_t held, used, max_held;
+	size_t used_count, used, own_used;
+	/* one memory for the whole run, so that its pages are asked for once */
+	uint8_t *region;          /* owned; max_held bytes */
+	size_t max_held, at, top; /* next to be written; most that was */
 	uint64_t age;
 	struct hash_lanes_item items[BATCH_MESSAGES];
 	struct verify_work_message *batch[BATCH_MESSAGES];
@@ -109,7 +114,8 @@ int verify_work_worker_new(struct fetch *f, unsigned workers, bool is_known,
 	w->cr.max = RECORD_MAX_BYTES;
 	w->max_held = VERIFY_WORK_HELD_BYTES / workers;
 	w->hash = hash_new();
-	if (w->hash == NULL)
+	w->region = malloc(w->max_held);
+	if (w->hash == NULL || w->region == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	int rc = record_opener_new(&w->opener, err);
 	if (rc != 0)
@@ -118,12 +124,24 @@ int verify_work_worker_new(struct fetch *f, unsigned workers, bool is_known,
 	return 0;
 }
 
+/* Forget what a slot holds; memory of its own is given back. */
+static void drop(struct slot *s)
+{
+	if (s->is_own)
+		buf_wipe(&s->raw);
+	s->is_own = false;
+	s->raw = (struct buf)BUF_INIT(0);
+}
+
 void verify_work_worker_free(struct verify_work_worker *w)
 {
 	if (w == NULL)
 		return;
-	for (size_t i = 0; i < w->slot_count; i++)
-		buf_wipe(&w->slots[i].raw);
+	for (size_t i = 0; i < SLOTS; i++)
+		drop(&w->slots[i]);
+	if (w->region != NULL)
+		explicit_bzero(w->region, w->top);
+	free(w->region);
 	explicit_bzero(w->slots, sizeof(w->slots));
 	record_opener_free(w->opener);
 	hash_free(w->hash);
@@ -140,8 +158,9 @@ static void run_batch(struct verify_work_worker *w)
 	hash_lanes_run(w->items, w->batch_count);
 	for (size_t i = 0; i < w->batch_count; i++)
 		memcpy(w->batch[i]->hash, w->items[i].out, sizeof(w->batch[i]->hash));
-	for (size_t i = 0; i < w->slot_count; i++)
+	for (size_t i = 0; i < SLOTS; i++)
 		w->slots[i].is_used = false;
+	w->own_used = 0;
 	w->batch_count = 0;
 	w->part_count = 0;
 	w->used_count = 0;
@@ -166,7 +185,7 @@ static void add_zeros(struct verify_work_worker *w, uint64_t len)
 
 static struct slot *find(struct verify_work_worker *w, const struct ref *ref)
 {
-	for (size_t i = 0; i < w->slot_count; i++) {
+	for (size_t i = 0; i < SLOTS; i++) {
 		struct slot *s = &w->slots[i];
 		if (s->raw.cap > 0 && memcmp(&s->ref, ref, sizeof(*ref)) == 0) {
 			s->age = ++w->age;
@@ -176,71 +195,97 @@ static struct slot *find(struct verify_work_worker *w, const struct ref *ref)
 	return NULL;
 }
 
-/* What was not used for longest, of the slots that have ${least} to ${most} bytes of memory and
- * that the batch does not use. */
-static struct slot *oldest_slot(struct verify_work_worker *w, size_t least, size_t most)
+/* An entry that the batch does not use: an empty one, else the one that was not used for longest.
+ * What has memory of its own and is not used any more gives it back.  NULL: there is none. */
+static struct slot *free_slot(struct verify_work_worker *w)
 {
-	struct slot *oldest = NULL;
-	for (size_t i = 0; i < w->slot_count; i++) {
+	struct slot *best = NULL;
+	for (size_t i = 0; i < SLOTS; i++) {
 		struct slot *s = &w->slots[i];
-		if (!s->is_used && s->raw.cap >= least && s->raw.cap <= most &&
-			(oldest == NULL || s->age < oldest->age))
-			oldest = s;
+		if (s->is_used)
+			continue;
+		if (s->is_own)
+			drop(s);
+		if (best == NULL || (best->raw.cap > 0 && (s->raw.cap == 0 || s->age < best->age)))
+			best = s;
 	}
-	return oldest;
+	if (best != NULL && best->raw.cap > 0) {
+		w->at = best->at; /* of small records only so much is written as the slots hold */
+		drop(best);
+	}
+	return best;
 }
 
-static struct slot *empty_slot(struct verify_work_worker *w)
+/* May the region be used from ${at} to ${end}?  Then what it held is forgotten.  Else *${next} is
+ * behind the first that the batch uses there. */
+static bool clear_region(struct verify_work_worker *w, size_t at, size_t end, size_t *next)
 {
-	for (size_t i = 0; i < w->slot_count; i++) {
-		if (!w->slots[i].is_used && w->slots[i].raw.cap == 0)
-			return &w->slots[i];
+	struct slot *in[SLOTS];
+	size_t count = 0;
+	for (size_t i = 0; i < SLOTS; i++) {
+		struct slot *s = &w->slots[i];
+		if (s->raw.cap == 0 || s->is_own || s->at >= end || s->at + s->raw.cap <= at)
+			continue;
+		if (s->is_used) {
+			*next = s->at + s->raw.cap;
+			return false;
+		}
+		in[count++] = s;
 	}
-	if (w->slot_count == SLOTS)
-		return NULL;
-	w->slots[w->slot_count].raw.max = RECORD_MAX_RAW_BYTES;
-	return &w->slots[w->slot_count++];
+	for (size_t i = 0; i < count; i++)
+		drop(in[i]);
+	return true;
+}
+
+/* Where ${room} bytes of the region may be written next, round and round; SIZE_MAX: nowhere. */
+static size_t find_room(struct verify_work_worker *w, size_t room)
+{
+	size_t at = w->at;
+	for (unsigned laps = 0; w->region != NULL && room <= w->max_held && laps < 2;) {
+		if (at + room > w->max_held) {
+			at = 0;
+			laps++;
+			continue;
+		}
+		if (clear_region(w, at, at + room, &at)) {
+			w->at = at + room;
+			return at;
+		}
+	}
+	return SIZE_MAX;
 }
 
 /* A slot with memory for ${len} raw bytes; NULL: the batch uses all of them, or there is none. */
 static struct slot *make_slot(struct verify_work_worker *w, size_t len)
 {
-	/* memory that was taken serves again, so it comes in few sizes */
-	const size_t room = len < STEP_BYTES ? len + 1 : (len + STEP_BYTES - 1) & ~(STEP_BYTES - 1);
-	struct slot *s = NULL;
-	while (s == NULL) {
-		if (w->held + room <= w->max_held && (s = empty_slot(w)) != NULL)
-			break;
-		s = oldest_slot(w, room, 2 * room);
-		struct slot *oldest = s != NULL ? NULL : oldest_slot(w, 1, SIZE_MAX);
-		if (s == NULL && oldest == NULL) {
-			s = empty_slot(w);
-			break;
-		}
-		if (oldest != NULL) {
-			w->held -= oldest->raw.cap;
-			buf_wipe(&oldest->raw);
-		}
-	}
+	const size_t room = (len / STEP_BYTES + 1) * STEP_BYTES;
+	struct slot *s = free_slot(w);
 	if (s == NULL)
 		return NULL;
-	w->held -= s->raw.cap;
-	buf_clear(&s->raw);
-	s->age = ++w->age;
-	if (buf_reserve(&s->raw, room, NULL) != 0) {
-		buf_wipe(&s->raw);
-		return NULL;
+	const size_t at = find_room(w, room);
+	if (at != SIZE_MAX) {
+		s->at = at;
+		s->raw = (struct buf){ .data = w->region + at, .cap = room, .max = room };
+		if (w->top < at + room)
+			w->top = at + room;
+	} else {
+		s->is_own = true;
+		s->raw.max = RECORD_MAX_RAW_BYTES;
+		if (buf_reserve(&s->raw, len > 0 ? len : 1, NULL) != 0) {
+			drop(s);
+			return NULL;
+		}
 	}
+	s->age = ++w->age;
 	return s;
 }
 
 /* ${rc} tells whether the record of ${s} was opened. */
-static void end_slot(struct verify_work_worker *w, struct slot *s, const struct ref *ref, int rc)
+static void end_slot(struct slot *s, const struct ref *ref, int rc)
 {
 	s->ref = *ref;
 	if (rc != 0)
-		buf_wipe(&s->raw);
-	w->held += s->raw.cap;
+		drop(s);
 }
 
 /* Open the record at ${piece}, and those that come soon and lie beside it.  What fails here is told
@@ -273,7 +318,7 @@ static void read_run(struct verify_work_worker *w, const struct verify_work *wor
 			return;
 		int rc = record_open_body(w->opener, refs[i], RECORD_DATA, item->header, item->body,
 			item->body_len, &s->raw, NULL);
-		end_slot(w, s, refs[i], rc);
+		end_slot(s, refs[i], rc);
 	}
 }
 
@@ -291,7 +336,7 @@ static int read_alone(
 	if (s == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory for a record");
 	rc = record_open_checked(w->opener, ref, RECORD_DATA, w->cr.data, w->cr.len, &s->raw, err);
-	end_slot(w, s, ref, rc);
+	end_slot(s, ref, rc);
 	if (rc == 0)
 		*out = s;
 	return rc;
@@ -375,7 +420,7 @@ static bool is_short(const struct verify_work_worker *w, const struct verify_wor
 static int add_short(struct verify_work_worker *w, const struct verify_work *work,
 	struct verify_work_message *m, uint64_t need, struct err *err)
 {
-	if (w->batch_count == BATCH_MESSAGES || w->used + need > w->max_held ||
+	if (w->batch_count == BATCH_MESSAGES || w->used + need > w->max_held || w->own_used > 0 ||
 		w->used_count + m->count > SLOTS)
 		run_batch(w);
 	const size_t first = w->part_count;
@@ -397,6 +442,7 @@ static int add_short(struct verify_work_worker *w, const struct verify_work *wor
 		if (!s->is_used) {
 			s->is_used = true;
 			w->used += s->raw.cap;
+			w->own_used += s->is_own;
 			w->used_count++;
 		}
 	}

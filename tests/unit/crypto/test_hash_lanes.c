@@ -105,3 +105,50 @@ Test(hash_lanes, messages_in_pieces_of_any_length_are_hashed_as_the_library_does
 		expect_all(items, count, "random");
 	}
 }
+
+/* One message in many runs, beside others that end in theirs. */
+Test(hash_lanes, a_message_goes_on_from_run_to_run_as_if_it_came_at_once)
+{
+	static uint8_t bytes[BYTES];
+	uint64_t x = SEED;
+	uint8_t want[HASH_BYTES];
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)next(&x);
+	for (size_t round = 0; round < 60 * (forms() + 1); round++) {
+		const size_t form = round % (forms() + 1), len = next(&x) % sizeof(bytes);
+		struct hash_lanes_chain chain = { .hash = hash_new() };
+		struct hash_lanes_item items[ITEMS];
+		struct hash_part parts[ITEMS][2];
+		for (size_t at = 0, more; at <= len; at += more) {
+			size_t count = 1 + next(&x) % ITEMS;
+			more = next(&x) % (len + 1) / HASH_LANES_STEP_BYTES * HASH_LANES_STEP_BYTES;
+			bool is_open = at + more < len && next(&x) % 8 > 0;
+			if (!is_open)
+				more = len - at;
+			for (size_t i = 0; i < count; i++) {
+				const size_t n = i == 0 ? more : next(&x) % 1000;
+				const size_t cut = n > 0 ? next(&x) % n : 0;
+				const uint8_t *from = bytes + (i == 0 ? at : 0);
+				parts[i][0] = (struct hash_part){ from, cut };
+				parts[i][1] = (struct hash_part){ from + cut, n - cut };
+				items[i] =
+					(struct hash_lanes_item){ .parts = parts[i], .count = 2 };
+			}
+			items[0].chain = &chain;
+			items[0].is_open = is_open;
+			if (form < forms())
+				hash_lanes_run_in(form, items, count);
+			else
+				hash_lanes_run(items, count);
+			for (size_t i = is_open ? 1 : 0; i < count; i++) {
+				hash_sha256(i == 0 ? bytes : parts[i][0].data,
+					i == 0 ? len : parts[i][0].len + parts[i][1].len, want);
+				cr_assert(eq(int, memcmp(items[i].out, want, HASH_BYTES), 0),
+					"form %zu, round %zu: message %zu", form, round, i);
+			}
+			if (!is_open)
+				break;
+		}
+		hash_free(chain.hash);
+	}
+}

@@ -1,11 +1,15 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents/content.h"
+#include "agents/file_cache.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "tests/lib/store_scratch.h"
 #include "tests/lib/vault_fixture.h"
 #include "vault/slot.h"
 #include "vault/verify.h"
@@ -381,5 +385,67 @@ Test(verify, what_two_versions_of_a_large_file_share_is_opened_once_and_missed_i
 	cr_assert(eq(int, store_mem_flip(f.mem, n.at[largest], 4u << 20, &err), 0));
 	with_data(&result, &seen, &twice);
 	cr_expect(eq(int, seen.problems, 5));
+	free(data);
+}
+
+/* Remember of every file in the cache another digest than it has. */
+static void spoil_digests(
+	const char *cache, const struct fake_file *table, size_t count, const uint8_t snap_hash[32])
+{
+	struct err err = ERR_INIT;
+	struct file_cache *c = NULL;
+	struct fake_source s;
+	struct source_item item;
+	const uint8_t *k_fp = f.keys.writer.k_fp;
+	fake_source_init(&s, table, count);
+	cr_assert(eq(int, file_cache_open(cache, k_fp, snap_hash, &c, &err), 0), "%s", err.msg);
+	while (s.source.next(s.source.self, &item, &err) > 0) {
+		struct content *content = NULL;
+		int found = file_cache_find(c, &item, 1000000, &content, &err);
+		cr_assert(ge(int, found, 0), "%s", err.msg);
+		if (found == 0)
+			continue;
+		content->digest[7] ^= 1;
+		cr_assert(eq(int, file_cache_add(c, &item, content, &err), 0), "%s", err.msg);
+		content_free(content);
+	}
+	cr_assert(eq(int, file_cache_commit(c, snap_hash, &err), 0), "%s", err.msg);
+	file_cache_free(c);
+}
+
+Test(verify, a_digest_that_is_wrong_is_told_of_each_file_though_all_records_are_right)
+{
+	const size_t len = (17u << 20) + 3;
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	struct verify_result result;
+	struct seen seen;
+	uint64_t ranges;
+	char path[4200];
+	uint8_t *data = malloc(len);
+	const char *dir = store_scratch_new();
+	cr_assert(data != NULL && dir != NULL);
+	vault_fixture_noise(data, len, 21);
+	(void)snprintf(path, sizeof(path), "%s/cache", dir);
+	struct fake_file table[] = {
+		{ .path = "plain", .kind = ENTRY_FILE, .data = data, .len = 400000, .mtime_s = 5 },
+		{ .path = "shard", .kind = ENTRY_FILE, .data = data, .len = len, .mtime_s = 5 },
+	};
+	for (int day = 0; day < 2; day++) {
+		struct fake_source s;
+		struct backup_opts opts = { .source_name = "plant", .cache_path = path };
+		fake_source_init(&s, table, COUNT(table));
+		cr_assert(eq(int, vault_fixture_run(&f, &opts, &s.source, &r, &err), 0), "%s",
+			err.msg);
+		with_data(&result, &seen, &ranges);
+		cr_expect(eq(int, seen.problems, day == 0 ? 0 : 2), "day %d", day);
+		if (day == 0)
+			spoil_digests(path, table, COUNT(table), r.snap_hash);
+	}
+	cr_expect(eq(u64, r.unchanged_files, 2));
+	cr_expect(eq(int, strncmp(seen.object, "sn/", 3), 0), "%s", seen.object);
+	keyless(&seen);
+	cr_expect(eq(int, seen.problems, 0), "%s", seen.object);
+	store_scratch_done();
 	free(data);
 }

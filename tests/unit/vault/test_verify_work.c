@@ -135,10 +135,12 @@ Test(verify_work, files_and_blocks_have_their_hashes_however_they_are_cut)
 	struct verify_work *w = NULL;
 	const size_t big = FILES - 1;
 	cr_assert(eq(int, verify_work_new(&w, &err), 0));
-	for (unsigned round = 0; round < 6; round++) {
-		/* the last ones hold next to nothing: every record passes their bound */
-		struct verify_work_worker *worker = worker_of(round < 4 ? 2 : 1000, round % 2 == 0);
-		for (unsigned again = 0; again < 2; again++) {
+	/* many hold little: records find no room between those in use; of a thousand, each record
+	 * passes what it may hold */
+	static const unsigned workers[] = { 2, 2, 8, 16, 24, 40, 100, 1000, 1000 };
+	for (unsigned round = 0; round < sizeof(workers) / sizeof(workers[0]); round++) {
+		struct verify_work_worker *worker = worker_of(workers[round], round % 2 == 0);
+		for (unsigned again = 0; again < 3; again++) {
 			verify_work_clear(w);
 			for (size_t i = 0; i < FILES; i++)
 				add(w, i, i % 3 == 0, UINT64_MAX,
