@@ -2,7 +2,9 @@
  * store: named write-once objects, and the policy in front of every driver: name grammar, size
  * limits, retries, the read-only guard, error texts.
  * Hides: which driver it is.  Callers ask features, never types.
- * Threading: one thread at a time per struct store (drivers may use threads inside).
+ * Threading: one thread at a time per struct store (drivers may use threads inside), but
+ * store_get_range() on any number of them, beside it and each other: what it reads is not being
+ * written or removed meanwhile by the same struct store.
  *
  * VISIBILITY: an object put is readable and listed no later than the end of the next successful
  * store_barrier(); a name that is visible on the local driver has durable content.

@@ -1,5 +1,6 @@
 #include "store/store_pace.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -11,7 +12,7 @@
 /*
  * INVARIANTS
  * (1) free_ns of a lane is when all that went through it has had its time; whoever goes next begins
- *     there or now, whichever is later.
+ *     there or now, whichever is later.  Threads that read at once stand in one line.
  */
 
 #define NS_PER_MS INT64_C(1000000)
@@ -20,7 +21,7 @@
 
 struct lane {
 	int64_t bps; /* 0 = no limit */
-	int64_t free_ns;
+	_Atomic int64_t free_ns;
 };
 
 struct store_pace {
@@ -40,10 +41,14 @@ static void rest(const struct store_pace *p, struct lane *lane, int64_t begin_ns
 {
 	if (lane->bps == 0)
 		return;
-	const int64_t from = lane->free_ns > begin_ns ? lane->free_ns : begin_ns;
-	lane->free_ns = from + (int64_t)len * NS_PER_S / lane->bps;
+	const int64_t need_ns = (int64_t)len * NS_PER_S / lane->bps;
+	int64_t before = atomic_load(&lane->free_ns);
+	int64_t until;
+	do {
+		until = (before > begin_ns ? before : begin_ns) + need_ns;
+	} while (!atomic_compare_exchange_weak(&lane->free_ns, &before, until));
 	for (;;) {
-		const int64_t left_ms = (lane->free_ns - env_mono_ns()) / NS_PER_MS;
+		const int64_t left_ms = (until - env_mono_ns()) / NS_PER_MS;
 		if (left_ms <= 0 || (p->opts.is_stopped != NULL && p->opts.is_stopped(p->opts.arg)))
 			return; /* who stops finds that out by itself */
 		p->opts.sleep_ms(left_ms < SLICE_MS ? (unsigned)left_ms : SLICE_MS);

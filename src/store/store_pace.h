@@ -2,7 +2,7 @@
  * store_pace: a store that sends and brings so many bytes a second and no more.
  * Knows: bytes of objects, not of the requests around them; a driver that can spread what it sends
  * within one object is told so when it is opened (store_s3_opts).  What goes in pieces is spread
- * here.  Threading: one thread, as the store.
+ * here.  Threading: as the store.
  */
 #ifndef STORE_STORE_PACE_H
 #define STORE_STORE_PACE_H

@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,40 @@ Test(store_pace, the_time_that_the_store_itself_takes_counts)
 	mono_ns += 400 * MS;
 	put("b", MIB);
 	near(slept_ms - before, 1000);
+}
+
+#define READERS 4
+#define READS 50
+
+static void *read_often(void *arg)
+{
+	(void)arg;
+	struct buf out = BUF_INIT(MIB);
+	for (int i = 0; i < READS; i++) {
+		buf_clear(&out);
+		cr_assert(eq(int, store_get_range(s, "a", 0, MIB / 16, &out, NULL), 0));
+	}
+	buf_done(&out);
+	return NULL;
+}
+
+Test(store_pace, readers_on_several_threads_stand_in_one_line)
+{
+	pthread_t threads[READERS];
+	limit(0, (int64_t)MIB);
+	put("a", MIB);
+	cr_assert(eq(int, store_barrier(s, &err), 0));
+	is_over = true; /* nobody rests, and the clock stands still */
+	for (int i = 0; i < READERS; i++)
+		cr_assert(eq(int, pthread_create(&threads[i], NULL, read_often, NULL), 0));
+	for (int i = 0; i < READERS; i++)
+		(void)pthread_join(threads[i], NULL);
+	cr_expect(eq(i64, slept_ms, 0));
+	is_over = false;
+	struct buf out = BUF_INIT(MIB);
+	cr_expect(eq(int, store_get_range(s, "a", 0, MIB / 16, &out, &err), 0));
+	buf_done(&out);
+	near(slept_ms, 1000 * (READERS * READS + 1) / 16);
 }
 
 Test(store_pace, a_stop_ends_a_rest)
