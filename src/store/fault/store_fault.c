@@ -1,5 +1,6 @@
 #include "store/fault/store_fault.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ struct store_fault {
 	const struct store_driver *inner;
 	void *self; /* owned */
 	struct rule rule;
+	pthread_mutex_t lock; /* of the two below: ranges are read on several threads */
 	bool is_crashed;
 	uint64_t counts[STORE_FAULT_VERBS];
 	uint64_t seed;
@@ -47,8 +49,8 @@ struct store_fault {
 
 enum verdict { GO_ON, FAIL, TEAR };
 
-/* Count one operation and decide on it; on FAIL and TEAR ${err} is filled and *out_rc set. */
-static enum verdict count_op(
+/* With the lock held. */
+static enum verdict count_locked(
 	struct store_fault *f, enum store_fault_verb verb, int *out_rc, struct err *err)
 {
 	const struct rule *r = &f->rule;
@@ -68,6 +70,16 @@ static enum verdict count_op(
 		return GO_ON;
 	*out_rc = err_set(err, ERR_IO, "injected crash");
 	return FAIL;
+}
+
+/* Count one operation and decide on it; on FAIL and TEAR ${err} is filled and *out_rc set. */
+static enum verdict count_op(
+	struct store_fault *f, enum store_fault_verb verb, int *out_rc, struct err *err)
+{
+	(void)pthread_mutex_lock(&f->lock); /* a plain lock, taken once: cannot fail */
+	const enum verdict verdict = count_locked(f, verb, out_rc, err);
+	(void)pthread_mutex_unlock(&f->lock);
+	return verdict;
 }
 
 static struct recent *find_recent(const struct store_fault *f, const char *name)
@@ -424,6 +436,7 @@ static void fault_free(void *self)
 		return;
 	f->inner->free(f->self);
 	free(f->recent);
+	(void)pthread_mutex_destroy(&f->lock);
 	free(f);
 }
 
@@ -435,6 +448,7 @@ int store_fault_new(const struct store_driver *inner, void *take_inner, struct s
 		inner->free(take_inner);
 		return err_set(err, ERR_NOMEM, "out of memory");
 	}
+	(void)pthread_mutex_init(&f->lock, NULL); /* default attributes: cannot fail */
 	f->inner = inner;
 	f->self = take_inner;
 	f->driver = (struct store_driver){

@@ -3,7 +3,7 @@
  * code.
  * Knows: the driver contract, which it keeps even while it breaks: what an injected failure leaves
  * is what a real one may leave.  Hides: how a staged set is dropped in the driver inside.
- * Threading: as the driver inside, one thread.
+ * Threading: as the store.
  */
 #ifndef STORE_FAULT_STORE_FAULT_H
 #define STORE_FAULT_STORE_FAULT_H
