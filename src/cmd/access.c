@@ -85,17 +85,6 @@ int access_memory_dir(
 	return memory_dir(drivers_location(cli), vault_id, out, err);
 }
 
-bool access_hold_locks(
-	struct console *c, const char *location, const uint8_t vault_id[16], struct store *s)
-{
-	char dir[PATH_MAX];
-	struct err why = ERR_INIT;
-	if (memory_dir(location, vault_id, dir, &why) == 0)
-		return lock_seen_use(c, dir, s);
-	log_info("access.hold_locks", "%s, continuing without a memory of locks", why.msg);
-	return false;
-}
-
 int access_write_secret(const char *path, const void *data, size_t len, struct err *err)
 {
 	char dir[PATH_MAX];
@@ -339,10 +328,9 @@ int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, 
 		rc = vault_peek_id(out->store, out->vault_id, err);
 	if (rc == -ERR_NOT_FOUND && out->store != NULL)
 		rc = explain_missing(out, err);
-	out->has_id = rc == 0;
 	if (rc == 0 && !out->sets_lock)
-		out->has_odd_lock = access_hold_locks(
-			&cli->console, drivers_location(cli), out->vault_id, out->store);
+		out->has_odd_lock = lock_seen_use(
+			&cli->console, drivers_location(cli), mode == DRIVERS_WRITE, out->store);
 	if (rc == 0)
 		rc = load_keys(cli, need, out, &keys, err);
 	if (rc == 0)
@@ -361,28 +349,13 @@ int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, 
 	return rc == 0 ? 0 : err_wrap(err, "unable to open the vault '%s'", drivers_location(cli));
 }
 
-/* Which vault is it?  When somebody took its header away the oldest versions still tell. */
-static int peek_behind(struct cli *cli, struct store *s, uint8_t vault_id[16])
-{
-	struct store *old = NULL;
-	int rc = vault_peek_id(s, vault_id, NULL);
-	if (rc != -ERR_NOT_FOUND)
-		return rc;
-	rc = drivers_open(cli, DRIVERS_OLDEST, NULL, &old, NULL);
-	if (rc == 0)
-		rc = vault_peek_id(old, vault_id, NULL);
-	store_free(old);
-	return rc;
-}
-
 int access_open_keyless(
 	struct cli *cli, enum drivers_mode mode, struct access *out, struct err *err)
 {
 	int rc = drivers_open(cli, mode, NULL, &out->store, err);
-	out->has_id = rc == 0 && peek_behind(cli, out->store, out->vault_id) == 0;
-	if (out->has_id && !out->sets_lock)
-		out->has_odd_lock = access_hold_locks(
-			&cli->console, drivers_location(cli), out->vault_id, out->store);
+	if (rc == 0 && !out->sets_lock)
+		out->has_odd_lock =
+			lock_seen_use(&cli->console, drivers_location(cli), false, out->store);
 	return rc;
 }
 

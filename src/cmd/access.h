@@ -36,7 +36,6 @@ struct access {
 	struct store *store;
 	struct vault *vault;
 	struct fetch *fetch; /* with ACCESS_CONTENT */
-	bool has_id;
 	uint8_t vault_id[16];
 	bool has_writer;
 	struct keyring_writer writer;
@@ -47,7 +46,7 @@ struct access {
 	char group[KEYRING_GROUP_BYTES]; /* drill group of content_sk, or "" */
 	struct snapshot_list list;       /* access_snapshots() */
 	uint64_t damaged;                /* snapshot objects passed over */
-	bool has_odd_lock;               /* access_hold_locks() warned */
+	bool has_odd_lock;               /* lock_seen_use() warned */
 	struct hold *hold;               /* access_hold(); NULL: the store cannot be written to */
 	bool is_backup; /* set before access_snapshots(): objects that cannot be read may be what
 			 * is missing, the session decides.  A reader is not given an older
@@ -67,8 +66,8 @@ struct access {
  */
 int access_open(struct cli *cli, enum access_need need, enum drivers_mode mode, struct access *out,
 	struct err *err);
-/* The store alone, with no key; held to what this host remembers of its locks, where its header,
- * or what is left of it, tells which vault it is.  Return as drivers_open(). */
+/* The store alone, with no key; held to what this host remembers of its locks.  Return as
+ * drivers_open(). */
 int access_open_keyless(
 	struct cli *cli, enum drivers_mode mode, struct access *out, struct err *err);
 void access_done(struct access *a);
@@ -123,14 +122,6 @@ int access_replica_dir(
  * paths_dir(). */
 int access_memory_dir(
 	const struct cli *cli, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err);
-
-/**
- * access_hold_locks(c, location, vault_id, s):
- * lock_seen_use() with what this host remembers of ${location}, where ${s} was opened.
- * access_open() does it for its own.  Return true if it warned.
- */
-bool access_hold_locks(
-	struct console *c, const char *location, const uint8_t vault_id[16], struct store *s);
 
 /* Write the path of the writer key file of ${vault_id}.  Return 0, -ERR_CONFIG or -ERR_LIMIT. */
 int access_writer_path(

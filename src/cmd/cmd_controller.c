@@ -341,9 +341,8 @@ static int open_location(
 {
 	int rc = drivers_open_location(
 		location, is_read_only ? DRIVERS_READ : DRIVERS_WRITE, out, err);
-	uint8_t vault_id[16];
-	if (rc == 0 && vault_peek_id(*out, vault_id, NULL) == 0)
-		(void)access_hold_locks(NULL, location, vault_id, *out); /* it is told */
+	if (rc == 0)
+		(void)lock_seen_use(NULL, location, !is_read_only, *out); /* it is told */
 	return rc;
 }
 
@@ -355,11 +354,8 @@ static int open_place(const struct gateway_place *place, struct store **out, str
 		.arg = place->arg };
 	int rc = drivers_open_limited(
 		place->location, place->is_new ? DRIVERS_CREATE : DRIVERS_WRITE, &limits, out, err);
-	uint8_t vault_id[16];
-	char dir[PATH_MAX];
-	if (rc == 0 && vault_peek_id(*out, vault_id, NULL) == 0 &&
-		access_replica_dir(place->location, vault_id, dir, NULL) == 0)
-		(void)lock_seen_use(NULL, dir, *out); /* it is told */
+	if (rc == 0)
+		(void)lock_seen_use(NULL, place->location, true, *out); /* it is told */
 	return rc;
 }
 

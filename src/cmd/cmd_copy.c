@@ -340,8 +340,8 @@ static int run(struct cli *cli, struct err *err)
 		rc = open_replica(&j, err);
 	if (rc == 0) {
 		find_memory(&j);
-		if (j.memory[0] != '\0')
-			(void)lock_seen_use(&cli->console, j.memory, j.to_store); /* it is told */
+		(void)lock_seen_use(
+			&cli->console, cli_text(cli, "to"), true, j.to_store); /* told */
 		remember_bad(&j);
 		rc = copy(&j, err);
 	}

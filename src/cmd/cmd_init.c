@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "cmd/access.h"
 #include "cmd/drivers.h"
+#include "cmd/lock_seen.h"
 #include "cmd/passphrase.h"
 #include "codec/jsonx.h"
 #include "codec/text.h"
@@ -248,7 +249,6 @@ static int run(struct cli *cli, struct err *err)
 	struct store_lock policy;
 	const char *lock = cli_text(cli, "lock");
 	bool is_made = false;
-	uint8_t id[16];
 	int rc = check_options(cli, err);
 	if (rc != 0)
 		return rc;
@@ -271,9 +271,10 @@ static int run(struct cli *cli, struct err *err)
 		is_made = rc == 0;
 		if (is_made && lock != NULL)
 			rc = set_lock(store, &policy, err);
-		if (rc == 0 && vault_peek_id(store, id, NULL) == 0)
-			(void)access_hold_locks(
-				&cli->console, drivers_location(cli), id, store); /* it is told */
+		if (is_made && lock == NULL)
+			store_locks_by(store, &policy);
+		if (rc == 0 && (lock != NULL || store_hold_lock(store, &policy)))
+			lock_seen_tell(&cli->console, drivers_location(cli), &policy);
 	}
 	store_free(store);
 	secret_done(&pass);

@@ -333,21 +333,6 @@ static int tell_lock(struct cli *cli, const struct store *store, bool is_dry_run
 	return 0;
 }
 
-/* The owner's word: this host goes by it from now on, too. */
-static void remember_policy(struct cli *cli, struct access *a, const struct store_lock *lock)
-{
-	char dir[PATH_MAX];
-	struct err why = ERR_INIT;
-	int rc = a->has_id ? 0 : err_set(&why, ERR_NOT_FOUND, "nothing tells which vault it is");
-	if (rc == 0)
-		rc = access_memory_dir(cli, a->vault_id, dir, &why);
-	if (rc == 0)
-		rc = lock_seen_set(dir, lock, &why);
-	if (rc != 0)
-		console_warn(&cli->console, NULL, 0,
-			"%s; this host does not remember how objects are locked", why.msg);
-}
-
 /* The policy that was asked for is noted first. */
 static int set_policy(struct cli *cli, struct access *a, bool *is_off, struct err *err)
 {
@@ -359,7 +344,7 @@ static int set_policy(struct cli *cli, struct access *a, bool *is_off, struct er
 	if (rc == 0)
 		rc = store_set_lock(a->store, &lock, err);
 	if (rc == 0)
-		remember_policy(cli, a, &lock);
+		lock_seen_tell(&cli->console, drivers_location(cli), &lock);
 	*is_off = rc == 0 && lock.mode == STORE_LOCK_NONE;
 	return rc;
 }
@@ -523,8 +508,8 @@ static int run_undelete(struct cli *cli, struct err *err)
 	if (rc == 0)
 		rc = drivers_open(cli, is_dry_run ? DRIVERS_READ : DRIVERS_WRITE, NULL, &now, err);
 	if (rc == 0)
-		(void)access_hold_locks(
-			&cli->console, drivers_location(cli), a.vault_id, now); /* it is told */
+		(void)lock_seen_use(
+			&cli->console, drivers_location(cli), !is_dry_run, now); /* it is told */
 	if (rc == 0)
 		rc = undelete(cli, &a, now, err);
 	if (rc == 0 && cli->console.warnings > 0)

@@ -29,7 +29,7 @@ static const char *env_dir(const char *name)
 	return dir != NULL && *dir != '\0' ? dir : NULL;
 }
 
-static int base_dir(enum paths_kind kind, char out[PATH_MAX], struct err *err)
+int paths_base(enum paths_kind kind, char out[PATH_MAX], struct err *err)
 {
 	const struct place *p = &places[kind];
 	const char *own = env_dir(p->env);
@@ -64,7 +64,7 @@ int paths_dir(enum paths_kind kind, const uint8_t vault_id[16], char out[PATH_MA
 {
 	char path[PATH_MAX];
 	char hex[33];
-	int rc = base_dir(kind, path, err);
+	int rc = paths_base(kind, path, err);
 	text_hex(vault_id, 16, hex);
 	if (rc == 0)
 		rc = paths_join(path, hex, err);

@@ -24,6 +24,9 @@ enum paths_kind {
 int paths_dir(
 	enum paths_kind kind, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err);
 
+/* The directory above those of the vaults, likewise. */
+int paths_base(enum paths_kind kind, char out[PATH_MAX], struct err *err);
+
 /* Make ${dir} and its parents (0700) where missing.  Return 0 or -ERR_IO. */
 int paths_make(const char *dir, struct err *err);
 

@@ -495,9 +495,9 @@ int store_set_lock(struct store *s, const struct store_lock *lock, struct err *e
 	return rc != 0 ? rc : s->driver->set_lock(s->self, lock, err);
 }
 
-bool store_hold_lock(struct store *s, const struct store_lock *least)
+bool store_hold_lock(struct store *s, const struct store_lock *lock)
 {
-	return s->driver->hold_lock != NULL && s->driver->hold_lock(s->self, least);
+	return s->driver->hold_lock != NULL && s->driver->hold_lock(s->self, lock);
 }
 
 int store_versions(

@@ -108,7 +108,7 @@ struct store_driver {
 	void (*lock)(void *self, struct store_lock *out);
 	int (*set_lock)(void *self, const struct store_lock *lock, struct err *err);
 	/* OPTIONAL.  As store_hold_lock(); it may change the features and the slots below. */
-	bool (*hold_lock)(void *self, const struct store_lock *least);
+	bool (*hold_lock)(void *self, const struct store_lock *lock);
 	/* OPTIONAL: of stores that keep versions; as store_versions() and so on. */
 	int (*versions)(
 		void *self, const char *prefix, store_version_fn fn, void *arg, struct err *err);
@@ -194,10 +194,10 @@ void store_locks_by(const struct store *s, struct store_lock *out);
  * -ERR_READONLY or as store_put(). */
 int store_set_lock(struct store *s, const struct store_lock *lock, struct err *err);
 
-/* Lock at least as ${least} says, whatever is noted in the store, until store_set_lock(); mode NONE
- * asks for nothing.  Only what the store was seen to do may be asked for.  Return false when
- * nothing of it counts: the place says how objects are locked, or the store knows no locks. */
-bool store_hold_lock(struct store *s, const struct store_lock *least);
+/* Lock as ${lock} says, whatever is noted in the store, until store_set_lock().  Only what the
+ * store was seen to do may be asked for.  Return false when nothing of it counts: the place says
+ * how objects are locked, or the store knows no locks. */
+bool store_hold_lock(struct store *s, const struct store_lock *lock);
 
 /* Every version whose name begins with ${prefix}, ascending by name, the newest of each first.
  * Keep nothing of it unless 0 is returned.  Return 0 or what ${fn} returned. */

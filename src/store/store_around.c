@@ -148,10 +148,10 @@ static int hand_set_lock(void *self, const struct store_lock *lock, struct err *
 	return rc;
 }
 
-static bool hand_hold_lock(void *self, const struct store_lock *least)
+static bool hand_hold_lock(void *self, const struct store_lock *lock)
 {
 	struct store_around *a = self;
-	bool counts = a->inner->hold_lock(a->self, least);
+	bool counts = a->inner->hold_lock(a->self, lock);
 	hand_on_locks(a);
 	return counts;
 }

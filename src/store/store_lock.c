@@ -24,15 +24,9 @@ int64_t store_lock_least(const struct store_lock *l, int64_t now_ns)
 	return now_ns + l->keep_ns;
 }
 
-bool store_lock_is_less(const struct store_lock *a, const struct store_lock *b)
+bool store_lock_is_equal(const struct store_lock *a, const struct store_lock *b)
 {
-	return b->mode != STORE_LOCK_NONE && (a->mode < b->mode || a->keep_ns < b->keep_ns);
-}
-
-struct store_lock store_lock_both(const struct store_lock *a, const struct store_lock *b)
-{
-	return (struct store_lock){ .mode = a->mode > b->mode ? a->mode : b->mode,
-		.keep_ns = a->keep_ns > b->keep_ns ? a->keep_ns : b->keep_ns };
+	return a->mode == b->mode && a->keep_ns == b->keep_ns;
 }
 
 const char *store_lock_word(enum store_lock_mode mode)

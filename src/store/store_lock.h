@@ -37,10 +37,7 @@ int64_t store_lock_step(const struct store_lock *l);
 int64_t store_lock_until(const struct store_lock *l, int64_t now_ns);
 int64_t store_lock_least(const struct store_lock *l, int64_t now_ns);
 
-/* Does ${a} keep less than ${b}: in a weaker mode, or for a shorter time? */
-bool store_lock_is_less(const struct store_lock *a, const struct store_lock *b);
-/* What keeps all that either of them does: the stronger mode, the longer time. */
-struct store_lock store_lock_both(const struct store_lock *a, const struct store_lock *b);
+bool store_lock_is_equal(const struct store_lock *a, const struct store_lock *b);
 
 /**
  * store_lock_parse(text, out, err):

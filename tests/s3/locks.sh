@@ -183,6 +183,9 @@ for class in pk rf ev sn; do
 	expect 0 "note: bypass $class" "$S3" --bypass weak x/$class/
 	says "note: bypass $class" "0 versions gone"
 done
+printf 'holdfast s3 1\nversioning=yes\nobject-lock=yes\nobject-lock-kept=yes\nlock=compliance:3153600000s\n' |
+	"$S3" PUT /weak/x/tmp/s3 >/dev/null
+goes_on "a hundred years" "$HF" verify
 expect 0 "note: the owner's word" "$HF" vault lock --policy compliance:1h --vault "$W"
 expect 0 "note: over" "$HF" verify --vault "$W"
 

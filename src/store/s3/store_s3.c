@@ -57,7 +57,8 @@ struct store_s3 {
 	bool is_read_only;
 	bool (*wants_lock)(const char *name); /* NULL = all */
 	bool is_lock_seen, are_notes_locked;
-	struct store_lock least; /* s3_hold_lock() */
+	struct store_lock held; /* when is_held: s3_hold_lock() */
+	bool is_held;
 };
 
 static void upload_free(struct upload *u)
@@ -167,10 +168,12 @@ static int tell_failed(const struct store_s3 *s, struct err *err)
 	return -s->failed.code;
 }
 
-/* How objects are locked: by the place, else as it is noted, and as we are held to. */
+/* How objects are locked: by the place, else as we are held to, else as it is noted. */
 static struct store_lock lock_of(const struct store_s3 *s)
 {
-	return s->place.has_lock ? s->place.lock : store_lock_both(&s->notes.caps.lock, &s->least);
+	if (s->place.has_lock)
+		return s->place.lock;
+	return s->is_held ? s->held : s->notes.caps.lock;
 }
 
 /* How this one is. */
@@ -635,19 +638,20 @@ static int s3_set_lock(void *self, const struct store_lock *lock, struct err *er
 	int rc = write_notes(s, lock, err);
 	if (rc != 0)
 		return rc;
-	s->least = (struct store_lock){ .mode = STORE_LOCK_NONE };
+	s->is_held = false;
 	set_features(s);
 	return 0;
 }
 
 /* Who asks for a lock saw that the bucket keeps one; invariant 5 looks again. */
-static bool s3_hold_lock(void *self, const struct store_lock *least)
+static bool s3_hold_lock(void *self, const struct store_lock *lock)
 {
 	struct store_s3 *s = self;
 	if (s->place.has_lock)
 		return false;
-	s->least = *least;
-	if (least->mode != STORE_LOCK_NONE)
+	s->held = *lock;
+	s->is_held = true;
+	if (lock->mode != STORE_LOCK_NONE)
 		can_lock(&s->notes.caps);
 	set_features(s);
 	return true;

@@ -36,17 +36,13 @@ Test(store_lock, a_policy_is_read_as_it_is_written)
 	}
 }
 
-Test(store_lock, of_two_the_shorter_or_the_weaker_is_less_and_both_keep_most)
+Test(store_lock, two_are_equal_in_mode_and_time)
 {
-	const struct store_lock off = { STORE_LOCK_NONE, 0 }, weak = { STORE_LOCK_GOVERNANCE, 9 },
-				brief = { STORE_LOCK_COMPLIANCE, 3 };
-	cr_expect(store_lock_is_less(&off, &weak) && store_lock_is_less(&weak, &brief));
-	cr_expect(store_lock_is_less(&brief, &weak), "each keeps what the other does not");
-	cr_expect(not(store_lock_is_less(&weak, &weak) || store_lock_is_less(&weak, &off)));
-	struct store_lock both = store_lock_both(&weak, &brief);
-	cr_expect(both.mode == STORE_LOCK_COMPLIANCE && both.keep_ns == 9);
-	both = store_lock_both(&off, &brief);
-	cr_expect(both.mode == STORE_LOCK_COMPLIANCE && both.keep_ns == 3);
+	const struct store_lock weak = { STORE_LOCK_GOVERNANCE, 9 },
+				brief = { STORE_LOCK_GOVERNANCE, 3 },
+				strict = { STORE_LOCK_COMPLIANCE, 9 };
+	cr_expect(store_lock_is_equal(&weak, &weak));
+	cr_expect(not(store_lock_is_equal(&weak, &brief) || store_lock_is_equal(&weak, &strict)));
 }
 
 Test(store_lock, what_is_no_policy_is_refused_with_its_reason)
