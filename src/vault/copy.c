@@ -30,8 +30,11 @@
  *     checks of any snapshot it checks of this one.
  * (2) What is wrong with a snapshot at the source end ends that snapshot; what is wrong with the
  *     replica ends the run.
- * (3) What the replica lost it is sent again, as any record is; that it was lost is told all the
- *     same.
+ * (3) What the replica's index lists and its packs no longer hold is sent again, as any record is;
+ *     that it was lost is told each time, until a repair takes it out of the index: only the index
+ *     knows of it, so that a run which broke off is gone on with.
+ * (4) Nothing is sent to a replica without any index that should have one: the first segment would
+ *     hide what else is lost.
  */
 
 struct copy {
@@ -47,7 +50,8 @@ struct copy {
 	uint64_t done, total;     /* references, for progress */
 	struct collect_view view; /* of the replica's collection */
 	struct missing missing;   /* what the replica has lost; borrows view */
-	bool has_lost_packs;      /* some of the replica's, or all */
+	bool has_lost_packs;      /* that the replica's index lists */
+	struct id_set *unfilled;  /* hashes of snapshots that refill() failed for, which is told */
 	bool is_replicas;         /* the error at hand is the replica's */
 	bool is_twin;             /* another copy brought the snapshot at hand */
 };
@@ -310,6 +314,8 @@ static void pass_there(struct copy *c, const struct snapshot *s)
 	struct err why = ERR_INIT;
 	const struct snapshot *there = NULL;
 	int rc = find_there(c, s, &there) == 0 ? check_there(c, there, &why) : 0;
+	if (id_set_find(c->unfilled, s->hash) > 0)
+		return;
 	if (rc == 0)
 		c->r->there++;
 	else
@@ -402,35 +408,35 @@ static bool needs_packs(const struct copy *c)
 static int look_for_losses(struct copy *c, struct err *err)
 {
 	struct err why = ERR_INIT;
-	bool has_packs = true;
 	uint64_t packs = 0;
 	const char *first = NULL;
 	int rc = collect_view_look(c->to, &c->view, pass_over, NULL, err);
 	if (rc == 0)
 		rc = missing_load(c->to, &c->view, &c->missing, err);
-	if (rc == 0)
-		rc = store_has_any(vault_store(c->to), "pk/", &has_packs, err);
 	if (rc != 0)
 		return rc;
+	if (c->missing.packs == 0 && needs_packs(c)) { /* invariant 4 */
+		err_set(err, ERR_CORRUPT, "the copy has lost its index: nothing was sent");
+		return err_hint(err,
+			"'holdfast repair' there makes it anew of the packs that are left, and "
+			"'holdfast verify' tells what they are not enough for; where none are "
+			"left, begin another copy in an empty place");
+	}
 	for (size_t i = 0; i < c->missing.count; i++) {
 		if (strncmp(c->missing.names[i], "pk/", 3) != 0)
 			continue;
 		if (packs++ == 0)
 			first = c->missing.names[i];
 	}
-	c->has_lost_packs = packs > 0 || (!has_packs && needs_packs(c));
-	if (packs > 0)
-		(void)err_set(&why, ERR_NOT_FOUND,
-			"the copy has lost %llu packs, the first '%s': what snapshots need of them "
-			"is sent again, as far as the vault has the snapshots; 'holdfast repair' "
-			"there tells the rest, and takes them out of its index",
-			(unsigned long long)packs, first);
-	else if (c->has_lost_packs)
-		(void)err_set(&why, ERR_NOT_FOUND,
-			"the copy has lost every pack: what snapshots need of them is sent again; "
-			"'holdfast verify' there tells what it is not enough for");
-	if (c->has_lost_packs)
-		bad_object(c, "pk/", &why);
+	c->has_lost_packs = packs > 0;
+	if (packs == 0)
+		return 0;
+	(void)err_set(&why, ERR_NOT_FOUND,
+		"the copy has lost %llu packs, the first '%s': what snapshots need of them is sent "
+		"again, as far as the vault has the snapshots; 'holdfast repair' there tells the "
+		"rest, and takes them out of its index",
+		(unsigned long long)packs, first);
+	bad_object(c, "pk/", &why);
 	return 0;
 }
 
@@ -450,6 +456,8 @@ static int load(struct copy *c, struct err *err)
 			rc = id_set_add(c->live, c->to_list.at[i].hash, 1, NULL, err);
 	}
 	if (rc == 0)
+		rc = id_set_new(&c->unfilled, err);
+	if (rc == 0)
 		rc = look_for_losses(c, err);
 	if (rc == 0)
 		rc = fetch_new(c->from, &c->fetch, err);
@@ -457,8 +465,7 @@ static int load(struct copy *c, struct err *err)
 	return rc != 0 ? rc : session_new(c->to, &opts, &c->session, err);
 }
 
-/* Invariant 3.  Every snapshot that both have, wanted or not: where the index went with the packs,
- * nothing tells any more that others are lost once a new one is there. */
+/* Invariant 3.  Every snapshot that both have, wanted or not. */
 static int refill_all(struct copy *c, struct err *err)
 {
 	int rc = 0;
@@ -471,7 +478,7 @@ static int refill_all(struct copy *c, struct err *err)
 		if (!c->is_replicas && vault_is_object_loss(rc)) { /* invariant 2 */
 			c->r->failed++;
 			tell(c, COPY_FAILED, s, &why);
-			rc = 0;
+			rc = id_set_add(c->unfilled, s->hash, 1, NULL, err);
 		} else if (rc != 0 && err != NULL) {
 			*err = why;
 		}
@@ -517,6 +524,7 @@ int copy_run(struct vault *from, struct vault *to, const struct copy_opts *opts,
 	buf_done(&c.run.span);
 	copy_chain_free(c.chain);
 	id_set_free(c.live);
+	id_set_free(c.unfilled);
 	missing_done(&c.missing);
 	collect_view_done(&c.view);
 	snapshot_list_done(&c.from_list);

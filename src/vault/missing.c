@@ -86,7 +86,9 @@ static int want_packs(struct looking *l)
 	int rc = fetch_new(l->v, &fetch, l->err);
 	if (rc == 0)
 		rc = fetch_index(fetch, &index, l->err);
-	for (size_t i = 0; rc == 0 && i < index_pack_count(index); i++) {
+	if (rc == 0)
+		l->m->packs = index_pack_count(index);
+	for (size_t i = 0; rc == 0 && i < l->m->packs; i++) {
 		uint32_t len;
 		rc = want(l, COLLECT_LIST_PACK, NULL, index_pack_at(index, i, &len));
 	}

@@ -19,6 +19,7 @@ struct vault;
 struct missing {
 	char (*names)[PARITY_NAME_BYTES]; /* owned; of objects that should be there, ascending */
 	size_t count, cap;
+	size_t packs;        /* that the index lists, missing or not */
 	struct id_set *gone; /* owned; SHA-256 of objects that pruning or a repair took away */
 	const struct collect_view *view; /* borrowed */
 };

@@ -124,10 +124,19 @@ says "a pack of the copy is gone" "lost 1 packs"
 whole "what it held is sent again" "$SCRATCH/lossy" "${ids[2]}" "$SCRATCH/day3"
 expect 0 "the pack is given up" "$HF" repair --vault "$SCRATCH/lossy"
 expect 0 "and the copy says so" "$HF" copy --vault "$V" --to "$SCRATCH/lossy" --source line3
-rm -rf "$SCRATCH/lossy/pk" "$SCRATCH/lossy/ix"
+rm -rf "$SCRATCH/lossy/pk"
+mv "$V/rf" "$SCRATCH/rf"
+json 3 copy "$HF" copy --vault "$V" --to "$SCRATCH/lossy" --all
+holds "what cannot be sent again is not there" 'o["there"] == 0 and o["failed"] > 1'
+mv "$SCRATCH/rf" "$V/rf"
 json 3 copy "$HF" copy --vault "$V" --to "$SCRATCH/lossy" "${ids[2]}"
 holds "it is sent again" 'o["there"] == 1 and o["failed"] == 1'
 whole "sent again, with what was not named" "$SCRATCH/lossy" "${ids[2]}" "$SCRATCH/day3"
+rm -rf "$SCRATCH/lossy/pk" "$SCRATCH/lossy/ix"
+for try in first second; do
+	expect 14 "$try: without its index" "$HF" copy --vault "$V" --to "$SCRATCH/lossy" --all
+	says "$try: without its index" "lost its index: nothing was sent"
+done
 expect 0 "all of it is brought back" "$HF" repair --vault "$SCRATCH/lossy" --from "$SCRATCH/whole"
 whole "a copy that had lost all" "$SCRATCH/lossy" "${ids[2]}" "$SCRATCH/day3"
 
