@@ -109,6 +109,8 @@ static int open_replica(struct job *j, struct err *err)
 		&j->access.limits, &j->to_store, err);
 	if (rc == 0)
 		rc = hold_refuse_same(j->hold, j->to_store, err);
+	if (rc == 0) /* before the first object is put; it is told */
+		(void)lock_seen_use(&j->cli->console, location, true, j->to_store);
 	if (rc == 0)
 		rc = store_readback_add(j->to_store, &j->readback, err);
 	if (rc == 0)

@@ -28,12 +28,15 @@
 #define TITLE "holdfast-lock 1 "
 #define FILE_MAX_BYTES (sizeof(TITLE) + STORE_LOCK_TEXT_BYTES)
 
-/* By the place without its options: they say how it is reached. */
+/* By the place without its options, which say how it is reached. */
 static int path_of(const char *location, char dir[PATH_MAX], char path[PATH_MAX], struct err *err)
 {
 	char name[2 * HASH_BYTES + 1];
 	uint8_t hash[HASH_BYTES];
-	hash_sha256(location, strcspn(location, "?"), hash);
+	size_t len = strcspn(location, "?");
+	while (len > 0 && location[len - 1] == '/')
+		len--;
+	hash_sha256(location, len, hash);
 	text_hex(hash, sizeof(hash), name);
 	int rc = paths_base(PATHS_STATE, dir, err);
 	if (rc == 0)

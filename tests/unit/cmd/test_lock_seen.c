@@ -128,7 +128,7 @@ Test(lock_seen, two_places_of_one_vault_have_a_memory_each)
 	cr_expect(eq(i64, days("second", &seen), 20));
 	cr_expect(not(seen.is_other));
 	char with_options[192];
-	(void)snprintf(with_options, sizeof(with_options), "%s?region=x", place);
+	(void)snprintf(with_options, sizeof(with_options), "%s/?region=x", place);
 	cr_assert(eq(int, lock_seen_set(with_options, &day, &err), 0));
 	cr_expect(eq(i64, days("third", &seen), 2), "it is the same place");
 }
