@@ -342,8 +342,6 @@ static int run(struct cli *cli, struct err *err)
 		rc = open_replica(&j, err);
 	if (rc == 0) {
 		find_memory(&j);
-		(void)lock_seen_use(
-			&cli->console, cli_text(cli, "to"), true, j.to_store); /* told */
 		remember_bad(&j);
 		rc = copy(&j, err);
 	}

@@ -284,9 +284,9 @@ void collect_mark_unknown(const struct collect_mark *m, uint64_t *packs, uint64_
 	*packs = id_set_count(m->there);
 	*bytes = m->there_bytes;
 	for (size_t i = 0; i < index_pack_count(m->index); i++) {
-		uint32_t len;
-		(void)index_pack_at(m->index, i, &len); /* its length is asked for */
-		if (m->packs[i].is_there) {
+		uint32_t listed;
+		const uint64_t len = id_set_find(m->there, index_pack_at(m->index, i, &listed));
+		if (len > 0) { /* of whatever length: the index knows it */
 			--*packs;
 			*bytes -= len;
 		}

@@ -297,8 +297,25 @@ static int choose_versions(
 	return rc;
 }
 
-static int keep_name(
-	struct keeping *k, const struct version_table_name *n, bool asks, struct err *err)
+/* One that is not asked for: by the list alone, whatever somebody put there is not read. */
+static void count_name(struct keeping *k, const struct version_table_name *n)
+{
+	const struct version_table_version *newest = version_table_newest(&k->table, n);
+	const struct version_table_version *oldest = version_table_oldest(&k->table, n);
+	if (oldest == NULL) { /* markers alone */
+		k->r->hidden++;
+		return;
+	}
+	k->r->hidden += newest->is_marker || !version_table_is_as_oldest(&k->table, n);
+	k->r->objects++;
+	k->r->bytes += oldest->size;
+	if (newest != oldest && !newest->is_marker) {
+		k->r->objects++;
+		k->r->bytes += newest->size;
+	}
+}
+
+static int keep_name(struct keeping *k, const struct version_table_name *n, struct err *err)
 {
 	struct chosen c;
 	int rc = choose_versions(k, n, &c, err);
@@ -309,12 +326,7 @@ static int keep_name(
 		const struct version_table_version *x = &k->table.versions[n->first + i];
 		if (x->is_marker || (!c.is_all && x != c.one && x != c.other))
 			continue;
-		if (asks) {
-			rc = add(k, n->name, x, err);
-		} else {
-			k->r->objects++;
-			k->r->bytes += x->size;
-		}
+		rc = add(k, n->name, x, err);
 	}
 	return rc;
 }
@@ -333,8 +345,12 @@ static int keep_all(struct keeping *k, struct err *err)
 	k->first %= k->needed == 0 ? 1 : k->needed;
 	for (size_t i = 0; rc == 0 && i < k->table.count; i++) {
 		version_table_name_at(&k->table, i, &n);
-		if (is_needed(k, &n))
-			rc = keep_name(k, &n, is_asked(k, nth++), err);
+		if (!is_needed(k, &n))
+			continue;
+		if (is_asked(k, nth++))
+			rc = keep_name(k, &n, err);
+		else
+			count_name(k, &n);
 	}
 	return rc == 0 ? flush(k, err) : rc;
 }

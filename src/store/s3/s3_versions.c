@@ -204,10 +204,11 @@ static int read_on(struct s3_wire *w, const char *key, struct buf *out, struct e
 		if (rc == 0 && is_of_key(key, out->data + before, out->len - before))
 			return 1;
 		out->len = before;
-		if (rc == -ERR_LIMIT ||
-			rc == -ERR_NOT_FOUND) /* no object of ours; gone meanwhile */
+		/* too long for one of ours, gone meanwhile, or put so that we cannot read it: those
+		 * behind it count; only where nobody can be asked that is the end */
+		if (rc != -ERR_UNREACHABLE && rc != -ERR_INTERRUPTED && rc != -ERR_NOMEM)
 			rc = 0;
-		else if (rc != 0 && err != NULL)
+		else if (err != NULL)
 			*err = why;
 	}
 	return rc;

@@ -174,11 +174,15 @@ Test(collect_mark, packs_that_nobody_knows_are_counted_with_their_bytes)
 	must_mark(NULL);
 	collect_mark_unknown(&m, &packs, &bytes);
 	cr_expect(eq(u64, packs + bytes, 0));
+	cr_assert(eq(int, store_mem_truncate(f.mem, s.at[0].name, s.at[0].len / 2, &err), 0));
+	must_mark(NULL);
+	collect_mark_unknown(&m, &packs, &bytes);
+	cr_expect(eq(u64, packs + bytes, 0), "known, and of another length");
 	remove_all("ix/");
 	must_mark(NULL);
 	collect_mark_unknown(&m, &packs, &bytes);
 	cr_expect(eq(u64, packs, 1));
-	cr_expect(eq(u64, bytes, s.at[0].len));
+	cr_expect(eq(u64, bytes, s.at[0].len / 2));
 	store_image_done(&s);
 }
 

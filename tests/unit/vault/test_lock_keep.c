@@ -91,6 +91,14 @@ Test(lock_keep, each_object_is_one_request_and_a_look_at_some_is_bounded)
 	s3_stub_put(l.stub, locked_vault_key(&l, "pk/", 0), "rubbish", 7);
 	cr_assert(eq(int, lock_keep_run(l.f.store, NULL, &opts, &some, &err), 0));
 	cr_expect(eq(u64, some.hidden, 1));
+	/* and what was put there is read only of those that are asked for */
+	for (unsigned i = 1; i < 6; i++)
+		s3_stub_put(l.stub, locked_vault_key(&l, "pk/", i), "rubbish", 7);
+	opts.most = 1;
+	before = s3_stub_count(l.stub, "GET", "versionId=");
+	cr_assert(eq(int, lock_keep_run(l.f.store, NULL, &opts, &some, &err), 0));
+	cr_expect(eq(u64, some.hidden, 6));
+	cr_expect(le(uint, s3_stub_count(l.stub, "GET", "versionId=") - before, 4));
 }
 
 Test(lock_keep, what_a_restore_needs_is_put_locked_and_what_passes_is_not)
