@@ -38,6 +38,11 @@ static const struct cli_option options[] = {
 		.kind = CLI_TEXT,
 		.argument = "DIR",
 		.help = "a new directory, or one of an earlier demonstration, which goes on" },
+	{ .name = "vault",
+		.kind = CLI_TEXT,
+		.argument = "PLACE",
+		.help = "keep the vault there and not in DIR: a new directory, or "
+			"s3:https://..?credentials=FILE; the same each time" },
 	{ .name = "in-process", .help = "without a controller and agents, by local verbs only" },
 	{ .name = NULL },
 };

@@ -34,7 +34,7 @@ static const char head[] =
 	"  keys/     the keys, FOR THIS DEMONSTRATION ONLY: in a real plant the passphrase and "
 	"the\n"
 	"            recovery file are kept by people, away from every host\n"
-	"  vault/    the backups, readable by nobody without a key\n"
+	"  vault/    the backups, readable by nobody without a key (--vault: elsewhere)\n"
 	"  controller/  its configuration with the schedules, keys and catalog, and the evidence "
 	"of\n"
 	"            drills; agents/ what each agent keeps (both not with --in-process)\n"

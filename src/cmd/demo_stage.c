@@ -74,6 +74,9 @@ static int make_paths(struct demo_stage *s, struct err *err)
 	int rc = 0;
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]) && rc == 0; i++)
 		rc = demo_home_join(s->home, paths[i].name, paths[i].out, err);
+	const char *place = cli_text(s->cli, "vault");
+	if (rc == 0 && place != NULL && snprintf(s->vault, PATH_MAX, "%s", place) >= PATH_MAX)
+		rc = err_set(err, ERR_LIMIT, "--vault is too long");
 	return rc;
 }
 

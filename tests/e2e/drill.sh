@@ -246,7 +246,7 @@ says "the recovery time is over" "the objective (RTO) is"
 cp -a "$D/vault" "$SCRATCH/bad vault"
 find "$SCRATCH/bad vault/pk" -type f -size +100k | while read -r pack; do
 	chmod u+w "$pack"
-	printf 'X' | dd of="$pack" bs=1 seek=50000 conv=notrunc status=none
+	printf 'XXXXXXXX' | dd of="$pack" bs=1 seek=50000 conv=notrunc status=none
 done
 VAULT="$SCRATCH/bad vault" expect 4 "damaged packs" drill "$SCRATCH/plan"
 says "the step names it" "damaged in the vault"
@@ -254,7 +254,8 @@ work_is_empty "failed drills"
 nothing_left "failed drills"
 
 expect 2 "no plan is named" "$HF" drill run --vault "$D/vault"
-sed 's/^\(holdfast-drill-key [^ ]* \)./\1Z/' "$D/keys/drill.key" >"$SCRATCH/wrong.key"
+sed -e 's/^\(holdfast-drill-key [^ ]* \)Z/\1A/;t' -e 's/^\(holdfast-drill-key [^ ]* \)./\1Z/' \
+	"$D/keys/drill.key" >"$SCRATCH/wrong.key" # another one, whatever it begins with
 chmod 600 "$SCRATCH/wrong.key"
 DRILL_KEY=$SCRATCH/wrong.key expect 4 "a wrong drill key" drill "$SCRATCH/small.plan"
 says "it says that no snapshot opens" "no recovery point"

@@ -101,6 +101,18 @@ expect 0 "copy: verify" "$HF" verify --data --vault "$HTTP/plain/copy" --accept-
 expect 0 "gc" "$HF" gc --vault "$HTTP/plain/copy" --grace 0s
 new_vault "s3:https://s3.localhost:$((PORT + 1))/plain/v?style=virtual&ca=$S3_CA"
 
+# ---- the demonstration: a running database captured into the bucket, and drilled out of it
+printf '[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n' \
+	"$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" >"$RGW/credentials"
+chmod 600 "$RGW/credentials"
+D="$HTTP/plain/demo?credentials=$RGW/credentials"
+expect 0 "demo" "$HF" demo --in-process --dir "$SCRATCH/demo" --vault "$D"
+says "demo" "Passed. 3 of 3 systems recovered"
+expect 0 "demo: it is in the bucket" "$HF" verify --vault "$D" \
+	--writer-key "$SCRATCH/demo/keys/writer.key"
+says "demo: it is in the bucket" "6 snapshots"
+expect 1 "demo: and not in the directory" test -e "$SCRATCH/demo/vault"
+
 # ---- mistakes: each has words of its own, within seconds
 mistake() { # WORDS PLACE
 	expect "$1" "mistake: $2" timeout 20 "$HF" snapshot list --vault "$3"
@@ -163,10 +175,10 @@ kill_and_restart rgw
 kill_and_restart osd
 kill -STOP "$(cat "$RGW/rgw.pid")"
 (
-	sleep 40
+	sleep 60
 	kill -CONT "$(cat "$RGW/rgw.pid")"
 ) &
-expect 0 "a hang of 40 s" "$HF" backup --vault "$V" --source hang "$DATA/docs"
+expect 0 "a hang of 60 s" "$HF" backup --vault "$V" --source hang "$DATA/docs"
 wait $!
 radosgw-admin -c "$RGW/ceph.conf" quota set --uid=test --quota-scope=user --max-objects=1 >/dev/null
 radosgw-admin -c "$RGW/ceph.conf" quota enable --uid=test --quota-scope=user >/dev/null
@@ -184,5 +196,9 @@ expect 0 "throttled" "$HF" backup --vault "$V" --source throttled "$DATA"
 expect 0 "throttled: verify" "$HF" verify --vault "$V"
 
 # ---- the clock of this host is wrong
-expect 0 "20 minutes of skew" faketime -f -20m "$HF" snapshot list --vault "$V"
+expect 0 "20 minutes of skew" faketime -f -20m "$HF" backup --vault "$V" --source skew "$DATA/docs"
+rm -rf "$SCRATCH/back"
+expect 0 "20 minutes of skew: restore" faketime -f -20m "$HF" restore latest --source skew \
+	--to "$SCRATCH/back" --vault "$V"
+expect 0 "20 minutes of skew: equal" diff -r "$DATA/docs" "$SCRATCH/back$DATA/docs"
 finish
