@@ -70,19 +70,13 @@ int access_replica_dir(
 	return rc != 0 ? rc : paths_join(out, name, err);
 }
 
-static int memory_dir(
-	const char *location, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err)
-{
-	int rc = access_replica_dir(location, vault_id, out, err);
-	if (rc == 0 && access(out, F_OK) == 0)
-		return 0;
-	return rc != 0 ? rc : paths_dir(PATHS_STATE, vault_id, out, err);
-}
-
 int access_memory_dir(
 	const struct cli *cli, const uint8_t vault_id[16], char out[PATH_MAX], struct err *err)
 {
-	return memory_dir(drivers_location(cli), vault_id, out, err);
+	int rc = access_replica_dir(drivers_location(cli), vault_id, out, err);
+	if (rc == 0 && access(out, F_OK) == 0)
+		return 0;
+	return rc != 0 ? rc : paths_dir(PATHS_STATE, vault_id, out, err);
 }
 
 int access_write_secret(const char *path, const void *data, size_t len, struct err *err)

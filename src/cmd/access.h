@@ -15,7 +15,6 @@
 #include "vault/snapshot.h"
 
 struct cli;
-struct console;
 struct err;
 struct fetch;
 struct hold;

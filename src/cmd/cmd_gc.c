@@ -269,8 +269,8 @@ static void tell_text(const struct job *j)
 	if (r->unknown_packs > 0) {
 		console_count(c, r->unknown_packs, "pack that", "packs that");
 		console_print(c,
-			" nobody knows, %s: in no index, and unreadable or not of the right "
-			"length.  Left alone; see 'holdfast verify' and 'holdfast "
+			" nobody knows, %s: in no index, and the end that tells what is in it "
+			"cannot be read.  Left alone; see 'holdfast verify' and 'holdfast "
 			"repair'\n",
 			human_size(a, r->unknown_bytes));
 	}

@@ -96,6 +96,8 @@ int lock_seen_hold(const char *location, bool may_remember, struct store *s, str
 	char path[PATH_MAX];
 	struct lock_seen l = { .is_other = false };
 	*out = l;
+	if (!store_hold_lock(s, NULL))
+		return 0;
 	store_locks_by(s, &l.noted);
 	int rc = path_of(location, dir, path, err);
 	if (rc == 0)
@@ -103,7 +105,7 @@ int lock_seen_hold(const char *location, bool may_remember, struct store *s, str
 	if (rc == -ERR_NOT_FOUND) {
 		if (err != NULL)
 			err_clear(err);
-		if (!may_remember || !store_hold_lock(s, &l.noted))
+		if (!may_remember)
 			return 0;
 		rc = save(dir, path, atomic_file_create, &l.noted, err);
 		if (rc == -ERR_EXISTS) /* another one was quicker, and may be the owner's word */
@@ -111,8 +113,9 @@ int lock_seen_hold(const char *location, bool may_remember, struct store *s, str
 		else
 			l.seen = l.noted;
 	}
-	if (rc != 0 || !store_hold_lock(s, &l.seen))
+	if (rc != 0)
 		return rc;
+	(void)store_hold_lock(s, &l.seen); /* it counts: that was asked */
 	l.is_other = !store_lock_is_equal(&l.noted, &l.seen);
 	*out = l;
 	return 0;

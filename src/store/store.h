@@ -196,7 +196,7 @@ int store_set_lock(struct store *s, const struct store_lock *lock, struct err *e
 
 /* Lock as ${lock} says, whatever is noted in the store, until store_set_lock().  Only what the
  * store was seen to do may be asked for.  Return false when nothing of it counts: the place says
- * how objects are locked, or the store knows no locks. */
+ * how objects are locked, or the store knows no locks.  ${lock} NULL: only ask that. */
 bool store_hold_lock(struct store *s, const struct store_lock *lock);
 
 /* Every version whose name begins with ${prefix}, ascending by name, the newest of each first.

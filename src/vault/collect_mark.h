@@ -61,8 +61,8 @@ int collect_mark_is_elsewhere(const struct collect_mark *m, const uint8_t id[32]
  * error.
  */
 int collect_mark_is_spare(const struct collect_mark *m, const uint8_t pack[32], struct err *err);
-/* How many packs on the store nobody knows: in no index, the footer unreadable, or not of the
- * length that they are known by.  They are left alone (docs/FORMAT.md section 10.2, a). */
+/* How many packs on the store nobody knows: in no index, and the footer unreadable.  They are left
+ * alone (docs/FORMAT.md section 10.2, a). */
 void collect_mark_unknown(const struct collect_mark *m, uint64_t *packs, uint64_t *bytes);
 /* Has every needed record a place in an eligible pack?  Nothing is read. */
 bool collect_mark_is_whole(const struct collect_mark *m);

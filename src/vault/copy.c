@@ -207,6 +207,17 @@ static int keep(struct copy *c, int rc, struct err *err)
 	return kept;
 }
 
+/* Open the session for ${s}, and send those of its records that the replica lacks. */
+static int send_records(struct taking *t, const struct snapshot *s, struct err *err)
+{
+	struct copy *c = t->c;
+	int rc = session_copy_begin(c->session, s, err);
+	c->is_replicas = rc != 0;
+	if (rc == 0)
+		rc = snapshot_refs(c->from, s, take_ref, t, err);
+	return rc == 0 ? send_wanted(t, err) : rc;
+}
+
 static int bring(struct copy *c, const struct snapshot *s, struct err *err)
 {
 	CLEANUP(buf_done) struct buf envelopes = BUF_INIT(SEALED_MAX_BYTES);
@@ -217,12 +228,7 @@ static int bring(struct copy *c, const struct snapshot *s, struct err *err)
 		rc = snaprec_refs_new(&t.refs, err);
 	if (rc != 0)
 		return rc; /* nothing was read yet */
-	rc = session_copy_begin(c->session, s, err);
-	c->is_replicas = rc != 0;
-	if (rc == 0)
-		rc = snapshot_refs(c->from, s, take_ref, &t, err);
-	if (rc == 0)
-		rc = send_wanted(&t, err);
+	rc = send_records(&t, s, err);
 	if (rc == 0) {
 		rc = copy_chain_reach(c->chain, s, err);
 		c->is_replicas = rc != 0;
@@ -258,12 +264,7 @@ static int refill(struct copy *c, const struct snapshot *s, struct err *err)
 	struct taking t = { .c = c, .cr = BUF_INIT(RECORD_MAX_BYTES) };
 	const struct port *port = session_port(c->session);
 	const uint64_t done = c->done; /* it is not in the total */
-	int rc = session_copy_begin(c->session, s, err);
-	c->is_replicas = rc != 0;
-	if (rc == 0)
-		rc = snapshot_refs(c->from, s, take_ref, &t, err);
-	if (rc == 0)
-		rc = send_wanted(&t, err);
+	int rc = send_records(&t, s, err);
 	if (rc == 0) {
 		rc = session_copy_keep(c->session, err);
 		c->is_replicas = rc != 0;
@@ -418,9 +419,9 @@ static int look_for_losses(struct copy *c, struct err *err)
 	if (c->missing.packs == 0 && needs_packs(c)) { /* invariant 4 */
 		err_set(err, ERR_CORRUPT, "the copy has lost its index: nothing was sent");
 		return err_hint(err,
-			"'holdfast repair' there makes it anew of the packs that are left, and "
-			"'holdfast verify' tells what they are not enough for; where none are "
-			"left, begin another copy in an empty place");
+			"begin another copy in an empty place.  'holdfast repair' there makes the "
+			"index anew of the packs that are left: what is in none of them only "
+			"'holdfast verify' there tells, no later copy");
 	}
 	for (size_t i = 0; i < c->missing.count; i++) {
 		if (strncmp(c->missing.names[i], "pk/", 3) != 0)
@@ -436,7 +437,7 @@ static int look_for_losses(struct copy *c, struct err *err)
 		"again, as far as the vault has the snapshots; 'holdfast repair' there tells the "
 		"rest, and takes them out of its index",
 		(unsigned long long)packs, first);
-	bad_object(c, "pk/", &why);
+	bad_object(c, first, &why);
 	return 0;
 }
 

@@ -324,7 +324,7 @@ claim "and is the last line" [ "$(tail -n 1 "$SCRATCH/out" | grep -cF "$left")" 
 claim "it is there" [ -n "$(find "$SCRATCH/work" -maxdepth 1 -name 'holdfast-drill-*')" ]
 sandbox_is_gone
 nothing_left "a second Ctrl-C"
-rm -rf "$SCRATCH"/work/holdfast-drill-*
+find "$SCRATCH/work" -maxdepth 1 -name 'holdfast-drill-*' -exec rm -rf {} +
 work_is_empty "a second Ctrl-C, then what it said"
 interrupt KILL 137 "restore the database files"
 sandbox_is_gone

@@ -647,8 +647,8 @@ static int s3_set_lock(void *self, const struct store_lock *lock, struct err *er
 static bool s3_hold_lock(void *self, const struct store_lock *lock)
 {
 	struct store_s3 *s = self;
-	if (s->place.has_lock)
-		return false;
+	if (s->place.has_lock || lock == NULL)
+		return !s->place.has_lock;
 	s->held = *lock;
 	s->is_held = true;
 	if (lock->mode != STORE_LOCK_NONE)

@@ -8,6 +8,8 @@
 #include "base/buf.h"
 #include "base/env.h"
 #include "base/err.h"
+#include "codec/text.h"
+#include "crypto/hash.h"
 #include "store/s3/s3_caps.h"
 #include "store/s3/store_s3.h"
 #include "tests/lib/s3_stub.h"
@@ -367,6 +369,54 @@ Test(store_s3, the_oldest_versions_are_read_behind_what_came_over_them)
 	cr_expect(eq(u64, size, (uint64_t)4));
 	cr_expect(eq(int, store_get(store, "pk/9", &got, &err), -ERR_NOT_FOUND));
 	cr_expect(eq(int, put("pk/new", "x"), -ERR_READONLY));
+	buf_done(&got);
+}
+
+/* The newest first. */
+static int keep_id(void *arg, const struct store_version *v, struct err *why)
+{
+	char(*ids)[64] = arg;
+	(void)why;
+	for (size_t i = 0; i < 3; i++) {
+		if (ids[i][0] != '\0')
+			continue;
+		(void)snprintf(ids[i], sizeof(ids[i]), "%s", v->id); /* fits */
+		break;
+	}
+	return 0;
+}
+
+Test(store_s3, a_version_that_cannot_be_read_does_not_end_the_search_for_the_right_one)
+{
+	const struct s3_stub_kind kind = { .has_versions = true };
+	char key[128] = PREFIX "/pk/";
+	const char *name = key + sizeof(PREFIX);
+	char ids[3][64] = { "", "", "" }, part[64];
+	uint8_t hash[HASH_BYTES];
+	struct buf got = BUF_INIT(64);
+	begin(&kind);
+	hash_sha256("right", 5, hash);
+	text_hex(hash, sizeof(hash), key + strlen(key));
+	s3_stub_put(stub, key, "damaged", 7);
+	s3_stub_put(stub, key, "hidden", 6);
+	s3_stub_put(stub, key, "right", 5);
+	cr_assert(eq(int, store_versions(store, name, keep_id, ids, &err), 0), "%s", err.msg);
+	ids[1][strcspn(ids[1], "+")] = '\0'; /* v/NUMBER+ */
+	(void)snprintf(part, sizeof(part), "versionId=v%%2F%s%%2B", ids[1] + 2);
+	const struct s3_stub_fault fault = { .how = S3_STUB_STATUS,
+		.status = 403,
+		.code = "AccessDenied",
+		.method = "GET",
+		.part = part,
+		.times = 1 };
+	s3_stub_break(stub, &fault);
+	strcat(place, "?view=oldest");
+	struct store_s3_opts opts = { .is_read_only = true };
+	store_free(store);
+	cr_assert(eq(int, store_s3_open(place, &opts, &store, &err), 0), "%s", err.msg);
+	cr_expect(eq(int, store_get(store, name, &got, &err), 0), "%s", err.msg);
+	cr_expect(eq(str, (char *)buf_cstr(&got), "right"));
+	cr_expect(eq(uint, s3_stub_count(stub, "GET", part), 1u), "it was asked for");
 	buf_done(&got);
 }
 
