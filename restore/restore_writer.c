@@ -35,13 +35,17 @@
  */
 
 #define BLOCK_BYTES ((size_t)4096)
+/* Of a file that is still being written the disk is told each time there is so much more of it: it
+ * works while the rest is opened, and not only when the kernel's share of memory is full. */
+#define EARLY_BYTES ((uint64_t)8 << 20)
 
 struct open_file {
 	int fd;
 	struct restore_put put;
 	char temp[TARGET_NAME_TEMP_BYTES];
-	uint64_t pos; /* of fd */
-	uint64_t end; /* how long the file is by now */
+	uint64_t pos;   /* of fd */
+	uint64_t end;   /* how long the file is by now */
+	uint64_t begun; /* the disk was told of what is before */
 };
 
 struct restore_writer {
@@ -223,6 +227,7 @@ static int open_file(struct restore_writer *w, const struct restore_put *put, st
 	f->put = *put;
 	f->pos = 0;
 	f->end = 0;
+	f->begun = 0;
 	off_t size = (off_t)put->entry->size;
 	if (w->opts.sparse || size == 0)
 		return 0;
@@ -289,7 +294,15 @@ static int write_at(struct open_file *f, uint64_t offset, const uint8_t *data, s
 	f->pos = offset + len;
 	if (f->end < f->pos)
 		f->end = f->pos;
-	return env_write_all(f->fd, data, len);
+	if (env_write_all(f->fd, data, len) != 0)
+		return -1;
+	if (f->pos > f->begun && f->pos - f->begun >= EARLY_BYTES) {
+		/* proves nothing, and where it cannot be done nothing is lost */
+		(void)sync_file_range(
+			f->fd, (off_t)f->begun, (off_t)(f->pos - f->begun), SYNC_FILE_RANGE_WRITE);
+		f->begun = f->pos;
+	}
+	return 0;
 }
 
 static bool is_zero(const uint8_t *data, size_t len)
