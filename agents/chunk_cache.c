@@ -77,17 +77,20 @@ bool chunk_cache_is_empty(const struct chunk_cache *c)
 
 /* ---- one chunk ------------------------------------------------------------------------------- */
 
-void chunk_cache_print(const struct chunk_cache *c, enum record_class class, const void *raw,
-	size_t len, struct chunk_print *out)
+void chunk_cache_print(const struct chunk_cache *c, enum record_type type, enum record_class class,
+	const void *raw, size_t len, struct chunk_print *out)
 {
 	uint8_t w[AEAD_TAG_BYTES];
-	const uint8_t ctx = (uint8_t) class;
+	const uint8_t ctx[2] = { (uint8_t) class, (uint8_t)type };
 	/* Nothing is encrypted: the tag is AES-256-GMAC of the raw bytes, nonce zero. */
 	(void)aead_seal(
 		AEAD_AES256GCM, c->k_fp, NULL, raw, len, NULL, 0, w, NULL); /* known suite */
-	hmac_kdf(w, sizeof(w), NULL, 0, "hf1/fp-idx", &ctx, 1, out->index, sizeof(out->index));
-	hmac_kdf(w, sizeof(w), NULL, 0, "hf1/fp-mask", &ctx, 1, out->mask, sizeof(out->mask));
-	hmac_kdf(w, sizeof(w), NULL, 0, "hf1/fp-chk", &ctx, 1, out->check, sizeof(out->check));
+	hmac_kdf(w, sizeof(w), NULL, 0, "hf1/fp-idx", ctx, sizeof(ctx), out->index,
+		sizeof(out->index));
+	hmac_kdf(w, sizeof(w), NULL, 0, "hf1/fp-mask", ctx, sizeof(ctx), out->mask,
+		sizeof(out->mask));
+	hmac_kdf(w, sizeof(w), NULL, 0, "hf1/fp-chk", ctx, sizeof(ctx), out->check,
+		sizeof(out->check));
 	secret_wipe(w, sizeof(w));
 }
 

@@ -39,10 +39,10 @@ void chunk_cache_free(struct chunk_cache *c);
 /* Whether there is nothing to be found.  Any thread. */
 bool chunk_cache_is_empty(const struct chunk_cache *c);
 
-/* Take the fingerprint of ${len} raw bytes; what seals them in another way (${class}) has another
- * one. */
-void chunk_cache_print(const struct chunk_cache *c, enum record_class class, const void *raw,
-	size_t len, struct chunk_print *out);
+/* Take the fingerprint of ${len} raw bytes; what makes another record of them (${type}, ${class})
+ * has another one. */
+void chunk_cache_print(const struct chunk_cache *c, enum record_type type, enum record_class class,
+	const void *raw, size_t len, struct chunk_print *out);
 
 /* Find the record of a chunk of ${len} bytes.  Return 1 with its ref, or 0. */
 int chunk_cache_find(

@@ -140,7 +140,7 @@ static void seal(struct worker *w, struct seal_job *j)
 	struct chunk_cache *cache = w->pool->cache;
 	const bool is_asked = cache != NULL && !chunk_cache_is_empty(cache);
 	if (is_asked) {
-		chunk_cache_print(cache, j->class, j->raw.data, j->raw.len, &j->print);
+		chunk_cache_print(cache, j->type, j->class, j->raw.data, j->raw.len, &j->print);
 		j->is_known = chunk_cache_find(cache, &j->print, j->raw.len, &j->ref) == 1;
 		j->is_use = j->is_known;
 	}
@@ -148,7 +148,7 @@ static void seal(struct worker *w, struct seal_job *j)
 		j->rc = record_seal(w->sealer, j->type, j->class, j->raw.data, j->raw.len, &j->cr,
 			&j->ref, &j->err);
 	if (cache != NULL && !is_asked)
-		chunk_cache_print(cache, j->class, j->raw.data, j->raw.len, &j->print);
+		chunk_cache_print(cache, j->type, j->class, j->raw.data, j->raw.len, &j->print);
 	j->has_print = cache != NULL;
 }
 

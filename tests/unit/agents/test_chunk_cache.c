@@ -60,7 +60,7 @@ static void add(struct chunk_cache *c, size_t i)
 {
 	struct chunk_print print;
 	const struct ref ref = ref_of(i);
-	chunk_cache_print(c, RECORD_CLASS_STREAM, raw[i], CHUNK_BYTES, &print);
+	chunk_cache_print(c, RECORD_DATA, RECORD_CLASS_STREAM, raw[i], CHUNK_BYTES, &print);
 	cr_assert(eq(int, chunk_cache_add(c, &print, &ref, &err), 0), "%s", err.msg);
 }
 
@@ -95,7 +95,7 @@ static bool knows(struct chunk_cache *c, size_t i)
 {
 	struct chunk_print print;
 	struct ref ref, want = ref_of(i);
-	chunk_cache_print(c, RECORD_CLASS_STREAM, raw[i], CHUNK_BYTES, &print);
+	chunk_cache_print(c, RECORD_DATA, RECORD_CLASS_STREAM, raw[i], CHUNK_BYTES, &print);
 	if (chunk_cache_find(c, &print, CHUNK_BYTES, &ref) == 0)
 		return false;
 	cr_expect(eq(int, memcmp(&ref, &want, sizeof(ref)), 0), "chunk %zu", i);
@@ -107,13 +107,13 @@ Test(chunk_cache, the_print_is_derived_as_the_format_page_says)
 	uint8_t w[AEAD_TAG_BYTES], index[16], mask[72], check[8];
 	struct chunk_print print;
 	CLEANUP(chunk_cache_free_p) struct chunk_cache *c = open_cache(NULL);
-	const uint8_t class = RECORD_CLASS_BUNDLE;
-	chunk_cache_print(c, RECORD_CLASS_BUNDLE, raw[0], CHUNK_BYTES, &print);
+	const uint8_t kind[2] = { RECORD_CLASS_BUNDLE, RECORD_DATA };
+	chunk_cache_print(c, RECORD_DATA, RECORD_CLASS_BUNDLE, raw[0], CHUNK_BYTES, &print);
 	cr_assert(eq(int,
 		aead_seal(AEAD_AES256GCM, k_fp, NULL, raw[0], CHUNK_BYTES, NULL, 0, w, &err), 0));
-	hmac_kdf(w, 16, NULL, 0, "hf1/fp-idx", &class, 1, index, 16);
-	hmac_kdf(w, 16, NULL, 0, "hf1/fp-mask", &class, 1, mask, 72);
-	hmac_kdf(w, 16, NULL, 0, "hf1/fp-chk", &class, 1, check, 8);
+	hmac_kdf(w, 16, NULL, 0, "hf1/fp-idx", kind, 2, index, 16);
+	hmac_kdf(w, 16, NULL, 0, "hf1/fp-mask", kind, 2, mask, 72);
+	hmac_kdf(w, 16, NULL, 0, "hf1/fp-chk", kind, 2, check, 8);
 	cr_expect(eq(int, memcmp(print.index, index, 16), 0));
 	cr_expect(eq(int, memcmp(print.mask, mask, 72), 0));
 	cr_expect(eq(int, memcmp(print.check, check, 8), 0));
@@ -128,9 +128,11 @@ Test(chunk_cache, what_was_sealed_is_known_to_the_next_backup_and_nothing_else)
 	for (size_t i = 0; i < CHUNKS - 1; i++)
 		cr_expect(knows(c, i), "chunk %zu", i);
 	cr_expect(not(knows(c, CHUNKS - 1)));
-	chunk_cache_print(c, RECORD_CLASS_BUNDLE, raw[0], CHUNK_BYTES, &print);
+	chunk_cache_print(c, RECORD_DATA, RECORD_CLASS_BUNDLE, raw[0], CHUNK_BYTES, &print);
 	cr_expect(eq(int, chunk_cache_find(c, &print, CHUNK_BYTES, &ref), 0), "another class");
-	chunk_cache_print(c, RECORD_CLASS_STREAM, raw[0], CHUNK_BYTES - 1, &print);
+	chunk_cache_print(c, RECORD_NODE, RECORD_CLASS_STREAM, raw[0], CHUNK_BYTES, &print);
+	cr_expect(eq(int, chunk_cache_find(c, &print, CHUNK_BYTES, &ref), 0), "another type");
+	chunk_cache_print(c, RECORD_DATA, RECORD_CLASS_STREAM, raw[0], CHUNK_BYTES - 1, &print);
 	cr_expect(eq(int, chunk_cache_find(c, &print, CHUNK_BYTES - 1, &ref), 0), "a part");
 }
 
@@ -277,7 +279,7 @@ Test(chunk_cache, a_cache_that_cannot_be_written_says_so_at_commit)
 	cr_assert(eq(int, chunk_cache_open("/proc/none/chunks", k_fp, NULL, &c, &err), 0));
 	struct chunk_print print;
 	const struct ref ref = ref_of(0);
-	chunk_cache_print(c, RECORD_CLASS_STREAM, raw[0], CHUNK_BYTES, &print);
+	chunk_cache_print(c, RECORD_DATA, RECORD_CLASS_STREAM, raw[0], CHUNK_BYTES, &print);
 	cr_expect(eq(int, chunk_cache_add(c, &print, &ref, &err), -ERR_IO));
 	cr_expect(eq(int, chunk_cache_add(c, &print, &ref, &err), -ERR_IO));
 	cr_expect(eq(int, chunk_cache_commit(c, first, NULL, 0, &err), -ERR_IO));

@@ -1,10 +1,12 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agents/uploader.h"
 #include "base/err.h"
 #include "crypto/hash.h"
+#include "tests/lib/store_scratch.h"
 #include "tests/lib/vault_fixture.h"
 
 #define RECORDS 40
@@ -97,6 +99,69 @@ Test(uploader, sends_exactly_what_the_vault_lacks_whole_and_in_order)
 	expect_what_lacks(0);
 	expect_what_lacks(1);
 	expect_what_lacks(2);
+}
+
+#define NODES 5
+
+/* Put the same nodes, and the last one's bytes as an attribute.  Return how many were sealed. */
+static uint64_t put_nodes(const char *path, const uint8_t *base, const uint8_t snap_hash[32],
+	struct ref refs[NODES + 1])
+{
+	static const uint8_t k_mle[32] = { 1 }, k_fp[32] = { 2 };
+	static struct picky_port p;
+	static uint8_t raw[20000];
+	struct err err = ERR_INIT;
+	struct uploader *u = NULL;
+	struct chunk_cache *cache = NULL;
+	struct uploader_stats stats;
+	const uint8_t *segments = NULL;
+	uint8_t root[32];
+	uint64_t count;
+	size_t len;
+	p = (struct picky_port){ .has = 2 };
+	p.port = (struct port){ .self = &p, .has = picky_has, .put = picky_put };
+	cr_assert(eq(int, chunk_cache_open(path, k_fp, base, &cache, &err), 0), "%s", err.msg);
+	const struct uploader_opts opts = {
+		.port = &p.port, .k_mle = k_mle, .check = RECORD_CHECK_FULL, .cache = cache
+	};
+	cr_assert(eq(int, uploader_new(&opts, &u, &err), 0), "%s", err.msg);
+	const struct record_sink *sink = uploader_sink(u);
+	for (size_t i = 0; i <= NODES; i++) {
+		const enum record_type type = i == NODES ? RECORD_ATTR : RECORD_NODE;
+		if (i < NODES)
+			vault_fixture_noise(raw, sizeof(raw), i + 1);
+		int rc = sink->put(
+			sink->self, type, RECORD_CLASS_META, raw, sizeof(raw), &refs[i], &err);
+		cr_assert(eq(int, rc, 0), "%s", err.msg);
+	}
+	cr_assert(
+		eq(int, uploader_finish(u, &segments, &len, &count, root, &err), 0), "%s", err.msg);
+	cr_expect(eq(u64, count, NODES + 1));
+	cr_expect(eq(int, uploader_keep_cache(u, snap_hash, &err), 0), "%s", err.msg);
+	uploader_get_stats(u, &stats);
+	cr_expect(eq(sz, p.got_count, stats.sealed_records), "only what was sealed is sent");
+	uploader_free(u);
+	chunk_cache_free(cache);
+	return stats.sealed_records;
+}
+
+Test(uploader, a_node_that_the_last_snapshot_has_is_not_sealed_again)
+{
+	static const uint8_t first[32] = { 1 }, second[32] = { 2 }, third[32] = { 3 };
+	struct ref made[NODES + 1], again[NODES + 1];
+	char path[4200];
+	const char *dir = store_scratch_new();
+	cr_assert(dir != NULL);
+	(void)snprintf(path, sizeof(path), "%s/chunks", dir); /* fits */
+	cr_expect(eq(u64, put_nodes(path, NULL, first, made), NODES + 1));
+	cr_expect(eq(u64, put_nodes(path, first, second, again), 0u));
+	cr_expect(eq(int, memcmp(made, again, sizeof(made)), 0));
+	cr_expect(eq(u64, put_nodes(path, second, third, again), 0u), "carried over");
+	cr_expect(eq(int, memcmp(made, again, sizeof(made)), 0));
+	cr_expect(ne(int, memcmp(&made[NODES - 1], &made[NODES], sizeof(made[0])), 0),
+		"an attribute of a node's bytes is another record");
+	cr_expect(eq(u64, put_nodes(path, first, first, again), NODES + 1), "another base");
+	store_scratch_done();
 }
 
 Test(uploader, a_batch_is_sent_when_it_is_long_enough)
