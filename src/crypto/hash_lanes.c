@@ -1,6 +1,7 @@
 #include "crypto/hash_lanes.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -421,7 +422,7 @@ static const struct {
 } forms[] = { { "library", 1 }, { "sha", 2 }, { "avx512", HASH_LANES_MAX } };
 
 /* How many of the table run here.  A processor with one of them has all before it. */
-static size_t usable(void)
+static size_t ask_processor(void)
 {
 	unsigned a = 0, b = 0, c = 0, d = 0;
 	size_t count = 1;
@@ -431,6 +432,19 @@ static size_t usable(void)
 		count++;
 	if (count == 2)
 		count += __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+	return count;
+}
+
+/* Asked once: a virtual machine leaves for its host to answer, which takes as long as it takes to
+ * hash some 80 KiB. */
+static size_t usable(void)
+{
+	static _Atomic size_t known;
+	size_t count = atomic_load_explicit(&known, memory_order_relaxed);
+	if (count == 0) {
+		count = ask_processor();
+		atomic_store_explicit(&known, count, memory_order_relaxed);
+	}
 	return count;
 }
 
