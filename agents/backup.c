@@ -155,6 +155,7 @@ static int close_bundle(void *arg, struct err *err)
 	struct bundle *b = &r->bundle;
 	const size_t len = b->bytes.len;
 	if (len > 0) {
+		backup_file_sum(r->file);
 		int rc = uploader_put_later(r->uploader, RECORD_DATA, RECORD_CLASS_BUNDLE,
 			&b->bytes, len, on_bundle, r, b->ordinal, err);
 		if (rc != 0)

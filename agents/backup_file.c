@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "crypto/hash_lanes.h"
 #include "vault/digest.h"
 
 /*
@@ -17,6 +18,8 @@
  * (2) part holds the begun block, offset - part_len .. offset; offset - part_len is aligned.
  * (3) Large files: window holds the bytes of the current data run that are not cut yet, and search
  *     is where the search for their first cut stands.
+ * (4) A small file that is one run of data is hashed when its bundle is closed, with the others of
+ *     it side by side: unsummed[] are those of the open bundle.
  */
 
 #define STOP_CHECK_BYTES (8u << 20)
@@ -27,10 +30,19 @@ struct run {
 	uint64_t length;
 };
 
+/* A small file that is not hashed yet: where it lies in the open bundle. */
+struct unsummed {
+	struct content *content; /* one user */
+	size_t at, len;
+};
+
 struct backup_file {
 	struct backup_file_opts opts;
 	struct file_digest *digest; /* and what is read into */
-	struct buf window;          /* large: the open chunk; small: all data */
+	struct hash *hash;          /* of a small file with holes */
+	struct unsummed *unsummed;  /* invariant 4 */
+	size_t unsummed_count, unsummed_cap;
+	struct buf window; /* large: the open chunk; small: all data */
 	struct chunker_search search;
 	struct run *runs;
 	size_t run_count, run_cap;
@@ -54,7 +66,9 @@ int backup_file_new(const struct backup_file_opts *opts, struct backup_file **ou
 		return err_set(err, ERR_NOMEM, "out of memory");
 	f->opts = *opts;
 	f->window = (struct buf)BUF_INIT(opts->chunker->max + FILE_DIGEST_ROOM_BYTES);
-	int rc = file_digest_new(&f->digest, err);
+	f->hash = hash_new();
+	int rc = f->hash == NULL ? err_set(err, ERR_NOMEM, "out of memory")
+				 : file_digest_new(&f->digest, err);
 	if (rc != 0)
 		return rc;
 	*out = TAKE(f);
@@ -66,6 +80,10 @@ void backup_file_free(struct backup_file *f)
 	if (f == NULL)
 		return;
 	file_digest_free(f->digest);
+	hash_free(f->hash);
+	for (size_t i = 0; i < f->unsummed_count; i++)
+		content_free(f->unsummed[i].content);
+	free(f->unsummed);
 	content_free(f->content);
 	buf_done(&f->window);
 	free(f->runs);
@@ -233,6 +251,67 @@ static int take_hole(struct backup_file *f, uint64_t len, struct err *err)
 	return rc;
 }
 
+/* The digest of a small file that was read to its end, from its runs. */
+static void sum_runs(struct backup_file *f, uint8_t sum[32])
+{
+	size_t at = 0;
+	for (size_t i = 0; i < f->run_count; i++) {
+		uint64_t left = f->runs[i].length;
+		if (!f->runs[i].is_hole) {
+			hash_add(f->hash, f->window.data + at, (size_t)left);
+			at += (size_t)left;
+			continue;
+		}
+		for (size_t n; left > 0; left -= n) {
+			n = left < sizeof(zero_block) ? (size_t)left : sizeof(zero_block);
+			hash_add(f->hash, zero_block, n);
+		}
+	}
+	hash_end(f->hash, sum);
+}
+
+/* Its digest now, or with the others of its bundle. */
+static int sum_small(struct backup_file *f, size_t offset, struct err *err)
+{
+	if (f->run_count != 1 || f->runs[0].is_hole) {
+		sum_runs(f, f->content->digest);
+		return 0;
+	}
+	if (f->unsummed_count == f->unsummed_cap) {
+		size_t cap = f->unsummed_cap == 0 ? 64 : f->unsummed_cap * 2;
+		struct unsummed *grown = reallocarray(f->unsummed, cap, sizeof(*grown));
+		if (grown == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		f->unsummed = grown;
+		f->unsummed_cap = cap;
+	}
+	f->unsummed[f->unsummed_count++] = (struct unsummed){
+		.content = content_share(f->content), .at = offset, .len = f->window.len
+	};
+	return 0;
+}
+
+void backup_file_sum(struct backup_file *f)
+{
+	const uint8_t *bytes = f->opts.bundle->bytes.data;
+	for (size_t at = 0, n; at < f->unsummed_count; at += n) {
+		struct hash_part parts[HASH_LANES_MAX];
+		struct hash_lanes_item items[HASH_LANES_MAX];
+		for (n = 0; n < HASH_LANES_MAX && at + n < f->unsummed_count; n++) {
+			const struct unsummed *u = &f->unsummed[at + n];
+			parts[n] = (struct hash_part){ bytes + u->at, u->len };
+			items[n] = (struct hash_lanes_item){ .parts = &parts[n], .count = 1 };
+		}
+		hash_lanes_run(items, n);
+		for (size_t i = 0; i < n; i++) {
+			struct content *c = f->unsummed[at + i].content;
+			memcpy(c->digest, items[i].out, sizeof(c->digest));
+			content_free(c);
+		}
+	}
+	f->unsummed_count = 0;
+}
+
 /* The data of a small file goes to the bundle in one piece; its runs become extents. */
 static int end_small(struct backup_file *f, struct err *err)
 {
@@ -245,6 +324,8 @@ static int end_small(struct backup_file *f, struct err *err)
 			rc = bundle_add(
 				f->opts.bundle, f->window.data, f->window.len, &offset, err);
 	}
+	if (rc == 0)
+		rc = sum_small(f, offset, err);
 	for (size_t i = 0; rc == 0 && i < f->run_count; i++) {
 		if (f->runs[i].is_hole) {
 			rc = content_add_hole(f->content, f->runs[i].length, err);
@@ -262,6 +343,7 @@ static int end_small(struct backup_file *f, struct err *err)
 static int pump(struct backup_file *f, const struct source *source, bool is_stored, bool *is_lost,
 	struct err *err)
 {
+	const bool is_summed = !is_stored || !f->is_small; /* else when all of it is there */
 	uint64_t next_check = STOP_CHECK_BYTES;
 	uint64_t done = 0;
 	for (;;) {
@@ -275,8 +357,10 @@ static int pump(struct backup_file *f, const struct source *source, bool is_stor
 			*is_lost = true;
 			return more;
 		}
-		file_digest_add(f->digest, len);
-		file_digest_add_zeros(f->digest, hole);
+		if (is_summed) {
+			file_digest_add(f->digest, len);
+			file_digest_add_zeros(f->digest, hole);
+		}
 		*f->opts.read_bytes += len;
 		done += len;
 		int rc = 0;
@@ -296,7 +380,8 @@ static int pump(struct backup_file *f, const struct source *source, bool is_stor
 	}
 }
 
-/* Read to the end, and store the digest of ${kind} of what was read.  As pump(). */
+/* Read to the end, and store the digest of ${kind} of what was read, that of a small file which is
+ * stored apart.  As pump(). */
 static int pump_and_sum(struct backup_file *f, const struct source *source, enum entry_digest kind,
 	bool is_stored, uint8_t sum[32], bool *is_lost, struct err *err)
 {
@@ -314,12 +399,17 @@ static int check_grown(struct backup_file *f, const struct source *source, struc
 	enum entry_digest kind, const uint8_t sum[32], bool *is_lost, struct err *err)
 {
 	uint8_t again[32];
+	uint8_t first[32];
 	if (source->again == NULL || !source->again(source->self))
 		return 0;
+	if (f->is_small)
+		sum_runs(f, first);
+	else
+		memcpy(first, sum, sizeof(first));
 	uint64_t length = f->offset;
 	f->offset = 0;
 	int rc = pump_and_sum(f, source, kind, false, again, is_lost, err);
-	if (rc == 0 && (f->offset != length || memcmp(sum, again, sizeof(again)) != 0))
+	if (rc == 0 && (f->offset != length || memcmp(first, again, sizeof(again)) != 0))
 		item->entry.notes |= ENTRY_NOTE_CHANGED;
 	f->offset = length;
 	return rc;
@@ -357,10 +447,10 @@ int backup_file_read(struct backup_file *f, const struct source *source, struct 
 	const enum entry_digest kind = digest_kind(size);
 	rc = pump_and_sum(f, source, kind, true, sum, &is_lost, &why);
 	if (rc == 0)
+		rc = end_part(f, &why);
+	if (rc == 0)
 		rc = check_grown(f, source, item, kind, sum, &is_lost, &why);
 	source->close(source->self, item);
-	if (rc == 0)
-		rc = end_part(f, &why);
 	if (rc == 0)
 		rc = f->is_small ? end_small(f, &why) : cut(f, true, &why);
 	f->content = NULL;
@@ -373,7 +463,8 @@ int backup_file_read(struct backup_file *f, const struct source *source, struct 
 	}
 	content->size = f->offset;
 	content->digest_kind = kind;
-	memcpy(content->digest, sum, sizeof(sum));
+	if (!f->is_small)
+		memcpy(content->digest, sum, sizeof(sum));
 	item->entry.size = f->offset;
 	*out = TAKE(content);
 	return 1;

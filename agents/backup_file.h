@@ -25,7 +25,8 @@ struct backup_file_opts {
 	struct uploader *uploader;
 	struct bundle *bundle;
 	void *arg;
-	/* The open bundle must be given away before the next small file fits. */
+	/* The open bundle must be given away before the next small file fits: backup_file_sum(),
+	 * then its bytes. */
 	int (*close_bundle)(void *arg, struct err *err);
 	/* May be NULL; true ends the run. */
 	bool (*is_stopped)(void *arg);
@@ -39,10 +40,14 @@ void backup_file_free(struct backup_file *f);
  * backup_file_read(f, source, item, out, err):
  * Read the item's content; its entry is brought up to date.  Return 1 with a new content, 0 when
  * the source could not read it (told there), or an error that ends the backup.  The content may
- * still wait for its records (content_is_whole).
+ * still wait for its records (content_is_whole); that of a small file may wait for its digest, too,
+ * until backup_file_sum().
  */
 int backup_file_read(struct backup_file *f, const struct source *source, struct source_item *item,
 	struct content **out, struct err *err);
+
+/* Take the digests of the small files in the open bundle: once before its bytes are given away. */
+void backup_file_sum(struct backup_file *f);
 
 /**
  * backup_file_compare(f, source, item, want, err):
