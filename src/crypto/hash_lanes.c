@@ -396,7 +396,7 @@ static void run_lanes(struct lanes *s)
 {
 	size_t active;
 	while ((active = fill(s)) > 0) {
-		size_t on[HASH_LANES_MAX];
+		size_t on[HASH_LANES_MAX] = { 0 };
 		size_t count = 0;
 		for (size_t i = 0; i < s->width; i++) {
 			if (s->lane[i].item != NULL)
