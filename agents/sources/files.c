@@ -53,7 +53,7 @@ static int fill_detail(void *self, struct source_item *item, struct err *err)
 {
 	struct files *f = self;
 	struct statx sx;
-	CLEANUP(cleanup_close_p) int fd = files_walk_open_late(f, &sx);
+	CLEANUP(cleanup_close_p) int fd = files_walk_open_late(f, true, &sx);
 	if (fd < 0)
 		return 0;
 	int rc = fill_open(f, fd, &sx, err);
@@ -79,7 +79,7 @@ static int open_content(void *self, uint64_t *size, struct err *err)
 	struct statx sx;
 	CLEANUP(cleanup_close_p) int fd = TAKE_FD(f->fd);
 	if (fd < 0)
-		fd = files_walk_open_late(f, &sx);
+		fd = files_walk_open_late(f, false, &sx);
 	else if (file_meta_stat(fd, &sx) != 0) {
 		files_walk_warn_sys(f, "unable to look at it");
 		cleanup_close_p(&fd);

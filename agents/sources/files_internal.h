@@ -60,8 +60,9 @@ int files_walk_fill(struct files *f, int fd, enum files_walk_how how, const stru
 /* Go on to the next entry: f->item, and f->fd for a readable file.  As next() of a source. */
 int files_walk_next(struct files *f, struct err *err);
 
-/* Open the item just given, a regular file that could not be opened then.  Return a descriptor
- * (owned) and its state, or -1: told. */
-int files_walk_open_late(struct files *f, struct statx *sx);
+/* Open the item just given, a regular file that was not opened then; with ${may_be_other}, or
+ * another one that has come in its place and is to be kept.  Return a descriptor (owned) and its
+ * state, or -1: told. */
+int files_walk_open_late(struct files *f, bool may_be_other, struct statx *sx);
 
 #endif

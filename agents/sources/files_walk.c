@@ -464,7 +464,24 @@ int files_walk_next(struct files *f, struct err *err)
 	}
 }
 
-int files_walk_open_late(struct files *f, struct statx *sx)
+/* Is the open file the item just given?  With ${may_be_other}, another one in its place will do if
+ * it is to be kept.  Return false when that is told. */
+static bool is_given_file(struct files *f, int fd, const struct statx *sx, bool may_be_other)
+{
+	struct fs_info *fs = NULL;
+	uint64_t dev = makedev(sx->stx_dev_major, sx->stx_dev_minor);
+	const struct visit v = { .how = HOW_BELOW, .sx = *sx };
+	bool is_known =
+		S_ISREG(sx->stx_mode) && fs_table_find(f->fs_table, fd, dev, &fs, NULL) == 0;
+	if (is_known && fs->id == f->item.fs_id && sx->stx_ino == f->item.ino)
+		return true;
+	if (is_known && may_be_other)
+		return is_wanted(f, &v);
+	files_walk_warn(f, "replaced while the backup ran");
+	return false;
+}
+
+int files_walk_open_late(struct files *f, bool may_be_other, struct statx *sx)
 {
 	const char *slash = memrchr(f->path.data, '/', f->path.len);
 	char name[NAME_MAX + 1];
@@ -481,12 +498,7 @@ int files_walk_open_late(struct files *f, struct statx *sx)
 		files_walk_warn_sys(f, "unable to open it");
 		return -1;
 	}
-	struct fs_info *fs = NULL;
-	uint64_t dev = makedev(sx->stx_dev_major, sx->stx_dev_minor);
-	if (fs_table_find(f->fs_table, fd, dev, &fs, NULL) != 0 || fs->id != f->item.fs_id ||
-		sx->stx_ino != f->item.ino || !S_ISREG(sx->stx_mode)) {
-		files_walk_warn(f, "replaced while the backup ran");
+	if (!is_given_file(f, fd, sx, may_be_other))
 		return -1;
-	}
 	return TAKE_FD(fd);
 }

@@ -420,6 +420,7 @@ Test(files, a_brief_file_is_looked_at_by_name_and_opened_when_its_rest_is_asked_
 	walker_make_dir("sub");
 	walker_put("file", "text");
 	walker_put("gone", "");
+	walker_put("other", "old");
 	walker_put("swapped", "");
 	cr_assert(eq(int, symlink("file", "link"), 0));
 	cr_assert(eq(int, setxattr("file", "user.tag", "x", 1, 0), 0));
@@ -442,6 +443,13 @@ Test(files, a_brief_file_is_looked_at_by_name_and_opened_when_its_rest_is_asked_
 	cr_expect(eq(int, w->source->detail(w->source->self, &w->item, &w->err), 0));
 	walker_go_to("d/link");
 	cr_expect(not(w->item.is_brief));
+	walker_go_to("d/other");
+	uint64_t ino = w->item.ino;
+	walker_put("new", "another");
+	cr_assert(eq(int, rename("new", "other"), 0));
+	cr_assert(eq(int, w->source->detail(w->source->self, &w->item, &w->err), 1));
+	cr_expect(ne(u64, w->item.ino, ino));
+	cr_expect(eq(u64, w->item.entry.size, 7));
 	walker_go_to("d/sub");
 	cr_expect(not(w->item.is_brief));
 	walker_go_to("d/swapped");
