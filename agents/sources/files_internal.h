@@ -11,6 +11,7 @@
 #include "agents/sources/files.h"
 #include "agents/sources/files_content.h"
 #include "agents/sources/fs_table.h"
+#include "agents/sources/look_ahead.h"
 #include "base/buf.h"
 
 #define FILES_MAX_PATH_BYTES (ENTRY_MAX_KEY_BYTES + PATH_MAX)
@@ -37,8 +38,10 @@ struct files {
 	struct source_item item;
 	int fd;
 	struct files_content content;
-	uint64_t lost; /* names told and never given, as lost() of a source */
-	bool is_brief; /* be_brief() was called */
+	uint64_t lost;            /* names told and never given, as lost() of a source */
+	bool is_brief;            /* be_brief() was called */
+	struct look_ahead *ahead; /* then; NULL: no memory for it */
+	bool is_read;             /* the item just given was opened for that */
 };
 
 /* Tell of f->path. */
