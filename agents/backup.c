@@ -207,13 +207,18 @@ static int find_in_cache(
 
 /*
  * Find what the cache knows of a regular file, r->known NULL when nothing, and all of its entry:
- * from there too, or from the file.  Return 1, 0 when it cannot be opened, or an error.
+ * from there too, or from the file.  A brief item may be some time old: what is to be read and
+ * compared is asked for anew, or it would seem to have changed behind its times.  Return 1, 0 when
+ * it cannot be opened, or an error.
  */
 static int look_up(struct run *r, struct source_item *item, struct err *err)
 {
+	bool was_brief = item->is_brief;
 	int rc = find_in_cache(r, item, &r->known, err);
-	if (rc < 0 || !item->is_brief || r->opts->is_dry_run)
+	if (rc < 0 || !was_brief || r->opts->is_dry_run)
 		return rc < 0 ? rc : 1;
+	if (!item->is_brief && !is_rechecked(r, item))
+		return 1;
 	content_free(TAKE(r->known)); /* it may be another state of the file that is opened now */
 	bool is_found = rc == 1;
 	rc = r->source->detail(r->source->self, item, err);

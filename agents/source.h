@@ -38,10 +38,11 @@ struct source {
 	int (*next)(void *self, struct source_item *item, struct err *err);
 	/* Both or none, may be NULL.  be_brief: regular files may be given brief from now on, as
 	 * much as one look by name tells, since somebody knows the rest of most of them by their
-	 * time of change. */
+	 * time of change.  That look was during this backup, but maybe some time ago. */
 	void (*be_brief)(void *self);
-	/* What the brief item just given lacks, into ${item}; should it have changed meanwhile, all
-	 * of it is as it is now.  Return 1, 0: it cannot be opened (told; the pipeline leaves it
+	/* What the brief item just given lacks, into ${item}; should it have changed meanwhile, or
+	 * another file have come in its place, all of it is as it is now.  Asked before its content
+	 * is read.  Return 1, 0: it cannot be opened (told; the pipeline leaves it
 	 * out), or an error that ends the backup. */
 	int (*detail)(void *self, struct source_item *item, struct err *err);
 	/* Begin reading the content of the item just given (a regular file).  *${size} is its

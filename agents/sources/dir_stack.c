@@ -76,6 +76,16 @@ struct dir_frame *dir_stack_top(struct dir_stack *s)
 	return &s->frames[s->count - 1];
 }
 
+const struct dir_frame *dir_stack_above(const struct dir_stack *s, size_t i)
+{
+	return i < s->count ? &s->frames[s->count - 1 - i] : NULL;
+}
+
+bool dir_stack_is_full(const struct dir_stack *s)
+{
+	return s->count == s->cap;
+}
+
 size_t dir_stack_depth(const struct dir_stack *s)
 {
 	return s->count;

@@ -33,11 +33,17 @@ void dir_stack_free(struct dir_stack *s);
 /* The deepest frame; borrowed until push or pop. */
 struct dir_frame *dir_stack_top(struct dir_stack *s);
 
+/* The frame ${i} levels above the deepest, or NULL; borrowed as that. */
+const struct dir_frame *dir_stack_above(const struct dir_stack *s, size_t i);
+
 /* Number of frames, "/" included. */
 size_t dir_stack_depth(const struct dir_stack *s);
 
 /* Push a copy of ${frame}; its fd and names are taken, also on failure.  Return 0 or -ERR_NOMEM. */
 int dir_stack_push(struct dir_stack *s, const struct dir_frame *frame, struct err *err);
+
+/* Will push need memory? */
+bool dir_stack_is_full(const struct dir_stack *s);
 
 /* Leave the deepest directory.  "/" is never left. */
 void dir_stack_pop(struct dir_stack *s);

@@ -28,6 +28,9 @@ static int next_item(void *self, struct source_item *item, struct err *err)
 {
 	struct files *f = self;
 	drop_fd(f);
+	if (f->is_read && f->ahead != NULL && f->item.links > 1)
+		look_ahead_note_read(f->ahead, f->item.ino);
+	f->is_read = false;
 	int rc = files_walk_next(f, err);
 	if (rc == 1)
 		*item = f->item;
@@ -38,6 +41,8 @@ static void be_brief(void *self)
 {
 	struct files *f = self;
 	f->is_brief = true;
+	if (f->ahead == NULL)
+		(void)look_ahead_new(file_meta_look, &f->ahead, NULL); /* goes without */
 }
 
 /* Fill f->item from its file, open, as it is now. */
@@ -53,13 +58,14 @@ static int fill_detail(void *self, struct source_item *item, struct err *err)
 {
 	struct files *f = self;
 	struct statx sx;
-	CLEANUP(cleanup_close_p) int fd = files_walk_open_late(f, &sx);
+	CLEANUP(cleanup_close_p) int fd = files_walk_open_late(f, true, &sx);
 	if (fd < 0)
 		return 0;
 	int rc = fill_open(f, fd, &sx, err);
 	if (rc != 0)
 		return rc;
 	f->fd = TAKE_FD(fd);
+	f->is_read = true;
 	*item = f->item;
 	return 1;
 }
@@ -79,7 +85,7 @@ static int open_content(void *self, uint64_t *size, struct err *err)
 	struct statx sx;
 	CLEANUP(cleanup_close_p) int fd = TAKE_FD(f->fd);
 	if (fd < 0)
-		fd = files_walk_open_late(f, &sx);
+		fd = files_walk_open_late(f, false, &sx);
 	else if (file_meta_stat(fd, &sx) != 0) {
 		files_walk_warn_sys(f, "unable to look at it");
 		cleanup_close_p(&fd);
@@ -93,6 +99,7 @@ static int open_content(void *self, uint64_t *size, struct err *err)
 		if (rc != 0)
 			return rc;
 	}
+	f->is_read = true;
 	files_content_begin(&f->content, TAKE_FD(fd), &sx);
 	*size = f->content.end;
 	return 0;
@@ -220,6 +227,7 @@ void files_free(struct files *f)
 	if (f == NULL)
 		return;
 	drop_fd(f);
+	look_ahead_free(f->ahead); /* before the directories */
 	file_meta_free(f->meta);
 	fs_table_free(f->fs_table);
 	dir_stack_free(f->stack);

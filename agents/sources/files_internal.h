@@ -11,6 +11,7 @@
 #include "agents/sources/files.h"
 #include "agents/sources/files_content.h"
 #include "agents/sources/fs_table.h"
+#include "agents/sources/look_ahead.h"
 #include "base/buf.h"
 
 #define FILES_MAX_PATH_BYTES (ENTRY_MAX_KEY_BYTES + PATH_MAX)
@@ -37,8 +38,10 @@ struct files {
 	struct source_item item;
 	int fd;
 	struct files_content content;
-	uint64_t lost; /* names told and never given, as lost() of a source */
-	bool is_brief; /* be_brief() was called */
+	uint64_t lost;            /* names told and never given, as lost() of a source */
+	bool is_brief;            /* be_brief() was called */
+	struct look_ahead *ahead; /* then; NULL: no memory for it */
+	bool is_read;             /* the item just given was opened for that */
 };
 
 /* Tell of f->path. */
@@ -60,8 +63,9 @@ int files_walk_fill(struct files *f, int fd, enum files_walk_how how, const stru
 /* Go on to the next entry: f->item, and f->fd for a readable file.  As next() of a source. */
 int files_walk_next(struct files *f, struct err *err);
 
-/* Open the item just given, a regular file that could not be opened then.  Return a descriptor
- * (owned) and its state, or -1: told. */
-int files_walk_open_late(struct files *f, struct statx *sx);
+/* Open the item just given, a regular file that was not opened then; with ${may_be_other}, or
+ * another one that has come in its place and is to be kept.  Return a descriptor (owned) and its
+ * state, or -1: told. */
+int files_walk_open_late(struct files *f, bool may_be_other, struct statx *sx);
 
 #endif

@@ -36,7 +36,10 @@ struct visit {
 	int fd; /* owned */
 	enum files_walk_how opened;
 	bool is_told_file; /* its directory says that it is a regular file */
+	size_t at;         /* then: of the directory's names */
 	struct fs_info *fs;
+	bool is_taken;          /* it is a directory that was read ahead */
+	struct name_list names; /* then; owned, and looked at by f->ahead */
 };
 
 /* ---- telling --------------------------------------------------------------------------------- */
@@ -117,8 +120,11 @@ static int extend_names(struct files *f, const struct visit *v, struct err *err)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static void close_visit(struct visit *v)
+static void close_visit(struct files *f, struct visit *v)
 {
+	if (v->is_taken)
+		look_ahead_stop(f->ahead);
+	name_list_done(&v->names);
 	if (v->fd >= 0)
 		(void)close(v->fd); /* read only */
 }
@@ -203,13 +209,52 @@ static bool open_visit(struct files *f, struct visit *v)
 	return true;
 }
 
+/* Have the directory that comes behind the files up to ${end} of this one read ahead, if that is
+ * what comes. */
+static void expect_dir(struct files *f, size_t end)
+{
+	const struct dir_frame *d = dir_stack_top(f->stack);
+	size_t at = end;
+	for (size_t i = 1; d != NULL && d->is_listed && at == d->names.count; i++) {
+		d = dir_stack_above(f->stack, i);
+		at = d == NULL ? 0 : d->next;
+	}
+	if (d == NULL || !d->is_listed || d->fd < 0 || !name_list_is_dir(&d->names, at))
+		return;
+	const char *name = name_list_at(&d->names, at);
+	CLEANUP(buf_done) struct buf path = BUF_INIT(FILES_MAX_PATH_BYTES);
+	if (buf_add(&path, f->path.data, d->path_len, NULL) != 0 ||
+		add_component(&path, '/', name, false, NULL) != 0 ||
+		path_filter_is_excluded(f->opts.filter, (const char *)path.data, path.len, true))
+		return;
+	look_ahead_expect(f->ahead, d->fd, name);
+}
+
+/*
+ * Get v->sx, by a look that may be older than the visit: then others were read, or waited for,
+ * meanwhile.  That is as if the walk had come by earlier; it began before, its names are older
+ * still, and between files there is no common moment.  What is kept by such a look alone is what
+ * the cache has of that very state, and the next run sees a change since by its time, as the cache
+ * trusts no time from 2 s before the backup on.  Whatever is opened is given anew by detail().
+ */
+static int look_early(struct files *f, struct visit *v)
+{
+	const struct name_list *names = &dir_stack_top(f->stack)->names;
+	if (f->ahead == NULL)
+		return file_meta_look(v->dirfd, v->name, &v->sx);
+	size_t end = look_ahead_begin(f->ahead, v->dirfd, names, v->at);
+	if (end > 0)
+		expect_dir(f, end);
+	return look_ahead_at(f->ahead, v->at, &v->sx);
+}
+
 /* Look at it by name only, where that is enough to know it again: its file system was met before,
  * that of its directory. */
-static bool look_briefly(const struct files *f, struct visit *v)
+static bool look_briefly(struct files *f, struct visit *v)
 {
 	const uint64_t dir = dir_stack_top(f->stack)->dev;
 	const struct fs_info *fs = f->is_brief ? fs_table_get(f->fs_table, dir) : NULL;
-	if (fs == NULL || !fs->is_telling || file_meta_look(v->dirfd, v->name, &v->sx) != 0 ||
+	if (fs == NULL || !fs->is_telling || look_early(f, v) != 0 ||
 		makedev(v->sx.stx_dev_major, v->sx.stx_dev_minor) != dir ||
 		!S_ISREG(v->sx.stx_mode))
 		return false;
@@ -220,7 +265,7 @@ static bool look_briefly(const struct files *f, struct visit *v)
 /* A name that its directory says is a regular file is opened at once, if it cannot be known by
  * less: its descriptor tells the rest, and saves asking by name.  False: it is something else by
  * now, or cannot be opened; look closer. */
-static bool open_told_file(const struct files *f, struct visit *v)
+static bool open_told_file(struct files *f, struct visit *v)
 {
 	if (!v->is_told_file || path_filter_is_excluded(f->opts.filter, (const char *)f->path.data,
 					f->path.len, false))
@@ -230,14 +275,30 @@ static bool open_told_file(const struct files *f, struct visit *v)
 	v->fd = gentle_open_file(v->dirfd, v->name);
 	if (v->fd >= 0 && file_meta_stat(v->fd, &v->sx) == 0 && S_ISREG(v->sx.stx_mode))
 		return true;
-	close_visit(v);
+	close_visit(f, v);
 	v->fd = -1;
 	return false;
+}
+
+/* Take what was read ahead of a directory, if it was. */
+static bool take_dir(struct files *f, struct visit *v)
+{
+	struct look_ahead_dir dir;
+	if (f->ahead == NULL || v->how != HOW_BELOW || v->is_told_file ||
+		!look_ahead_take(f->ahead, v->dirfd, v->name, &dir))
+		return false;
+	v->is_taken = true;
+	v->fd = dir.fd;
+	v->sx = dir.sx;
+	v->names = dir.names;
+	return true;
 }
 
 /* Look at what it is and open it, if it is wanted. */
 static bool is_opened(struct files *f, struct visit *v)
 {
+	if (take_dir(f, v))
+		return is_wanted(f, v);
 	if (open_told_file(f, v))
 		return is_wanted(f, v);
 	return look(f, v) && is_wanted(f, v) && open_visit(f, v);
@@ -287,16 +348,22 @@ static bool is_cache_dir(int fd)
 	       memcmp(begin, signature, sizeof(begin)) == 0;
 }
 
+static void keep_tag(struct files *f, struct name_list *names, const char *tag)
+{
+	look_ahead_stop(f->ahead); /* it may look at them */
+	name_list_keep(names, tag);
+}
+
 /* Leave only the tag where the owner has marked the directory. */
-static void apply_tags(const struct files *f, int fd, struct name_list *names)
+static void apply_tags(struct files *f, int fd, struct name_list *names)
 {
 	if (f->opts.is_exclude_caches && name_list_has(names, "CACHEDIR.TAG") && is_cache_dir(fd)) {
-		name_list_keep(names, "CACHEDIR.TAG");
+		keep_tag(f, names, "CACHEDIR.TAG");
 		return;
 	}
 	for (size_t i = 0; i < f->opts.exclude_if_present_count; i++) {
 		if (name_list_has(names, f->opts.exclude_if_present[i])) {
-			name_list_keep(names, f->opts.exclude_if_present[i]);
+			keep_tag(f, names, f->opts.exclude_if_present[i]);
 			return;
 		}
 	}
@@ -326,7 +393,11 @@ static int enter(struct files *f, struct visit *v, struct err *err)
 		.path_len = f->path.len,
 		.key_len = f->key.len };
 	struct err why = ERR_INIT;
-	int rc = frame.is_listed ? name_list_read(&frame.names, v->fd, &why) : 0;
+	int rc = 0;
+	if (v->is_taken)
+		frame.names = v->names;
+	else if (frame.is_listed)
+		rc = name_list_read(&frame.names, v->fd, &why);
 	if (rc == -ERR_NOMEM) {
 		name_list_done(&frame.names);
 		return err_set(err, ERR_NOMEM, "%s", why.msg);
@@ -335,8 +406,18 @@ static int enter(struct files *f, struct visit *v, struct err *err)
 		lose(f, why.msg);
 	if (frame.is_listed)
 		apply_tags(f, v->fd, &frame.names);
+	if (!v->is_taken || dir_stack_is_full(f->stack))
+		look_ahead_stop(f->ahead); /* a frame may be closed, or this one lost */
 	frame.fd = TAKE_FD(v->fd);
+	v->is_taken = false;
+	v->names = (struct name_list){ .data = NULL };
 	return dir_stack_push(f->stack, &frame, err);
+}
+
+static void leave(struct files *f)
+{
+	look_ahead_leave(f->ahead);
+	dir_stack_pop(f->stack);
 }
 
 /* The visit with v->fd open.  Return 1: f->item is to be given, 0: nothing to give, or an error. */
@@ -387,7 +468,7 @@ static int visit(struct files *f, struct visit *v, struct err *err)
 		return 0;
 	}
 	rc = is_opened(f, v) ? visit_open(f, v, err) : 0;
-	close_visit(v);
+	close_visit(f, v);
 	return rc;
 }
 
@@ -402,7 +483,7 @@ static void leave_for(struct files *f, const struct root_list_root *r)
 		if (!is_anew && strncmp((const char *)f->path.data, r->path, len) == 0 &&
 			r->path[len] == '/') /* r->path may be the shorter one */
 			break;
-		dir_stack_pop(f->stack);
+		leave(f);
 	}
 	f->was_mapped = r->is_mapped;
 	rewind_names(f);
@@ -447,11 +528,12 @@ int files_walk_next(struct files *f, struct err *err)
 		struct dir_frame *top = dir_stack_top(f->stack);
 		int rc = 0;
 		if (top->is_listed && top->next == top->names.count) {
-			dir_stack_pop(f->stack);
+			leave(f);
 		} else if (top->is_listed) {
 			struct visit v = { .how = HOW_BELOW,
 				.name = name_list_at(&top->names, top->next),
-				.is_told_file = name_list_is_file(&top->names, top->next) };
+				.is_told_file = name_list_is_file(&top->names, top->next),
+				.at = top->next };
 			top->next++;
 			rc = visit(f, &v, err);
 		} else if (f->root_at == root_list_count(f->opts.roots)) {
@@ -464,7 +546,24 @@ int files_walk_next(struct files *f, struct err *err)
 	}
 }
 
-int files_walk_open_late(struct files *f, struct statx *sx)
+/* Is the open file the item just given?  With ${may_be_other}, another one in its place will do if
+ * it is to be kept.  Return false when that is told. */
+static bool is_given_file(struct files *f, int fd, const struct statx *sx, bool may_be_other)
+{
+	struct fs_info *fs = NULL;
+	uint64_t dev = makedev(sx->stx_dev_major, sx->stx_dev_minor);
+	const struct visit v = { .how = HOW_BELOW, .sx = *sx };
+	bool is_known =
+		S_ISREG(sx->stx_mode) && fs_table_find(f->fs_table, fd, dev, &fs, NULL) == 0;
+	if (is_known && fs->id == f->item.fs_id && sx->stx_ino == f->item.ino)
+		return true;
+	if (is_known && may_be_other)
+		return is_wanted(f, &v);
+	files_walk_warn(f, "replaced while the backup ran");
+	return false;
+}
+
+int files_walk_open_late(struct files *f, bool may_be_other, struct statx *sx)
 {
 	const char *slash = memrchr(f->path.data, '/', f->path.len);
 	char name[NAME_MAX + 1];
@@ -481,12 +580,7 @@ int files_walk_open_late(struct files *f, struct statx *sx)
 		files_walk_warn_sys(f, "unable to open it");
 		return -1;
 	}
-	struct fs_info *fs = NULL;
-	uint64_t dev = makedev(sx->stx_dev_major, sx->stx_dev_minor);
-	if (fs_table_find(f->fs_table, fd, dev, &fs, NULL) != 0 || fs->id != f->item.fs_id ||
-		sx->stx_ino != f->item.ino || !S_ISREG(sx->stx_mode)) {
-		files_walk_warn(f, "replaced while the backup ran");
+	if (!is_given_file(f, fd, sx, may_be_other))
 		return -1;
-	}
 	return TAKE_FD(fd);
 }

@@ -121,6 +121,11 @@ bool name_list_is_file(const struct name_list *l, size_t i)
 	return l->data[l->at[i] - 1] == DT_REG;
 }
 
+bool name_list_is_dir(const struct name_list *l, size_t i)
+{
+	return l->data[l->at[i] - 1] == DT_DIR;
+}
+
 static size_t find(const struct name_list *l, const char *name)
 {
 	size_t low = 0, high = l->count;

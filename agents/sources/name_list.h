@@ -36,6 +36,8 @@ const char *name_list_at(const struct name_list *l, size_t i);
 /* Did the directory say that it is a regular file?  That may be otherwise by now, and a file system
  * need not say it. */
 bool name_list_is_file(const struct name_list *l, size_t i);
+/* The same of a directory. */
+bool name_list_is_dir(const struct name_list *l, size_t i);
 
 bool name_list_has(const struct name_list *l, const char *name);
 

@@ -60,6 +60,8 @@ static int detail(void *self, struct source_item *item, struct err *err)
 	if (s->files[s->at - 1].is_unreadable)
 		return 0;
 	fill_detail(&s->files[s->at - 1], &item->entry);
+	if (s->late_mtime_s != 0)
+		item->ctime.s = item->entry.mtime.s = s->late_mtime_s;
 	item->is_brief = false;
 	return 1;
 }

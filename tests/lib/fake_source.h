@@ -33,13 +33,14 @@ struct fake_source {
 	size_t count, at;
 	size_t read_at;
 	bool hole_given;
-	bool is_again;       /* the content is read once more */
-	uint32_t last_notes; /* of the item closed last */
-	uint64_t opened;     /* how often content was opened */
-	bool is_brief;       /* files are given brief */
-	uint64_t detailed;   /* how often detail was asked for */
-	uint64_t lost;       /* what the source's lost() says */
-	size_t fail_next_at; /* next() fails before this entry (1-based), 0 = never */
+	bool is_again;        /* the content is read once more */
+	uint32_t last_notes;  /* of the item closed last */
+	uint64_t opened;      /* how often content was opened */
+	bool is_brief;        /* files are given brief */
+	uint64_t detailed;    /* how often detail was asked for */
+	int64_t late_mtime_s; /* the time at which it then finds a file changed, 0 = it did not */
+	uint64_t lost;        /* what the source's lost() says */
+	size_t fail_next_at;  /* next() fails before this entry (1-based), 0 = never */
 	uint8_t key[8192];
 	struct source source;
 };

@@ -358,6 +358,51 @@ Test(backup, what_the_cache_knows_of_attributes_is_not_asked_for_again)
 	store_scratch_done();
 }
 
+Test(backup, a_file_that_changed_after_the_look_is_not_taken_for_one_that_changed_behind_its_times)
+{
+	enum { FILES = 64 }; /* of which each run reads one */
+	static char names[FILES][8];
+	static uint8_t data[100];
+	struct fake_file files[FILES];
+	struct err err = ERR_INIT;
+	struct backup_result r;
+	char path[4200];
+	const char *dir = store_scratch_new();
+	cr_assert(dir != NULL);
+	(void)snprintf(path, sizeof(path), "%s/cache", dir);
+	for (size_t i = 0; i < FILES; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "f%02zu", i);
+		files[i] = (struct fake_file){ .path = names[i],
+			.kind = ENTRY_FILE,
+			.data = data,
+			.len = sizeof(data),
+			.mtime_s = 5 };
+	}
+	struct told told = { .count = 0 };
+	struct fake_source source;
+	struct backup_opts opts = { .source_name = "plant",
+		.cache_path = path,
+		.is_recheck = true,
+		.arg = &told,
+		.on_warning = on_warning };
+	for (int run = 0; run < 3; run++) {
+		fake_source_init(&source, files, FILES);
+		if (run == 2) {
+			data[7] = 1;
+			source.late_mtime_s = 6;
+		}
+		cr_assert(eq(int, vault_fixture_run(&f, &opts, &source.source, &r, &err), 0), "%s",
+			err.msg);
+		if (run > 0) {
+			cr_expect(eq(u64, source.detailed, 1));
+			cr_expect(eq(u64, source.opened, 1));
+			cr_expect(eq(u64, r.new_files, run == 2));
+		}
+	}
+	cr_expect(eq(int, told.count, 0), "%s", told.last);
+	store_scratch_done();
+}
+
 /* ---- the day after: what is known by its fingerprint --------------------------------------- */
 
 #define IMAGE_BYTES ((size_t)12 << 20)

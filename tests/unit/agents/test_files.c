@@ -420,6 +420,7 @@ Test(files, a_brief_file_is_looked_at_by_name_and_opened_when_its_rest_is_asked_
 	walker_make_dir("sub");
 	walker_put("file", "text");
 	walker_put("gone", "");
+	walker_put("other", "old");
 	walker_put("swapped", "");
 	cr_assert(eq(int, symlink("file", "link"), 0));
 	cr_assert(eq(int, setxattr("file", "user.tag", "x", 1, 0), 0));
@@ -442,6 +443,13 @@ Test(files, a_brief_file_is_looked_at_by_name_and_opened_when_its_rest_is_asked_
 	cr_expect(eq(int, w->source->detail(w->source->self, &w->item, &w->err), 0));
 	walker_go_to("d/link");
 	cr_expect(not(w->item.is_brief));
+	walker_go_to("d/other");
+	uint64_t ino = w->item.ino;
+	walker_put("new", "another");
+	cr_assert(eq(int, rename("new", "other"), 0));
+	cr_assert(eq(int, w->source->detail(w->source->self, &w->item, &w->err), 1));
+	cr_expect(ne(u64, w->item.ino, ino));
+	cr_expect(eq(u64, w->item.entry.size, 7));
 	walker_go_to("d/sub");
 	cr_expect(not(w->item.is_brief));
 	walker_go_to("d/swapped");
@@ -473,6 +481,30 @@ Test(files, a_brief_file_that_is_read_at_once_gets_its_attributes_at_the_end)
 		w->source->read(w->source->self, data, sizeof(data), &len, &hole, &w->err), 0));
 	w->source->close(w->source->self, &w->item);
 	cr_expect(eq(sz, w->item.entry.xattr_count, 1));
+}
+
+Test(files, what_was_read_under_one_name_is_as_new_under_the_next)
+{
+	if (!is_telling_here())
+		WALKER_SKIP("this file system's files are always opened");
+	char name[16];
+	walker_make_dir("z");
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "f%02d", i);
+		walker_put(name, "text");
+	}
+	cr_assert(eq(int, link("f02", "f03-"), 0));
+	walker_walk_dir();
+	w->source->be_brief(w->source->self);
+	walker_go_to("d/f02");
+	for (int i = 0; i < 500; i++) /* by now others are looked at, mostly */
+		walker_put("z/busy", "text");
+	walker_append("f02", "more");
+	cr_assert(eq(int, w->source->detail(w->source->self, &w->item, &w->err), 1));
+	cr_expect(eq(u64, w->item.entry.size, 8));
+	walker_go_to("d/f03-");
+	cr_expect(w->item.is_brief);
+	cr_expect(eq(u64, w->item.entry.size, 8));
 }
 
 /* Until the clock of files has moved on from ${then}. */

@@ -95,6 +95,64 @@ Test(files_walk, a_directory_of_many_names_is_sorted)
 	cr_expect(eq(uint, count, 3001));
 }
 
+/* Directories of many and of few files, links and directories between them, deeper than
+ * descriptors are kept. */
+static void make_mixed_tree(const char *dir, int level)
+{
+	char path[64];
+	walker_make_dir(dir);
+	cr_assert(eq(int, chdir(dir), 0));
+	for (int i = 0; i < 60 + level % 7 * 50; i++) {
+		snprintf(path, sizeof(path), "f%04d", i * 7);
+		if (i % 50 == 49)
+			cr_assert(eq(int, symlink("f0000", path), 0));
+		else
+			walker_put(path, "");
+	}
+	for (int i = 0; i < 3; i++) {
+		const char letter = i == 1 ? 'f' : 'z'; /* among the files and behind them */
+		snprintf(path, sizeof(path), "%c%04d-", letter, i * 7 * 20);
+		walker_make_dir(path);
+		for (int k = 0; k < 40; k += 1 + 30 * (level % 3)) {
+			snprintf(path, sizeof(path), "%c%04d-/%d", letter, i * 7 * 20, k);
+			walker_put(path, "");
+		}
+	}
+	if (level < DIR_STACK_MAX_FDS + 10)
+		make_mixed_tree("f0099", level + 1);
+	cr_assert(eq(int, chdir(".."), 0));
+}
+
+Test(files_walk, a_brief_walk_gives_what_an_open_one_gives)
+{
+	static char want[16u << 20];
+	size_t used = 0, at = 0;
+	make_mixed_tree("t", 0);
+	walker_exclude("z0280-");
+	walker_exclude("*77");
+	walker_walk_dir();
+	while (walker_next() == 1) {
+		used += (size_t)snprintf(want + used, sizeof(want) - used, "%s %d %ju\n",
+			walker_key(), (int)w->item.entry.kind, (uintmax_t)w->item.ino);
+		cr_assert(lt(sz, used, sizeof(want)));
+	}
+	cr_assert(ge(sz, used, 100000));
+	files_free(w->files);
+	cr_assert(eq(int, files_new(&w->opts, &w->files, &w->err), 0), "%s", w->err.msg);
+	w->source = files_source(w->files);
+	w->source->be_brief(w->source->self);
+	while (walker_next() == 1) {
+		char line[4096];
+		size_t len = (size_t)snprintf(line, sizeof(line), "%s %d %ju\n", walker_key(),
+			(int)w->item.entry.kind, (uintmax_t)w->item.ino);
+		cr_assert(le(sz, at + len, used));
+		cr_assert(eq(int, memcmp(want + at, line, len), 0), "%s", line);
+		at += len;
+	}
+	cr_expect(eq(sz, at, used));
+	cr_expect(eq(str, w->warned, ""));
+}
+
 /* ---- permissions and races ------------------------------------------------------------------- */
 
 Test(files_walk, a_directory_that_cannot_be_read_keeps_its_entry_and_is_named)
