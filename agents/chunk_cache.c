@@ -47,7 +47,9 @@ int chunk_cache_open(const char *path, const uint8_t k_fp[32], const uint8_t *ba
 		return err_set(err, ERR_NOMEM, "out of memory");
 	(void)pthread_mutex_init(&c->lock, NULL); /* default attributes: cannot fail */
 	memcpy(c->k_fp, k_fp, sizeof(c->k_fp));
-	hmac_kdf(k_fp, 32, NULL, 0, "hf1/chunk-cache-id", NULL, 0, c->keys.id, sizeof(c->keys.id));
+	/* 2: prints tell types apart; what lies in an older file is never found */
+	hmac_kdf(
+		k_fp, 32, NULL, 0, "hf1/chunk-cache-2-id", NULL, 0, c->keys.id, sizeof(c->keys.id));
 	hmac_kdf(k_fp, 32, NULL, 0, "hf1/chunk-cache-mac", NULL, 0, c->keys.mac,
 		sizeof(c->keys.mac));
 	const struct cache_file_opts opts = { .path = path, .keys = &c->keys, .base = base };

@@ -79,6 +79,7 @@ int files_content_read(struct files_content *c, void *data, size_t cap, size_t *
 	struct err *err)
 {
 	uint64_t hole_len = 0;
+	c->has_last = false;
 	if (c->at < c->end && c->at >= c->data_end && next_hole(c, &hole_len)) {
 		c->at += hole_len;
 		*len = 0;
@@ -107,9 +108,12 @@ int files_content_read(struct files_content *c, void *data, size_t cap, size_t *
 
 bool files_content_again(struct files_content *c)
 {
-	struct stat st;
-	if (c->at < c->end || fstat(c->fd, &st) != 0 || (uint64_t)st.st_size <= c->sx.stx_size)
+	if (c->at < c->end)
 		return false;
+	c->has_last = file_meta_stat(c->fd, &c->last) == 0;
+	if (!c->has_last || c->last.stx_size <= c->sx.stx_size)
+		return false;
+	c->has_last = false;
 	c->at = 0;
 	c->data_end = 0;
 	c->is_ended = false;
@@ -123,7 +127,11 @@ static bool is_same_time(const struct statx_timestamp *a, const struct statx_tim
 
 enum files_content_verdict files_content_end(struct files_content *c, struct statx *now)
 {
-	int rc = file_meta_stat(c->fd, now);
+	int rc = 0;
+	if (c->has_last)
+		*now = c->last;
+	else
+		rc = file_meta_stat(c->fd, now);
 	(void)close(c->fd); /* read only */
 	c->fd = -1;
 	if (rc != 0) {

@@ -20,6 +20,8 @@ struct files_content {
 	uint64_t data_end;   /* no hole begins before */
 	bool can_have_holes; /* and the file system can tell */
 	bool is_ended;       /* read() said 0 */
+	bool has_last;       /* nothing was read since ${last}, its state then */
+	struct statx last;
 };
 
 enum files_content_verdict {
