@@ -86,7 +86,7 @@ static int check_ref(void *arg, const uint8_t id[32], uint32_t cr_len, struct er
 	int rc = w->s->is_stored(w->s->arg, id, err);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
-	err_set(err, ERR_CORRUPT, "a record of an unchanged file is no longer in the vault");
+	err_set(err, ERR_CORRUPT, "a record of what did not change is no longer in the vault");
 	return err_hint(err,
 		"run the backup again with --no-cache: what is missing is stored anew; and see "
 		"'holdfast verify'");

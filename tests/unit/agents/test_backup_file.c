@@ -236,3 +236,66 @@ Test(backup_file, runs_and_cuts_do_not_depend_on_how_the_bytes_arrive)
 	free(data);
 	free(b.kept.bytes);
 }
+
+static int closing;
+
+static int close_fails(void *arg, struct err *err)
+{
+	backup_file_sum(*(struct backup_file **)arg);
+	closing++;
+	return err_set(err, ERR_IO, "the bundle cannot be given away");
+}
+
+/* Four small files wait in the bundle when the fifth finds no room in it and the run fails; one
+ * more waits at the end. */
+Test(backup_file, what_waits_for_its_digest_is_hashed_once_and_let_go_whatever_fails)
+{
+	static uint8_t data[BUNDLE_FILE_BYTES - 1];
+	static const uint8_t key[32] = { 7 };
+	struct fake_file files[6];
+	struct content *contents[6] = { NULL };
+	struct chunker chunker;
+	struct bundle bundle;
+	struct backup_file *file = NULL;
+	struct source_item item;
+	struct err err = ERR_INIT;
+	uint64_t read_bytes = 0;
+	uint8_t want[HASH_BYTES];
+	char names[6][2];
+	chunker_init(&chunker, key, CHUNKER_AVERAGE_BYTES);
+	bundle_init(&bundle, key);
+	const struct backup_file_opts opts = { .chunker = &chunker,
+		.bundle = &bundle,
+		.arg = &file,
+		.close_bundle = close_fails,
+		.read_bytes = &read_bytes };
+	cr_assert(eq(int, backup_file_new(&opts, &file, NULL), 0));
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(chunker_cases_random(&x) | 1);
+	for (size_t i = 0; i < 6; i++) {
+		names[i][0] = (char)('a' + i);
+		names[i][1] = '\0';
+		files[i] = (struct fake_file){
+			.path = names[i], .kind = ENTRY_FILE, .data = data, .len = sizeof(data) - i
+		};
+	}
+	fake_source_init(&fake, files, 6);
+	for (size_t i = 0; i < 5; i++) {
+		cr_assert(eq(int, fake.source.next(&fake, &item, &err), 1));
+		int rc = backup_file_read(file, &fake.source, &item, &contents[i], &err);
+		cr_assert(eq(int, rc, i < 4 ? 1 : -ERR_IO), "file %zu: %s", i, err.msg);
+	}
+	cr_expect(eq(int, closing, 1));
+	for (size_t i = 0; i < 4; i++) {
+		hash_sha256(data, sizeof(data) - i, want);
+		cr_expect(
+			eq(int, memcmp(contents[i]->digest, want, sizeof(want)), 0), "file %zu", i);
+		content_free(contents[i]);
+	}
+	bundle_clear(&bundle);
+	cr_assert(eq(int, fake.source.next(&fake, &item, &err), 1));
+	cr_assert(eq(int, backup_file_read(file, &fake.source, &item, &contents[5], &err), 1));
+	content_free(contents[5]);
+	backup_file_free(file);
+	bundle_done(&bundle);
+}
