@@ -14,7 +14,8 @@
  * INVARIANTS
  * (1) ENTRY_DIGEST_BLOCKS: inner holds the prefix and fill < DIGEST_BLOCK_BYTES bytes of the open
  *     block.  The size comes first in the outer message but is known only at the end, so the
- *     leaves (32 bytes a MiB) are kept and hashed in digest_end().
+ *     leaves (32 bytes a MiB) are kept and hashed in digest_end(); unless is_expected: then outer
+ *     holds the size and the leaves so far.
  */
 
 #define ZERO_STEP_BYTES 65536
@@ -30,6 +31,7 @@ struct digest {
 	uint8_t *leaves; /* owned */
 	size_t leaf_count, leaf_cap;
 	bool is_short; /* a leaf found no memory */
+	bool is_expected;
 };
 
 static const uint8_t zeros[ZERO_STEP_BYTES];
@@ -84,8 +86,28 @@ void digest_free(struct digest *d)
 	free(d);
 }
 
+static void begin_outer(struct digest *d, uint64_t size)
+{
+	uint8_t head[9] = { 1 };
+	bytes_put64(head + 1, size);
+	hash_add(d->outer, head, sizeof(head));
+}
+
+void digest_expect(struct digest *d, uint64_t size)
+{
+	assert(d->size == 0 && !d->is_expected);
+	if (d->kind != ENTRY_DIGEST_BLOCKS)
+		return;
+	begin_outer(d, size);
+	d->is_expected = true;
+}
+
 static void add_leaf(struct digest *d, const uint8_t leaf[HASH_BYTES])
 {
+	if (d->is_expected) {
+		hash_add(d->outer, leaf, HASH_BYTES);
+		return;
+	}
 	if (d->leaf_count == d->leaf_cap) {
 		size_t cap = d->leaf_cap == 0 ? 64 : d->leaf_cap * 2;
 		uint8_t *grown = reallocarray(d->leaves, cap, HASH_BYTES);
@@ -170,15 +192,15 @@ int digest_end(struct digest *d, uint8_t out[32], struct err *err)
 {
 	bool is_short = false;
 	if (d->kind == ENTRY_DIGEST_BLOCKS) {
-		uint8_t head[9] = { 1 };
 		if (d->fill > 0)
 			end_block(d);
 		is_short = d->is_short;
-		bytes_put64(head + 1, d->size);
-		hash_add(d->outer, head, sizeof(head));
+		if (!d->is_expected)
+			begin_outer(d, d->size);
 		hash_add(d->outer, d->leaves, d->leaf_count * HASH_BYTES);
 		hash_end(d->outer, out);
 		d->leaf_count = 0;
+		d->is_expected = false;
 	} else {
 		hash_end(d->inner, out);
 	}

@@ -405,6 +405,8 @@ static int begin_file(struct content *c, const uint8_t *key, size_t key_len, con
 		file_free(f);
 		return rc;
 	}
+	if (f->digest != NULL)
+		digest_expect(f->digest, f->size);
 	*c->last = f;
 	c->last = &f->next;
 	c->file = f;

@@ -52,13 +52,17 @@ Test(digest, blocks_equal_the_definition_whatever_the_pieces_and_holes)
 	by_definition(data, len, want);
 	struct digest *d = NULL;
 	cr_assert(eq(int, digest_new(ENTRY_DIGEST_BLOCKS, &d, &err), 0));
-	for (int round = 0; round < 2; round++) { /* the second: begun anew by end */
+	for (int round = 0; round < 5; round++) { /* begun anew by end */
+		/* its length not told, told, told wrong, told, not told */
+		const bool is_wrong = round == 2;
+		if (round > 0 && round < 4)
+			digest_expect(d, is_wrong ? len + 1 : len);
 		digest_add(d, data, 1000);
 		digest_add(d, data + 1000, DIGEST_BLOCK_BYTES / 2 - 1000);
 		digest_add_zeros(d, len - 1 - DIGEST_BLOCK_BYTES / 2);
 		digest_add(d, data + len - 1, 1);
 		cr_assert(eq(int, digest_end(d, got, NULL), 0));
-		cr_expect(memcmp(got, want, 32) == 0);
+		cr_expect(eq(int, memcmp(got, want, 32) == 0, !is_wrong), "round %d", round);
 	}
 	digest_add(d, data, len);
 	cr_assert(eq(int, digest_end(d, got, NULL), 0));
