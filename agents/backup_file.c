@@ -394,22 +394,20 @@ static int pump_and_sum(struct backup_file *f, const struct source *source, enum
 }
 
 /* A file that grew may have been written to at its beginning as well: read that once more.  If it
- * is the same, it was so at the moment when the first reading ended.  As pump(). */
+ * is the same, it was so at the moment when the first reading ended.  ${sum} is its digest, set
+ * here for a small one.  As pump(). */
 static int check_grown(struct backup_file *f, const struct source *source, struct source_item *item,
-	enum entry_digest kind, const uint8_t sum[32], bool *is_lost, struct err *err)
+	enum entry_digest kind, uint8_t sum[32], bool *is_lost, struct err *err)
 {
 	uint8_t again[32];
-	uint8_t first[32];
 	if (source->again == NULL || !source->again(source->self))
 		return 0;
 	if (f->is_small)
-		sum_runs(f, first);
-	else
-		memcpy(first, sum, sizeof(first));
+		sum_runs(f, sum);
 	uint64_t length = f->offset;
 	f->offset = 0;
 	int rc = pump_and_sum(f, source, kind, false, again, is_lost, err);
-	if (rc == 0 && (f->offset != length || memcmp(first, again, sizeof(again)) != 0))
+	if (rc == 0 && (f->offset != length || memcmp(sum, again, sizeof(again)) != 0))
 		item->entry.notes |= ENTRY_NOTE_CHANGED;
 	f->offset = length;
 	return rc;

@@ -1,9 +1,9 @@
 /*
- * chunk_cache: which record a chunk became, found again by a keyed fingerprint of its bytes, so
- * that what the last snapshot of a source holds is neither compressed nor sealed again
- * (docs/FORMAT.md section 11).  Local, never part of a vault; the refs in it open only with the
- * chunk at hand; every entry carries a MAC, and a bad one is a miss.
- * print and find: any thread; all else: one thread at a time, beside those.
+ * chunk_cache: which record a chunk, or a node of the tree, became, found again by a keyed
+ * fingerprint of its bytes, so that what the last snapshot of a source holds is neither compressed
+ * nor sealed again (docs/FORMAT.md section 11).  Local, never part of a vault; the refs in it open
+ * only with the chunk at hand; every entry carries a MAC, and a bad one is a miss. print and find:
+ * any thread; all else: one thread at a time, beside those.
  */
 #ifndef AGENTS_CHUNK_CACHE_H
 #define AGENTS_CHUNK_CACHE_H

@@ -133,23 +133,27 @@ static struct seal_job *next_job(struct seal_pool *p)
 	return j;
 }
 
+void seal_pool_look(struct chunk_cache *cache, struct seal_job *j, const void *raw, size_t len)
+{
+	chunk_cache_print(cache, j->type, j->class, raw, len, &j->print);
+	j->has_print = true;
+	j->is_known = chunk_cache_find(cache, &j->print, len, &j->ref) == 1;
+	j->is_use = j->is_known;
+}
+
 /* With nothing to be found the fingerprint is taken behind the sealing, which ends with comparing
  * the raw bytes: they are still near the processor. */
 static void seal(struct worker *w, struct seal_job *j)
 {
 	struct chunk_cache *cache = w->pool->cache;
 	const bool is_asked = cache != NULL && !chunk_cache_is_empty(cache);
-	if (is_asked) {
-		chunk_cache_print(cache, j->type, j->class, j->raw.data, j->raw.len, &j->print);
-		j->is_known = chunk_cache_find(cache, &j->print, j->raw.len, &j->ref) == 1;
-		j->is_use = j->is_known;
-	}
+	if (is_asked)
+		seal_pool_look(cache, j, j->raw.data, j->raw.len);
 	if (!j->is_known)
 		j->rc = record_seal(w->sealer, j->type, j->class, j->raw.data, j->raw.len, &j->cr,
 			&j->ref, &j->err);
 	if (cache != NULL && !is_asked)
-		chunk_cache_print(cache, j->type, j->class, j->raw.data, j->raw.len, &j->print);
-	j->has_print = cache != NULL;
+		seal_pool_look(cache, j, j->raw.data, j->raw.len);
 }
 
 static void *work(void *arg)

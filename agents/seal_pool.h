@@ -35,7 +35,7 @@ struct seal_job {
 	struct err err;
 	struct buf cr; /* the whole record */
 	struct ref ref;
-	struct chunk_print print; /* when has_print: a worker had it, and there is a cache */
+	struct chunk_print print; /* when has_print: there is a cache */
 	bool has_print;
 	/* of the pool */
 	struct seal_job *next;
@@ -64,6 +64,10 @@ void seal_pool_drop(struct seal_pool *p, struct seal_job *take_job);
 bool seal_pool_is_empty(const struct seal_pool *p);
 /* Whether a job of ${len} bytes should wait until another was taken; never with none inside. */
 bool seal_pool_is_full(const struct seal_pool *p, size_t len);
+/* Take the fingerprint of ${len} raw bytes of a job, and its reference from the cache when that
+ * knows what they were sealed as: then nothing is left to be sealed.  Any thread. */
+void seal_pool_look(struct chunk_cache *cache, struct seal_job *j, const void *raw, size_t len);
+
 /* To the workers.  Takes ${take_job}. */
 void seal_pool_add(struct seal_pool *p, struct seal_job *take_job);
 /* It has its record already, and only waits for its turn.  Takes ${take_job}. */

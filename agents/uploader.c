@@ -181,20 +181,6 @@ int uploader_flush(struct uploader *u, struct err *err)
 	return rc != 0 ? rc : sender_wait(u->sender, err);
 }
 
-/* Seal it here, unless the cache knows what it was sealed as: most of a tree is as it was. */
-static int seal_here(struct uploader *u, struct seal_job *j, const void *raw, size_t len,
-	enum record_class class, struct err *err)
-{
-	if (u->cache != NULL) {
-		chunk_cache_print(u->cache, j->type, class, raw, len, &j->print);
-		j->has_print = true;
-		j->is_known = chunk_cache_find(u->cache, &j->print, len, &j->ref) == 1;
-		j->is_use = j->is_known;
-	}
-	return j->is_known ? 0
-			   : record_seal(u->sealer, j->type, class, raw, len, &j->cr, &j->ref, err);
-}
-
 static int sink_put(void *self, enum record_type type, enum record_class class, const void *raw,
 	size_t len, struct ref *ref, struct err *err)
 {
@@ -206,7 +192,11 @@ static int sink_put(void *self, enum record_type type, enum record_class class, 
 	if (j == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	j->type = type;
-	rc = seal_here(u, j, raw, len, class, err);
+	j->class = class;
+	if (u->cache != NULL) /* most of a tree is as it was */
+		seal_pool_look(u->cache, j, raw, len);
+	if (!j->is_known)
+		rc = record_seal(u->sealer, type, class, raw, len, &j->cr, &j->ref, err);
 	if (rc != 0) {
 		seal_pool_drop(u->pool, j);
 		return rc;

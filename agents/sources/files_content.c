@@ -113,7 +113,6 @@ bool files_content_again(struct files_content *c)
 	c->has_last = file_meta_stat(c->fd, &c->last) == 0;
 	if (!c->has_last || c->last.stx_size <= c->sx.stx_size)
 		return false;
-	c->has_last = false;
 	c->at = 0;
 	c->data_end = 0;
 	c->is_ended = false;

@@ -290,12 +290,15 @@ Test(backup_file, what_waits_for_its_digest_is_hashed_once_and_let_go_whatever_f
 		hash_sha256(data, sizeof(data) - i, want);
 		cr_expect(
 			eq(int, memcmp(contents[i]->digest, want, sizeof(want)), 0), "file %zu", i);
+		cr_expect(eq(uint, contents[i]->users, 1), "file %zu", i);
 		content_free(contents[i]);
 	}
 	bundle_clear(&bundle);
 	cr_assert(eq(int, fake.source.next(&fake, &item, &err), 1));
 	cr_assert(eq(int, backup_file_read(file, &fake.source, &item, &contents[5], &err), 1));
-	content_free(contents[5]);
+	cr_expect(eq(uint, contents[5]->users, 2), "it waits");
 	backup_file_free(file);
+	cr_expect(eq(uint, contents[5]->users, 1));
+	content_free(contents[5]);
 	bundle_done(&bundle);
 }

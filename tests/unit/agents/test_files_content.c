@@ -144,6 +144,25 @@ Test(files_content, a_file_that_grew_is_read_again_to_the_same_length)
 	cr_expect(eq(str, w->warned, "/log: changed while it was read\n"));
 }
 
+Test(files_content, what_happens_in_the_second_reading_counts)
+{
+	walker_put("log", "first line\n");
+	walker_walk_dir();
+	struct got g;
+	walker_go_to("d/log");
+	open_it(&g);
+	walker_append("log", "second line\n");
+	while (read_run(&g, 65536) == 1)
+		;
+	cr_assert(w->source->again(w->source->self));
+	cr_assert(eq(int, truncate("log", 11), 0));
+	g = (struct got){ .data = 0 };
+	read_it(&g);
+	cr_expect(eq(str, g.text, "first line\n"));
+	cr_expect(eq(u32, w->item.entry.notes, ENTRY_NOTE_CHANGED), "it is not what had grown");
+	cr_expect(eq(str, w->warned, "/log: changed while it was read\n"));
+}
+
 static void set_mtime(const char *name, int64_t s)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = s, .tv_nsec = 9 } };
